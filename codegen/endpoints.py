@@ -1,0 +1,407 @@
+"""The endpoint modules: what the specs say of each operation, laid out for one template."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import textwrap
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jinja2
+
+from .load import Node, Specs, answers, body, operations, parameters
+from .schemas import Field, choices, is_struct, members, result_keys, results, unwrap
+from .structs import WIDTH, describe
+
+_TYPES = {"string": "str", "integer": "int", "number": "Decimal | int", "boolean": "bool", "date": "date | str"} | {
+    "strings": "Sequence[str]"
+}
+
+
+def camel(name: str) -> str:
+    """`contact_persons` -> `ContactPersons`."""
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One path, query or header parameter."""
+
+    node: Node
+
+    @property
+    def wire(self) -> str:
+        return str(self.node.value["name"])
+
+    @property
+    def location(self) -> str:
+        return str(self.node.value["in"])
+
+    @property
+    def required(self) -> bool:
+        return bool(self.node.get("required"))
+
+    @property
+    def python(self) -> str:
+        name = str(self.node.get("x-python-name") or self.wire)
+        return f"{name}_" if keyword.iskeyword(name) else name
+
+    @property
+    def schema(self) -> Node:
+        schema = self.node.child("schema")
+        assert schema is not None, "the linter asks for it"
+        return unwrap(schema)
+
+    @property
+    def type(self) -> str:
+        """`Parameter.type` of zoho_async.operation."""
+        kind = self.schema.get("type", "string")
+        if kind == "array":
+            return "strings"
+        return "date" if self.schema.get("format") == "date" else str(kind)
+
+    @property
+    def annotation(self) -> str:
+        values, closed = choices(self.schema)
+        if not values:
+            return _TYPES[self.type]
+        literal = f"Literal[{', '.join(repr(value) for value in values)}]"
+        return literal if closed else f"{literal} | str"
+
+    @property
+    def signature(self) -> str:
+        """As it stands between a function's parentheses."""
+        if self.location == "path":
+            return f"{self.python}: {self.annotation}"
+        return f"{self.python}: {self.annotation}" + ("" if self.required else " | None = None")
+
+    @property
+    def description(self) -> str:
+        return describe(Field(self.node, self.required), "request", self.schema)
+
+    @property
+    def code(self) -> str:
+        """The call that makes the `Parameter` of zoho_async.operation."""
+        values, closed = choices(self.schema)
+        given: dict[str, Any] = {"name": self.wire, "location": self.location}
+        given |= {"required": True} if self.required else {}
+        given |= {"type": self.type} if self.type != "string" else {}
+        given |= {"values": tuple(values)} if values and closed else {}
+        given |= {"max_length": self.schema.get("maxLength")} if "maxLength" in self.schema.value else {}
+        given |= {"maximum": self.schema.get("maximum")} if "maximum" in self.schema.value else {}
+        return f"Parameter({', '.join(f'{key}={value!r}' for key, value in given.items())})"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation, with what the template asks of it."""
+
+    node: Node
+
+    @property
+    def id(self) -> str:
+        return str(self.node.value["operationId"])
+
+    @property
+    def name(self) -> str:
+        return self.id.rpartition(".")[2]
+
+    @property
+    def constant(self) -> str:
+        return self.name.upper()
+
+    @property
+    def method(self) -> str:
+        return str(self.node.path[2]).upper()
+
+    @property
+    def path(self) -> str:
+        return str(self.node.path[1])
+
+    @property
+    def title(self) -> str:
+        return str(self.node.value["summary"])
+
+    @property
+    def scope(self) -> str:
+        return str(self.node.value["x-scope"])
+
+    @property
+    def source(self) -> str:
+        return str(self.node.value["x-source"]["url"])
+
+    @property
+    def idempotent(self) -> bool:
+        return self.method == "GET" or bool(self.node.value["x-idempotent"]["value"])
+
+    @property
+    def reason(self) -> str:
+        """Why it may or may not be sent twice."""
+        return "" if self.method == "GET" else str(self.node.value["x-idempotent"]["reason"])
+
+    @cached_property
+    def parameters(self) -> list[Parameter]:
+        """All but the organisation's, which the transport adds; those of the path in the path's order."""
+        found = [Parameter(node) for node in parameters(self.node) if not node.get("x-organization")]
+        order = re.findall(r"\{(\w+)\}", self.path)
+        places = {"path": 0, "query": 1, "header": 2}
+        return sorted(found, key=lambda it: (places[it.location], order.index(it.wire) if it.wire in order else 0))
+
+    @cached_property
+    def organization(self) -> Parameter | None:
+        """Where the organisation goes."""
+        return next((Parameter(node) for node in parameters(self.node) if node.get("x-organization")), None)
+
+    @cached_property
+    def kind(self) -> str:
+        """`Operation.kind` of zoho_async.operation."""
+        if self.node.get("x-page"):
+            return "page"
+        if found := results(self.node):
+            schema = unwrap(found[0])
+            if schema.get("type") == "array":
+                return "list"
+            return "record" if is_struct(schema) else "untyped"
+        return "nothing" if answer_keys(self.node) else "untyped"
+
+    @cached_property
+    def response(self) -> str:
+        """The struct of the record or of a row; empty when there is none."""
+        for node in results(self.node):
+            schema = unwrap(node)
+            items = schema.child("items")
+            schema = unwrap(items) if items else schema
+            if is_struct(schema):
+                return schema.component
+        return ""
+
+    @property
+    def returns(self) -> str:
+        """What the method's call (or await) gives."""
+        row = self.response or "dict[str, Any]"
+        kinds = {"record": row, "page": f"Page[{row}]", "list": f"builtins.list[{row}]", "nothing": "None"}
+        return kinds.get(self.kind, "dict[str, Any]")
+
+    @property
+    def typed(self) -> bool:
+        """Whether the caller may bring a type of their own to decode into."""
+        return self.method == "GET" and self.kind != "nothing"
+
+    @property
+    def own(self) -> str:
+        """What the method gives for the caller's own type `S`."""
+        return {"page": "Pages[S]", "list": "builtins.list[S]"}.get(self.kind, "S")
+
+    @cached_property
+    def request(self) -> str:
+        """The struct of the body, or a mapping's type when its members are not documented; empty without a body."""
+        media = body(self.node)
+        schema = media.child("schema") if media else None
+        if schema is None:
+            return ""
+        return unwrap(schema).component if is_struct(unwrap(schema)) else "dict"
+
+    @property
+    def envelope(self) -> tuple[str, ...]:
+        return tuple(result_keys(self.node))
+
+    @property
+    def row_id(self) -> str:
+        page = self.node.get("x-page")
+        return str(page.get("id", "")) if page else ""
+
+    @property
+    def by_name(self) -> list[Parameter]:
+        """The keyword-only ones, those that must be given first."""
+        return sorted((it for it in self.parameters if it.location != "path"), key=lambda it: not it.required)
+
+    def of(self, location: str) -> list[Parameter]:
+        return [it for it in self.parameters if it.location == location]
+
+    @property
+    def body_signature(self) -> str:
+        if not self.request:
+            return ""
+        kind = "Mapping[str, Any]" if self.request == "dict" else f"{self.request} | Mapping[str, Any]"
+        request = self.node.child("requestBody")
+        needed = request is not None and request.target().get("required", False)
+        return f"body: {kind}" if needed else f"body: {kind} | None = None"
+
+    def signature(self, type_argument: str = "") -> str:
+        """The parameters, `self` included."""
+        places = ["self", *(it.signature for it in self.of("path"))]
+        places += [self.body_signature] if self.request else []
+        places += ["/"] if len(places) > 1 else []
+        names = [it.signature for it in self.by_name] + ([type_argument] if type_argument else [])
+        return ", ".join([*places, *(["*"] if names else []), *names])
+
+    @property
+    def arguments(self) -> str:
+        """What the method hands to the transport."""
+        given = [self.constant]
+        for location, word in (("path", "path"), ("query", "query"), ("header", "headers")):
+            if found := self.of(location):
+                given.append(f"{word}={{{', '.join(f'{it.wire!r}: {it.python}' for it in found)}}}")
+        given += ["body=body"] if self.request else []
+        given += ["type=type"] if self.typed else []
+        return ", ".join(given)
+
+    @property
+    def call(self) -> str:
+        """An example of the call, as the reference page shows it."""
+        places = [it.python for it in self.of("path")] + (["body"] if self.request else [])
+        places += [f"{it.python}=..." for it in self.by_name if it.required]
+        text = f"zoho.{self.id}({', '.join(places)})"
+        return f"async for row in {text}" if self.kind == "page" else f"await {text}"
+
+    @property
+    def docstring(self) -> str:
+        """The method's docstring, quotes included, for an indent of eight."""
+        description = str(self.node.value["description"])
+        lines = [self.title.rstrip(".") + ".", "", *_wrapped(description), ""]
+        arguments = [(it.python, it.description) for it in self.of("path")]
+        if self.request == "dict":
+            arguments.append(("body", "A mapping, sent as it is: its members are not documented."))
+        elif self.request:
+            arguments.append(("body", f"A `{self.request}`, or a mapping with the names Zoho uses."))
+        arguments += [(it.python, it.description) for it in self.by_name]
+        if self.typed:
+            what = {"record": "the record", "untyped": "the answer"}.get(self.kind, "each row")
+            arguments.append(("type", f"A struct of your own to decode {what} into."))
+        if arguments:
+            lines.append("Arguments:")
+            for name, text in arguments:
+                lines += _wrapped(f"{name}: {text}" if text else f"{name}:", "    ", "        ")
+            lines.append("")
+        lines += _wrapped(f"Returns: {self._returned}")
+        lines.append(f"Scope: `{self.scope}`")
+        if self.reason:
+            again = "may be repeated" if self.idempotent else "is never repeated on its own"
+            lines += _wrapped(f"Idempotent: {'yes' if self.idempotent else 'no'}, it {again}. {self.reason}")
+        if codes := self.node.get("x-errors"):
+            lines += ["Raises (besides what every call may raise):"]
+            for error in codes:
+                lines += _wrapped(f"code {error['code']}: {error['meaning']}", "    ", "        ")
+        lines.append(f"Document: {self.source}")
+        text = "\n".join(f"        {line}".rstrip() for line in lines)
+        text = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"').strip()
+        return f'"""{text}\n        """'
+
+    @property
+    def _returned(self) -> str:
+        row = f"`{self.response}`" if self.response else "`dict`"
+        return {
+            "record": f"the record, a {row}.",
+            "page": f"`Pages` of {row}: await it for the first page, or iterate over all rows with `async for`.",
+            "list": f"a list of {row}.",
+            "nothing": "nothing.",
+        }.get(self.kind, "a dict: the answer is not documented.")
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One file of operations: one module, one class."""
+
+    node: Node
+
+    @property
+    def name(self) -> str:
+        return str(self.node.value["info"]["x-resource"])
+
+    @property
+    def class_name(self) -> str:
+        return camel(self.name)
+
+    @property
+    def title(self) -> str:
+        return str(self.node.value["info"]["title"])
+
+    @property
+    def docstring(self) -> str:
+        text = str(self.node.value["info"].get("description") or f"{self.title}.")
+        lines = _wrapped(text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"'))
+        return '"""' + "\n    ".join(lines) + ("\n    " if len(lines) > 1 else "") + '"""'
+
+    @cached_property
+    def operations(self) -> list[Operation]:
+        return [Operation(node) for node in operations(self.node)]
+
+    @property
+    def models(self) -> list[str]:
+        """The structs the module imports."""
+        names = {it.response for it in self.operations} | {it.request for it in self.operations}
+        return sorted(names - {"", "dict"})
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product: its resources in the order of their names."""
+
+    name: str
+    resources: list[Resource]
+
+    @property
+    def class_name(self) -> str:
+        return camel(self.name)
+
+    @property
+    def title(self) -> str:
+        return f"Zoho {self.class_name}"
+
+    @property
+    def root(self) -> str:
+        return urlsplit(str(self.resources[0].node.value["servers"][0]["url"])).path.rstrip("/")
+
+    @property
+    def organization(self) -> Parameter | None:
+        """Where the organisation goes; None when no operation wants one."""
+        every = (operation for resource in self.resources for operation in resource.operations)
+        return next((it.organization for it in every if it.organization), None)
+
+
+def products(specs: Specs) -> list[Product]:
+    """All products of the specs, by name."""
+    found: dict[str, list[Resource]] = {}
+    for document in specs.resources():
+        found.setdefault(str(document.value["info"]["x-product"]), []).append(Resource(document))
+    return [Product(name, sorted(found[name], key=lambda it: it.name)) for name in sorted(found)]
+
+
+def answer_keys(operation: Node) -> set[str]:
+    """The keys a successful answer has, the code and the message included."""
+    schemas = [schema for media in answers(operation) if (schema := media.child("schema"))]
+    return {key for schema in schemas for key in members(schema)}
+
+
+def render(resource: Resource) -> str:
+    """The module's text, without a header."""
+    return template("endpoints.py.jinja").render(resource=resource)
+
+
+def template(name: str) -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["repr"] = repr
+    return environment.get_template(name)
+
+
+def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
+    width = WIDTH - 8
+    return textwrap.wrap(
+        " ".join(text.split()),
+        width,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,284 @@
+"""Reads the specs: YAML files, the references between them, and the examples they carry.
+
+Everything else in this package moves through the documents by `Node`, which remembers the file and the path it
+stands at, so that every complaint can say where.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import yaml  # type: ignore[import-untyped]  # its stubs are a package of their own, for this one module
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+class SpecError(Exception):
+    """The specs break rules; `faults` has one line for each, with file, path and what to do."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class Loader(yaml.CSafeLoader):  # type: ignore[misc]
+    """YAML as OpenAPI means it (1.2, the JSON types): no dates, no `no` for false, no octal, no key twice."""
+
+    # The compiled parser still asks these tables what a plain scalar is.
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"written twice: {', '.join(twice)}; keep one", node.start_mark
+            )
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"^(?:true|false)$", "tf"),
+    ("null", r"^(?:null|~|)$", ["n", "~", ""]),
+    ("int", r"^-?(?:0|[1-9][0-9]*)$", "-0123456789"),
+    ("float", r"^-?(?:0|[1-9][0-9]*)\.[0-9]+$", "-0123456789"),
+):
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+
+
+class Specs:
+    """All files below one folder, read once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files: dict[str, Any] = {}
+        self.faults: list[str] = []
+        self._bytes: dict[str, bytes] = {}
+        for path in sorted(root.rglob("*.yaml")):
+            self._read(path.relative_to(root).as_posix(), path.read_bytes())
+        if not self.faults and not any(document.get("paths") for document in self.files.values()):
+            # Going on would take every generated file for an orphan.
+            self.faults.append(f"{root}: no file here has operations; is this the folder of the specs?")
+
+    def _read(self, name: str, content: bytes) -> None:
+        try:
+            document = yaml.load(content, Loader)
+            common = yaml.load(content, yaml.CSafeLoader)
+        except yaml.YAMLError as error:
+            self.faults.append(f"{name}: not readable as YAML: {' '.join(str(error).split())}")
+            return
+        if not isinstance(document, dict):
+            self.faults.append(f"{name}: holds no mapping; write an OpenAPI document or remove it")
+            return
+        for path, value in _differences(document, common):
+            self.faults.append(f"{name}: {path}: YAML tools disagree about {value!r}; put it in quotes")
+        self.files[name] = document
+        self._bytes[name] = content
+
+    def node(self, file: str, *path: str | int) -> Node:
+        """The node at `path`, which must exist."""
+        value: Any = self.files[file]
+        for key in path:
+            value = value[key]
+        return Node(self, file, path, value)
+
+    def documents(self) -> Iterator[Node]:
+        """Every file's root, in the order of their names."""
+        for name in sorted(self.files):
+            yield self.node(name)
+
+    def resources(self) -> Iterator[Node]:
+        """Every file that has operations."""
+        return (document for document in self.documents() if document.value.get("paths"))
+
+    def digest(self, names: set[str]) -> str:
+        """Short digest of these files' content."""
+        sha = hashlib.sha256()
+        for name in sorted(names):
+            # Line ends differ between checkouts, the digest must not.
+            sha.update(name.encode() + b"\0" + self._bytes[name].replace(b"\r\n", b"\n") + b"\0")
+        return sha.hexdigest()[:12]
+
+    def closure(self, name: str) -> set[str]:
+        """The file and all files it refers to, directly or not."""
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            name = waiting.pop()
+            if name in found:
+                continue
+            found.add(name)
+            waiting += [target.file for node in references(self.node(name)) if (target := node.step()) is not None]
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """A value in a document, and where it stands."""
+
+    specs: Specs = field(repr=False)
+    file: str
+    path: tuple[str | int, ...]
+    value: Any = field(repr=False)
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}: {'.'.join(map(str, self.path)) or '(top)'}"
+
+    @property
+    def place(self) -> tuple[str, tuple[str | int, ...]]:
+        """Identity: the same place is the same thing."""
+        return self.file, self.path
+
+    @property
+    def component(self) -> str:
+        """Name of the component schema this is, or nothing."""
+        return str(self.path[2]) if len(self.path) == 3 and self.path[:2] == ("components", "schemas") else ""
+
+    def child(self, *path: str | int) -> Node | None:
+        """The node below, or None when there is none."""
+        value = self.value
+        for key in path:
+            if not isinstance(value, dict) or key not in value:
+                return None
+            value = value[key]
+        return Node(self.specs, self.file, (*self.path, *path), value)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A plain value below, as written."""
+        return self.value.get(key, default) if isinstance(self.value, dict) else default
+
+    def children(self, key: str | None = None) -> list[tuple[str, Node]]:
+        """Nodes below a mapping or a list, with their keys."""
+        node = self if key is None else self.child(key)
+        if node is None:
+            return []
+        keys: list[Any] = []
+        if isinstance(node.value, dict | list):
+            keys = list(node.value if isinstance(node.value, dict) else range(len(node.value)))
+        return [(str(name), Node(self.specs, self.file, (*node.path, name), node.value[name])) for name in keys]
+
+    def step(self) -> Node | None:
+        """What this node's `$ref` points to; None when it points nowhere, or there is none."""
+        reference = self.get("$ref")
+        if not isinstance(reference, str):
+            return None
+        file, _, pointer = reference.partition("#")
+        parts: list[str] = list(PurePosixPath(self.file).parent.parts) if file else [self.file]
+        for part in PurePosixPath(file).parts:
+            if part == ".." and parts:
+                parts.pop()
+            else:
+                parts.append(part)
+        name = "/".join(parts)
+        if name not in self.specs.files:
+            return None
+        steps = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+        return self.specs.node(name).child(*steps)
+
+    def target(self) -> Node:
+        """This node, or what its reference finally means."""
+        node, seen = self, {self.place}
+        while "$ref" in (node.value if isinstance(node.value, dict) else ()):
+            following = node.step()
+            if following is None or following.place in seen:
+                raise SpecError([f"{node.where}: $ref {node.get('$ref')!r} leads nowhere; correct it"])
+            node = following
+            seen.add(node.place)
+        return node
+
+
+def walk(node: Node, names: bool = False) -> Iterator[Node]:
+    """Every mapping below, the node included; examples are data and are left out.
+
+    `names` says that the node's keys are names somebody chose, not keywords of OpenAPI; such maps are not yielded.
+    """
+    if isinstance(node.value, dict) and not names:
+        yield node
+    for key, child in node.children():
+        if not names and key in ("example", "examples", "enum", "const"):
+            continue
+        if isinstance(child.value, dict | list):
+            chosen = isinstance(node.value, dict) and not names and key in _MAPS
+            # Component maps are two deep: sections, then names.
+            yield from walk(child, chosen or (node.path == ("components",)))
+
+
+_MAPS = frozenset({"properties", "patternProperties", "paths", "responses", "content", "headers", "components"})
+
+
+def references(node: Node) -> Iterator[Node]:
+    """Every mapping below that is a `$ref`."""
+    return (found for found in walk(node) if "$ref" in found.value)
+
+
+def operations(document: Node) -> Iterator[Node]:
+    """Every operation of a file, in the file's order."""
+    for _, item in document.children("paths"):
+        for method, operation in item.children():
+            if method in METHODS:
+                yield operation
+
+
+def parameters(operation: Node) -> list[Node]:
+    """The operation's parameters, those of its path included, references resolved, as written."""
+    item = operation.specs.node(operation.file, *operation.path[:-1])
+    return [node.target() for owner in (item, operation) for _, node in owner.children("parameters")]
+
+
+def body(operation: Node) -> Node | None:
+    """The JSON request body's media type, or None."""
+    request = operation.child("requestBody")
+    return request.target().child("content", "application/json") if request else None
+
+
+def answers(operation: Node) -> list[Node]:
+    """The JSON media type of each successful answer."""
+    found = [
+        node.target().child("content", "application/json")
+        for status, node in operation.children("responses")
+        if status.startswith("2")
+    ]
+    return [node for node in found if node is not None]
+
+
+class Example(NamedTuple):
+    """A documented request or answer."""
+
+    operation_id: str
+    direction: str
+    """`request` or `answer`."""
+    name: str
+    """Key under `examples`, for example `documented`."""
+    value: Any
+
+
+def examples(spec_dir: Path | str) -> list[Example]:
+    """Every example of every operation below `spec_dir`, in the order of files, paths and names."""
+    found: list[Example] = []
+    for document in Specs(Path(spec_dir)).resources():
+        for operation in operations(document):
+            request = body(operation)
+            media = [("request", request)] if request else []
+            media += [("answer", node) for node in answers(operation)]
+            for direction, node in media:
+                for name, example in node.children("examples"):
+                    found.append(Example(operation.get("operationId"), direction, name, example.target().get("value")))
+    return found
+
+
+def _differences(ours: Any, theirs: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(ours, dict) and isinstance(theirs, dict) and list(ours) == list(theirs):
+        for key in ours:
+            yield from _differences(ours[key], theirs[key], f"{path}.{key}".lstrip("."))
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for index, pair in enumerate(zip(ours, theirs, strict=True)):
+            yield from _differences(*pair, f"{path}.{index}")
+    elif type(ours) is not type(theirs) or ours != theirs:
+        yield path or "(top)", theirs if isinstance(ours, dict) else ours

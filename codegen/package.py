@@ -1,0 +1,39 @@
+"""What stands around the endpoint modules: the products' packages, the registry, examples and reference pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from .endpoints import Product, template
+from .load import Specs, answers, body
+from .schemas import Schema
+
+
+def product_package(product: Product, schemas: Mapping[str, Schema]) -> str:
+    """`__init__` of a product: its class, and its names, loaded when first asked for."""
+    homes = {it.class_name: it.name for it in product.resources} | dict.fromkeys(schemas, "models")
+    return template("product.py.jinja").render(product=product, homes=homes)
+
+
+def registry(products: list[Product]) -> str:
+    """The tables of products and operations."""
+    return template("registry.py.jinja").render(products=products)
+
+
+def examples(specs: Specs, products: list[Product]) -> str:
+    """The documents' own examples, as JSON text by operation."""
+    tables: dict[str, dict[str, str]] = {"REQUESTS": {}, "ANSWERS": {}}
+    for product in products:
+        for operation in (it for resource in product.resources for it in resource.operations):
+            for table, media in (("REQUESTS", [body(operation.node)]), ("ANSWERS", answers(operation.node))):
+                found = [node.child("examples", "documented") for node in media if node]
+                if found and found[0]:
+                    value = found[0].target().get("value")
+                    tables[table][operation.id] = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return template("examples.py.jinja").render(tables=tables)
+
+
+def reference(product: Product) -> str:
+    """The reference page of a product, in Markdown."""
+    return template("reference.md.jinja").render(product=product)

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simulation import simulate
+
+from zoho_async.limits import Exhausted, Limiter, Limits, Paused
+
+
+async def calls(limiter: Limiter, count: int, seconds: float, seen: list[float], seed: int = 0) -> None:
+    """`count` calls that reach the server at a random moment of their `seconds` in flight."""
+    loop = asyncio.get_running_loop()
+    chance = random.Random(seed)
+
+    async def call() -> None:
+        await limiter.acquire()
+        arrival = chance.random() * seconds
+        await asyncio.sleep(arrival)
+        seen.append(loop.time())
+        await asyncio.sleep(seconds - arrival)
+        limiter.release()
+
+    await asyncio.gather(*(call() for _ in range(count)))
+
+
+def most_in_a_minute(moments: list[float]) -> int:
+    moments = sorted(moments)
+    first = most = 0
+    for last, moment in enumerate(moments):
+        while moment - moments[first] >= 60.0:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 2.0, 5.0])
+def test_no_minute_sees_more_calls_than_the_pace_and_none_is_wasted(seconds: float) -> None:
+    async def main() -> list[float]:
+        seen: list[float] = []
+        limiter = Limiter(Limits(per_minute=95, concurrency=50, burst=10))
+        running = asyncio.ensure_future(calls(limiter, 2000, seconds, seen))
+        await asyncio.sleep(600)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return [moment for moment in seen if moment < seen[0] + 600]
+
+    seen = simulate(main())
+    assert most_in_a_minute(seen) <= 95
+    # A call counts until a minute after its end, so long calls cost a little pace; instant ones cost none.
+    assert len(seen) >= (940 if seconds == 0 else 940 * 60 / (60 + seconds) - 10)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    per_minute=st.integers(1, 40),
+    burst=st.integers(1, 40),
+    concurrency=st.integers(1, 20),
+    seconds=st.floats(0, 20),
+    seed=st.integers(0, 1000),
+)
+def test_the_pace_holds_for_any_settings(
+    per_minute: int, burst: int, concurrency: int, seconds: float, seed: int
+) -> None:
+    async def main() -> list[float]:
+        seen: list[float] = []
+        limiter = Limiter(Limits(per_minute=per_minute, burst=burst, concurrency=concurrency))
+        await calls(limiter, per_minute * 4, seconds, seen, seed)
+        return seen
+
+    seen = simulate(main())
+    assert len(seen) == per_minute * 4
+    assert most_in_a_minute(seen) <= per_minute
+
+
+def test_the_first_burst_is_short_and_then_the_pace_is_even() -> None:
+    async def main() -> list[float]:
+        seen: list[float] = []
+        await calls(Limiter(Limits(per_minute=60, concurrency=100, burst=10)), 100, 0.0, seen)
+        return [moment - seen[0] for moment in seen]
+
+    seen = simulate(main())
+    assert seen[9] == 0
+    assert seen[10] == pytest.approx(1.0)
+    assert seen[50] - seen[49] == pytest.approx(1.0)
+
+
+def test_no_more_are_in_flight_than_allowed_and_1070_halves_them() -> None:
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=None, concurrency=8))
+        running = most = 0
+
+        async def call() -> None:
+            nonlocal running, most
+            await limiter.acquire()
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(1)
+            running -= 1
+            limiter.release()
+            limiter.succeeded()
+
+        await asyncio.gather(*(call() for _ in range(50)))
+        assert most == 8
+        limiter.slow_down()
+        most = 0
+        await asyncio.gather(*(call() for _ in range(4)))
+        assert most == 4
+        await asyncio.gather(*(call() for _ in range(100)))
+        assert most == 8, "it grows back"
+        for _ in range(10):
+            limiter.slow_down()
+        await asyncio.gather(call(), call())
+
+    simulate(main())
+
+
+def test_a_pause_holds_everybody_and_gives_up_on_the_impatient() -> None:
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=None, concurrency=1))
+        loop = asyncio.get_running_loop()
+        await limiter.acquire()
+        patient = asyncio.ensure_future(limiter.acquire())
+        impatient = asyncio.ensure_future(limiter.acquire(max_pause=120))
+        await asyncio.sleep(0)
+        limiter.pause(1800)
+        with pytest.raises(Paused) as caught:
+            await impatient
+        assert caught.value.seconds == pytest.approx(1800)
+        with pytest.raises(Paused):
+            await limiter.acquire(max_pause=120)
+        start = loop.time()
+        limiter.release()
+        await patient
+        assert loop.time() - start == pytest.approx(1800)
+
+    simulate(main())
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=st.integers(0, 10_000))
+def test_a_storm_of_cancellations_loses_no_slot_and_no_pace(seed: int) -> None:
+    async def main() -> None:
+        chance = random.Random(seed)
+        limiter = Limiter(Limits(per_minute=30, concurrency=3, burst=5))
+        seen: list[float] = []
+        loop = asyncio.get_running_loop()
+
+        async def call() -> None:
+            await limiter.acquire()
+            try:
+                seen.append(loop.time())
+                await asyncio.sleep(chance.random() * 3)
+            finally:
+                limiter.release()
+
+        tasks = [asyncio.ensure_future(call()) for _ in range(60)]
+        for task in tasks:
+            if chance.random() < 0.5:
+                loop.call_later(chance.random() * 100, task.cancel)
+            if chance.random() < 0.1:
+                await asyncio.sleep(chance.random())
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert most_in_a_minute(seen) <= 30
+        assert limiter._in_flight == 0
+        await asyncio.sleep(60)
+        start = loop.time()
+        await calls(limiter, 5, 0.0, [])
+        assert loop.time() - start < 60 / 30 * 5, "after a quiet minute everything is free again"
+
+    simulate(main())
+
+
+def test_a_waiter_cancelled_in_the_moment_it_is_let_through_gives_its_slot_back() -> None:
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=None, concurrency=1))
+        await limiter.acquire()
+        waiter = asyncio.ensure_future(limiter.acquire())
+        await asyncio.sleep(0)
+        limiter.release()  # lets the waiter through
+        waiter.cancel()  # before it has run
+        await asyncio.gather(waiter, return_exceptions=True)
+        await asyncio.wait_for(limiter.acquire(), 1)
+
+    simulate(main())
+
+
+def test_the_day_is_learnt_from_headers_and_a_reserve_is_left() -> None:
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=None, reserve=100))
+        await limiter.acquire()
+        limiter.learn({"x-rate-limit-limit": "2000", "x-rate-limit-remaining": "101", "x-rate-limit-reset": "3600"})
+        limiter.release()
+        quota = limiter.quota()
+        assert (quota.limit, quota.remaining) == (2000, 101)
+        assert quota.resets_at is not None
+        assert 3590 < (quota.resets_at - datetime.now(UTC)).total_seconds() < 3610
+        await limiter.acquire()
+        limiter.learn({"x-rate-limit-limit": "2000", "x-rate-limit-remaining": "100", "x-rate-limit-reset": "3599"})
+        limiter.release()
+        with pytest.raises(Exhausted):
+            await limiter.acquire()
+        await asyncio.sleep(3601)
+        await limiter.acquire()
+
+    simulate(main())
+
+
+def test_a_day_of_our_own_is_kept_by_count_and_shared() -> None:
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=None, per_day=20, share=0.5, concurrency=10))
+        done = 0
+        with pytest.raises(Exhausted):
+            for _ in range(30):
+                await limiter.acquire()
+                limiter.release()
+                done += 1
+        assert done == 10
+        await asyncio.sleep(86400)
+        await limiter.acquire()
+
+    simulate(main())
+
+
+def test_code_45_stops_those_who_wait() -> None:
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=None, concurrency=1))
+        await limiter.acquire()
+        waiting = [asyncio.ensure_future(limiter.acquire()) for _ in range(5)]
+        await asyncio.sleep(0)
+        assert limiter.exhaust(7200) is not None
+        limiter.release()
+        for result in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(result, Exhausted)
+
+    simulate(main())
+
+
+def test_settings_that_cannot_be_meant_are_refused() -> None:
+    for wrong in ({"concurrency": 0}, {"burst": 0}, {"per_minute": 0}, {"per_day": 0}, {"reserve": -1}, {"share": 0}):
+        with pytest.raises(ValueError, match="Limits"):
+            Limits(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,194 @@
+"""What comes back: one strict pass for the well-shaped answer, repair for the rest, and a count of the drift."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from ._json import is_list, is_object
+from .operation import Operation
+from .paging import Page, PageContext, next_cursor
+from .repair import Repairer
+
+_UNTYPED = msgspec.json.Decoder(float_hook=Decimal)
+_RESULT = "result_"
+"""Attribute prefix of an envelope's result members, so that no key of Zoho's can clash with `code` or `message`."""
+
+
+class Brief(msgspec.Struct):
+    """What every answer of Zoho's has."""
+
+    code: int | str | None = None
+    message: Any = None
+
+
+class Decoded(msgspec.Struct):
+    """An answer as read. `readable` is False when the body is no JSON object with a code in it."""
+
+    code: int | str | None
+    message: str | None
+    data: Any = None
+    readable: bool = True
+    missing: str = ""
+    """Not empty when the answer is a success but does not hold what it should: what is missing."""
+
+
+UNREADABLE = Decoded(code=None, message=None, readable=False)
+_BRIEF = msgspec.json.Decoder(Brief)
+
+
+def untyped(body: bytes, charset: str | None = None) -> Any:
+    """Any JSON as plain Python, integers and decimals digit by digit. Raises ValueError for what is no JSON."""
+    try:
+        return _UNTYPED.decode(body)
+    except UnicodeDecodeError:
+        text = body.decode(charset or "latin-1", "replace")
+        return _UNTYPED.decode(text)
+
+
+class Decoders:
+    """Decoders by operation and type, built on first use (building one costs a thousand times its use)."""
+
+    __slots__ = ("_envelopes", "_repairer", "drift")
+
+    def __init__(self) -> None:
+        self._envelopes: dict[tuple[Operation[Any], Any], _Envelope] = {}
+        self._repairer = Repairer()
+        self.drift: Counter[tuple[str, str]] = Counter()
+        """How often which field of which operation was not what the specs promise."""
+
+    def brief(self, body: bytes, charset: str | None) -> Decoded:
+        """Only the code and the message: all there is to read in a refusal."""
+        try:
+            brief = _BRIEF.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            try:
+                value = untyped(body, charset)
+            except ValueError:
+                return UNREADABLE
+            if not is_object(value):
+                return UNREADABLE
+            return Decoded(code=_code(value.get("code")), message=_message(value.get("message")))
+        return Decoded(code=_code(brief.code), message=_message(brief.message))
+
+    def decode(self, operation: Operation[Any], wanted: Any, body: bytes, charset: str | None) -> Decoded:
+        """A whole answer, its result as `wanted` (None: as the operation says)."""
+        if operation.kind == "nothing":
+            return self.brief(body, charset)
+        if operation.kind == "untyped":
+            return self._decode_untyped(operation, wanted, body, charset)
+        envelope = self._envelope(operation, wanted)
+        try:
+            read = envelope.decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._tolerant(operation, envelope, body, charset)
+        if read.code not in (0, "0"):
+            return Decoded(code=_code(read.code), message=_message(read.message), readable=read.code is not None)
+        for name in envelope.members:
+            result = getattr(read, name)
+            if result is not None:
+                return self._done(operation, read.message, result, getattr(read, "page_context", None))
+        return self._tolerant(operation, envelope, body, charset)
+
+    def _decode_untyped(self, operation: Operation[Any], wanted: Any, body: bytes, charset: str | None) -> Decoded:
+        try:
+            value = untyped(body, charset)
+        except ValueError:
+            return UNREADABLE
+        if not is_object(value) or "code" not in value:
+            return UNREADABLE
+        decoded = Decoded(code=_code(value["code"]), message=_message(value.get("message")), data=value)
+        if wanted is not None and decoded.code == 0:
+            decoded.data = self._repairer.build(wanted, value, "", lambda path: self._note(operation, path))
+        return decoded
+
+    def _envelope(self, operation: Operation[Any], wanted: Any) -> _Envelope:
+        key = (operation, wanted)
+        envelope = self._envelopes.get(key)
+        if envelope is None:
+            envelope = self._envelopes[key] = _Envelope(operation, wanted or operation.response)
+        return envelope
+
+    def _tolerant(self, operation: Operation[Any], envelope: _Envelope, body: bytes, charset: str | None) -> Decoded:
+        try:
+            value = untyped(body, charset)
+        except ValueError:
+            return UNREADABLE
+        if not is_object(value) or value.get("code") is None:
+            return UNREADABLE
+        code, message = _code(value["code"]), _message(value.get("message"))
+        if code != 0:
+            return Decoded(code=code, message=message)
+        key = next((key for key in operation.envelope if value.get(key) is not None), None)
+        if key is None:
+            return Decoded(code=code, message=message, missing=f"no {' or '.join(operation.envelope)} in it")
+        try:
+            if operation.kind == "record":
+                result = self._one(operation, envelope.item, value[key], key)
+            else:
+                rows = value[key]
+                if not is_list(rows):
+                    rows = [rows] if rows else []
+                result = [self._one(operation, envelope.item, row, f"{key}[]") for row in rows]
+        except msgspec.ValidationError as error:
+            return Decoded(code=code, message=message, missing=str(error))
+        context = self._context(operation, value.get("page_context"))
+        return self._done(operation, message, result, context)
+
+    def _one(self, operation: Operation[Any], wanted: Any, value: Any, path: str) -> Any:
+        # Row by row: most rows of a page with one odd row are well shaped, and convert() is far quicker than repair.
+        try:
+            return msgspec.convert(value, wanted)
+        except msgspec.ValidationError:
+            return self._repairer.build(wanted, value, path, lambda place: self._note(operation, place))
+
+    def _context(self, operation: Operation[Any], value: Any) -> PageContext | None:
+        if operation.kind != "page" or not is_object(value):
+            return None
+        note = "page_context"
+        context: PageContext = self._repairer.build(PageContext, value, note, lambda path: self._note(operation, path))
+        return context
+
+    def _note(self, operation: Operation[Any], path: str) -> None:
+        self.drift[operation.id, path] += 1
+
+    def _done(self, operation: Operation[Any], message: Any, result: Any, context: PageContext | None) -> Decoded:
+        if operation.kind == "page":
+            context = context or PageContext()
+            result = Page(rows=result, context=context, cursor=next_cursor(context))
+        return Decoded(code=0, message=_message(message), data=result)
+
+
+class _Envelope:
+    """The strict decoder of one operation's whole answer, built from the keys that may hold its result."""
+
+    __slots__ = ("decoder", "item", "members")
+
+    def __init__(self, operation: Operation[Any], item: Any) -> None:
+        self.item = item
+        result: Any = item if operation.kind == "record" else list[item]
+        self.members = [f"{_RESULT}{key}" for key in operation.envelope]
+        fields: list[Any] = [("code", int | str | None, None), ("message", Any, None)]
+        fields.extend((name, result | None, None) for name in self.members)
+        rename: Mapping[str, str] = dict(zip(self.members, operation.envelope, strict=True))
+        if operation.kind == "page":
+            fields.append(("page_context", PageContext | None, None))
+        self.decoder: Any = msgspec.json.Decoder(
+            msgspec.defstruct("Envelope", fields, rename=rename, gc=False), float_hook=Decimal
+        )
+
+
+def _code(value: Any) -> int | str | None:
+    """A code as Zoho means it: mostly a number, now and then the same number as text."""
+    if isinstance(value, str):
+        text = value.strip()
+        return int(text) if text.isdecimal() else (text or None)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _message(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

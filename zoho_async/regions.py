@@ -1,0 +1,43 @@
+"""Zoho's data centres: which hosts serve accounts and which serve the APIs."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class DataCenter(msgspec.Struct, frozen=True, kw_only=True):
+    """One data centre. An account lives in exactly one; tokens of one mean nothing to another."""
+
+    name: str
+    accounts_url: str
+    api_url: str
+
+
+def _center(name: str, accounts: str, api: str) -> DataCenter:
+    return DataCenter(name=name, accounts_url=f"https://{accounts}", api_url=f"https://{api}")
+
+
+DATA_CENTERS = {
+    center.name: center
+    for center in (
+        _center("us", "accounts.zoho.com", "www.zohoapis.com"),
+        _center("eu", "accounts.zoho.eu", "www.zohoapis.eu"),
+        _center("in", "accounts.zoho.in", "www.zohoapis.in"),
+        _center("au", "accounts.zoho.com.au", "www.zohoapis.com.au"),
+        _center("jp", "accounts.zoho.jp", "www.zohoapis.jp"),
+        _center("ca", "accounts.zohocloud.ca", "www.zohoapis.ca"),
+        _center("cn", "accounts.zoho.com.cn", "www.zohoapis.com.cn"),
+        _center("sa", "accounts.zoho.sa", "www.zohoapis.sa"),
+        # Not confirmed by Zoho's documents at the time of writing; `api_url` and `accounts_url` override it.
+        _center("uk", "accounts.zoho.uk", "www.zohoapis.uk"),
+    )
+}
+
+
+def trusted_api_url(domain: str) -> str | None:
+    """The API address a token answer's `api_domain` stands for, or None when it is no host of Zoho's.
+
+    A token is only ever sent to hosts of the table above or to the one the caller configured.
+    """
+    address = domain.rstrip("/")
+    return address if any(address == center.api_url for center in DATA_CENTERS.values()) else None
