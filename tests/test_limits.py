@@ -84,9 +84,9 @@ def test_the_first_burst_is_short_and_then_the_pace_is_even() -> None:
         return [moment - seen[0] for moment in seen]
 
     seen = simulate(main())
-    assert seen[9] == 0
-    assert seen[10] == pytest.approx(1.0)
-    assert seen[50] - seen[49] == pytest.approx(1.0)
+    assert seen[9] == pytest.approx(0)
+    assert seen[10] == pytest.approx(1.0, abs=0.01)
+    assert seen[50] - seen[49] == pytest.approx(1.0, abs=0.01)
 
 
 def test_no_more_are_in_flight_than_allowed_and_1070_halves_them() -> None:

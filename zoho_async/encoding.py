@@ -257,9 +257,9 @@ def _exact(value: float | Decimal) -> Decimal:
     return number
 
 
-def _json_decimal(value: Decimal) -> Decimal:
+def _json_decimal(value: Decimal) -> Decimal | msgspec.Raw:
     # 1E+2 is valid JSON, but not what a bookkeeping API expects to read; format() writes it out.
-    return Decimal(format(value, "f")) if "E" in str(value) else value
+    return msgspec.Raw(format(value, "f").encode()) if "E" in str(value) else value
 
 
 def _plain_decimal(value: Decimal) -> int | float | Decimal:

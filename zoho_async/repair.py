@@ -202,7 +202,7 @@ def _number(value: Any, path: str, note: Note) -> Any:
 def _integer(value: Any, path: str, note: Note) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    number = _number(value, path, note)
+    number = _number(value, path, lambda _: None)
     if number != number.to_integral_value():
         raise _Unfit(path)
     note(path)

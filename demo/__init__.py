@@ -1,0 +1,1 @@
+"""`python -m demo`: the main job on this machine, from a CSV file to a checked copy."""

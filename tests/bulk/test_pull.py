@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zoho_async import Zoho, bulk
+from zoho_async.bulk.sinks import flat
+from zoho_async.errors import UnavailableError
+from zoho_async.fake import FakeZoho
+
+LIST = "books.contacts.list"
+GET = "books.contacts.get"
+
+
+def seed(fake: FakeZoho, count: int) -> None:
+    fake.seed(
+        {
+            "contact_name": f"Größe {number:04d} 髙",
+            "notes": 'a "b", c\nd',
+            "credit_limit": number,
+            "billing_address": {"city": "Roma", "zip": f"0{number}"},
+            "contact_persons": [{"email": f"p{number}@example.test"}],
+            "custom_fields": [{"api_name": "cf_external_id", "value": f"00{number}"}],
+        }
+        for number in range(1, count + 1)
+    )
+
+
+async def answers(zoho: Zoho, *, full: bool) -> dict[str, Any]:
+    """The records as the API gives them, read another way."""
+    found: dict[str, Any] = {}
+    page = 1
+    while True:
+        answer = json.loads((await zoho.request("GET", "/books/v3/contacts", query={"page": page})).body)
+        for row in answer["contacts"]:
+            path = f"/books/v3/contacts/{row['contact_id']}"
+            found[row["contact_id"]] = json.loads((await zoho.request("GET", path)).body)["contact"] if full else row
+        if not answer["page_context"]["has_more_page"]:
+            return found
+        page += 1
+
+
+def sqlite(path: Path, column: str) -> dict[str, Any]:
+    connection = sqlite3.connect(path)
+    found = {one: raw and json.loads(raw) for one, raw in connection.execute(f"SELECT id, {column} FROM contacts")}
+    connection.close()
+    return found
+
+
+@pytest.mark.parametrize("details", ["none", "all"])
+async def test_every_format_holds_what_the_api_gave(fake: FakeZoho, zoho: Zoho, tmp_path: Path, details: Any) -> None:
+    seed(fake, 230)
+    full = details == "all"
+    expected = await answers(zoho, full=full)
+    assert len(expected) == 230
+    before = fake.counts[LIST]["requests"]
+    for name in ("a.sqlite", "a.jsonl", "a.csv"):
+        summary = await bulk.pull(zoho.books.contacts, tmp_path / name, details=details)
+        assert (summary.records, summary.details, summary.reads) == (230, 230 * full, 2 + 230 * full)
+    assert fake.counts[LIST]["requests"] - before == 6
+    assert sqlite(tmp_path / "a.sqlite", "detail" if full else "row") == expected
+    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text("utf-8").splitlines()]
+    assert {line["contact_id"]: line for line in lines} == expected
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == 230
+    for row in table:
+        wanted = flat(expected[row["contact_id"]])
+        assert {name: cell for name, cell in row.items() if name in wanted} == wanted
+        assert all(cell == "" for name, cell in row.items() if name not in wanted)
+    assert sorted(path.name for path in tmp_path.iterdir() if "part" in path.name) == []  # noqa: ASYNC240
+
+
+async def test_only_changed_records_are_read_again(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    seed(fake, 10)
+    path = tmp_path / "a.db"
+    first = await bulk.pull(zoho.books.contacts, path, details="changed")
+    assert (first.details, first.reads) == (10, 11)
+    again = await bulk.pull(zoho.books.contacts, path, details="changed")
+    assert (again.details, again.reads) == (0, 1)
+    fake.clock.advance(60)
+    changed = next(iter(fake.organization().contacts))
+    await zoho.books.contacts.update(changed, {"notes": "new"})
+    third = await bulk.pull(zoho.books.contacts, path, details="changed")
+    assert (third.details, third.reads) == (1, 2)
+    assert sqlite(path, "detail")[changed]["notes"] == "new"
+
+
+async def test_records_that_are_gone_stay_unless_full(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    seed(fake, 3)
+    path = tmp_path / "a.sqlite"
+    await bulk.pull(zoho.books.contacts, path)
+    gone = next(iter(fake.organization().contacts))
+    await zoho.books.contacts.delete(gone)
+    await bulk.pull(zoho.books.contacts, path)
+    assert gone in sqlite(path, "row")
+    summary = await bulk.pull(zoho.books.contacts, path, full=True)
+    assert summary.dropped == 1
+    assert set(sqlite(path, "row")) == set(fake.organization().contacts)
+
+
+async def test_a_record_that_vanishes_meanwhile_is_counted(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    seed(fake, 5)
+    victim = list(fake.organization().contacts)[3]
+    deleted = False
+    original = zoho.books.contacts.get
+
+    class Contacts(type(zoho.books.contacts)):  # type: ignore[misc]
+        async def get(self, contact_id: str, /, **options: Any) -> Any:
+            nonlocal deleted
+            if not deleted:
+                deleted = True
+                await zoho.books.contacts.delete(victim)
+            return await original(contact_id, **options)
+
+    Contacts.__module__ = type(zoho.books.contacts).__module__
+    resource = Contacts(zoho._transport)
+    summary = await bulk.pull(resource, tmp_path / "a.jsonl", details="all", concurrency=1)
+    assert (summary.records, summary.details, summary.vanished) == (5, 4, 1)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+async def test_a_pull_that_fails_leaves_the_old_file(fake: FakeZoho, zoho: Zoho, tmp_path: Path, name: str) -> None:
+    seed(fake, 5)
+    path = tmp_path / name
+    await bulk.pull(zoho.books.contacts, path)
+    old = path.read_bytes()
+    fake.script(GET, ["pass"] * 3 + ["status:503"] * 50)
+    with pytest.raises(UnavailableError):
+        await bulk.pull(zoho.with_options(retries=0).books.contacts, path, details="all", concurrency=1)
+    assert path.read_bytes() == old
+    assert [one.name for one in tmp_path.iterdir()] == [name]  # noqa: ASYNC240
+
+
+async def test_what_cannot_be_written_is_said_before_any_call(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    contacts = zoho.books.contacts
+    with pytest.raises(bulk.InputError, match="xlsx"):
+        await bulk.pull(contacts, tmp_path / "a.xlsx")
+    with pytest.raises(bulk.InputError, match="only SQLite remembers"):
+        await bulk.pull(contacts, tmp_path / "a.csv", details="changed")
+    with pytest.raises(bulk.InputError, match="cannot be"):
+        await bulk.pull(contacts, tmp_path / "none" / "a.csv")
+    with pytest.raises(bulk.InputError, match="cannot be"):
+        await bulk.pull(contacts, tmp_path / "none" / "a.sqlite")
+    (tmp_path / "mine.db").write_text("hello " * 100)
+    with pytest.raises(bulk.InputError, match="not a file of an earlier pull"):
+        await bulk.pull(contacts, tmp_path / "mine.db")
+    assert fake.counts.get(LIST) is None
+
+
+async def test_progress_is_told_as_it_grows(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    seed(fake, 450)
+    seen: list[int] = []
+    await bulk.pull(zoho.books.contacts, tmp_path / "a.jsonl", on_progress=lambda summary: seen.append(summary.records))
+    assert seen == [200, 400, 450, 450]

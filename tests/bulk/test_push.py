@@ -1,0 +1,392 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import client_of
+
+from zoho_async import StaticToken, Zoho, bulk
+from zoho_async.books import ContactCreate
+from zoho_async.bulk.journal import Entry, Journal, Look
+from zoho_async.bulk.pushing import Job, Push, RowOutcome, next_step
+from zoho_async.bulk.target import Target
+from zoho_async.errors import AuthError, ConfigError, Fault, QuotaExceededError, UnavailableError
+from zoho_async.fake import FakeZoho
+
+CREATE = "books.contacts.create"
+UPSERT = "books.contacts.upsert"
+LIST = "books.contacts.list"
+
+
+def rows(count: int, prefix: str = "K") -> list[dict[str, Any]]:
+    return [{"contact_name": f"Name {prefix}{i}", "cf_external_id": f"{prefix}{i}"} for i in range(1, count + 1)]
+
+
+async def run(push: Push) -> list[RowOutcome]:
+    return [outcome async for outcome in push]
+
+
+def requests(fake: FakeZoho, operation: str | None = None) -> int:
+    counts = fake.counts
+    if operation is not None:
+        return counts.get(operation, {"requests": 0})["requests"]
+    return sum(one["requests"] for one in counts.values())
+
+
+async def test_upsert_sends_every_good_row_once_with_its_key_in_the_body(fake: FakeZoho, zoho: Zoho) -> None:
+    push = bulk.push(zoho.books.contacts, rows(50), upsert_by="cf_external_id")
+    outcomes = await run(push)
+    assert {outcome.status for outcome in outcomes} == {"done"}
+    assert all(outcome.record_id for outcome in outcomes)
+    assert fake.created("cf_external_id") == {f"K{i}": 1 for i in range(1, 51)}
+    assert (push.summary.rows, push.summary.sent, push.summary.writes, push.summary.reads) == (50, 50, 50, 0)
+    assert push.summary.complete
+    assert requests(fake) == 50
+
+
+async def test_create_takes_mappings_nested_rows_and_structs(fake: FakeZoho, zoho: Zoho) -> None:
+    async def source() -> AsyncIterator[Any]:
+        yield {"contact_name": "A", "billing_address.city": "Roma"}
+        yield {"contact_name": "B", "billing_address": {"city": "Milano"}}
+        yield ContactCreate(contact_name="C")
+        yield ["not", "a", "row"]
+
+    outcomes = await run(bulk.push(zoho.books.contacts, source()))
+    assert [(o.row.number, o.status) for o in sorted(outcomes, key=lambda o: o.row.number)] == [
+        (1, "done"),
+        (2, "done"),
+        (3, "done"),
+        (4, "failed"),
+    ]
+    stored = {record["contact_name"]: record for record in fake.organization().contacts.values()}
+    assert stored["B"]["billing_address"]["city"] == "Milano"
+    assert fake.created() == {"A": 1, "B": 1, "C": 1}
+
+
+async def test_a_trickle_of_rows_is_sent_as_it_comes(fake: FakeZoho, zoho: Zoho) -> None:
+    feed: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def source() -> AsyncIterator[dict[str, Any]]:
+        for _ in range(3):
+            yield await feed.get()
+
+    seen: list[str] = []
+    feed.put_nowait({"contact_name": "1"})
+    async for outcome in bulk.push(zoho.books.contacts, source()):
+        seen.append(outcome.status)
+        feed.put_nowait({"contact_name": str(len(seen) + 1)})
+    assert seen == ["done"] * 3
+
+
+async def test_faulty_rows_cost_no_call_and_say_everything_that_is_wrong(fake: FakeZoho, zoho: Zoho) -> None:
+    given = [
+        {"contact_name": "Good", "cf_external_id": "1"},
+        {"contact_name": "", "cf_external_id": "2"},
+        {"contact_name": "x" * 231, "cf_external_id": "3", "credit_limit": "much", "colour": "red"},
+        {"contact_name": "D", "cf_external_id": "1"},
+        {"contact_name": "E", "cf_external_id": ""},
+        {"contact_name": "F", "cf_external_id": "4.6E+14"},
+        {"contact_name": "G", "cf_external_id": " 7"},
+        {"contact_name": "H", "cf_external_id": "8", "contact_persons[3].email": "e" * 101},
+        {"contact_name": "I", "cf_external_id": "9", "custom_fields": [{"index": "one", "value": 1}]},
+    ]
+    outcomes = sorted(
+        await run(bulk.push(zoho.books.contacts, given, upsert_by="cf_external_id")), key=lambda o: o.row.number
+    )
+    assert [outcome.sentence("a.csv") for outcome in outcomes[1:]] == [
+        "a.csv row 2: contact_name: is required",
+        "a.csv row 3: credit_limit: must be a number such as 1234.50, is 'much'; colour: is no known field; "
+        "contact_name: must be at most 200 characters, has 231",
+        "a.csv row 4: cf_external_id: is the same as in row 1; only one row can have it",
+        "a.csv row 5: cf_external_id: is required: rows are matched by it",
+        "a.csv row 6: cf_external_id: was rounded by a spreadsheet (4.6E+14); export the column as text",
+        "a.csv row 7: cf_external_id: must not begin or end with a blank or hold line breaks: rows are matched by it",
+        "a.csv row 8: contact_persons[3].email: must be at most 100 characters, has 101",
+        "a.csv row 9: custom_fields[0].index: must be a whole number, is 'one'",
+    ]
+    assert requests(fake) == 1
+    assert fake.created() == {"Good": 1}
+
+
+async def test_a_key_taken_by_a_faulty_row_is_taken(fake: FakeZoho, zoho: Zoho) -> None:
+    given = [{"contact_name": "", "cf_external_id": "1"}, {"contact_name": "B", "cf_external_id": "1"}]
+    outcomes = await run(bulk.push(zoho.books.contacts, given, upsert_by="cf_external_id"))
+    assert {outcome.status for outcome in outcomes} == {"failed"}
+    assert requests(fake) == 0
+
+
+async def test_the_same_push_again_makes_no_call(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    for upsert_by in ("cf_external_id", None):
+        given = rows(30, upsert_by or "C")
+        await run(bulk.push(zoho.books.contacts, given, upsert_by=upsert_by, state=state))
+        before = requests(fake)
+        push = bulk.push(zoho.books.contacts, given, upsert_by=upsert_by, state=state)
+        outcomes = await run(push)
+        assert {(o.status, o.action) for o in outcomes} == {("done", "unchanged")}
+        assert all(o.record_id for o in outcomes)
+        assert push.summary.unchanged == 30
+        assert requests(fake) == before
+
+
+async def test_a_changed_row_is_sent_again_by_upsert(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    given = rows(5)
+    await run(bulk.push(zoho.books.contacts, given, upsert_by="cf_external_id", state=tmp_path / "s"))
+    given[2]["notes"] = "new"
+    push = bulk.push(zoho.books.contacts, given, upsert_by="cf_external_id", state=tmp_path / "s")
+    await run(push)
+    assert (push.summary.sent, push.summary.unchanged) == (1, 4)
+    assert fake.created("cf_external_id") == {f"K{i}": 1 for i in range(1, 6)}
+
+
+async def test_identical_rows_of_a_create_are_rows_of_their_own(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    given = [{"contact_name": "Twin"}] * 2
+    push = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", concurrency=1)
+    outcomes = await run(push)
+    # The second is Zoho's to judge: names are unique there.
+    assert [outcome.status for outcome in outcomes] == ["done", "failed"]
+    assert outcomes[1].code == "3062"
+    assert outcomes[1].reason.startswith("Zoho refused it: ")
+    assert requests(fake, CREATE) == 2
+
+
+async def test_a_refused_row_is_tried_again_by_the_next_run(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    (taken,) = fake.seed([{"contact_name": "Name K1"}])
+    first = bulk.push(zoho.books.contacts, rows(2), state=tmp_path / "s")
+    await run(first)
+    assert (first.summary.sent, first.summary.failed, first.summary.kinds) == (1, 1, {"3062": 1})
+    await zoho.books.contacts.update(taken["contact_id"], {"contact_name": "Another"})
+    second = bulk.push(zoho.books.contacts, rows(2), state=tmp_path / "s")
+    await run(second)
+    assert (second.summary.sent, second.summary.unchanged) == (1, 1)
+
+
+@pytest.mark.parametrize("fault", ["reset_after", "status:503_after", "html_after", "torn"])
+async def test_an_upsert_of_unknown_outcome_is_sent_once_more(fake: FakeZoho, zoho: Zoho, fault: str) -> None:
+    fake.script(UPSERT, [fault])
+    push = bulk.push(zoho.books.contacts, rows(1), upsert_by="cf_external_id", pause=0)
+    (outcome,) = await run(push)
+    assert (outcome.status, outcome.action) == ("done", "sent")
+    assert fake.created("cf_external_id") == {"K1": 1}
+    assert push.summary.writes == 2
+
+
+async def test_an_upsert_that_stays_unknown_is_reported_and_sent_by_the_next_run(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    fake.script(UPSERT, ["reset_after", "reset_after"])
+    push = bulk.push(zoho.books.contacts, rows(1), upsert_by="cf_external_id", state=tmp_path / "s", pause=0)
+    (outcome,) = await run(push)
+    assert outcome.status == "unknown"
+    assert push.summary.unknown == 1
+    assert outcome.reason.startswith("it is not known whether Zoho has it")
+    again = bulk.push(zoho.books.contacts, rows(1), upsert_by="cf_external_id", state=tmp_path / "s", pause=0)
+    (outcome,) = await run(again)
+    assert outcome.status == "done"
+    assert fake.created("cf_external_id") == {"K1": 1}
+
+
+@pytest.mark.parametrize("fault", ["reset_after", "status:503_after", "html_after", "torn"])
+async def test_a_create_of_unknown_outcome_is_looked_up_not_repeated(fake: FakeZoho, zoho: Zoho, fault: str) -> None:
+    fake.script(CREATE, [fault])
+    push = bulk.push(zoho.books.contacts, rows(1), pause=0)
+    (outcome,) = await run(push)
+    assert (outcome.status, outcome.action) == ("done", "settled")
+    assert outcome.record_id in fake.organization().contacts
+    assert fake.created() == {"Name K1": 1}
+    assert (push.summary.writes, push.summary.reads) == (1, 1)
+    assert requests(fake, CREATE) == 1
+
+
+async def test_a_long_name_is_looked_up_by_its_beginning(fake: FakeZoho, zoho: Zoho) -> None:
+    fake.seed([{"contact_name": "n" * 150 + "another"}])
+    fake.script(CREATE, ["reset_after"])
+    (outcome,) = await run(bulk.push(zoho.books.contacts, [{"contact_name": "n" * 199}], pause=0))
+    assert (outcome.status, outcome.action) == ("done", "settled")
+
+
+@pytest.mark.parametrize("fault", ["reset_before", "status:503", "html"])
+async def test_a_create_that_is_not_found_stays_unknown_and_is_never_sent_again(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, fault: str
+) -> None:
+    fake.script(CREATE, [fault])
+    state = tmp_path / "s"
+    for _ in range(3):
+        push = bulk.push(zoho.books.contacts, rows(1), state=state, pause=0)
+        (outcome,) = await run(push)
+        assert outcome.status == "unknown"
+        assert outcome.reason
+    assert requests(fake, CREATE) == 1
+
+
+async def test_a_record_that_was_there_before_settles_nothing(fake: FakeZoho, zoho: Zoho) -> None:
+    (record,) = fake.seed([{"contact_name": "Name K1"}])
+    record["created_time"] = "2020-01-01T00:00:00-0400"
+    fake.script(CREATE, ["reset_before"])
+    (outcome,) = await run(bulk.push(zoho.books.contacts, rows(1), pause=0))
+    assert outcome.status == "unknown"
+
+
+async def test_an_intent_of_a_killed_run_is_settled_by_looking(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    state = tmp_path / "s"
+    target = Target.of(zoho.books.contacts)
+    reader = bulk.pushing.RowReader(target, None)
+    jobs = [reader.read(bulk.Row(number=i, values=row)) for i, row in enumerate(rows(3), 1)]
+    async with Journal(state, target.label) as journal:
+        for job in jobs:
+            await journal.intend(f"{job.digest}#1", job.digest)
+    fake.seed([{"contact_name": "Name K2"}])
+    push = bulk.push(zoho.books.contacts, rows(4), state=state)
+    outcomes = {outcome.row.number: outcome for outcome in await run(push)}
+    assert [outcomes[i].status for i in (1, 2, 3, 4)] == ["unknown", "done", "unknown", "done"]
+    assert outcomes[2].action == "settled"
+    assert requests(fake, CREATE) == 1
+    assert push.summary.reads == 3
+
+
+async def test_one_record_settles_one_row(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    state = tmp_path / "s"
+    target = Target.of(zoho.books.contacts)
+    (job,) = [bulk.pushing.RowReader(target, None).read(bulk.Row(number=1, values={"contact_name": "Twin"}))]
+    async with Journal(state, target.label) as journal:
+        await journal.intend(f"{job.digest}#1", job.digest)
+        await journal.intend(f"{job.digest}#2", job.digest)
+    fake.seed([{"contact_name": "Twin"}])
+    outcomes = await run(bulk.push(zoho.books.contacts, [{"contact_name": "Twin"}] * 2, state=state))
+    assert sorted(outcome.status for outcome in outcomes) == ["done", "unknown"]
+
+
+async def test_wrong_credentials_cost_one_call(fake: FakeZoho) -> None:
+    async with client_of(fake, auth=StaticToken("wrong")) as zoho:
+        push = bulk.push(zoho.books.contacts, rows(50), upsert_by="cf_external_id")
+        with pytest.raises(AuthError):
+            await run(push)
+    assert requests(fake, UPSERT) <= 1
+    assert push.summary.writes == 1
+
+
+async def test_a_wrong_organisation_costs_one_call(fake: FakeZoho, tmp_path: Path) -> None:
+    async with client_of(fake, organization_id="99") as zoho:
+        push = bulk.push(zoho.books.contacts, rows(50), state=tmp_path / "s")
+        with pytest.raises(ConfigError) as caught:
+            await run(push)
+    assert caught.value.code == 6041
+    assert push.summary.writes == 1
+    assert fake.organization().contacts == {}
+
+
+async def test_when_the_day_is_used_up_the_rest_waits_for_the_next_run(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    fake.script(CREATE, ["pass"] * 10 + ["429:45"] * 40)
+    push = bulk.push(zoho.books.contacts, rows(50), state=tmp_path / "s", concurrency=4)
+    with pytest.raises(QuotaExceededError):
+        await run(push)
+    assert not push.summary.complete
+    assert push.summary.sent == 10
+    assert push.summary.failed == push.summary.unknown == 0
+    fake._scripts.clear()
+    async with client_of(fake) as tomorrow:
+        again = bulk.push(tomorrow.books.contacts, rows(50), state=tmp_path / "s")
+        await run(again)
+    assert (again.summary.sent, again.summary.unchanged, again.summary.reads) == (40, 10, 0)
+    assert set(fake.created().values()) == {1}
+    assert len(fake.created()) == 50
+
+
+async def test_a_service_that_is_down_ends_the_run_instead_of_failing_every_row(fake: FakeZoho) -> None:
+    fake.script(UPSERT, ["status:503"] * 10_000)
+    async with client_of(fake, retries=0) as zoho:
+        push = bulk.push(zoho.books.contacts, rows(1000), upsert_by="cf_external_id", pause=0, concurrency=2)
+        with pytest.raises((UnavailableError, bulk.pushing.OutcomeUnknownError)):
+            await run(push)
+    assert push.summary.rows < 20
+
+
+async def test_stopping_finishes_what_is_in_flight(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    push = bulk.push(zoho.books.contacts, rows(500), state=tmp_path / "s", concurrency=5)
+    count = 0
+    async for outcome in push:
+        count += 1
+        assert outcome.status == "done"
+        push.stop()
+    assert count <= 20
+    assert not push.summary.complete
+    assert len(fake.organization().contacts) == count
+    again = bulk.push(zoho.books.contacts, rows(500), state=tmp_path / "s")
+    await run(again)
+    assert (again.summary.unchanged, again.summary.sent, again.summary.reads) == (count, 500 - count, 0)
+    assert set(fake.created().values()) == {1}
+
+
+async def test_leaving_early_leaves_a_state_to_go_on_from(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    push = bulk.push(zoho.books.contacts, rows(100), upsert_by="cf_external_id", state=tmp_path / "s")
+    async for _ in push:
+        break
+    await push.aclose()
+    again = bulk.push(zoho.books.contacts, rows(100), upsert_by="cf_external_id", state=tmp_path / "s")
+    await run(again)
+    assert fake.created("cf_external_id") == {f"K{i}": 1 for i in range(1, 101)}
+
+
+async def test_targets_that_share_a_state_file_do_not_mix(tmp_path: Path) -> None:
+    async with FakeZoho(organizations=("1", "2"), per_minute=None) as fake:
+        for organization in ("1", "2"):
+            async with client_of(fake, organization_id=organization) as zoho:
+                push = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
+                await run(push)
+                assert push.summary.sent == 3
+
+
+async def test_what_cannot_be_pushed_is_said_before_anything_happens(zoho: Zoho) -> None:
+    with pytest.raises(TypeError, match="no resource"):
+        bulk.push(object(), [])
+    with pytest.raises(bulk.InputError, match="custom field"):
+        bulk.push(zoho.books.contacts, [], upsert_by="email")
+    with pytest.raises(bulk.InputError, match="there is no `books nothing`; there is: books contacts"):
+        Target.named("books.nothing")
+    push = bulk.push(zoho.books.contacts, [])
+    assert await run(push) == []
+    with pytest.raises(RuntimeError, match="only once"):
+        await run(push)
+
+
+LONG_AGO = bulk.pushing.datetime.now(bulk.pushing.UTC) - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("state", "digest", "upsert", "step"),
+    [
+        (None, "d", True, "send"),
+        (None, "d", False, "send"),
+        ("done", "d", True, "skip"),
+        ("done", "d", False, "skip"),
+        ("done", "other", True, "send"),
+        ("failed", "d", True, "send"),
+        ("failed", "d", False, "send"),
+        ("intent", "d", True, "send"),
+        ("intent", "d", False, "look"),
+        ("unknown", "d", True, "send"),
+        ("unknown", "d", False, "look"),
+    ],
+)
+def test_next_step(state: Any, digest: str, upsert: bool, step: str) -> None:
+    entry = state and Entry(identity="i", digest="d", state=state, record_id="", intended_at=LONG_AGO)
+    job = Job(row=bulk.Row(number=1), digest=digest, look=Look(identity="i", first=1, entry=entry))
+    assert next_step(job, upsert=upsert) == step
+    job.faults = (Fault(path="a", rule="b", message="c"),)
+    assert next_step(job, upsert=upsert) == "refuse"
+
+
+async def test_the_state_holds_no_content_and_no_secret(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    given = [{"contact_name": "Visible Name", "notes": "private words", "cf_external_id": "K1"}]
+    await run(bulk.push(zoho.books.contacts, given, upsert_by="cf_external_id", state=tmp_path / "s"))
+    data = b"".join(path.read_bytes() for path in tmp_path.iterdir())  # noqa: ASYNC240 - a test may block
+    assert b"K1" in data
+    assert b"private words" not in data
+    assert b"Visible Name" not in data
+    assert fake.access_token.encode() not in data

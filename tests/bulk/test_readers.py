@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from zoho_async.bulk import InputError, open_rows
+from zoho_async.bulk.failed import FailedFile
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+TEXT = 'contact_name,notes\n"Müller, Söhne","two\nlines"\n髙橋,\n'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_encodings_and_separators_are_recognised(tmp_path: Path, encoding: str, separator: str) -> None:
+    text = (
+        TEXT.replace(",notes", f"{separator}notes").replace('",', f'"{separator}').replace("髙橋,", f"髙橋{separator}")
+    )
+    source = open_rows(write(tmp_path / "a.csv", text.encode(encoding)))
+    assert (source.columns, source.count, source.separator) == (("contact_name", "notes"), 2, separator)
+    rows = list(source)
+    assert [row.values for row in rows] == [
+        {"contact_name": "Müller, Söhne", "notes": "two\nlines"},
+        {"contact_name": "髙橋", "notes": ""},
+    ]
+    assert [(row.number, row.line) for row in rows] == [(1, 2), (2, 4)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "word"),
+    [
+        ("a.csv", b"", "empty"),
+        ("a.csv", b"\n \n", "empty"),
+        ("a.jsonl", b"\n", "empty"),
+        ("a.csv", b"contact_name\n", "not one row"),
+        ("a.csv", "contact_name\nMüller\n".encode("latin-1"), "line 2 is not valid UTF-8"),
+        ("a.csv", b"contact_name\n" + b"x\n" * 200_000 + b"\xff\n", "line 200002 is not valid UTF-8"),
+        ("a.csv", "contact_name\nA\n".encode("utf-16-le"), "zero byte"),
+        ("a.csv", b"contact_name,contact_name\nA,B\n", "`contact_name` more than once"),
+        ("a.csv", b"contact_name,\nA,B\n", "column 2 has no name"),
+        ("a.csv", b'contact_name,notes\nA,"open\nB,b\n', "line 2 cannot be read: a quote is opened and never closed"),
+        ("a.csv", b'contact_name,notes\nA,"x"y\n', "text follows a closing quote"),
+        ("a.json", b'[{"contact_name": "A"}]', "JSON Lines"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_as_a_whole(tmp_path: Path, name: str, content: bytes, word: str) -> None:
+    path = write(tmp_path / name, content)
+    with pytest.raises(InputError) as caught:
+        open_rows(path)
+    assert word in str(caught.value)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no such file"):
+        open_rows(tmp_path / "none.csv")
+    with pytest.raises(InputError, match="cannot be read"):
+        open_rows(tmp_path)
+
+
+def test_a_row_with_other_cells_than_the_header_is_faulty_alone(tmp_path: Path) -> None:
+    rows = list(open_rows(write(tmp_path / "a.csv", "a,b\n1,2\n1\n\n1,2,3\n4,5\n")))
+    assert [row.fault for row in rows] == [
+        "",
+        "has 1 cells where the header has 2 columns",
+        "has 3 cells where the header has 2 columns",
+        "",
+    ]
+
+
+def test_json_lines_are_judged_line_by_line(tmp_path: Path) -> None:
+    lines = '{"a": 1.10}\n{"a": \n\n[1]\n{"a": 12345678901234567890}\n' + "[" * 100_000 + "\n"
+    rows = list(open_rows(write(tmp_path / "a.jsonl", lines)))
+    assert [(row.number, row.line) for row in rows] == [(1, 1), (2, 2), (3, 4), (4, 5), (5, 6)]
+    assert str(rows[0].values["a"]) == "1.10"
+    assert "not valid JSON" in rows[1].fault
+    assert rows[2].fault == "is not a JSON object"
+    assert rows[3].values == {"a": 12345678901234567890}
+    assert "not valid JSON" in rows[4].fault
+
+
+cell = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=12)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(rows=st.lists(st.tuples(cell, cell, cell), min_size=1, max_size=8), separator=st.sampled_from(",;\t|"))
+def test_what_csv_writes_is_read_back_cell_by_cell(
+    tmp_path: Path, rows: list[tuple[str, str, str]], separator: str
+) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=separator, quoting=csv.QUOTE_ALL)
+    writer.writerows([("contact_name", "notes", "website"), *rows])
+    source = open_rows(write(tmp_path / "a.csv", text.getvalue()))
+    assert [tuple(row.values.values()) for row in source] == rows
+    assert source.count == len(rows)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@given(content=st.binary(max_size=200), name=st.sampled_from(["a.csv", "a.jsonl"]))
+def test_any_bytes_are_read_or_refused_in_one_sentence(tmp_path: Path, content: bytes, name: str) -> None:
+    path = write(tmp_path / name, content)
+    try:
+        source = open_rows(path)
+    except InputError as error:
+        assert str(error).startswith(str(path))
+    else:
+        assert len(list(source)) == source.count
+
+
+def test_failed_rows_keep_the_format_of_the_input(tmp_path: Path) -> None:
+    content = '\ufeffcontact_name;notes\n"A; B";"x\ny"\nC;d\n1;2;3\n'
+    source = open_rows(write(tmp_path / "a.csv", content.encode()))
+    rows = list(source)
+    with FailedFile(source) as failed:
+        failed.add(rows[0], reason="bad", code="3062", field="contact_name")
+        failed.add(rows[2], reason="worse")
+    assert failed.path == tmp_path / "a.failed.csv"
+    assert failed.path.read_bytes().startswith(b"\xef\xbb\xbf")
+    again = open_rows(failed.path)
+    assert again.columns == ("contact_name", "notes", "zoho_row", "zoho_reason", "zoho_code", "zoho_field")
+    assert again.separator == ";"
+    first, second = again
+    assert first.values == {"contact_name": "A; B", "notes": "x\ny"}
+    assert first.raw == ["A; B", "x\ny", "1", "bad", "3062", "contact_name"]
+    assert second.raw == ["1", "2", "3", "worse", "", "", "3"]
+
+
+def test_failed_json_lines_keep_every_digit(tmp_path: Path) -> None:
+    source = open_rows(write(tmp_path / "a.jsonl", '{"a": 1.10, "b": 12345678901234567890123}\n{"a": \n'))
+    with FailedFile(source) as failed:
+        for row in source:
+            failed.add(row, reason="bad")
+    text = failed.path.read_text()
+    assert '"a":1.10,"b":12345678901234567890123' in text
+    assert [row.values for row in open_rows(failed.path)][1] == {}
+    assert '"zoho_line":"{\\"a\\":"' in text
+
+
+def test_a_file_of_failed_rows_goes_when_none_failed_but_only_ours(tmp_path: Path) -> None:
+    source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
+    with FailedFile(source) as failed:
+        failed.add(next(iter(source)), reason="bad")
+    assert failed.path.exists()
+    with FailedFile(source):
+        pass
+    assert failed.path.exists(), "a run that did not come to its end proves nothing"
+    with FailedFile(source) as failed:
+        failed.finished = True
+    assert not failed.path.exists()
+    write(failed.path, "something of mine")
+    with pytest.raises(InputError, match="is not ours"):
+        FailedFile(source)
+    assert failed.path.read_text() == "something of mine"
+
+
+def test_the_file_of_failed_rows_is_never_half_there(tmp_path: Path) -> None:
+    source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
+    with FailedFile(source) as failed:
+        failed.add(next(iter(source)), reason="bad")
+        assert not failed.path.exists()
+    assert failed.path.exists()

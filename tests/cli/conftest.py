@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli.process import Cli
+
+from zoho_async.fake import FakeZoho
+
+
+@pytest.fixture
+def cli(fake: FakeZoho, tmp_path: Path) -> Cli:
+    return Cli(
+        tmp_path,
+        {
+            "ZOHO_ACCESS_TOKEN": fake.access_token,
+            "ZOHO_ORGANIZATION_ID": fake.organization_id,
+            "ZOHO_API_URL": fake.url,
+            "ZOHO_ACCOUNTS_URL": fake.url,
+        },
+    )
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    def write_file(name: str, content: str) -> Path:
+        path = tmp_path / name
+        path.write_text(content, encoding="utf-8", newline="")
+        return path
+
+    return write_file

@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli.process import Cli, ended, until
+
+from zoho_async.fake import FakeZoho
+
+Write = Callable[[str, str], Path]
+PUSH = ("push", "books", "contacts", "--per-minute", "0", "--from")
+KEY = ("--upsert-by", "cf_external_id")
+GOOD = "contact_name,cf_external_id\nA,1\nB,2\n"
+LONG = "n" * 231
+
+
+def requests(fake: FakeZoho) -> int:
+    return sum(one["requests"] for one in fake.counts.values())
+
+
+async def test_good_rows_are_sent_and_the_summary_is_on_stdout(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", GOOD)
+    result = await cli(*PUSH, "a.csv", *KEY)
+    assert result.code == 0, result.err
+    assert "2 rows: 2 sent" in result.out
+    assert fake.created("cf_external_id") == {"1": 1, "2": 1}
+    again = await cli(*PUSH, "a.csv", *KEY, "--json")
+    assert (again.code, again.json["unchanged"], again.json["writes"]) == (0, 2, 0)
+    assert requests(fake) == 2
+    assert not (cli.folder / "a.failed.csv").exists()
+
+
+async def test_every_bad_row_is_told_in_one_sentence_and_harms_no_other(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    text = f'contact_name,is_portal_enabled,notes\nA,true,\n,,nameless\n{LONG},,\nD,maybe,\nE,1,"x\ny"\nF\n'
+    write("a.csv", text)
+    result = await cli(*PUSH, "a.csv")
+    assert result.code == 3
+    assert [line for line in result.err.splitlines() if line] == [
+        "a.csv row 2 (line 3): contact_name: is required",
+        "a.csv row 3 (line 4): contact_name: must be at most 200 characters, has 231",
+        "a.csv row 4 (line 5): is_portal_enabled: must be true or false, is 'maybe'",
+        "a.csv row 6 (line 8): has 1 cells where the header has 3 columns",
+    ]
+    assert fake.created() == {"A": 1, "E": 1}
+    assert requests(fake) == 2
+    with (cli.folder / "a.failed.csv").open(encoding="utf-8", newline="") as file:
+        failed = list(csv.reader(file))
+    assert failed[0] == [
+        "contact_name",
+        "is_portal_enabled",
+        "notes",
+        "zoho_row",
+        "zoho_reason",
+        "zoho_code",
+        "zoho_field",
+    ]
+    assert [(row[3], row[6]) for row in failed[1:]] == [
+        ("2", "contact_name"),
+        ("3", "contact_name"),
+        ("4", "is_portal_enabled"),
+        ("6", ""),
+    ]
+
+
+async def test_a_broken_line_of_json_harms_no_other(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write(
+        "a.jsonl", '{"contact_name": "A"}\n{"contact_name": \n{"contact_name": "C", "billing_address": {"city": "X"}}\n'
+    )
+    result = await cli(*PUSH, "a.jsonl")
+    assert result.code == 3
+    (sentence,) = result.err.splitlines()
+    assert sentence.startswith("a.jsonl row 2 (line 2): is not valid JSON")
+    assert fake.created() == {"A": 1, "C": 1}
+    (failed,) = (cli.folder / "a.failed.jsonl").read_text().splitlines()
+    assert json.loads(failed)["zoho_line"] == '{"contact_name":'
+
+
+async def test_a_mended_file_of_failed_rows_sends_only_those(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", "contact_name,cf_external_id\nA,1\n,2\n")
+    assert (await cli(*PUSH, "a.csv", *KEY)).code == 3
+    path = cli.folder / "a.failed.csv"
+    path.write_text(path.read_text().replace("\n,2,", "\nB,2,"))
+    result = await cli(*PUSH, "a.failed.csv", *KEY)
+    assert result.code == 0, result.err
+    assert fake.created("cf_external_id") == {"1": 1, "2": 1}
+    assert requests(fake) == 2
+    write("a.csv", "contact_name,cf_external_id\nA,1\nB,2\n")
+    assert (await cli(*PUSH, "a.csv", *KEY)).code == 0
+    assert not path.exists()
+    assert requests(fake) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "word"),
+    [
+        ("a.csv", b"", (), "is empty"),
+        ("none.csv", None, (), "there is no such file"),
+        ("a.csv", "contact_name\nMüller\n".encode("latin-1"), (), "not valid UTF-8"),
+        ("a.csv", b"contact_nam\nA\n", (), "`contact_nam` (did you mean `contact_name`"),
+        ("a.jsonl", b'{"contact_name": "A"}\n{"contact_name": "B", "billing_address": {"citty": "X"}}\n', (), "citty"),
+        ("a.csv", b"contact_name\nA\n", KEY, "there is no column `cf_external_id`"),
+        ("a.csv", b"contact_name,email\nA,x\n", ("--upsert-by", "email"), "email"),
+        ("a.csv", b"contact_name,contact_name\nA,B\n", (), "more than once"),
+    ],
+)
+async def test_a_file_that_cannot_be_used_ends_before_any_call(
+    fake: FakeZoho, cli: Cli, name: str, content: bytes | None, options: tuple[str, ...], word: str
+) -> None:
+    if content is not None:
+        (cli.folder / name).write_bytes(content)
+    before = sorted(path.name for path in cli.folder.iterdir())
+    result = await cli(*PUSH, name, *options)
+    assert result.code == 2, result
+    assert word in result.err
+    assert result.err.count("\n") == 1
+    assert requests(fake) == 0
+    assert sorted(path.name for path in cli.folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("push", "books", "nothing", "--from", "a.csv"),
+        ("push", "crm", "contacts", "--from", "a.csv"),
+        ("push", "books", "contacts"),
+        ("pull", "books", "contacts", "--to", "a.xlsx"),
+        ("pull", "books", "contacts", "--to", "a.csv", "--details", "changed"),
+        ("pull", "books", "contacts", "--to", "a.csv", "--details", "some"),
+        ("push", "books", "contacts", "--from", "a.csv", "--per-minute", "-1"),
+        ("call", "books.contacts.gett"),
+        ("call", "books.contacts.get"),
+        ("call", "books.contacts.get", "-p", "contact_id"),
+        ("call", "books.contacts.create", "--body", "{"),
+        ("call", "books.contacts.create", "--body", "@none.json"),
+        ("call", "books.contacts.get", "-p", "contact_id=1", "--all"),
+        ("call", "books.contacts.list", "-q", "colour=red"),
+        ("nonsense",),
+    ],
+)
+async def test_wrong_usage_is_2_before_any_call(fake: FakeZoho, cli: Cli, write: Write, arguments: Any) -> None:
+    write("a.csv", GOOD)
+    result = await cli(*arguments)
+    assert result.code == 2, result
+    assert result.err
+    assert requests(fake) == 0
+
+
+@pytest.mark.parametrize("missing", ["ZOHO_ACCESS_TOKEN", "ZOHO_ORGANIZATION_ID"])
+async def test_without_credentials_no_call_is_made(fake: FakeZoho, cli: Cli, write: Write, missing: str) -> None:
+    write("a.csv", GOOD)
+    del cli.environment[missing]
+    for arguments in (
+        (*PUSH, "a.csv"),
+        ("pull", "books", "contacts", "--to", "b.csv"),
+        ("call", "books.contacts.list"),
+    ):
+        result = await cli(*arguments)
+        assert result.code == 4, result
+        assert missing in result.err
+    assert requests(fake) == 0
+
+
+async def test_refused_credentials_and_a_wrong_organisation_cost_one_call(
+    fake: FakeZoho, cli: Cli, write: Write
+) -> None:
+    write("a.csv", "contact_name,cf_external_id\n" + "".join(f"N{i},{i}\n" for i in range(50)))
+    result = await cli(*PUSH, "a.csv", environment={**cli.environment, "ZOHO_ACCESS_TOKEN": "secret-and-wrong"})
+    assert result.code == 4
+    assert "secret-and-wrong" not in result.err + result.out
+    assert len(fake.received) == 1
+    result = await cli(*PUSH, "a.csv", environment={**cli.environment, "ZOHO_ORGANIZATION_ID": "99"})
+    assert result.code == 4
+    assert "99" in result.err + result.out
+    assert len(fake.received) == 2
+    assert fake.organization().contacts == {}
+    assert not (cli.folder / "a.failed.csv").exists()
+    assert (await cli(*PUSH, "a.csv")).code == 0
+    assert set(fake.created().values()) == {1}
+
+
+async def test_a_used_up_day_is_5_and_goes_before_3(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", "contact_name,notes\n,nameless\n" + "".join(f"N{i},\n" for i in range(30)))
+    fake.script("books.contacts.create", ["pass"] * 5 + ["429:45"] * 30)
+    result = await cli(*PUSH, "a.csv", "--json")
+    assert result.code == 5, result
+    assert (result.json["sent"], result.json["failed"], result.json["complete"]) == (5, 1, False)
+    fake._scripts.clear()
+    result = await cli(*PUSH, "a.csv", "--json")
+    assert result.code == 3
+    assert (result.json["sent"], result.json["unchanged"], result.json["failed"]) == (25, 5, 1)
+    assert set(fake.created().values()) == {1}
+
+
+async def test_a_dry_run_sends_nothing_and_tells_the_plan(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", "contact_name,credit_limit,cf_external_id\nA,1.10,1\n,,2\nC,,3\n")
+    before = sorted(path.name for path in cli.folder.iterdir())
+    result = await cli(*PUSH, "a.csv", *KEY, "--dry-run", "--json")
+    assert result.code == 3
+    plan = result.json
+    assert (plan["rows"], plan["to_send"], plan["faulty"], plan["writes"], plan["reads_spent"]) == (3, 2, 1, 2, 0)
+    assert '"credit_limit":1.10' in result.out
+    assert sorted(path.name for path in cli.folder.iterdir()) == before
+    assert requests(fake) == 0
+    write("b.csv", GOOD)
+    assert (await cli(*PUSH, "b.csv", *KEY)).code == 0
+    result = await cli("push", "books", "contacts", "--from", "b.csv", *KEY, "--dry-run")
+    assert result.code == 0
+    assert "0 would be sent" in result.out
+    assert "2 were sent by an earlier run" in result.out
+    result = await cli("push", "books", "contacts", "--from", "b.csv", *KEY, "--dry-run", environment={})
+    assert result.code == 0
+    assert "2 would be sent" in result.out
+    assert requests(fake) == 2
+
+
+async def test_json_makes_both_streams_machine_readable(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", "contact_name\nA\n" + LONG + "\n")
+    result = await cli(*PUSH, "a.csv", "--json")
+    events = [json.loads(line) for line in result.err.splitlines()]
+    assert [(event["event"], event.get("row"), event.get("field")) for event in events] == [("row", 2, "contact_name")]
+    assert result.json["failed_file"].endswith("a.failed.csv")
+    result = await cli(*PUSH, "none.csv", "--json")
+    assert json.loads(result.err)["event"] == "error"
+
+
+async def test_profiles_stand_for_the_environment(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", GOOD)
+    folder = cli.folder / "config" / "zoho-async"
+    folder.mkdir(parents=True)
+    lines = "".join(f'{name.removeprefix("ZOHO_").lower()} = "{value}"\n' for name, value in cli.environment.items())
+    (folder / "config.toml").write_text(f"[shop]\n{lines}[odd]\ncolour = 1\n")
+    environment = {"XDG_CONFIG_HOME": str(cli.folder / "config"), "ZOHO_ORGANIZATION_ID": "99"}
+    assert (await cli(*PUSH, "a.csv", "--profile", "shop", environment=environment)).code == 0
+    assert len(fake.organization().contacts) == 2
+    for profile, word in (("none", "no profile `none`"), ("odd", "unknown keys: colour")):
+        result = await cli(*PUSH, "a.csv", "--profile", profile, environment=environment)
+        assert (result.code, word in result.err) == (4, True)
+
+
+async def test_two_runs_on_one_state_are_refused(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", GOOD)
+    fake.script("books.contacts.create", ["stall"])
+    first = await cli.start(*PUSH, "a.csv", "--state", "s")
+    await until(lambda: "books.contacts.create" in fake.counts)
+    second = await cli(*PUSH, "a.csv", "--state", "s")
+    assert second.code == 2
+    assert "another run is using this state file" in second.err
+    first.kill()
+    await first.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_an_interrupted_push_finishes_what_is_in_flight(
+    fake: FakeZoho, cli: Cli, write: Write, number: signal.Signals
+) -> None:
+    write("a.csv", "contact_name\n" + "".join(f"N{i}\n" for i in range(300)))
+    fake.latency = 0.02
+    process = await cli.start(*PUSH, "a.csv", "--json")
+    await until(lambda: fake.acts("books.contacts.create") >= 20)
+    process.send_signal(number)
+    result = await ended(process)
+    assert result.code == 130, result
+    summary = result.json
+    assert summary["complete"] is False
+    assert summary["sent"] == fake.acts("books.contacts.create") < 300
+    fake.latency = 0
+    again = await cli(*PUSH, "a.csv", "--json")
+    assert again.code == 0
+    assert (again.json["unchanged"], again.json["reads"]) == (summary["sent"], 0)
+    assert set(fake.created().values()) == {1}
+    assert len(fake.created()) == 300
+
+
+async def test_a_second_signal_stops_at_once(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", GOOD)
+    fake.script("books.contacts.create", ["stall"] * 10)
+    process = await cli.start(*PUSH, "a.csv")
+    await until(lambda: "books.contacts.create" in fake.counts)
+    assert process.stderr is not None
+    process.send_signal(signal.SIGINT)
+    assert b"finishing the calls in flight" in await process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert (await ended(process)).code == 130
+
+
+async def test_on_a_terminal_a_bar_goes_to_stderr(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", "contact_name\nA\n" + LONG + "\n")
+    ours, theirs = os.openpty()
+    process = await cli.start(*PUSH, "a.csv", stderr=theirs)
+    os.close(theirs)
+    out, _ = await process.communicate()
+    seen = b""
+    with contextlib.suppress(OSError):  # a terminal whose other end is closed
+        while chunk := os.read(ours, 65536):
+            seen += chunk
+    os.close(ours)
+    assert process.returncode == 3
+    assert b"2/2" in seen
+    assert b"row 2 (line 3): contact_name: must be at most 200 characters" in seen.replace(b"\r\n", b"")
+    assert out.startswith(b"a.csv -> books.contacts")

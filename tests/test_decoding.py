@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import copy
+import json
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zoho_async import Operation
+from zoho_async.books import Contact, ContactRow
+from zoho_async.books.contacts import DELETE, GET, LIST
+from zoho_async.decoding import Decoded, Decoders
+from zoho_async.paging import Page
+
+BIG = 9007199254740993123
+
+
+def read(operation: Operation[Any], answer: Any, wanted: Any = None) -> tuple[Decoded, dict[str, int]]:
+    decoders = Decoders()
+    body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    decoded = decoders.decode(operation, wanted, body, None)
+    return decoded, {path: count for (_, path), count in decoders.drift.items()}
+
+
+def contact(**fields: Any) -> tuple[Contact, dict[str, int]]:
+    decoded, drift = read(GET, {"code": 0, "message": "success", "contact": {"contact_id": "1", **fields}})
+    assert decoded.code == 0
+    assert not decoded.missing
+    return decoded.data, drift
+
+
+def test_a_well_shaped_answer_is_read_as_it_stands() -> None:
+    got, drift = contact(
+        contact_name="Bowman",
+        outstanding_receivable_amount=149.97,
+        created_time="2013-08-05T12:06:10+0530",
+        created_date="2013-08-05",
+        payment_terms=15,
+        is_taxable=True,
+        billing_address={"zip": "94588"},
+        some_new_key={"of": "tomorrow"},
+    )
+    assert got.outstanding_receivable_amount == Decimal("149.97")
+    assert got.created_time == datetime(2013, 8, 5, 12, 6, 10, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    assert got.created_date == date(2013, 8, 5)
+    assert got.billing_address is not None
+    assert got.billing_address.zip == "94588"
+    assert got.notes is None
+    assert drift == {}
+
+
+def test_numbers_as_ids_keep_every_digit() -> None:
+    got, drift = contact(contact_id=BIG, currency_id=460000000000097, billing_address={"zip": 94588})
+    assert got.contact_id == "9007199254740993123"
+    assert got.currency_id == "460000000000097"
+    assert got.billing_address is not None
+    assert got.billing_address.zip == "94588"
+    assert drift == {"contact.contact_id": 1, "contact.currency_id": 1, "contact.billing_address.zip": 1}
+
+
+def test_empty_text_where_something_else_belongs_reads_as_none() -> None:
+    got, drift = contact(exchange_rate="", consent_date="", is_taxable="", payment_terms="", billing_address="")
+    assert (got.exchange_rate, got.consent_date, got.is_taxable, got.payment_terms) == (None, None, None, None)
+    assert got.billing_address is None
+    assert len(drift) == 5
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "wanted"),
+    [
+        ("payment_terms", "15", 15),
+        ("payment_terms", 15.0, 15),
+        ("payment_terms", 15.5, None),
+        ("payment_terms", True, None),
+        ("credit_limit", "a lot", None),
+        ("is_taxable", "true", True),
+        ("is_taxable", "False", False),
+        ("is_taxable", 1, True),
+        ("is_taxable", 7, None),
+        ("created_time", "2013-08-05T12:06:10", None),
+        ("created_time", "2013-08-05 12:06:10 +0530", datetime(2013, 8, 5, 6, 36, 10, tzinfo=UTC)),
+        ("created_time", "yesterday", None),
+        ("created_time", 1375684570, None),
+        ("contact_name", 42, "42"),
+        ("contact_name", 1.10, "1.1"),
+        ("contact_name", True, "true"),
+        ("contact_name", ["x"], None),
+        ("contact_name", {"x": 1}, None),
+        ("contact_persons", {"contact_person_id": "2"}, "list of one"),
+        ("contact_persons", "", []),
+        ("billing_address", [], None),
+        ("billing_address", [{"city": "Rome"}], "object"),
+    ],
+)
+def test_bent_values_are_straightened_or_read_as_none(field: str, sent: Any, wanted: Any) -> None:
+    got, drift = contact(**{field: sent})
+    value = getattr(got, field)
+    if wanted == "list of one":
+        assert [person.contact_person_id for person in value] == ["2"]
+    elif wanted == "object":
+        assert value.city == "Rome"
+    else:
+        assert value == wanted
+    assert f"contact.{field}" in drift or f"contact.{field}[]" in drift
+
+
+def test_money_as_text_is_money() -> None:
+    assert contact(credit_limit="1000.50")[0].credit_limit == Decimal("1000.50")
+
+
+def test_a_missing_or_null_id_is_empty_and_drift() -> None:
+    for answer in ({"contact_name": "x"}, {"contact_name": "x", "contact_id": None}):
+        decoded, drift = read(GET, {"code": 0, "contact": answer})
+        assert decoded.data.contact_id == ""
+        assert drift == {"contact.contact_id": 1}
+
+
+def test_one_odd_row_of_a_page_is_repaired_and_the_others_are_not_touched() -> None:
+    rows: list[dict[str, Any]] = [{"contact_id": str(number), "payment_terms": 15} for number in range(5)]
+    rows[3]["payment_terms"] = "30"
+    context = {"page": 1, "per_page": "200", "has_more_page": True, "search_criteria": []}
+    decoded, drift = read(LIST, {"code": 0, "contacts": rows, "page_context": context})
+    page: Page[ContactRow] = decoded.data
+    assert [row.payment_terms for row in page.rows] == [15, 15, 15, 30, 15]
+    assert (page.context.per_page, page.cursor) == (200, "2")
+    assert drift == {"contacts[].payment_terms": 1, "page_context.per_page": 1}
+
+
+def test_rows_that_are_no_objects_fail_loudly_instead_of_vanishing() -> None:
+    decoded, _ = read(LIST, {"code": 0, "contacts": [{"contact_id": "1"}, "gone"]})
+    assert decoded.missing
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>502</html>", b"[]", b'"text"', b"12", b'{"message":"x"}', b'{"code":'])
+def test_what_is_no_answer_of_zohos_is_not_taken_for_one(body: bytes) -> None:
+    for operation in (GET, LIST, DELETE):
+        decoded, _ = read(operation, body)
+        assert decoded.code is None
+
+
+def test_a_success_without_its_result_is_told_as_such() -> None:
+    for operation in (GET, LIST):
+        decoded, _ = read(operation, {"code": 0, "message": "success"})
+        assert decoded.missing
+
+
+def test_codes_come_as_numbers_and_as_text() -> None:
+    assert read(GET, {"code": "43", "message": "throttled"})[0].code == 43
+    assert read(GET, {"code": "INVALID_OAUTHTOKEN", "message": {"odd": 1}})[0].code == "INVALID_OAUTHTOKEN"
+    assert read(GET, {"code": "0", "contact": {"contact_id": "1"}})[0].data.contact_id == "1"
+
+
+def test_another_charset_than_utf8_is_read() -> None:
+    body = '{"code":0,"contact":{"contact_id":"1","contact_name":"Müller"}}'.encode("latin-1")
+    assert Decoders().decode(GET, None, body, None).data.contact_name == "Müller"
+    assert Decoders().decode(GET, None, body, "iso-8859-1").data.contact_name == "Müller"
+
+
+class Mine(msgspec.Struct):
+    contact_id: str
+    cf_region: str | None = None
+    cf_rank: int = 0
+    status: Literal["active", "inactive"] = "active"
+    rate: float | None = None
+
+
+def test_a_type_of_the_callers_own_is_filled() -> None:
+    answer = {"code": 0, "contact": {"contact_id": "1", "cf_region": "North", "cf_rank": 3, "rate": 1.5}}
+    assert read(GET, answer, Mine)[0].data == Mine(contact_id="1", cf_region="North", cf_rank=3, rate=1.5)
+    bent = {"code": 0, "contact": {"contact_id": 1, "cf_region": "", "cf_rank": "3", "status": "gone", "rate": "2.5"}}
+    assert read(GET, bent, Mine)[0].data == Mine(contact_id="1", cf_region="", cf_rank=3, rate=2.5)
+
+
+def values() -> st.SearchStrategy[Any]:
+    scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+    odd = st.sampled_from(["", "true", "15", "2026-01-01", "2026-01-01T00:00:00+0530", "1.5", [], {}, [[]], [{}]])
+    return st.recursive(scalars | odd, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5)
+
+
+FIELDS = list(Contact.__struct_fields__)
+ROW_FIELDS = list(ContactRow.__struct_fields__)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.dictionaries(st.sampled_from(FIELDS) | st.text(), values(), max_size=12))
+def test_a_record_never_fails_for_a_values_type(fields: dict[str, Any]) -> None:
+    decoded, _ = read(GET, {"code": 0, "message": "success", "contact": copy.deepcopy(fields)})
+    assert isinstance(decoded.data, Contact)
+    name = fields.get("contact_name")
+    if isinstance(name, str):
+        assert decoded.data.contact_name == name
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.dictionaries(st.sampled_from(ROW_FIELDS), values(), max_size=6), max_size=4), values())
+def test_a_page_never_fails_for_a_values_type_and_loses_no_row(rows: list[dict[str, Any]], context: Any) -> None:
+    decoded, _ = read(LIST, {"code": 0, "contacts": rows, "page_context": context})
+    assert len(decoded.data.rows) == len(rows)

@@ -1,0 +1,318 @@
+"""The loop against a server that misbehaves: every row of the policy's table on the wire, with counters."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from fault_server import Fault, FaultServer, Seen, html_fault, json_fault
+
+from zoho_async import (
+    AuthError,
+    ConfigError,
+    DeadlineError,
+    DecodeError,
+    Limits,
+    NotFoundError,
+    OutcomeUnknownError,
+    QuotaExceededError,
+    RateLimitError,
+    StaticToken,
+    UnavailableError,
+    Zoho,
+    ZohoError,
+    policy,
+)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FaultServer]:
+    async with FaultServer() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delays are decided by pure functions with tests of their own; here they only cost time."""
+    for name in ("retry_delay", "slow_delay"):
+        real = getattr(policy, name)
+        monkeypatch.setattr(policy, name, lambda *args, real=real: real(*args) * 0.001)
+
+
+def client(server: FaultServer, **options: Any) -> Zoho:
+    limits = options.pop("limits", Limits(per_minute=None))
+    return Zoho(
+        StaticToken("secret-token"),
+        organization_id="10234695",
+        api_url=server.url,
+        accounts_url=server.url,
+        limits=limits,
+        **options,
+    )
+
+
+LOST = {
+    "reset before acting": Fault("reset"),
+    "reset after acting": Fault("reset", acts=True),
+    "torn body": Fault("torn", acts=True),
+    "torn gzip": Fault("torn_gzip", acts=True),
+    "500 with a code": json_fault(500, 1000),
+    "503 as HTML": html_fault(503),
+    "200 as HTML": html_fault(200),
+    "nothing under 200": Fault("answer", acts=True, body=b" "),
+    "no code": Fault("answer", acts=True, body=b'{"message": "hm"}'),
+}
+
+
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
+@pytest.mark.parametrize("reused", [False, True], ids=["fresh connection", "reused connection"])
+async def test_a_write_in_doubt_is_sent_once_and_a_read_again(server: FaultServer, fault: Fault, reused: bool) -> None:
+    async with client(server) as zoho:
+        if reused:
+            await zoho.books.contacts.get("1")
+        before = len(server.seen)
+        server.script(fault)
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await zoho.books.contacts.create({"contact_name": "once"})
+        assert len(server.seen) - before == 1
+        assert caught.value.operation == "books.contacts.create"
+        assert "look" in str(caught.value)
+
+        server.script(fault, fault)
+        assert (await zoho.books.contacts.get("1")).contact_id == "1"
+        assert len(server.seen) - before == 4
+
+        # A write marked idempotent is repeated, by the policy and never by aiohttp on its own.
+        server.script(fault)
+        await zoho.books.contacts.update("1", {"notes": "again"})
+        assert len(server.seen) - before == 6
+
+
+async def test_a_read_that_never_succeeds_says_what_was_tried(server: FaultServer) -> None:
+    server.script(Fault("reset"), html_fault(502), json_fault(503, 1000), Fault("torn"), None)
+    async with client(server, retries=3) as zoho:
+        with pytest.raises(UnavailableError) as caught:
+            await zoho.books.contacts.get("1")
+    assert len(caught.value.attempts) == 4
+    assert caught.value.attempts[1] == "HTTP 502 without a result code"
+    assert caught.value.sent is None
+    assert len(server.seen) == 4
+
+
+async def test_a_call_that_finds_no_server_is_retried_even_for_a_write() -> None:
+    async with FaultServer() as gone:
+        url = gone.url
+    async with Zoho(StaticToken("t"), organization_id="1", api_url=url, retries=2) as zoho:
+        with pytest.raises(UnavailableError) as caught:
+            await zoho.books.contacts.create({"contact_name": "x"})
+    assert len(caught.value.attempts) == 3
+    assert caught.value.sent is False
+
+
+async def test_silence_is_bounded_and_counts_as_lost(server: FaultServer) -> None:
+    server.script(Fault("stall"), Fault("drip"))
+    async with client(server, timeout=0.1) as zoho:
+        with pytest.raises(OutcomeUnknownError):
+            await zoho.books.contacts.create({"contact_name": "x"})
+        assert (await zoho.books.contacts.get("1")).contact_id == "1"
+    assert len(server.seen) == 3
+
+
+async def test_what_was_refused_for_a_limit_is_sent_again_even_a_write(server: FaultServer) -> None:
+    server.script(
+        json_fault(429, 44, Retry_After="0"),
+        json_fault(429, 1070),
+        json_fault(200, "43", Retry_After="0"),
+        html_fault(429),
+    )
+    async with client(server, max_wait=20) as zoho:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(policy, "pause_delay", lambda attempt, floor=None: floor or 0.001)
+            await zoho.books.contacts.create({"contact_name": "x"})
+    assert len(server.seen) == 5
+    assert sum(server.acted.values()) == 1
+
+
+async def test_a_block_longer_than_max_wait_stops_everybody_of_the_organisation(server: FaultServer) -> None:
+    server.script(json_fault(429, 44, Retry_After="1800"))
+    async with client(server, max_wait=120) as zoho:
+        with pytest.raises(RateLimitError) as caught:
+            await zoho.books.contacts.get("1")
+        assert caught.value.retry_at is not None
+        assert caught.value.sent is True
+        with pytest.raises(RateLimitError) as second:
+            await zoho.books.contacts.get("1")
+        assert second.value.sent is False
+        assert len(server.seen) == 1
+        other = zoho.with_options(organization_id="2")
+        await other.books.contacts.get("1")
+        assert zoho.quota.paused_until is not None
+
+
+async def test_a_day_used_up_costs_one_call_and_says_until_when(server: FaultServer) -> None:
+    server.script(json_fault(429, 45, Retry_After="3600"))
+    async with client(server) as zoho:
+        for expected in (1, 1):
+            with pytest.raises(QuotaExceededError) as caught:
+                await zoho.books.contacts.get("1")
+            assert caught.value.resets_at is not None
+            assert len(server.seen) == expected
+
+
+async def test_a_dead_static_token_is_told_with_the_scope_it_might_lack(server: FaultServer) -> None:
+    server.script(json_fault(401, 57))
+    async with client(server) as zoho:
+        with pytest.raises(AuthError, match=r"ZohoBooks\.contacts\.READ") as caught:
+            await zoho.books.contacts.get("1")
+    assert caught.value.code == 57
+    assert len(server.seen) == 1
+
+
+async def test_a_redirect_is_never_followed_with_the_token(server: FaultServer) -> None:
+    async with FaultServer() as elsewhere:
+        server.script(Fault("answer", status=302, headers=(("Location", elsewhere.url),)))
+        async with client(server) as zoho:
+            with pytest.raises(ConfigError, match="redirect"):
+                await zoho.books.contacts.get("1")
+        assert elsewhere.seen == []
+
+
+async def test_a_success_that_cannot_be_read_is_not_repeated(server: FaultServer) -> None:
+    server.script(Fault("answer", acts=True, body=b'{"code": 0, "message": "done"}'))
+    async with client(server) as zoho:
+        with pytest.raises(DecodeError) as caught:
+            await zoho.books.contacts.get("1")
+    assert len(server.seen) == 1
+    assert caught.value.sent is True
+    assert caught.value.body == b'{"code": 0, "message": "done"}'
+
+
+async def test_an_answer_longer_than_it_says_does_not_harm_the_next(server: FaultServer) -> None:
+    server.script(Fault("wrong_length"), None)
+    async with client(server) as zoho:
+        assert (await zoho.books.contacts.get("1")).contact_id == "1"
+        assert (await zoho.books.contacts.get("1")).contact_id == "1"
+
+
+async def test_a_delete_that_was_lost_and_then_finds_nothing_is_done(server: FaultServer) -> None:
+    async with client(server) as zoho:
+        server.script(Fault("reset", acts=True), json_fault(404, 1002))
+        await zoho.books.contacts.delete("1")
+        server.script(json_fault(404, 1002))
+        with pytest.raises(NotFoundError):
+            await zoho.books.contacts.delete("1")
+
+
+async def test_the_deadline_covers_waiting_and_tells_what_was_under_way(server: FaultServer) -> None:
+    async with client(server, deadline=0.1) as zoho:
+        server.script(Fault("stall"))
+        with pytest.raises(OutcomeUnknownError):
+            await zoho.books.contacts.create({"contact_name": "x"})
+        server.script(Fault("stall"))
+        with pytest.raises(DeadlineError) as caught:
+            await zoho.books.contacts.get("1")
+        assert caught.value.sent is None
+    async with client(server, deadline=0.1, limits=Limits(per_minute=1, burst=1)) as zoho:
+        await zoho.books.contacts.get("1")
+        with pytest.raises(DeadlineError) as caught:
+            await zoho.books.contacts.create({"contact_name": "x"})
+        assert caught.value.sent is False
+
+
+async def test_a_write_cancelled_while_under_way_is_logged(
+    server: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.script(Fault("stall"))
+    async with client(server) as zoho:
+        call = asyncio.ensure_future(zoho.books.contacts.create({"contact_name": "private"}))
+        await server.arrived.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    [record] = [record for record in caplog.records if record.name == "zoho_async"]
+    assert record.levelno == logging.WARNING
+    assert "books.contacts.create" in record.getMessage()
+    assert "private" not in record.getMessage()
+
+
+async def test_a_sick_service_gets_no_storm(server: FaultServer) -> None:
+    def sick(_: Seen) -> Fault:
+        return html_fault(503)
+
+    async with (
+        FaultServer(sick) as down,
+        client(down, retries=3, limits=Limits(per_minute=None, concurrency=50)) as zoho,
+    ):
+        results = await asyncio.gather(
+            *(zoho.books.contacts.get(str(number)) for number in range(500)), return_exceptions=True
+        )
+        assert all(isinstance(result, UnavailableError) for result in results)
+        # 500 first attempts and what the budget of all calls allows, not 2000.
+        assert len(down.seen) == 500 + policy.RetryBudget.CAPACITY / policy.RetryBudget.COST
+
+
+async def test_no_write_is_sent_twice_unless_it_was_refused() -> None:
+    chance = random.Random(7)
+    refusals = [json_fault(429, 1070), json_fault(429, 44, Retry_After="0"), None, None, None]
+    faults = [*LOST.values(), *refusals]
+    refused: set[bytes] = set()
+
+    def decide(seen: Seen) -> Fault | None:
+        fault = chance.choice(faults) if chance.random() < 0.5 else None
+        if fault in refusals and fault is not None:
+            refused.add(seen.body)
+        return fault
+
+    async with (
+        FaultServer(decide) as server,
+        client(server, limits=Limits(per_minute=None, concurrency=30), max_wait=None) as zoho,
+    ):
+
+        async def create(number: int) -> str:
+            try:
+                await zoho.books.contacts.create({"contact_name": f"c{number}"})
+            except OutcomeUnknownError:
+                return "unknown"
+            except RateLimitError:
+                return "refused"
+            return "done"
+
+        results = await asyncio.gather(*(create(number) for number in range(2000)))
+        sent: dict[bytes, int] = {}
+        for seen in server.seen:
+            sent[seen.body] = sent.get(seen.body, 0) + 1
+        assert max(server.acted.values()) == 1
+        assert all(count == 1 or body in refused for body, count in sent.items())
+        assert len(sent) == 2000
+        for number, result in enumerate(results):
+            body = b'{"contact_name":"c%d"}' % number
+            if result == "done":
+                assert server.acted[body] == 1
+            if result == "refused":
+                assert server.acted[body] == 0
+        assert {"done", "unknown"} <= set(results)
+
+
+async def test_nothing_secret_is_in_what_is_raised_or_printed(server: FaultServer) -> None:
+    server.script(json_fault(401, 57), Fault("reset"), json_fault(400, 4))
+    async with client(server) as zoho:
+        for _ in range(3):
+            with pytest.raises(ZohoError) as caught:
+                await zoho.books.contacts.create({"contact_name": "private"})
+            shown = f"{caught.value!r} {caught.value} {vars(caught.value)} {zoho!r}"
+            assert "secret-token" not in shown
+            assert "private" not in shown
+
+
+async def test_requests_carry_the_token_and_nothing_unasked_for(server: FaultServer) -> None:
+    async with client(server) as zoho:
+        await zoho.books.contacts.create({"contact_name": "x"})
+    [seen] = server.seen
+    assert seen.headers["authorization"] == "Zoho-oauthtoken secret-token"
+    assert seen.headers["content-type"] == "application/json"
+    assert "cookie" not in seen.headers
+    assert seen.target == "/books/v3/contacts?organization_id=10234695"

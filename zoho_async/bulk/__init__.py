@@ -1,0 +1,34 @@
+"""Many records at a time, on top of the public client: `map`, `push`, `pull`.
+
+async for outcome in bulk.push(zoho.books.contacts, bulk.open_rows("customers.csv"), upsert_by="cf_crm_id",
+                               state="customers.state.sqlite"):
+    ...
+await bulk.pull(zoho.books.contacts, "contacts.sqlite", details="changed")
+"""
+
+from __future__ import annotations
+
+from .mapping import Outcome, Status, map, status_of  # noqa: A004 - bulk.map is meant to be read with its prefix
+from .problems import InputError, StateError, UnknownColumnError
+from .pulling import PullSummary, pull
+from .pushing import Push, PushSummary, RowOutcome, push
+from .readers import Row, RowFile, open_rows
+
+__all__ = [
+    "InputError",
+    "Outcome",
+    "PullSummary",
+    "Push",
+    "PushSummary",
+    "Row",
+    "RowFile",
+    "RowOutcome",
+    "StateError",
+    "Status",
+    "UnknownColumnError",
+    "map",
+    "open_rows",
+    "pull",
+    "push",
+    "status_of",
+]

@@ -1,0 +1,154 @@
+"""A bounded concurrent map that reports each item's fate instead of raising for one of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Generic, Literal, TypeVar, cast
+
+import msgspec
+
+from zoho_async.errors import (
+    AuthError,
+    ConfigError,
+    DecodeError,
+    OutcomeUnknownError,
+    QuotaExceededError,
+    RateLimitError,
+    ZohoError,
+)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Status = Literal["done", "failed", "unknown"]
+
+FATAL = (AuthError, ConfigError, QuotaExceededError, RateLimitError)
+"""Errors that would meet every other item too, so that going on would only spend calls."""
+
+
+class Outcome(msgspec.Struct, Generic[T, R], frozen=True, kw_only=True):
+    """What became of one item."""
+
+    item: T
+    index: int
+    """Position in the input, from 0; outcomes come as they are ready, not in this order."""
+    status: Status
+    """`unknown`: a write was sent and nobody can say whether it took effect."""
+    result: R | None = None
+    error: Exception | None = None
+    """Why it failed. Also set on a `done` item whose answer could not be read (DecodeError)."""
+
+
+def status_of(error: Exception) -> Status:
+    """What an exception says about the fate of the call that raised it."""
+    if isinstance(error, DecodeError):
+        return "done"
+    if isinstance(error, OutcomeUnknownError) or (isinstance(error, ZohoError) and error.sent is None):
+        return "unknown"
+    return "failed"
+
+
+async def iterate(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
+    """Any iterable as an async one, closed in the end when it can be closed."""
+    if isinstance(items, AsyncIterable):
+        source = aiter(items)
+        try:
+            async for item in source:
+                yield item
+        finally:
+            close: Any = getattr(source, "aclose", None)
+            if close is not None:
+                await close()
+    else:
+        plain = iter(items)
+        try:
+            for item in plain:
+                yield item
+        finally:
+            shut: Any = getattr(plain, "close", None)
+            if shut is not None:
+                shut()
+
+
+def closable(source: AsyncIterator[T]) -> AsyncGenerator[T, None]:
+    """An async generator as what it is, for `contextlib.aclosing`."""
+    assert isinstance(source, AsyncGenerator)
+    return cast("AsyncGenerator[T, None]", source)
+
+
+async def map(
+    fn: Callable[[T], Awaitable[R]],
+    items: Iterable[T] | AsyncIterable[T],
+    *,
+    concurrency: int = 10,
+) -> AsyncIterator[Outcome[T, R]]:
+    """Calls `fn` with every item, at most `concurrency` at a time, and yields one `Outcome` per item as it is ready.
+
+    An exception of `fn` becomes the item's outcome. Only errors that concern every item end the run: AuthError,
+    ConfigError, QuotaExceededError and RateLimitError. Then no further item is begun, calls in flight are finished
+    and their outcomes yielded, and the error is raised; items without an outcome were not executed. An error of the
+    input itself ends the run in the same way.
+
+    Items are taken from the input only as they are needed, and at most twice `concurrency` are under way or waiting
+    to be consumed. Whoever leaves the loop early should close it (`contextlib.aclosing`): calls in flight are then
+    cancelled and the input is closed.
+    """
+    if concurrency < 1:
+        raise ValueError("concurrency must be at least 1")
+    source = iterate(items)
+    taking = asyncio.Lock()
+    ready: asyncio.Queue[Outcome[T, R] | None] = asyncio.Queue(concurrency)
+    ends: list[BaseException] = []
+    count = 0
+    over = False
+
+    async def take() -> tuple[int, T] | None:
+        nonlocal count, over
+        async with taking:
+            if over:
+                return None
+            try:
+                item = await anext(source)
+            except StopAsyncIteration:
+                over = True
+                return None
+            except Exception as error:  # noqa: BLE001 - whatever the caller's input raises is handed to the caller
+                ends.append(error)
+                over = True
+                return None
+            count += 1
+            return count - 1, item
+
+    async def work() -> None:
+        nonlocal over
+        while (taken := await take()) is not None:
+            index, item = taken
+            try:
+                outcome = Outcome[T, R](item=item, index=index, status="done", result=await fn(item))
+            except FATAL as error:
+                ends.append(error)
+                over = True
+                break
+            except Exception as error:  # noqa: BLE001 - one bad item must not harm the others
+                outcome = Outcome[T, R](item=item, index=index, status=status_of(error), error=error)
+            await ready.put(outcome)
+        await ready.put(None)
+
+    workers = [asyncio.create_task(work(), name=f"zoho-bulk-{number}") for number in range(concurrency)]
+    try:
+        working = concurrency
+        while working:
+            outcome = await ready.get()
+            if outcome is None:
+                working -= 1
+            else:
+                yield outcome
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        aclose: Any = getattr(source, "aclose", None)
+        await aclose()
+    if ends:
+        raise ends[0]

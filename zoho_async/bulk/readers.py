@@ -1,0 +1,256 @@
+"""CSV and JSON Lines files as rows, streamed; what makes the whole file unusable is found before the first row.
+
+A file is gone through once when it is opened: its encoding, its quoting, its header. So a run never stops in the
+middle because line 90,000 turns out to be unreadable. Memory does not grow with the file.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from .narrow import is_mapping
+from .problems import InputError
+
+SEPARATORS = (",", ";", "\t", "|")
+
+ADDED = ("zoho_row", "zoho_reason", "zoho_code", "zoho_field")
+"""Columns that stand in a file of failed rows beside the input's own; ignored when that file is pushed."""
+ADDED_LINE = "zoho_line"
+"""In JSON Lines: the text of a line that could not be read at all."""
+
+_json = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class Row(msgspec.Struct, kw_only=True):
+    """One row of the input."""
+
+    number: int
+    """From 1, the header not counted."""
+    line: int = 0
+    """Line of the file where the row begins, from 1; 0 when it comes from no file."""
+    values: Any = msgspec.field(default_factory=dict[str, Any])
+    """Column name -> cell, a nested mapping, or a request struct."""
+    raw: Any = None
+    """As it stood in the file: list of cells (CSV) or the text of the line (JSON Lines)."""
+    fault: str = ""
+    """Why the row cannot be read; then there are no values."""
+
+
+class RowFile:
+    """A CSV or JSON Lines file, checked as a whole and ready to be iterated, as often as wanted."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        format: Literal["csv", "jsonl"],
+        encoding: str,
+        separator: str = "",
+        columns: tuple[str, ...] = (),
+        count: int = 0,
+    ) -> None:
+        self.path = path
+        self.format = format
+        self.encoding = encoding
+        self.separator = separator
+        self.columns = columns
+        """The header of a CSV file, in order; empty for JSON Lines, where each row names its own."""
+        self.count = count
+        """How many rows there are."""
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._csv() if self.format == "csv" else self._jsonl()
+
+    def _csv(self) -> Iterator[Row]:
+        width = len(self.columns)
+        with self.path.open(encoding=self.encoding, newline="") as file:
+            reader = csv.reader(file, delimiter=self.separator, strict=True)
+            number = 0
+            header = True
+            end = 0
+            for cells in reader:
+                line, end = end + 1, reader.line_num
+                if not cells:
+                    continue
+                if header:
+                    header = False
+                    continue
+                number += 1
+                if len(cells) == width:
+                    values = {
+                        name: cell
+                        for name, cell in zip(self.columns, cells, strict=True)
+                        if name not in ADDED and name != ADDED_LINE
+                    }
+                    yield Row(number=number, line=line, values=values, raw=cells)
+                else:
+                    fault = f"has {len(cells):,} cells where the header has {width:,} columns"
+                    yield Row(number=number, line=line, raw=cells, fault=fault)
+
+    def _jsonl(self) -> Iterator[Row]:
+        with self.path.open(encoding=self.encoding) as file:
+            number = 0
+            for line, text in enumerate(file, 1):
+                stripped = text.strip()
+                if not stripped:
+                    continue
+                number += 1
+                values, fault = read_object(stripped)
+                yield Row(number=number, line=line, values=values, raw=stripped, fault=fault)
+
+
+def read_object(text: str) -> tuple[dict[str, Any], str]:
+    """One line of JSON Lines as a mapping without our own added keys, or the word on why it is none."""
+    try:
+        value: Any = _json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, ValueError, RecursionError) as error:
+        return {}, f"is not valid JSON: {error}"
+    if not is_mapping(value):
+        return {}, "is not a JSON object"
+    return {name: cell for name, cell in value.items() if name not in ADDED and name != ADDED_LINE}, ""
+
+
+def open_rows(path: str | Path) -> RowFile:
+    """Opens a CSV or JSON Lines file for reading.
+
+    Recognised by themselves: the separator (comma, semicolon, tab, bar) and the encoding (UTF-8 with or without a
+    byte order mark, UTF-16 with one). JSON Lines by its name (.jsonl, .ndjson) or by a first character `{`.
+
+    Raises InputError, in one sentence, for a file that is not there, is empty, has no rows, is in another encoding,
+    has broken quotes, or names a column twice or not at all.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(1 << 16)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if not start:
+        raise InputError(f"{path}: the file is empty")
+    encoding = _encoding(start)
+    _check_text(path, encoding)
+    with path.open(encoding=encoding, newline="") as file:
+        head = next((line for line in file if line.strip()), "")
+    if not head:
+        raise InputError(f"{path}: the file is empty")
+    if path.suffix.lower() in {".jsonl", ".ndjson"} or head.lstrip().startswith("{"):
+        return _open_jsonl(path, encoding)
+    if head.lstrip().startswith("["):
+        raise InputError(f"{path}: is one JSON list; give JSON Lines, one object a line")
+    return _open_csv(path, encoding)
+
+
+def _open_jsonl(path: Path, encoding: str) -> RowFile:
+    with path.open(encoding=encoding) as file:
+        count = sum(1 for line in file if line.strip())
+    return RowFile(path, format="jsonl", encoding=encoding, count=count)
+
+
+def _open_csv(path: Path, encoding: str) -> RowFile:
+    separator, columns = _header(path, encoding)
+    names = [name.strip() for name in columns]
+    for position, name in enumerate(names, 1):
+        if not name:
+            raise InputError(f"{path}: column {position} has no name in the header")
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise InputError(f"{path}: the header names {_listed(twice)} more than once")
+    count = _count_csv(path, encoding, separator) - 1
+    if count < 1:
+        raise InputError(f"{path}: there is a header but not one row")
+    return RowFile(path, format="csv", encoding=encoding, separator=separator, columns=tuple(names), count=count)
+
+
+def _header(path: Path, encoding: str) -> tuple[str, list[str]]:
+    """The separator that splits the header into most columns, and those columns."""
+    best = ",", list[str]()
+    for separator in SEPARATORS:
+        with path.open(encoding=encoding, newline="") as file:
+            try:
+                cells = _first(csv.reader(file, delimiter=separator, strict=True))
+            except csv.Error:
+                continue
+        if len(cells) > len(best[1]):
+            best = separator, cells
+    if not best[1]:
+        raise InputError(f"{path}: line 1: the quotes of the header do not match")
+    return best
+
+
+def _first(rows: Iterator[list[str]]) -> list[str]:
+    for cells in rows:
+        if cells:
+            return cells
+    return []
+
+
+def _count_csv(path: Path, encoding: str, separator: str) -> int:
+    with path.open(encoding=encoding, newline="") as file:
+        reader = csv.reader(file, delimiter=separator, strict=True)
+        begins = 1
+        count = 0
+        try:
+            for cells in reader:
+                begins = reader.line_num + 1
+                count += bool(cells)
+        except csv.Error as error:
+            raise InputError(
+                f"{path}: the row that begins in line {begins} cannot be read: {_csv_word(error)}"
+            ) from None
+    return count
+
+
+def _csv_word(error: csv.Error) -> str:
+    text = str(error)
+    if "unexpected end of data" in text:
+        return "a quote is opened and never closed"
+    if "expected after" in text:
+        return "text follows a closing quote (a quote inside a quoted cell is written twice)"
+    if "field larger" in text:
+        return f"a cell is longer than {csv.field_size_limit():,} characters"
+    return text
+
+
+def _encoding(start: bytes) -> str:
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    return "utf-8-sig" if start.startswith(codecs.BOM_UTF8) else "utf-8"
+
+
+def _check_text(path: Path, encoding: str) -> None:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    line = 1
+    chunk = b""
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                text = decoder.decode(chunk)
+                if "\0" in text:
+                    line += text[: text.index("\0")].count("\n")
+                    raise InputError(
+                        f"{path}: line {line} holds a zero byte; the file is not text in UTF-8, or it is UTF-16 "
+                        "without a byte order mark: save it as UTF-8"
+                    )
+                line += text.count("\n")
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        before: bytes = error.object[: error.start]
+        line += before.count(b"\n")
+        name = "UTF-16" if encoding == "utf-16" else "UTF-8"
+        raise InputError(
+            f"{path}: line {line} is not valid {name} ({error.reason}); save the file as UTF-8 and try again"
+        ) from None
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,165 @@
+"""The commands: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import calling, pulling, pushing
+from .running import Interruption, run
+from .settings import limits
+
+app = typer.Typer(
+    name="zoho-async",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Contacts and customers of Zoho's finance products: push, pull, call.",
+    epilog="Credentials: ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET and ZOHO_REFRESH_TOKEN, or ZOHO_ACCESS_TOKEN; "
+    "ZOHO_ORGANIZATION_ID; or --profile. Exit codes: 0 done, 1 aborted, 2 usage or unreadable input, 3 some rows "
+    "failed or unknown, 4 no access, 5 the day's calls are used up, 130 interrupted.",
+)
+
+
+class DetailsChoice(StrEnum):
+    """How much of each record is read."""
+
+    none = "none"
+    changed = "changed"
+    all = "all"
+
+
+Product = Annotated[str, typer.Argument(metavar="PRODUCT", help="for example books")]
+Resource = Annotated[str, typer.Argument(metavar="RESOURCE", help="for example contacts")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable: data on stdout, progress on stderr.")]
+PerMinute = Annotated[
+    int | None, typer.Option("--per-minute", min=0, metavar="N", help="Calls a minute at most; 0 is no limit. [95]")
+]
+Concurrency = Annotated[int, typer.Option("--concurrency", min=1, metavar="N", help="Calls in flight at most.")]
+Profile = Annotated[
+    str | None, typer.Option("--profile", metavar="NAME", help="A section of ~/.config/zoho-async/config.toml.")
+]
+
+
+@app.command()
+def push(
+    product: Product,
+    resource: Resource,
+    file: Annotated[Path, typer.Option("--from", metavar="FILE", help="CSV or JSON Lines.")],
+    upsert_by: Annotated[
+        str | None,
+        typer.Option("--upsert-by", metavar="cf_NAME", help="Custom field without duplicates that identifies a row."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent; send nothing.")] = False,
+    state: Annotated[
+        Path | None, typer.Option("--state", metavar="FILE", help="Where to keep what was done. [beside the input]")
+    ] = None,
+    json: Json = False,
+    per_minute: PerMinute = None,
+    concurrency: Concurrency = 10,
+    profile: Profile = None,
+) -> None:
+    """Send rows of a file: each exactly once in effect. Run the same command again to go on where it ended.
+
+    Columns are fields such as contact_name, billing_address.city, contact_persons[0].email, and custom fields by
+    their name: cf_region. Rows that fail go, with the reason, into FILE.failed beside the input.
+    """
+    order = pushing.Order(
+        name=f"{product}.{resource}",
+        file=file,
+        upsert_by=upsert_by,
+        state=state,
+        json=json,
+        limits=limits(per_minute, concurrency),
+        profile=profile,
+    )
+    command = pushing.dry_run_command if dry_run else pushing.push_command
+    _finish(lambda interruption: command(order, interruption), json=json)
+
+
+@app.command()
+def pull(
+    product: Product,
+    resource: Resource,
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help=".sqlite, .db, .jsonl, .ndjson or .csv")],
+    full: Annotated[bool, typer.Option("--full", help="Drop records from the SQLite file that Zoho has no more.")] = (
+        False
+    ),
+    details: Annotated[
+        DetailsChoice, typer.Option("--details", help="Read each record in full: one call each.")
+    ] = DetailsChoice.none,
+    json: Json = False,
+    per_minute: PerMinute = None,
+    concurrency: Concurrency = 10,
+    profile: Profile = None,
+) -> None:
+    """Read a whole list into a file, nothing lost."""
+    order = pulling.Order(
+        name=f"{product}.{resource}",
+        to=to,
+        details=details.value,
+        full=full,
+        json=json,
+        limits=limits(per_minute, concurrency),
+        profile=profile,
+    )
+    _finish(lambda interruption: pulling.pull_command(order, interruption), json=json)
+
+
+@app.command()
+def call(
+    operation_id: Annotated[str, typer.Argument(metavar="OPERATION_ID", help="for example books.contacts.get")],
+    path: Annotated[list[str] | None, typer.Option("-p", "--path", metavar="NAME=VALUE")] = None,
+    query: Annotated[list[str] | None, typer.Option("-q", "--query", metavar="NAME=VALUE")] = None,
+    header: Annotated[list[str] | None, typer.Option("-H", "--header", metavar="NAME=VALUE")] = None,
+    body: Annotated[str | None, typer.Option("--body", metavar="JSON|@FILE")] = None,
+    output: Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Write the answer there.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every row of a paged list, one a line.")] = False,
+    per_minute: PerMinute = None,
+    concurrency: Concurrency = 10,
+    profile: Profile = None,
+) -> None:
+    """Execute one operation; Zoho's answer goes to stdout as it came."""
+    order = calling.Order(
+        operation_id=operation_id,
+        path=path or [],
+        query=query or [],
+        headers=header or [],
+        body=body,
+        output=output,
+        every=every,
+        limits=limits(per_minute, concurrency),
+        profile=profile,
+    )
+    _finish(lambda interruption: calling.call_command(order, interruption), json=False)
+
+
+@app.command()
+def operations(json: Json = False) -> None:
+    """List every operation that `call` can execute."""
+    sys.stdout.write(calling.operations_text(json=json))
+
+
+@app.command()
+def fake(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, metavar="N", help="0 picks a free one.")] = 0,
+    per_minute: Annotated[int, typer.Option("--per-minute", min=0, metavar="N", help="0 is no limit.")] = 100,
+) -> None:
+    """Run a Zoho on this machine, to try things out; prints one line of JSON with its address and credentials."""
+    from zoho_async.fake import serve
+
+    try:
+        serve(port=port, per_minute=per_minute or None)
+    except OSError as error:
+        sys.stderr.write(f"port {port}: {error.strerror or error}\n")
+        raise typer.Exit(1) from None
+
+
+def _finish(command: Callable[[Interruption], Awaitable[int]], *, json: bool) -> None:
+    raise typer.Exit(run(command, json=json))

@@ -1,0 +1,38 @@
+"""Exit codes, and which error means which."""
+
+from __future__ import annotations
+
+from zoho_async.bulk.problems import InputError, StateError
+from zoho_async.errors import AuthError, ConfigError, InvalidError, QuotaExceededError
+
+DONE = 0
+ABORTED = 1
+USAGE = 2
+"""Wrong usage, unreadable input, unknown column: no call was made."""
+SOME_FAILED = 3
+NO_ACCESS = 4
+"""No credentials, refused credentials, wrong organisation."""
+QUOTA = 5
+"""The day's calls are used up and rows are left: run the same command again later."""
+INTERRUPTED = 130
+
+WRONG_ORGANIZATION = 6041
+
+
+class SetupError(Exception):
+    """What the settings lack, found before any call."""
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code for an error that ended a command."""
+    if isinstance(error, InputError | StateError):
+        return USAGE
+    if isinstance(error, SetupError | AuthError):
+        return NO_ACCESS
+    if isinstance(error, ConfigError):
+        return NO_ACCESS if error.code == WRONG_ORGANIZATION else ABORTED
+    if isinstance(error, QuotaExceededError):
+        return QUOTA
+    if isinstance(error, InvalidError) and error.faults and error.status is None:
+        return USAGE
+    return ABORTED

@@ -1,0 +1,75 @@
+"""From a command to the event loop and back: signals, errors, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import msgspec
+
+from zoho_async.bulk.problems import InputError, StateError
+from zoho_async.errors import ZohoError
+
+from .exits import INTERRUPTED, SetupError, exit_code
+
+EXPECTED = (InputError, StateError, SetupError, ZohoError)
+"""Errors that are told in one sentence; any other is a defect and shows its traceback."""
+
+
+class Interruption:
+    """SIGINT or SIGTERM: the first asks the command to end gently, the second cancels it."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.gently: Callable[[], None] | None = None
+        """What ends the command once its calls in flight are finished; None: it is cancelled at once."""
+
+    def __call__(self, task: asyncio.Task[int]) -> None:
+        """Called for each signal."""
+        first, self.requested = not self.requested, True
+        if first and self.gently is not None:
+            sys.stderr.write("interrupted: finishing the calls in flight (once more: stop at once)\n")
+            self.gently()
+        else:
+            task.cancel()
+
+
+def run(command: Callable[[Interruption], Awaitable[int]], *, json: bool) -> int:
+    """Runs a command to its exit code; expected errors become one sentence on stderr."""
+    interruption = Interruption()
+
+    async def watched() -> int:
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(_as_coroutine(command(interruption)))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Windows has no such handlers; there Ctrl-C cancels the main task.
+            with suppress(NotImplementedError):
+                loop.add_signal_handler(number, interruption, task)
+        return await task
+
+    try:
+        code = asyncio.run(watched())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return INTERRUPTED
+    except EXPECTED as error:
+        tell_error(error, json=json)
+        return INTERRUPTED if interruption.requested else exit_code(error)
+    return INTERRUPTED if interruption.requested else code
+
+
+def tell_error(error: BaseException, *, json: bool) -> None:
+    """One error on stderr, as a sentence or as a line of JSON."""
+    if not json:
+        sys.stderr.write(f"{error}\n")
+        return
+    event: dict[str, object] = {"event": "error", "kind": type(error).__name__, "message": str(error)}
+    if isinstance(error, ZohoError):
+        event |= {"operation": error.operation, "status": error.status, "code": error.code, "sent": error.sent}
+    sys.stderr.write(msgspec.json.encode(event).decode() + "\n")
+
+
+async def _as_coroutine(awaitable: Awaitable[int]) -> int:
+    return await awaitable

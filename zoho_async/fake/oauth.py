@@ -1,0 +1,155 @@
+"""Tokens as Zoho's accounts server deals them out. Pure: time is handed in, HTTP stays outside."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+LIFETIME = 3600
+"""Seconds an access token lives."""
+LOCK_REQUESTS = 10
+LOCK_WINDOW = 600.0
+"""So many token requests are answered per refresh token in so many seconds; the rest is refused until they end."""
+LIVE_TOKENS = 10
+"""So many access tokens of one refresh token live at once; one more kills the oldest."""
+
+_EVERY_SCOPE: frozenset[str] = frozenset({"*"})
+
+
+class Grant(msgspec.Struct, kw_only=True):
+    """A refresh token and what hangs on it."""
+
+    scopes: frozenset[str]
+    tokens: list[str] = msgspec.field(default_factory=list[str])
+    window_start: float = float("-inf")
+    requests: int = 0
+
+
+class Code(msgspec.Struct, frozen=True, kw_only=True):
+    """A one-time code waiting to be exchanged."""
+
+    scopes: frozenset[str]
+    redirect_uri: str
+    expires: float
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """A living access token."""
+
+    scopes: frozenset[str]
+    expires: float
+
+
+class Accounts:
+    """One client of the accounts server with its tokens."""
+
+    def __init__(self, scopes: Iterable[str] | None = None) -> None:
+        """`scopes` are what the first refresh token and the static token may do; None is everything."""
+        granted = _EVERY_SCOPE if scopes is None else frozenset(scopes)
+        self.client_id = f"1000.{_random(15).upper()}"
+        self.client_secret = _random(21)
+        self.refresh_token = f"1000.{_random(16)}.{_random(16)}"
+        self.access_token = f"1000.{_random(16)}.{_random(16)}"
+        """A token that lives until it is told to expire, for those who want no refresh."""
+        self.requests = 0
+        """Token requests so far, refused ones included."""
+        self._grants: dict[str, Grant] = {self.refresh_token: Grant(scopes=granted)}
+        self._access: dict[str, Access] = {self.access_token: Access(scopes=granted, expires=float("inf"))}
+        self._codes: dict[str, Code] = {}
+
+    def __repr__(self) -> str:
+        return f"<Accounts {len(self._grants)} refresh tokens, {len(self._access)} access tokens>"
+
+    def issue_code(
+        self, now: float, *, scopes: Iterable[str] | None = None, redirect_uri: str = "", seconds: float = 120
+    ) -> str:
+        """A fresh one-time code, as the consent page would hand it to `redirect_uri`."""
+        code = f"1000.{_random(16)}.{_random(16)}"
+        granted = _EVERY_SCOPE if scopes is None else frozenset(scopes)
+        self._codes[code] = Code(scopes=granted, redirect_uri=redirect_uri, expires=now + seconds)
+        return code
+
+    def expire(self) -> None:
+        """Kill every access token, the static one too."""
+        self._access.clear()
+        for grant in self._grants.values():
+            grant.tokens.clear()
+
+    def revoke(self, token: str) -> bool:
+        """Kill a refresh token with all its access tokens, or one access token; False when it is not known."""
+        grant = self._grants.pop(token, None)
+        if grant is None:
+            return self._access.pop(token, None) is not None
+        for access in grant.tokens:
+            self._access.pop(access, None)
+        return True
+
+    def allows(self, token: str, scope: str, now: float) -> bool:
+        """Whether the token is alive and covers the scope, if one is named. Zoho answers both failures alike."""
+        access = self._access.get(token)
+        if access is None or now >= access.expires:
+            return False
+        if access.scopes is _EVERY_SCOPE or not scope or scope in access.scopes:
+            return True
+        service, _, rest = scope.partition(".")
+        module = rest.partition(".")[0]
+        return f"{service}.fullaccess.all" in access.scopes or f"{service}.{module}.ALL" in access.scopes
+
+    def answer(self, form: Mapping[str, str], now: float, api_domain: str) -> tuple[int, dict[str, Any]]:
+        """Status and body for a token request. Errors come with status 200, only the lock-out does not."""
+        self.requests += 1
+        if form.get("client_id") != self.client_id:
+            return 200, {"error": "invalid_client"}
+        if form.get("client_secret") != self.client_secret:
+            return 200, {"error": "invalid_client_secret"}
+        kind = form.get("grant_type")
+        if kind == "refresh_token":
+            return self._refresh(form.get("refresh_token", ""), now, api_domain)
+        if kind == "authorization_code":
+            return self._exchange(form, now, api_domain)
+        return 200, {"error": "unsupported_grant_type"}
+
+    def _refresh(self, refresh_token: str, now: float, api_domain: str) -> tuple[int, dict[str, Any]]:
+        grant = self._grants.get(refresh_token)
+        if grant is None:
+            return 200, {"error": "invalid_code"}
+        if now >= grant.window_start + LOCK_WINDOW:
+            grant.window_start, grant.requests = now, 0
+        grant.requests += 1
+        if grant.requests > LOCK_REQUESTS:
+            text = "You have made too many requests continuously. Please try again after some time."
+            return 400, {"error": "Access Denied", "error_description": text, "status": "failure"}
+        return 200, self._issue(grant, now, api_domain)
+
+    def _exchange(self, form: Mapping[str, str], now: float, api_domain: str) -> tuple[int, dict[str, Any]]:
+        code = self._codes.get(form.get("code", ""))
+        if code is None or now >= code.expires:
+            return 200, {"error": "invalid_code"}
+        if form.get("redirect_uri", "") != code.redirect_uri:
+            return 200, {"error": "invalid_redirect_uri"}
+        del self._codes[form["code"]]
+        grant = Grant(scopes=code.scopes)
+        refresh_token = f"1000.{_random(16)}.{_random(16)}"
+        self._grants[refresh_token] = grant
+        return 200, {**self._issue(grant, now, api_domain), "refresh_token": refresh_token}
+
+    def _issue(self, grant: Grant, now: float, api_domain: str) -> dict[str, Any]:
+        token = f"1000.{_random(16)}.{_random(16)}"
+        self._access[token] = Access(scopes=grant.scopes, expires=now + LIFETIME)
+        grant.tokens.append(token)
+        while len(grant.tokens) > LIVE_TOKENS:
+            self._access.pop(grant.tokens.pop(0), None)
+        return {
+            "access_token": token,
+            "scope": " ".join(sorted(grant.scopes - _EVERY_SCOPE)) or "ZohoBooks.fullaccess.all",
+            "api_domain": api_domain,
+            "token_type": "Bearer",
+            "expires_in": LIFETIME,
+        }
+
+
+def _random(size: int) -> str:
+    return secrets.token_hex(size)
