@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
@@ -240,15 +241,16 @@ class Zoho:
         return f"<Zoho organization_id={settings.organization_id} {place}>"
 
 
+_SAFE_ADDRESS = re.compile(r"https://[^/@\s]+(/\S*)?|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/\S*)?")
+
+
 def _check(settings: Settings) -> None:
     if settings.data_center not in DATA_CENTERS:
         known = ", ".join(DATA_CENTERS)
         raise errors.ConfigError(f"data_center={settings.data_center!r}: there is no such data centre; known: {known}")
     for name in ("api_url", "accounts_url"):
         address: str | None = getattr(settings, name)
-        if address is not None and not address.startswith(
-            ("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")
-        ):
+        if address is not None and _SAFE_ADDRESS.fullmatch(address) is None:
             raise errors.ConfigError(f"{name}={address!r}: tokens travel only over https, or over http on this machine")
     organization = settings.organization_id
     if organization is not None and not (organization.isascii() and organization.isalnum()):

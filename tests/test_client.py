@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+from conftest import client_of
+from fault_server import Fault, FaultServer
+
+from zoho_async import AuthError, ConfigError, Limits, OAuth, StaticToken, Zoho, operations
+from zoho_async.fake import FakeZoho
+
+
+async def test_copies_share_session_and_limiter_of_the_same_organisation() -> None:
+    async with (
+        FaultServer() as server,
+        Zoho(StaticToken("one"), organization_id="1", api_url=server.url, limits=Limits(per_minute=3, burst=3)) as zoho,
+    ):
+        same, other = zoho.with_options(retries=0), zoho.with_options(organization_id="2", auth=StaticToken("two"))
+        await zoho.books.contacts.get("1")
+        await same.books.contacts.get("1")
+        await other.books.contacts.get("1")
+        assert server.connections == 1
+        assert (zoho.quota.minute_left, same.quota.minute_left, other.quota.minute_left) == (1, 1, 2)
+        assert [seen.headers["authorization"] for seen in server.seen] == [
+            "Zoho-oauthtoken one",
+            "Zoho-oauthtoken one",
+            "Zoho-oauthtoken two",
+        ]
+        assert [seen.target.partition("organization_id=")[2] for seen in server.seen] == ["1", "1", "2"]
+
+
+async def test_hundreds_of_organisations_with_their_own_tokens_in_one_process() -> None:
+    async with FaultServer() as server, Zoho(StaticToken("none"), api_url=server.url) as zoho:
+        copies = [
+            zoho.with_options(auth=StaticToken(f"t{number}"), organization_id=str(number)) for number in range(300)
+        ]
+        await asyncio.gather(*(copy.books.contacts.get("1") for copy in copies for _ in range(2)))
+    for seen in server.seen:
+        number = seen.target.partition("organization_id=")[2]
+        assert seen.headers["authorization"] == f"Zoho-oauthtoken t{number}"
+    assert len(server.seen) == 600
+
+
+async def test_closing_twice_is_harmless_and_a_copy_leaves_the_session_open(fake: FakeZoho) -> None:
+    zoho = client_of(fake)
+    async with zoho.with_options(retries=0) as copy:
+        await copy.books.contacts.list()
+    await zoho.books.contacts.list()
+    await zoho.close()
+    await zoho.close()
+    with pytest.raises(ConfigError, match="closed"):
+        await zoho.books.contacts.list()
+
+
+async def test_a_session_of_the_callers_own_is_used_and_left_open(fake: FakeZoho) -> None:
+    async with aiohttp.ClientSession(headers={"X-Mine": "yes"}) as session:
+        async with client_of(fake, session=session) as zoho:
+            await zoho.books.contacts.list()
+        assert not session.closed
+    assert fake.received[-1].headers["x-mine"] == "yes"
+
+
+async def test_middlewares_of_the_callers_session_still_run_and_nothing_is_sent_twice() -> None:
+    ran: list[str] = []
+
+    async def middleware(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
+        ran.append(request.method)
+        response: aiohttp.ClientResponse = await handler(request)
+        return response
+
+    async with FaultServer() as server, aiohttp.ClientSession(middlewares=[middleware]) as session:
+        options: dict[str, Any] = {"organization_id": "1", "api_url": server.url, "session": session, "retries": 0}
+        async with Zoho(StaticToken("t"), **options) as zoho:
+            await zoho.books.contacts.get("1")
+            server.script(Fault("reset"))
+            with pytest.raises(Exception, match="connection lost"):
+                await zoho.books.contacts.get("1")
+    assert ran == ["GET", "GET"]
+    assert len(server.seen) == 2
+
+
+def test_use_from_another_event_loop_is_explained() -> None:
+    async def first() -> Zoho:
+        async with FaultServer() as server:
+            zoho = Zoho(StaticToken("t"), organization_id="1", api_url=server.url)
+            await zoho.books.contacts.get("1")
+            await zoho.close()
+            zoho = Zoho(StaticToken("t"), organization_id="1", api_url=server.url, session=None)
+            zoho._transport.shared.session()
+            return zoho
+
+    async def second(zoho: Zoho) -> None:
+        with pytest.raises(ConfigError, match="another event loop"):
+            await zoho.books.contacts.get("1")
+        await zoho.close()
+
+    zoho = asyncio.run(first())
+    asyncio.run(second(zoho))
+
+
+async def test_without_an_organisation_nothing_is_sent() -> None:
+    async with FaultServer() as server, Zoho(StaticToken("t"), api_url=server.url) as zoho:
+        with pytest.raises(ConfigError, match="organization_id"):
+            await zoho.books.contacts.get("1")
+    assert server.seen == []
+
+
+async def test_a_wrong_organisation_is_a_matter_of_configuration(fake: FakeZoho) -> None:
+    async with client_of(fake, organization_id="999") as zoho:
+        with pytest.raises(ConfigError) as caught:
+            await zoho.books.contacts.list()
+    assert caught.value.code == 6041
+    assert len(fake.received) == 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"data_center": "moon"},
+        {"api_url": "http://www.zohoapis.com"},
+        {"api_url": "www.zohoapis.com"},
+        {"api_url": "http://127.0.0.1.evil.example"},
+        {"api_url": "http://localhost.evil.example:80"},
+        {"api_url": "http://localhost@evil.example"},
+        {"api_url": "https://www.zohoapis.com@evil.example"},
+        {"accounts_url": "ftp://accounts.zoho.com"},
+        {"organization_id": "10 or 11"},
+        {"retries": -1},
+        {"timeout": 0},
+    ],
+)
+def test_settings_that_cannot_work_are_refused_at_once(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(settings)).split("_")[0]):
+        Zoho(StaticToken("t"), **settings)
+    with pytest.raises(ConfigError):
+        Zoho(StaticToken("t")).with_options(**settings)
+
+
+def test_options_that_are_none_are_refused() -> None:
+    with pytest.raises(TypeError, match="colour"):
+        Zoho(StaticToken("t")).with_options(colour="red")
+
+
+def test_from_env_takes_what_is_there_and_names_what_is_not() -> None:
+    oauth = {"ZOHO_CLIENT_ID": "a", "ZOHO_CLIENT_SECRET": "b", "ZOHO_REFRESH_TOKEN": "c"}
+    place = {"ZOHO_ORGANIZATION_ID": "7", "ZOHO_DATA_CENTER": "eu"}
+    zoho = Zoho.from_env({**oauth, **place})
+    assert zoho.organization_id == "7"
+    assert isinstance(zoho._transport.settings.auth, OAuth)
+    assert zoho._transport.settings.data_center == "eu"
+    assert Zoho.from_env({**oauth, **place}, organization_id="8").organization_id == "8"
+    assert isinstance(Zoho.from_env({"ZOHO_ACCESS_TOKEN": "t"})._transport.settings.auth, StaticToken)
+    with pytest.raises(AuthError, match="ZOHO_CLIENT_ID"):
+        Zoho.from_env({})
+    with pytest.raises(ConfigError, match="ZOHO_REFRESH_TOKEN"):
+        Zoho.from_env({"ZOHO_CLIENT_ID": "a", "ZOHO_CLIENT_SECRET": "b"})
+
+
+class Listing(msgspec.Struct):
+    contacts: list[dict[str, Any]]
+
+
+async def test_request_reaches_whatever_has_no_method(fake: FakeZoho, zoho: Zoho) -> None:
+    fake.seed([{"contact_name": "Alpha", "credit_limit": Decimal("10.10")}])
+    response = await zoho.request("get", "/books/v3/contacts", query={"contact_name": "Alpha", "page": None})
+    assert response.data["contacts"][0]["contact_name"] == "Alpha"
+    assert response.data["code"] == 0
+    typed = await zoho.request("GET", "/books/v3/contacts", type=Listing)
+    assert len(typed.data.contacts) == 1
+    assert fake.received[-1].query["organization_id"] == fake.organization_id
+    for wrong in ("books/v3/contacts", "/books/v3/contacts?page=1"):
+        with pytest.raises(ConfigError, match="path"):
+            await zoho.request("GET", wrong)
+
+
+def test_operations_are_listed_as_data() -> None:
+    listed = {operation.id: operation for operation in operations()}
+    create = listed["books.contacts.create"]
+    assert (create.product, create.method, create.path) == ("books", "POST", "/contacts")
+    assert create.scope == "ZohoBooks.contacts.CREATE"
+    assert create.idempotent is False
+    assert create.request.__name__ == "ContactCreate"
+    assert create.response.__name__ == "Contact"
+    assert listed["books.contacts.delete"].response is None
+    assert all(operation.title and operation.source for operation in listed.values())

@@ -1,0 +1,131 @@
+"""The arrows between modules go down only, and importing the package costs little."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zoho_async
+
+PACKAGE = Path(zoho_async.__file__).parent
+
+# Every module may import those named in its own row and nothing else of ours. Generated packages are one row.
+ARROWS: dict[str, set[str]] = {
+    "_json": set(),
+    "errors": set(),
+    "operation": set(),
+    "regions": set(),
+    "structs": set(),
+    "fields": set(),
+    "registry": {"operation"},
+    "catalog": {"operation", "registry"},
+    "paging": {"operation"},
+    "policy": {"errors"},
+    "limits": set(),
+    "repair": {"_json"},
+    "encoding": {"_json", "errors", "operation"},
+    "decoding": {"_json", "operation", "paging", "repair"},
+    "validation": {"errors"},
+    "auth": {"errors", "regions"},
+    "transport": {
+        *("auth", "decoding", "encoding", "errors", "limits", "operation", "paging", "policy", "regions", "registry"),
+    },
+    "client": {
+        *("auth", "books", "encoding", "errors", "limits", "operation", "regions", "registry", "transport"),
+    },
+    "books": {"operation", "paging", "structs", "transport", "validation"},
+    "bulk": {"encoding", "errors", "operation", "registry", "validation"},
+    "fake": {"operation", "registry"},
+    "cli": {
+        *("bulk", "catalog", "client", "encoding", "errors", "fake", "limits", "operation", "registry", "validation"),
+    },
+}
+AIOHTTP = {"transport", "fake"}
+"""The only ones that may know aiohttp."""
+
+
+def module_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Top-level names a file imports: ours as `.name`, others as they are."""
+    inside = path.relative_to(PACKAGE).parts[:-1]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = [*PACKAGE.parts[-1:], *inside][: 1 + len(inside) - (node.level - 1)]
+                names = (
+                    [".".join([*base, node.module])]
+                    if node.module
+                    else [".".join([*base, alias.name]) for alias in node.names]
+                )
+            else:
+                names = [node.module or ""]
+        for name in names:
+            parts = name.split(".")
+            found.add(f".{parts[1]}" if parts[0] == "zoho_async" and len(parts) > 1 else parts[0])
+    return found
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
+def test_arrows_go_down_only(path: Path) -> None:
+    home = module_of(path)
+    assert home in ARROWS, f"{home} is new: say in ARROWS what it may import"
+    ours = {name[1:] for name in imports(path) if name.startswith(".")} - {home}
+    assert ours <= ARROWS[home]
+    if "aiohttp" in imports(path):
+        assert home in AIOHTTP or is_only_for_type_checkers(path)
+
+
+def is_only_for_type_checkers(path: Path) -> bool:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    guarded = [
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    ]
+    return all(
+        node in guarded
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom | ast.Import) and "aiohttp" in ast.unparse(node)
+    )
+
+
+def test_no_arrow_is_left_over() -> None:
+    used: dict[str, set[str]] = {}
+    for path in FILES:
+        used.setdefault(module_of(path), set()).update(name[1:] for name in imports(path) if name.startswith("."))
+    for home, allowed in ARROWS.items():
+        assert allowed <= used[home] | {home}, f"{home} no longer imports {allowed - used[home]}"
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_the_client_loads_neither_aiohttp_nor_a_product() -> None:
+    loaded = loaded_by("from zoho_async import Zoho, OAuth, StaticToken, Limits, errors, custom_fields")
+    assert "zoho_async.client" in loaded
+    assert not loaded & {"aiohttp", "yarl", "zoho_async.books", "zoho_async.bulk", "zoho_async.fake", "typer", "rich"}
+
+
+def test_every_public_name_is_there() -> None:
+    for name in zoho_async.__all__:
+        assert getattr(zoho_async, name) is not None
+    assert set(zoho_async.__all__) <= set(dir(zoho_async))
+    with pytest.raises(AttributeError):
+        _ = zoho_async.nothing
