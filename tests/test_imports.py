@@ -41,7 +41,7 @@ ARROWS: dict[str, set[str]] = {
     "bulk": {"encoding", "errors", "operation", "registry", "validation"},
     "fake": {"operation", "registry"},
     "cli": {
-        *("bulk", "catalog", "client", "encoding", "errors", "fake", "limits", "operation", "registry", "validation"),
+        *("bulk", "client", "encoding", "errors", "fake", "limits", "operation", "registry"),
     },
 }
 AIOHTTP = {"transport", "fake"}
