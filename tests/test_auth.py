@@ -1,21 +1,39 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import client_of
 from fault_server import FaultServer
 
-from zoho_async import AuthError, OAuth, StaticToken, UnavailableError, Zoho
-from zoho_async.auth import MemoryStore, Stored, Token, read_token
+from zoho_async import (
+    AuthError,
+    ConfigError,
+    Credentials,
+    FileStore,
+    OAuth,
+    ScopeError,
+    StaticToken,
+    UnavailableError,
+    Zoho,
+    regions,
+)
+from zoho_async.auth import read_token
 from zoho_async.fake import FakeZoho
+from zoho_async.stores import MemoryStore, Stored, Token
 
 
 class Accounts:
     """An accounts server as the auth module sees it: a callable that counts."""
+
+    others: tuple[str, ...] = ()
 
     def __init__(self, lifetime: float = 3600, delay: float = 0.0) -> None:
         self.asked = 0
@@ -23,7 +41,7 @@ class Accounts:
         self.delay = delay
         self.trouble: Exception | None = None
 
-    async def __call__(self, path: str, form: Mapping[str, str]) -> tuple[int, bytes]:
+    async def __call__(self, path: str, form: Mapping[str, str], data_center: str | None = None) -> tuple[int, bytes]:
         assert path == "/oauth/v2/token"
         assert form["grant_type"] == "refresh_token"
         self.asked += 1
@@ -134,7 +152,7 @@ def test_an_api_domain_is_trusted_only_when_it_is_zohos() -> None:
         (200, b'{"error":"invalid_client"}', "data centre"),
         (400, b'{"error":"Access Denied","error_description":"Zu viele"}', "ten in ten minutes"),
         (200, b"<html>", "no token"),
-        (200, b"{}", "no reason"),
+        (200, b"{}", "no token"),
     ],
 )
 def test_refusals_are_explained_whatever_their_status(status: int, body: bytes, words: str) -> None:
@@ -181,3 +199,196 @@ async def test_an_accounts_server_out_of_order_is_told_as_such() -> None:
     async with Zoho(OAuth("a", "b", "c"), **options) as zoho:
         with pytest.raises(UnavailableError, match="accounts server"):
             await zoho.books.contacts.list()
+
+
+async def test_a_token_file_is_private_and_shared(tmp_path: Path) -> None:
+    accounts, path = Accounts(), tmp_path / "tokens" / "zoho.json"
+    first = await oauth(FileStore(path)).token(accounts)
+    assert path.stat().st_mode & 0o777 == 0o600
+    second = await oauth(FileStore(path)).token(accounts)
+    assert first.value == second.value == "t1"
+    assert accounts.asked == 1
+    text = path.read_text()
+    assert "refresh-secret" not in text
+    assert "client-secret" not in text
+    assert [name.name for name in path.parent.iterdir() if name.suffix == ".new"] == []
+
+
+async def test_a_token_file_others_can_read_is_refused(tmp_path: Path) -> None:
+    accounts, path = Accounts(), tmp_path / "zoho.json"
+    await oauth(FileStore(path)).token(accounts)
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        await oauth(FileStore(path)).token(accounts)
+    assert accounts.asked == 1
+
+
+async def test_a_token_file_of_another_client_is_refused(tmp_path: Path) -> None:
+    accounts, path = Accounts(), tmp_path / "zoho.json"
+    await oauth(FileStore(path)).token(accounts)
+    for other in (
+        OAuth("other", "s", "refresh-secret", store=FileStore(path)),
+        OAuth("id", "s", "x", store=FileStore(path)),
+    ):
+        with pytest.raises(ConfigError, match="another client"):
+            await other.token(accounts)
+    assert accounts.asked == 1
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 0}', '{"version": "x"}', '{"version": 1}', "\x00\xff"])
+async def test_a_torn_or_old_token_file_costs_one_refresh(tmp_path: Path, content: str) -> None:
+    accounts, path = Accounts(), tmp_path / "zoho.json"
+    path.write_text(content)
+    path.chmod(0o600)
+    assert (await oauth(FileStore(path)).token(accounts)).value == "t1"
+    assert (await oauth(FileStore(path)).token(accounts)).value == "t1"
+
+
+async def test_a_token_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "zoho.json"
+    path.write_text('{"version": 2, "stored": {}}')
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match="newer"):
+        await oauth(FileStore(path)).token(Accounts())
+
+
+async def test_a_token_file_that_cannot_be_written_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    accounts = Accounts()
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigError, match="cannot be"):
+        await oauth(FileStore(tmp_path / "file" / "zoho.json")).token(accounts)
+    assert accounts.asked == 0
+
+
+async def test_a_cancelled_wait_for_the_file_lock_leaves_nothing_behind(tmp_path: Path) -> None:
+    accounts, path = Accounts(), tmp_path / "zoho.json"
+    async with FileStore(path).lock():
+        waiting = asyncio.ensure_future(oauth(FileStore(path)).token(accounts))
+        await asyncio.sleep(0.12)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert accounts.asked == 0
+    assert (await oauth(FileStore(path)).token(accounts)).value == "t1"
+
+
+PROCESS = """
+import asyncio, sys
+from zoho_async import FileStore, Limits, OAuth, Zoho
+
+async def main():
+    url, path, client_id, client_secret, refresh_token, organization_id = sys.argv[1:]
+    auth = OAuth(client_id, client_secret, refresh_token, store=FileStore(path))
+    options = dict(organization_id=organization_id, api_url=url, accounts_url=url, limits=Limits(per_minute=None))
+    async with Zoho(auth, **options) as zoho:
+        await asyncio.gather(*(zoho.books.contacts.list() for _ in range(20)))
+
+asyncio.run(main())
+"""
+
+
+async def test_processes_that_share_a_token_file_cause_one_refresh(fake: FakeZoho, tmp_path: Path) -> None:
+    arguments = [
+        *(fake.url, str(tmp_path / "zoho.json"), fake.client_id, fake.client_secret),
+        *(fake.refresh_token, fake.organization_id),
+    ]
+    for expected in (1, 2):
+        processes = [
+            await asyncio.create_subprocess_exec(sys.executable, "-c", PROCESS, *arguments, stderr=subprocess.PIPE)
+            for _ in range(3)
+        ]
+        for process in processes:
+            _, errors = await process.communicate()
+            assert process.returncode == 0, errors.decode()
+        assert fake.token_requests == expected
+        fake.expire_tokens()
+
+
+async def test_credentials_from_a_callable_are_fetched_for_every_token_and_kept_nowhere(fake: FakeZoho) -> None:
+    fetched = 0
+
+    async def vault() -> Credentials:
+        nonlocal fetched
+        fetched += 1
+        return Credentials(fake.client_id, fake.client_secret, fake.refresh_token)
+
+    async with client_of(fake, auth=OAuth.from_callable(vault)) as zoho:
+        await zoho.books.contacts.list()
+        await zoho.books.contacts.list()
+        assert fetched == 1
+        fake.expire_tokens()
+        await zoho.books.contacts.list()
+    assert fetched == 2
+    assert "secret" not in repr(Credentials("id", "client-secret", "refresh-secret"))
+
+
+async def test_a_grant_code_is_exchanged_once_and_its_refresh_token_kept(fake: FakeZoho, tmp_path: Path) -> None:
+    code = fake.accounts.issue_code(fake.clock.time())
+    store = FileStore(tmp_path / "zoho.json")
+
+    def auth() -> OAuth:
+        return OAuth.from_code(fake.client_id, fake.client_secret, code, store=store)
+
+    async with client_of(fake, auth=auth()) as zoho:
+        await zoho.books.contacts.list()
+    fake.expire_tokens()
+    async with client_of(fake, auth=auth()) as zoho:
+        await zoho.books.contacts.list()
+    stored = await store.load()
+    assert stored.refresh_token
+    assert stored.refresh_token != fake.refresh_token
+    assert fake.token_requests == 2
+
+    used = OAuth.from_code(fake.client_id, fake.client_secret, code, store=MemoryStore())
+    async with client_of(fake, auth=used) as zoho:
+        with pytest.raises(AuthError, match="invalid_code"):
+            await zoho.books.contacts.list()
+
+
+async def test_a_revoked_refresh_token_gives_no_more_tokens(fake: FakeZoho, tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "zoho.json")
+    auth = OAuth(fake.client_id, fake.client_secret, fake.refresh_token, store=store)
+    async with client_of(fake, auth=auth) as zoho:
+        await zoho.books.contacts.list()
+        await zoho.revoke()
+        assert (await store.load()).token is None
+        with pytest.raises(AuthError, match="invalid_code"):
+            await zoho.books.contacts.list()
+    async with client_of(fake) as zoho:
+        with pytest.raises(ConfigError, match="revoke"):
+            await zoho.revoke()
+
+
+async def test_credentials_of_another_data_centre_are_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with FakeZoho() as us, FakeZoho() as eu:
+        centers = {
+            name: regions.DataCenter(name=name, accounts_url=fake.url, api_url=fake.url)
+            for name, fake in (("us", us), ("eu", eu))
+        }
+        monkeypatch.setattr("zoho_async.transport.DATA_CENTERS", centers)
+        auth = OAuth(eu.client_id, eu.client_secret, eu.refresh_token)
+        async with Zoho(auth, organization_id="1", data_center="us") as zoho:
+            with pytest.raises(AuthError, match="data_center='eu'"):
+                await zoho.books.contacts.list()
+        assert us.counts == {}
+        wrong = OAuth("nobody", "knows", "this")
+        async with Zoho(wrong, organization_id="1", data_center="us") as zoho:
+            with pytest.raises(AuthError, match="unknown in this data centre"):
+                await zoho.books.contacts.list()
+
+
+async def test_a_scope_that_is_missing_after_a_fresh_token_is_named() -> None:
+    async with FakeZoho(scopes=["ZohoBooks.contacts.READ"]) as fake:
+        async with client_of(fake, auth=oauth_of(fake)) as zoho:
+            await zoho.books.contacts.list()
+            with pytest.raises(ScopeError, match=r"ZohoBooks\.contacts\.CREATE") as caught:
+                await zoho.books.contacts.create({"contact_name": "x"})
+        assert caught.value.scope == "ZohoBooks.contacts.CREATE"
+        assert len(caught.value.attempts) == 2
+        assert fake.token_requests == 2
+
+
+async def test_nothing_secret_stands_in_a_token_file_but_the_token(tmp_path: Path) -> None:
+    path = tmp_path / "zoho.json"
+    await oauth(FileStore(path)).token(Accounts())
+    assert json.loads(path.read_text())["stored"]["token"]["value"] == "t1"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["zoho.json", "zoho.json.lock"]

@@ -30,9 +30,11 @@ ARROWS: dict[str, set[str]] = {
     "encoding": {"_json", "errors", "operation"},
     "decoding": {"_json", "operation", "paging", "repair"},
     "validation": {"errors"},
-    "auth": {"errors", "regions"},
+    "stores": {"errors"},
+    "auth": {"errors", "regions", "stores"},
     "transport": {
         *("auth", "decoding", "encoding", "errors", "limits", "operation", "paging", "policy", "regions", "registry"),
+        "stores",
     },
     "client": {
         *("auth", "books", "encoding", "errors", "limits", "operation", "regions", "registry", "transport"),

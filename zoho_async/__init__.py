@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import bulk, errors
-    from .auth import MemoryStore, OAuth, StaticToken, TokenStore
+    from .auth import Credentials, OAuth, StaticToken
     from .catalog import operations
     from .client import Zoho
     from .encoding import to_builtins, to_json
@@ -38,10 +38,11 @@ if TYPE_CHECKING:
     from .limits import Limits, Quota
     from .operation import Operation, Response
     from .paging import Page, PageContext, Pages
+    from .stores import FileStore, MemoryStore, TokenStore
     from .validation import validate
 
 _MODULES = {
-    "auth": ("MemoryStore", "OAuth", "StaticToken", "TokenStore"),
+    "auth": ("Credentials", "OAuth", "StaticToken"),
     "catalog": ("operations",),
     "client": ("Zoho",),
     "encoding": ("to_builtins", "to_json"),
@@ -66,6 +67,7 @@ _MODULES = {
     "limits": ("Limits", "Quota"),
     "operation": ("Operation", "Response"),
     "paging": ("Page", "PageContext", "Pages"),
+    "stores": ("FileStore", "MemoryStore", "TokenStore"),
     "validation": ("validate",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
@@ -75,10 +77,12 @@ __version__ = "0.1.0"
 __all__ = [
     "AuthError",
     "ConfigError",
+    "Credentials",
     "DeadlineError",
     "DecodeError",
     "DuplicateError",
     "Fault",
+    "FileStore",
     "InvalidError",
     "Limits",
     "MemoryStore",

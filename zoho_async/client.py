@@ -222,6 +222,16 @@ class Zoho:
         request = Request(method=method, target=target(path, pairs), headers=fields, body=content)
         return await self._transport.perform(operation, request, type)
 
+    async def revoke(self) -> None:
+        """Revoke the refresh token: no token can be had from it any more. Raises AuthError when Zoho refuses.
+
+        ConfigError for an `auth` that has nothing to revoke.
+        """
+        auth = self._transport.settings.auth
+        if not isinstance(auth, OAuth):
+            raise errors.ConfigError("only OAuth has a refresh token to revoke")
+        await auth.revoke(self._transport.accounts)
+
     async def close(self) -> None:
         """Close the session that this client opened. Twice is harmless; copies leave it to the original."""
         if self._original:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import msgspec
 
 from . import errors, policy
-from .auth import Auth, Token
+from .auth import Auth
 from .decoding import Decoded, Decoders
 from .encoding import Request, build_request, target
 from .limits import Exhausted, Limiter, Limits, Paused
@@ -22,6 +22,7 @@ from .paging import Page, Pages
 from .policy import Action, Outcome, Sent, Verdict
 from .regions import DATA_CENTERS
 from .registry import PRODUCTS
+from .stores import Token
 
 if TYPE_CHECKING:
     from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout
@@ -302,16 +303,19 @@ class Transport:
         return settings.api_url or token.api_url or DATA_CENTERS[settings.data_center].api_url
 
     async def _token(self) -> Token:
-        return await self.settings.auth.token(self._post)
+        return await self.settings.auth.token(self.accounts)
 
     async def refresh(self, failed: Token) -> Token:
         """A new token in place of a refused one."""
-        return await self.settings.auth.refresh(failed, self._post)
+        return await self.settings.auth.refresh(failed, self.accounts)
 
-    async def _post(self, path: str, form: Mapping[str, str]) -> tuple[int, bytes]:
-        """One request to the accounts server, repeated once when it was not answered."""
-        settings = self.settings
-        base = settings.accounts_url or DATA_CENTERS[settings.data_center].accounts_url
+    @property
+    def accounts(self) -> AccountsServer:
+        """The accounts server of this client's data centre."""
+        return AccountsServer(self)
+
+    async def post(self, base: str, path: str, form: Mapping[str, str]) -> tuple[int, bytes]:
+        """One form to an accounts server, repeated once when it was not answered."""
         content = target("", form)[1:].encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         request = Request(method="POST", target=path, headers=headers, body=content)
@@ -370,6 +374,27 @@ class Transport:
             return _Answer(outcome=_trouble(broken.error))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return _Answer(outcome=_trouble(error))
+
+
+class AccountsServer:
+    """Where tokens come from, as `auth` sees it."""
+
+    __slots__ = ("_transport",)
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @property
+    def others(self) -> Sequence[str]:
+        """Data centres that could be meant instead; none when the caller said where the accounts server stands."""
+        settings = self._transport.settings
+        return () if settings.accounts_url else [name for name in DATA_CENTERS if name != settings.data_center]
+
+    async def __call__(self, path: str, form: Mapping[str, str], data_center: str | None = None) -> tuple[int, bytes]:
+        """Posts a form; returns status and body."""
+        settings = self._transport.settings
+        base = settings.accounts_url or DATA_CENTERS[data_center or settings.data_center].accounts_url
+        return await self._transport.post(base, path, form)
 
 
 async def _send_once(request: ClientRequest, handler: Any) -> ClientResponse:
@@ -577,7 +602,7 @@ class _Call:
         """The error for a verdict that allows no other attempt."""
         kind, outcome = verdict.error, answer.outcome
         if verdict.action is Action.REFRESH:
-            return self._auth_error("a fresh token was refused as well")
+            return self._scope_error()
         if kind is errors.OutcomeUnknownError:
             return self._error(kind, self._look())
         message = answer.decoded.message if answer.decoded is not None else None
@@ -614,6 +639,16 @@ class _Call:
             f"this operation needs the scope {scope or '(unknown)'}"
         )
         return errors.AuthError(text, **self._details())
+
+    def _scope_error(self) -> errors.AuthError:
+        if self._last is None or self._last.outcome.code != 57:
+            return self._auth_error("a fresh token was refused as well")
+        scope = self._operation.scope
+        text = (
+            f"{self._operation.id}: a fresh token was refused as well (code 57): it most likely lacks the scope "
+            f"{scope or '(unknown)'}; ask for a refresh token with that scope. Zoho gives the same answer for a dead token"
+        )
+        return errors.ScopeError(text, scope=scope, **self._details())
 
     def _overdue(self) -> errors.DeadlineError:
         return self._error(errors.DeadlineError, f"the deadline of {self._transport.settings.deadline} s passed")
