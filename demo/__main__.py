@@ -58,6 +58,7 @@ def main() -> int:
             "ZOHO_ORGANIZATION_ID": place["organization_id"],
             "ZOHO_API_URL": place["url"],
             "ZOHO_ACCOUNTS_URL": place["url"],
+            "XDG_STATE_HOME": str(folder.resolve() / "state"),
         }
         state = folder / "push.state.sqlite"
         pushed = command(

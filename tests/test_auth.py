@@ -369,7 +369,7 @@ async def test_credentials_of_another_data_centre_are_recognised(monkeypatch: py
         async with Zoho(auth, organization_id="1", data_center="us") as zoho:
             with pytest.raises(AuthError, match="data_center='eu'"):
                 await zoho.books.contacts.list()
-        assert us.counts == {}
+        assert "books.contacts.list" not in us.counts
         wrong = OAuth("nobody", "knows", "this")
         async with Zoho(wrong, organization_id="1", data_center="us") as zoho:
             with pytest.raises(AuthError, match="unknown in this data centre"):
@@ -391,4 +391,4 @@ async def test_nothing_secret_stands_in_a_token_file_but_the_token(tmp_path: Pat
     path = tmp_path / "zoho.json"
     await oauth(FileStore(path)).token(Accounts())
     assert json.loads(path.read_text())["stored"]["token"]["value"] == "t1"
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["zoho.json", "zoho.json.lock"]
+    assert path.with_name("zoho.json.lock").read_bytes() == b""

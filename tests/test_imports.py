@@ -37,13 +37,13 @@ ARROWS: dict[str, set[str]] = {
         "stores",
     },
     "client": {
-        *("auth", "books", "encoding", "errors", "limits", "operation", "regions", "registry", "transport"),
+        *("auth", "books", "encoding", "errors", "limits", "operation", "regions", "registry", "stores", "transport"),
     },
     "books": {"operation", "paging", "structs", "transport", "validation"},
     "bulk": {"encoding", "errors", "operation", "registry", "validation"},
     "fake": {"operation", "registry"},
     "cli": {
-        *("bulk", "client", "encoding", "errors", "fake", "limits", "operation", "registry"),
+        *("bulk", "client", "encoding", "errors", "fake", "limits", "operation", "registry", "stores"),
     },
 }
 AIOHTTP = {"transport", "fake"}

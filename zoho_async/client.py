@@ -17,6 +17,7 @@ from .limits import Limits, Quota
 from .operation import Operation, Response
 from .regions import DATA_CENTERS
 from .registry import PRODUCTS
+from .stores import TokenStore
 from .transport import Settings, Shared, Transport
 
 if TYPE_CHECKING:
@@ -79,12 +80,14 @@ class Zoho:
         self._original = True
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, *, store: TokenStore | None = None, **options: Any
+    ) -> Self:
         """A client from ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET and ZOHO_REFRESH_TOKEN, or ZOHO_ACCESS_TOKEN, with
         ZOHO_ORGANIZATION_ID, ZOHO_DATA_CENTER, ZOHO_API_URL and ZOHO_ACCOUNTS_URL.
 
-        `options` are those of the constructor and go before the environment. Raises AuthError when there are no
-        credentials, ConfigError when some are missing or an address is none.
+        `store` is where OAuth keeps its tokens; `options` are those of the constructor and go before the environment.
+        Raises AuthError when there are no credentials, ConfigError when some are missing or an address is none.
         """
         env = os.environ if environ is None else environ
         for name in ("organization_id", "data_center", "api_url", "accounts_url"):
@@ -93,7 +96,7 @@ class Zoho:
                 options[name] = value
         if "auth" in options:
             return cls(**options)
-        return cls(_auth_from(env), **options)
+        return cls(_auth_from(env, store), **options)
 
     def with_options(self, **options: Any) -> Self:
         """A cheap copy with other settings: any keyword of the constructor but `session`, and `auth`.
@@ -269,11 +272,11 @@ def _check(settings: Settings) -> None:
         raise errors.ConfigError("retries must not be negative, timeout must be more than 0")
 
 
-def _auth_from(env: Mapping[str, str]) -> Auth:
+def _auth_from(env: Mapping[str, str], store: TokenStore | None) -> Auth:
     names = ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN")
     missing = [name for name in names if not env.get(name)]
     if not missing:
-        return OAuth(*(env[name] for name in names))
+        return OAuth(*(env[name] for name in names), store=store)
     token = env.get("ZOHO_ACCESS_TOKEN")
     if token:
         return StaticToken(token)

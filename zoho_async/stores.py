@@ -89,8 +89,8 @@ class FileStore:
     """Tokens in a file that only its owner may read, shared by every process that names the same file.
 
     One process at a time refreshes; the others take what it got. The lock is the system's, so a killed process
-    leaves none behind. Needs a POSIX system. Raises ConfigError for a file others can read, one of a newer version, or one that
-    cannot be read or written; a torn or older file counts as empty and costs one refresh.
+    leaves none behind; it needs a POSIX system. Raises ConfigError for a file others can read, one of a newer
+    version, or one that cannot be read or written; a torn or older file counts as empty and costs one refresh.
     """
 
     __slots__ = ("_lock", "path")

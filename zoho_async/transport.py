@@ -646,7 +646,8 @@ class _Call:
         scope = self._operation.scope
         text = (
             f"{self._operation.id}: a fresh token was refused as well (code 57): it most likely lacks the scope "
-            f"{scope or '(unknown)'}; ask for a refresh token with that scope. Zoho gives the same answer for a dead token"
+            f"{scope or '(unknown)'}, for which the same answer is given as for a dead token; ask for a refresh token "
+            "with that scope"
         )
         return errors.ScopeError(text, scope=scope, **self._details())
 

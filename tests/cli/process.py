@@ -42,7 +42,11 @@ class Cli:
             "zoho_async.cli",
             *map(str, arguments),
             cwd=self.folder,
-            env={**clean, **(self.environment if environment is None else environment)},
+            env={
+                **clean,
+                "XDG_STATE_HOME": str(self.folder / "state"),
+                **(self.environment if environment is None else environment),
+            },
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,

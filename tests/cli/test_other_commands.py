@@ -145,3 +145,17 @@ async def test_the_demo_compares_everything_and_notices_a_difference(cli: Cli, m
     ((_, wrong),) = [differences(rows, good, records)]
     assert len(wrong) == 1
     assert "billing_address.zip" in wrong[0]
+
+
+async def test_commands_one_after_another_ask_for_one_token(fake: FakeZoho, cli: Cli) -> None:
+    environment = {
+        "ZOHO_CLIENT_ID": fake.client_id,
+        "ZOHO_CLIENT_SECRET": fake.client_secret,
+        "ZOHO_REFRESH_TOKEN": fake.refresh_token,
+        "ZOHO_ORGANIZATION_ID": fake.organization_id,
+        "ZOHO_API_URL": fake.url,
+        "ZOHO_ACCOUNTS_URL": fake.url,
+    }
+    for _ in range(3):
+        assert (await cli("call", "books.contacts.list", environment=environment)).code == 0
+    assert fake.token_requests == 1

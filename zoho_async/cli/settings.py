@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any
 from zoho_async.client import Zoho
 from zoho_async.errors import AuthError, ConfigError
 from zoho_async.limits import Limits
+from zoho_async.stores import FileStore
 
 from .exits import SetupError
 
@@ -44,12 +46,20 @@ def connect(profile: str | None, *, allowed: Limits) -> Zoho:
     where = "" if profile is None else f" in profile `{profile}` of {profile_path()}"
     try:
         # A command line can wait: for the next minute, and for the half hour Zoho may hold an organisation back.
-        zoho = Zoho.from_env(environ, limits=allowed, max_wait=None)
+        zoho = Zoho.from_env(environ, store=token_store(environ), limits=allowed, max_wait=None)
     except (AuthError, ConfigError) as error:
         raise SetupError(f"{error}{where}") from None
     if not zoho.organization_id:
         raise SetupError(f"no organisation: set ZOHO_ORGANIZATION_ID{where}")
     return zoho
+
+
+def token_store(environ: Mapping[str, str]) -> FileStore:
+    """Where tokens are kept between commands: each would otherwise ask for one, and Zoho allows ten in ten minutes."""
+    home = os.environ.get("XDG_STATE_HOME")
+    folder = (Path(home) if home else Path.home() / ".local" / "state") / "zoho-async"
+    credentials = f"{environ.get('ZOHO_CLIENT_ID', '')}\n{environ.get('ZOHO_REFRESH_TOKEN', '')}"
+    return FileStore(folder / f"token-{hashlib.sha256(credentials.encode()).hexdigest()[:16]}.json")
 
 
 def profile_path() -> Path:
