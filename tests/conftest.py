@@ -1,14 +1,72 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
+import aiohttp
 import aioresponses_compat
 import pytest
 
 from zoho_async import Limits, StaticToken, Zoho
 from zoho_async.fake import FakeZoho
+from zoho_async.fake.oauth import Accounts
+from zoho_async.transport import Shared
 
 aioresponses_compat.install()
+
+SECRETS = {"secret-token", "client-secret", "refresh-secret"}
+"""Every secret the suite uses; those a fake deals out are added as it does."""
+
+
+class Eavesdropper(logging.Handler):
+    """Remembers all that is logged, extras included."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.heard: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.add(f"{record.name} {record.getMessage()} {record.__dict__} {record.exc_text}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_secret_is_ever_logged() -> Iterator[None]:
+    """Everything logged at DEBUG during the whole suite, by us or by aiohttp, searched for every secret used."""
+    ear = Eavesdropper()
+    make_accounts, loggers = Accounts.__init__, [logging.getLogger(name) for name in ("zoho_async", "aiohttp")]
+
+    def remembered(self: Accounts, *arguments: Any, **options: Any) -> None:
+        make_accounts(self, *arguments, **options)
+        SECRETS.update({self.client_secret, self.refresh_token, self.access_token})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Accounts, "__init__", remembered)
+        for logger in loggers:
+            logger.addHandler(ear)
+            logger.setLevel(logging.DEBUG)
+        yield
+        for logger in loggers:
+            logger.removeHandler(ear)
+            logger.setLevel(logging.NOTSET)
+    for line in ear.heard:
+        assert not [secret for secret in SECRETS if secret in line], "a secret was logged"
+
+
+@pytest.fixture(autouse=True)
+def no_connection_stays_taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """After every test, however it went, no connection of any client is still in use."""
+    sessions: list[aiohttp.ClientSession] = []
+    opening = Shared._open
+
+    def opened(self: Shared) -> aiohttp.ClientSession:
+        sessions.append(opening(self))
+        return sessions[-1]
+
+    monkeypatch.setattr(Shared, "_open", opened)
+    yield
+    for session in sessions:
+        assert session.closed or not session.connector or not session.connector._acquired
 
 
 @pytest.fixture

@@ -37,5 +37,6 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
 def simulate(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on a clock that jumps."""
-    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+    # Debug mode would take a traceback for every timer, and there are hundreds of thousands.
+    with asyncio.Runner(loop_factory=SimulatedLoop, debug=False) as runner:
         return runner.run(main)

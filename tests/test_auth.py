@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import subprocess
 import sys
 import time
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 from conftest import client_of
 from fault_server import FaultServer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simulation import simulate
 
 from zoho_async import (
     AuthError,
@@ -392,3 +396,34 @@ async def test_nothing_secret_stands_in_a_token_file_but_the_token(tmp_path: Pat
     await oauth(FileStore(path)).token(Accounts())
     assert json.loads(path.read_text())["stored"]["token"]["value"] == "t1"
     assert path.with_name("zoho.json.lock").read_bytes() == b""
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10_000))
+def test_a_storm_of_cancellations_leaves_one_refresh_at_a_time_and_no_lock(seed: int) -> None:
+    async def main() -> None:
+        chance = random.Random(seed)
+        accounts, auth = Accounts(delay=0.5), oauth()
+        busy = most = 0
+        ask = accounts.__call__
+
+        async def watched(path: str, form: Mapping[str, str], data_center: str | None = None) -> tuple[int, bytes]:
+            nonlocal busy, most
+            busy += 1
+            most = max(most, busy)
+            try:
+                return await ask(path, form, data_center)
+            finally:
+                busy -= 1
+
+        watched.others = ()  # type: ignore[attr-defined]
+        tasks = [asyncio.ensure_future(auth.token(watched)) for _ in range(50)]  # type: ignore[arg-type]
+        for task in tasks[:8]:
+            asyncio.get_running_loop().call_later(chance.random() * 4, task.cancel)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert most == 1
+        assert all(isinstance(result, Token | asyncio.CancelledError) for result in results)
+        assert len({result.value for result in results if isinstance(result, Token)}) == 1
+        assert (await auth.token(accounts)).value == results[-1].value  # type: ignore[union-attr]
+
+    simulate(main())

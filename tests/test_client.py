@@ -10,7 +10,7 @@ import pytest
 from conftest import client_of
 from fault_server import Fault, FaultServer
 
-from zoho_async import AuthError, ConfigError, Limits, OAuth, StaticToken, Zoho, operations
+from zoho_async import AuthError, ConfigError, Limits, OAuth, StaticToken, Zoho, operations, regions
 from zoho_async.fake import FakeZoho
 
 
@@ -33,16 +33,33 @@ async def test_copies_share_session_and_limiter_of_the_same_organisation() -> No
         assert [seen.target.partition("organization_id=")[2] for seen in server.seen] == ["1", "1", "2"]
 
 
-async def test_hundreds_of_organisations_with_their_own_tokens_in_one_process() -> None:
-    async with FaultServer() as server, Zoho(StaticToken("none"), api_url=server.url) as zoho:
-        copies = [
-            zoho.with_options(auth=StaticToken(f"t{number}"), organization_id=str(number)) for number in range(300)
-        ]
-        await asyncio.gather(*(copy.books.contacts.get("1") for copy in copies for _ in range(2)))
-    for seen in server.seen:
-        number = seen.target.partition("organization_id=")[2]
-        assert seen.headers["authorization"] == f"Zoho-oauthtoken t{number}"
-    assert len(server.seen) == 600
+async def test_hundreds_of_organisations_with_their_own_tokens_on_several_data_centres(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with FaultServer() as us, FaultServer() as eu, FaultServer() as india:
+        servers = {"us": us, "eu": eu, "in": india}
+        centers = {
+            name: regions.DataCenter(name=name, accounts_url=server.url, api_url=server.url)
+            for name, server in servers.items()
+        }
+        monkeypatch.setattr("zoho_async.transport.DATA_CENTERS", centers)
+        names = list(servers)
+        async with Zoho(StaticToken("none")) as zoho:
+            copies = [
+                zoho.with_options(
+                    auth=StaticToken(f"t{number}"), organization_id=str(number), data_center=names[number % 3]
+                )
+                for number in range(300)
+            ]
+            await asyncio.gather(*(copy.books.contacts.get("1") for copy in copies for _ in range(2)))
+            assert zoho.with_options(organization_id="7", data_center="eu").quota.sent == 2
+            assert zoho.with_options(organization_id="7", data_center="us").quota.sent == 0
+    for index, server in enumerate(servers.values()):
+        assert len(server.seen) == 200
+        for seen in server.seen:
+            number = seen.target.partition("organization_id=")[2]
+            assert int(number) % 3 == index
+            assert seen.headers["authorization"] == f"Zoho-oauthtoken t{number}"
 
 
 async def test_closing_twice_is_harmless_and_a_copy_leaves_the_session_open(fake: FakeZoho) -> None:

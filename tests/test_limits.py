@@ -244,3 +244,26 @@ def test_settings_that_cannot_be_meant_are_refused() -> None:
     for wrong in ({"concurrency": 0}, {"burst": 0}, {"per_minute": 0}, {"per_day": 0}, {"reserve": -1}, {"share": 0}):
         with pytest.raises(ValueError, match="Limits"):
             Limits(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_thousand_organisations_are_served_fairly() -> None:
+    async def main() -> None:
+        counts = [0] * 1000
+
+        async def organization(number: int) -> None:
+            limiter = Limiter(Limits(per_minute=20, burst=5))
+            while True:
+                await limiter.acquire()
+                await asyncio.sleep(0.2)
+                counts[number] += 1
+                limiter.release()
+
+        tasks = [asyncio.ensure_future(organization(number)) for number in range(1000)]
+        await asyncio.sleep(180)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert min(counts) >= 0.95 * max(counts)
+        assert min(counts) >= 0.9 * 60
+
+    simulate(main())

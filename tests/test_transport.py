@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import random
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -281,13 +283,13 @@ async def test_no_write_is_sent_twice_unless_it_was_refused() -> None:
                 return "refused"
             return "done"
 
-        results = await asyncio.gather(*(create(number) for number in range(2000)))
+        results = await asyncio.gather(*(create(number) for number in range(10_000)))
         sent: dict[bytes, int] = {}
         for seen in server.seen:
             sent[seen.body] = sent.get(seen.body, 0) + 1
         assert max(server.acted.values()) == 1
         assert all(count == 1 or body in refused for body, count in sent.items())
-        assert len(sent) == 2000
+        assert len(sent) == 10_000
         for number, result in enumerate(results):
             body = b'{"contact_name":"c%d"}' % number
             if result == "done":
@@ -316,3 +318,86 @@ async def test_requests_carry_the_token_and_nothing_unasked_for(server: FaultSer
     assert seen.headers["content-type"] == "application/json"
     assert "cookie" not in seen.headers
     assert seen.target == "/books/v3/contacts?organization_id=10234695"
+
+
+async def test_every_read_succeeds_within_its_attempts_or_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What is tested is the number of attempts, not the budget of all calls.
+    monkeypatch.setattr(policy.RetryBudget, "spend", lambda _: True)
+    chance = random.Random(11)
+    faults = [*LOST.values(), json_fault(429, 1070)]
+
+    async with (
+        FaultServer(lambda _: chance.choice(faults) if chance.random() < 0.4 else None) as server,
+        client(server, retries=3, limits=Limits(per_minute=None, concurrency=30)) as zoho,
+    ):
+
+        async def read(number: int) -> str:
+            try:
+                contact = await zoho.books.contacts.get(str(number))
+            except UnavailableError as error:
+                assert sum("1070" not in attempt for attempt in error.attempts) == 4
+                return "unavailable"
+            assert contact.contact_id == "1"
+            return "read"
+
+        results = await asyncio.gather(*(read(number) for number in range(2000)))
+    assert results.count("read") > 1900
+    assert "unavailable" in results
+
+
+async def test_a_gzipped_answer_is_read(server: FaultServer) -> None:
+    body = gzip.compress(b'{"code":0,"contact":{"contact_id":"7"}}')
+    server.script(Fault("answer", body=body, headers=(("Content-Encoding", "gzip"),)))
+    async with client(server) as zoho:
+        assert (await zoho.books.contacts.get("7")).contact_id == "7"
+
+
+async def test_one_line_a_retry_with_what_a_machine_wants_to_know(
+    server: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.script(html_fault(503), Fault("reset"))
+    async with client(server) as zoho:
+        await zoho.books.contacts.get("460000000026049")
+    lines = [record for record in caplog.records if record.name == "zoho_async" and record.levelno == logging.INFO]
+    assert [record.__dict__["attempt"] for record in lines] == [1, 2]
+    first = lines[0].__dict__
+    assert (first["operation"], first["organization_id"], first["status"]) == ("books.contacts.get", "10234695", 503)
+    assert first["wait"] >= 0
+    debug = [record.__dict__["duration"] for record in caplog.records if record.levelno == logging.DEBUG]
+    assert len(debug) == 3
+    assert all("460000000026049" not in record.getMessage() for record in caplog.records)
+
+
+async def test_proxy_variables_are_honoured_and_netrc_is_not(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password mine\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with FaultServer() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        async with client(server) as zoho:
+            await zoho.books.contacts.get("1")
+        assert [seen.target for seen in proxy.seen] == [f"{server.url}/books/v3/contacts/1?organization_id=10234695"]
+        assert server.seen == []
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        async with client(server) as zoho:
+            await zoho.books.contacts.get("1")
+    [seen] = server.seen
+    assert seen.headers["authorization"] == "Zoho-oauthtoken secret-token"
+
+
+async def test_a_tls_handshake_that_fails_is_a_matter_of_configuration() -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 this speaks no TLS\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        async with Zoho(StaticToken("t"), organization_id="1", api_url=f"https://127.0.0.1:{port}") as zoho:
+            with pytest.raises(ConfigError) as caught:
+                await zoho.books.contacts.create({"contact_name": "x"})
+    assert caught.value.sent is False
+    assert len(caught.value.attempts) == 1

@@ -455,6 +455,7 @@ class _Call:
 
     __slots__ = (
         "_attempts",
+        "_begun",
         "_deadline",
         "_failures",
         "_last",
@@ -473,6 +474,7 @@ class _Call:
         seconds = transport.settings.deadline
         self._deadline = None if seconds is None else self._loop.time() + seconds
         self._attempts: list[str] = []
+        self._begun = 0.0
         self._failures = 0
         self._refusals = 0
         self._last: _Answer | None = None
@@ -493,6 +495,7 @@ class _Call:
 
     async def in_flight(self, attempt: Any) -> _Answer:
         """Await an attempt. Past the deadline or when cancelled, a write's outcome is unknown."""
+        self._begun = self._loop.time()
         try:
             if self._deadline is None:
                 answer: _Answer = await attempt
@@ -508,7 +511,9 @@ class _Call:
         except asyncio.CancelledError:
             if not self._operation.reads:
                 log.warning(
-                    "%s was cancelled while under way: nobody can say whether it took effect", self._operation.id
+                    "%s was cancelled while under way: nobody can say whether it took effect",
+                    self._operation.id,
+                    extra=self._extra(duration=self._loop.time() - self._begun),
                 )
             raise
         if answer.outcome.sent is Sent.LOST:
@@ -566,12 +571,18 @@ class _Call:
 
     def _log_wait(self, seconds: float) -> None:
         log.info(
-            "%s: %s; again in %.1f s",
-            self._operation.id,
-            self._attempts[-1],
-            seconds,
-            extra={"operation": self._operation.id, "organization_id": self._transport.settings.organization_id},
+            "%s: %s; again in %.1f s", self._operation.id, self._attempts[-1], seconds, extra=self._extra(wait=seconds)
         )
+
+    def _extra(self, **more: Any) -> dict[str, Any]:
+        """What a log record carries besides its words: ids and numbers, never a value of the request."""
+        return {
+            "operation": self._operation.id,
+            "organization_id": self._transport.settings.organization_id,
+            "attempt": len(self._attempts),
+            "status": self._last.outcome.status or None if self._last is not None else None,
+            **more,
+        }
 
     # -- results
 
@@ -579,6 +590,11 @@ class _Call:
         """Remember one attempt."""
         self._last = answer
         self._attempts.append(answer.outcome.detail or verdict.action.name.lower())
+        if log.isEnabledFor(logging.DEBUG):
+            seconds = self._loop.time() - self._begun
+            log.debug(
+                "%s: %s in %.3f s", self._operation.id, self._attempts[-1], seconds, extra=self._extra(duration=seconds)
+            )
 
     def response(self, answer: _Answer) -> Response[Any]:
         """The answer of a call that succeeded. Raises DecodeError when it cannot be read."""
