@@ -141,6 +141,8 @@ async def test_a_wrong_organisation_is_a_matter_of_configuration(fake: FakeZoho)
         {"api_url": "http://www.zohoapis.com"},
         {"api_url": "www.zohoapis.com"},
         {"api_url": "http://127.0.0.1.evil.example"},
+        {"api_url": "http://localhost:99999"},
+        {"api_url": "https://www.zohoapis.com?x=1"},
         {"api_url": "http://localhost.evil.example:80"},
         {"api_url": "http://localhost@evil.example"},
         {"api_url": "https://www.zohoapis.com@evil.example"},
@@ -204,3 +206,45 @@ def test_operations_are_listed_as_data() -> None:
     assert create.response.__name__ == "Contact"
     assert listed["books.contacts.delete"].response is None
     assert all(operation.title and operation.source for operation in listed.values())
+
+
+async def test_other_limits_hold_for_everybody_in_the_organisation() -> None:
+    async with FaultServer() as server, Zoho(StaticToken("t"), organization_id="1", api_url=server.url) as zoho:
+        await zoho.books.contacts.get("1")
+        assert zoho.quota.minute_left == 94
+        slower = zoho.with_options(limits=Limits(per_minute=5))
+        assert (zoho.quota.minute_left, slower.quota.minute_left) == (4, 4)
+        assert zoho.with_options(limits=None).quota.minute_left == 94
+
+
+async def test_products_can_be_counted_apart() -> None:
+    async with FaultServer() as server:
+        limits = Limits(per_product=True)
+        async with Zoho(StaticToken("t"), organization_id="1", api_url=server.url, limits=limits) as zoho:
+            await zoho.books.contacts.get("1")
+            await zoho.request("GET", "/books/v3/items")
+            assert {key[-1] for key in zoho._transport.shared.limiters} == {"books"}
+            await zoho.request("GET", "/inventory/v1/items")
+            assert {key[-1] for key in zoho._transport.shared.limiters} == {"books", ""}
+
+
+def test_another_data_centre_leaves_the_old_addresses_behind() -> None:
+    zoho = Zoho(StaticToken("t"), api_url="https://proxy.example", accounts_url="https://accounts.example")
+    moved = zoho.with_options(data_center="eu")
+    assert (moved._transport.settings.api_url, moved._transport.settings.accounts_url) == (None, None)
+    kept = zoho.with_options(data_center="eu", api_url="https://other.example")
+    assert kept._transport.settings.api_url == "https://other.example"
+
+
+async def test_any_path_is_sent_as_one_line() -> None:
+    async with FaultServer() as server, Zoho(StaticToken("t"), organization_id="1", api_url=server.url) as zoho:
+        await zoho.request("GET", "/books/v3/a b/\r\nX: ä%20")
+    assert server.seen[0].target == "/books/v3/a%20b/%0D%0AX:%20%C3%A4%20?organization_id=1"
+    assert "x" not in server.seen[0].headers
+
+
+async def test_a_page_given_as_text_is_gone_on_from() -> None:
+    async with FakeZoho(per_minute=None) as fake, client_of(fake) as zoho:
+        fake.seed([{"contact_name": f"Contact {number}"} for number in range(5)])
+        loose: Any = zoho.books.contacts.list
+        assert len([row async for row in loose(page="2", per_page=2)]) == 3

@@ -176,6 +176,19 @@ def test_a_type_of_the_callers_own_is_filled() -> None:
     assert read(GET, bent, Mine)[0].data == Mine(contact_id="1", cf_region="", cf_rank=3, rate=2.5)
 
 
+class Fussy(msgspec.Struct):
+    contact_id: str
+
+    def __post_init__(self) -> None:
+        raise ValueError("never good enough")
+
+
+def test_a_type_that_objects_is_told_as_what_cannot_be_read() -> None:
+    decoded, _ = read(GET, {"code": 0, "contact": {"contact_id": "1"}}, Fussy)
+    assert decoded.code == 0
+    assert "never good enough" in decoded.missing
+
+
 def values() -> st.SearchStrategy[Any]:
     scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
     odd = st.sampled_from(["", "true", "15", "2026-01-01", "2026-01-01T00:00:00+0530", "1.5", [], {}, [[]], [{}]])

@@ -120,6 +120,10 @@ def test_numbers_that_json_cannot_hold_are_refused_with_their_path(number: Any) 
     assert faults(CREATE, body=body) == [("opening_balances[0].exchange_rate", "value")]
 
 
+def test_bytes_are_refused_with_their_path() -> None:
+    assert faults(CREATE, body={"contact_name": b"abc"}) == [("contact_name", "type")]
+
+
 def test_times_carry_their_zone_without_a_colon() -> None:
     moment = datetime(2026, 6, 9, 9, 45, 19, tzinfo=timezone(timedelta(hours=-4)))
     assert to_json([moment, date(2026, 6, 9)]) == b'["2026-06-09T09:45:19-0400","2026-06-09"]'

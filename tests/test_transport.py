@@ -20,6 +20,7 @@ from zoho_async import (
     DecodeError,
     Limits,
     NotFoundError,
+    OAuth,
     OutcomeUnknownError,
     QuotaExceededError,
     RateLimitError,
@@ -401,3 +402,36 @@ async def test_a_tls_handshake_that_fails_is_a_matter_of_configuration() -> None
                 await zoho.books.contacts.create({"contact_name": "x"})
     assert caught.value.sent is False
     assert len(caught.value.attempts) == 1
+
+
+async def test_cookies_are_not_carried_from_one_organisation_to_another(server: FaultServer) -> None:
+    body = b'{"code":0,"contact":{"contact_id":"7"}}'
+    server.script(Fault("answer", body=body, headers=(("Set-Cookie", "who=me; Path=/"),)))
+    async with client(server) as zoho:
+        await zoho.books.contacts.get("7")
+        await zoho.with_options(organization_id="2").books.contacts.get("7")
+    assert "cookie" not in server.seen[1].headers
+
+
+async def test_a_proxys_password_is_in_no_error(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = Fault("answer", status=407, body=b"no")
+    async with FaultServer(lambda _: refusal) as proxy:
+        for address in (proxy.url.replace("http://", "http://me:PROXY-SECRET@"), "me:PROXY-SECRET@127.0.0.1"):
+            monkeypatch.setenv("https_proxy", address)
+            monkeypatch.delenv("no_proxy", raising=False)
+            async with Zoho(StaticToken("t"), organization_id="1", api_url="https://127.0.0.1:1") as zoho:
+                with pytest.raises(ConfigError) as caught:
+                    await zoho.books.contacts.get("1")
+            assert "PROXY-SECRET" not in f"{caught.value!r} {vars(caught.value)}"
+
+
+async def test_a_lost_token_request_is_repeated_once(server: FaultServer) -> None:
+    token = Fault("answer", body=b'{"access_token":"t1","expires_in":3600}')
+    server.script(Fault("reset"), token)
+    async with client(server).with_options(auth=OAuth("a", "b", "c")) as zoho:
+        await zoho.books.contacts.get("1")
+        server.script(html_fault(503), html_fault(503))
+        with pytest.raises(UnavailableError, match="accounts server"):
+            await zoho.with_options(auth=OAuth("d", "e", "f")).books.contacts.get("1")
+        await zoho._transport.shared.close()
+    assert [seen.target for seen in server.seen].count("/oauth/v2/token") == 4

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from urllib.parse import quote
 
 import msgspec
 
@@ -101,7 +102,8 @@ class Zoho:
     def with_options(self, **options: Any) -> Self:
         """A cheap copy with other settings: any keyword of the constructor but `session`, and `auth`.
 
-        It shares the session, and the limiter of every organisation both work in. Closing it is not needed.
+        It shares the session, and the limiter of every organisation both work in; `limits=` changes those of the
+        organisation for everybody who shares it. Closing it is not needed.
         Raises ConfigError for settings that cannot work, TypeError for names that are none.
         """
         unknown = options.keys() - set(Settings.__struct_fields__)
@@ -112,11 +114,15 @@ class Zoho:
         if "data_center" in options:
             # The addresses belong to the data centre that is being left.
             options = {"api_url": None, "accounts_url": None, **options}
+        if "limits" in options:
+            options["limits"] = options["limits"] or Limits()
         settings = msgspec.structs.replace(self._transport.settings, **options)
         _check(settings)
         copy = object.__new__(type(self))
         copy._transport = Transport(settings, self._transport.shared)
         copy._original = False
+        if "limits" in options:
+            copy._transport.shared.change_limits(copy._transport.organization, settings.limits)
         return copy
 
     @property
@@ -202,7 +208,7 @@ class Zoho:
         """
         if not path.startswith("/") or "?" in path or "#" in path:
             raise errors.ConfigError(f"{path!r} is no path: it begins with / and its query goes into query=")
-        method = method.upper()
+        method, path = method.upper(), quote(path, safe="/%:@!$&'()*+,;=~")
         product = next((one for one in PRODUCTS.values() if path.startswith(f"{one.root}/")), None)
         pairs = {name: parameter_text(value) for name, value in (query or {}).items() if value is not None}
         fields = {name: parameter_text(value) for name, value in (headers or {}).items() if value is not None}
@@ -254,7 +260,9 @@ class Zoho:
         return f"<Zoho organization_id={settings.organization_id} {place}>"
 
 
-_SAFE_ADDRESS = re.compile(r"https://[^/@\s]+(/\S*)?|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/\S*)?")
+_SAFE_ADDRESS = re.compile(
+    r"(https://(\[[0-9a-fA-F:]+\]|[^/@:\s?#]+)|http://(127\.0\.0\.1|localhost|\[::1\]))(:(?P<port>\d{1,5}))?(/[^\s?#]*)?"
+)
 
 
 def _check(settings: Settings) -> None:
@@ -263,7 +271,8 @@ def _check(settings: Settings) -> None:
         raise errors.ConfigError(f"data_center={settings.data_center!r}: there is no such data centre; known: {known}")
     for name in ("api_url", "accounts_url"):
         address: str | None = getattr(settings, name)
-        if address is not None and _SAFE_ADDRESS.fullmatch(address) is None:
+        found = None if address is None else _SAFE_ADDRESS.fullmatch(address)
+        if address is not None and (found is None or int(found["port"] or 0) > 65535):
             raise errors.ConfigError(f"{name}={address!r}: tokens travel only over https, or over http on this machine")
     organization = settings.organization_id
     if organization is not None and not (organization.isascii() and organization.isalnum()):

@@ -15,7 +15,7 @@ from ._json import is_series
 from .errors import Fault, InvalidError
 from .operation import Operation, Parameter
 
-_BUILTIN_TYPES = (Decimal, datetime, date)
+_BUILTIN_TYPES = (Decimal, datetime, date, bytes, bytearray)
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -247,6 +247,10 @@ def _walk(value: Any, decimal: Any, path: str, faults: list[Fault]) -> Any:
         return None
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, bytes | bytearray):
+        # msgspec would write them as base64, which is nothing Zoho reads.
+        faults.append(Fault(path=path or "body", rule="type", message="must be text, not bytes"))
+        return None
     return value
 
 

@@ -115,6 +115,13 @@ class Limiter:
         self._day_used = 0
         self._day_ends: float | None = None
 
+    def change(self, limits: Limits) -> None:
+        """Other limits from now on; what has been counted stays counted."""
+        self.limits = limits
+        self._slots = float(limits.concurrency)
+        if self._waiters:
+            self._admit(asyncio.get_running_loop())
+
     async def acquire(self, max_pause: float | None = None) -> None:
         """Wait until a call may start and count it. Cancelling the wait gives everything back.
 

@@ -116,7 +116,10 @@ class Repairer:
                     note(place)
                     if field.required:
                         members[field.name] = _stand_in(field, place)
-            return info.cls(**members)
+            try:
+                return info.cls(**members)
+            except (TypeError, ValueError) as error:  # a caller's own struct may have a __post_init__ that objects
+                raise _Unfit(f"{path}: {error}") from None
 
         # Known before its fields are compiled, so that a type may hold itself.
         self._structs[info.cls] = build

@@ -127,8 +127,14 @@ class Shared:
             return None
         return self._proxies.get(parts.scheme) or self._proxies.get("all")
 
+    def change_limits(self, key: tuple[str, ...], limits: Limits) -> None:
+        """Other limits for an organisation, for everybody who works in it."""
+        for known, limiter in self.limiters.items():
+            if known[: len(key)] == key:
+                limiter.change(limits)
+
     def limiter(self, key: tuple[str, ...], limits: Limits) -> Limiter:
-        """The limiter of one organisation; whoever comes first decides its limits."""
+        """The limiter of one organisation; whoever comes first decides its limits, `change_limits` later."""
         found = self.limiters.get(key)
         if found is None:
             found = self.limiters[key] = Limiter(limits)
@@ -221,9 +227,11 @@ class Transport:
     ) -> Pages[Any]:
         """The pages of a list operation, read as they are asked for."""
         given = dict(query or {})
-        start = given.get("page") or 1
+        page = str(given.get("page") or 1)
+        start = int(page) if page.isdecimal() else 1  # what is no number is refused when it is sent
 
         async def fetch(number: int) -> Page[Any]:
+            # The first page is asked for in the caller's own words.
             numbered = given if number == start else {**given, "page": number}
             response: Response[Page[Any]] = await self.send(operation, path=path, query=numbered, type=type)
             return response.data
@@ -293,9 +301,14 @@ class Transport:
 
     def limiter(self, product: str) -> Limiter:
         """The gate of this client's organisation."""
-        settings = self.settings
-        key = (settings.api_url or settings.data_center, settings.organization_id or "")
-        return self.shared.limiter((*key, product) if settings.limits.per_product else key, settings.limits)
+        key = self.organization
+        limits = self.settings.limits
+        return self.shared.limiter((*key, product) if limits.per_product else key, limits)
+
+    @property
+    def organization(self) -> tuple[str, str]:
+        """What tells this client's organisation from all others: where it lives, and its number."""
+        return self.settings.api_url or self.settings.data_center, self.settings.organization_id or ""
 
     def api_url(self, token: Token) -> str:
         """Where the API stands: what the caller configured, else what Zoho said with the token, else the table."""
@@ -417,15 +430,14 @@ def _trouble(error: Exception) -> Outcome:
     import aiohttp
 
     detail = type(error).__name__
-    if isinstance(
-        error,
-        aiohttp.ClientConnectorCertificateError
-        | aiohttp.ClientConnectorSSLError
-        | aiohttp.ClientHttpProxyError
-        | aiohttp.InvalidURL,
-    ):
-        # Their texts name hosts and certificates, which is what the reader needs; none holds a header.
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        # The text names the host and what is wrong with its certificate, which is what the reader needs.
         return Outcome(sent=Sent.MISCONFIGURED, detail=f"{detail}: {error}")
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        # Its text holds the proxy's address, and that may hold a password.
+        return Outcome(sent=Sent.MISCONFIGURED, detail=f"the proxy refused: HTTP {error.status}")
+    if isinstance(error, aiohttp.InvalidURL):
+        return Outcome(sent=Sent.MISCONFIGURED, detail="an address is none: look at api_url and the proxy variables")
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return Outcome(sent=Sent.NEVER, detail=f"no connection ({detail})")
     if isinstance(error, TimeoutError):
