@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import jinja2
 
-from .load import Node, Specs, answers, body, operations, parameters
+from .load import Node, Specs, answers, body, downloads, file_parts, form, operations, parameters
 from .schemas import Field, choices, is_struct, members, result_keys, results, unwrap
 from .structs import WIDTH, describe
 
@@ -161,12 +161,24 @@ class Operation:
         """`Operation.kind` of zoho_async.operation."""
         if self.node.get("x-page"):
             return "page"
+        if downloads(self.node):
+            return "file"
         if found := results(self.node):
             schema = unwrap(found[0])
             if schema.get("type") == "array":
-                return "list"
+                return "record" if self.in_list else "list"
             return "record" if is_struct(schema) else "untyped"
         return "nothing" if answer_keys(self.node) else "untyped"
+
+    @property
+    def in_list(self) -> bool:
+        """Whether the one record stands in a list."""
+        return bool(self.node.get("x-envelope-one"))
+
+    @property
+    def extra(self) -> str:
+        """Why it is here although no document of ours has it; empty for all others."""
+        return str(self.node.get("x-extra") or "")
 
     @cached_property
     def response(self) -> str:
@@ -183,13 +195,15 @@ class Operation:
     def returns(self) -> str:
         """What the method's call (or await) gives."""
         row = self.response or "dict[str, Any]"
-        kinds = {"record": row, "page": f"Page[{row}]", "list": f"builtins.list[{row}]", "nothing": "None"}
+        kinds = {"record": row, "page": f"Page[{row}]", "list": f"builtins.list[{row}]", "nothing": "None"} | {
+            "file": "bytes"
+        }
         return kinds.get(self.kind, "dict[str, Any]")
 
     @property
     def typed(self) -> bool:
         """Whether the caller may bring a type of their own to decode into."""
-        return self.method == "GET" and self.kind != "nothing"
+        return self.method == "GET" and self.kind not in ("nothing", "file")
 
     @property
     def own(self) -> str:
@@ -202,8 +216,24 @@ class Operation:
         media = body(self.node)
         schema = media.child("schema") if media else None
         if schema is None:
-            return ""
+            files = form(self.node)
+            return "dict" if files and files.get("x-undocumented") else ""
         return unwrap(schema).component if is_struct(unwrap(schema)) else "dict"
+
+    @property
+    def body_optional(self) -> bool:
+        """Whether it can be sent without the body."""
+        request = self.node.child("requestBody")
+        return bool(self.request) and not (request and request.target().get("required"))
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """The parts that are files, with their descriptions."""
+        return {name: describe(Field(part, False), "request") for name, part in file_parts(self.node)}
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        return tuple(self.files)
 
     @property
     def envelope(self) -> tuple[str, ...]:
@@ -227,16 +257,18 @@ class Operation:
         if not self.request:
             return ""
         kind = "Mapping[str, Any]" if self.request == "dict" else f"{self.request} | Mapping[str, Any]"
-        request = self.node.child("requestBody")
-        needed = request is not None and request.target().get("required", False)
+        # Where nothing of the body is documented, a file is body enough.
+        needed = not self.body_optional and not (self.files and self.request == "dict")
         return f"body: {kind}" if needed else f"body: {kind} | None = None"
 
-    def signature(self, type_argument: str = "") -> str:
+    def signature(self, last: str = "") -> str:
         """The parameters, `self` included."""
         places = ["self", *(it.signature for it in self.of("path"))]
         places += [self.body_signature] if self.request else []
         places += ["/"] if len(places) > 1 else []
-        names = [it.signature for it in self.by_name] + ([type_argument] if type_argument else [])
+        names = [it.signature for it in self.by_name]
+        names += [f"{name}: Upload | str | PathLike[str] | bytes | None = None" for name in self.files]
+        names += [last] if last else []
         return ", ".join([*places, *(["*"] if names else []), *names])
 
     @property
@@ -247,7 +279,9 @@ class Operation:
             if found := self.of(location):
                 given.append(f"{word}={{{', '.join(f'{it.wire!r}: {it.python}' for it in found)}}}")
         given += ["body=body"] if self.request else []
+        given += [f"files={{{', '.join(f'{name!r}: {name}' for name in self.files)}}}"] if self.files else []
         given += ["type=type"] if self.typed else []
+        given += ["to=to"] if self.kind == "file" else []
         return ", ".join(given)
 
     @property
@@ -264,11 +298,16 @@ class Operation:
         description = str(self.node.value["description"])
         lines = [self.title.rstrip(".") + ".", "", *_wrapped(description), ""]
         arguments = [(it.python, it.description) for it in self.of("path")]
+        without = " May be left out." if self.body_optional else ""
         if self.request == "dict":
-            arguments.append(("body", "A mapping, sent as it is: its members are not documented."))
+            arguments.append(("body", f"A mapping, sent as it is: its members are not documented.{without}"))
         elif self.request:
-            arguments.append(("body", f"A `{self.request}`, or a mapping with the names Zoho uses."))
+            arguments.append(("body", f"A `{self.request}`, or a mapping with the names Zoho uses.{without}"))
         arguments += [(it.python, it.description) for it in self.by_name]
+        file = "A path, bytes, or an `Upload`."
+        arguments += [(name, f"{text} {file}".strip()) for name, text in self.files.items()]
+        if self.kind == "file":
+            arguments.append(("to", "Where to write the file; it appears there when it is complete."))
         if self.typed:
             what = {"record": "the record", "untyped": "the answer"}.get(self.kind, "each row")
             arguments.append(("type", f"A struct of your own to decode {what} into."))
@@ -299,6 +338,7 @@ class Operation:
             "page": f"`Pages` of {row}: await it for the first page, or iterate over all rows with `async for`.",
             "list": f"a list of {row}.",
             "nothing": "nothing.",
+            "file": "the file's bytes or, with `to`, the path they were written to.",
         }.get(self.kind, "a dict: the answer is not documented.")
 
 
@@ -323,7 +363,8 @@ class Resource:
     @property
     def docstring(self) -> str:
         text = str(self.node.value["info"].get("description") or f"{self.title}.")
-        lines = _wrapped(text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"'))
+        # Quotes count where the text is one line.
+        lines = _wrapped(text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"'), width=WIDTH - 10)
         return '"""' + "\n    ".join(lines) + ("\n    " if len(lines) > 1 else "") + '"""'
 
     @cached_property
@@ -395,8 +436,7 @@ def template(name: str) -> jinja2.Template:
     return environment.get_template(name)
 
 
-def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
-    width = WIDTH - 8
+def _wrapped(text: str, first: str = "", rest: str = "", width: int = WIDTH - 8) -> list[str]:
     return textwrap.wrap(
         " ".join(text.split()),
         width,

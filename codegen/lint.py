@@ -9,14 +9,33 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .endpoints import Operation, camel
-from .load import METHODS, Node, SpecError, Specs, answers, body, operations, parameters, references, walk
-from .schemas import ENVELOPE, is_struct, members, result_keys, starts, unwrap, uses
+from .load import (
+    DATA_PART,
+    FORM,
+    JSON,
+    METHODS,
+    Node,
+    SpecError,
+    Specs,
+    answers,
+    body,
+    downloads,
+    file_parts,
+    form,
+    is_file,
+    operations,
+    parameters,
+    references,
+    walk,
+)
+from .schemas import ENVELOPE, is_struct, members, result_keys, results, starts, unwrap, uses
 
 EXTENSIONS = {
     "info": {"x-product", "x-resource"},
-    "operation": {"x-scope", "x-source", "x-idempotent", "x-envelope", "x-page", "x-errors", "x-no-organization"},
+    "operation": {"x-scope", "x-source", "x-idempotent", "x-envelope", "x-envelope-one", "x-page", "x-errors"}
+    | {"x-no-organization", "x-extra"},
     "parameter": {"x-organization", "x-python-name", "x-observed", "x-editions", "x-disputed"},
-    "schema": {"x-kind", "x-disputed", "x-observed", "x-editions", "x-secret"},
+    "schema": {"x-kind", "x-disputed", "x-observed", "x-editions", "x-secret", "x-undocumented"},
 }
 LIMITS = ("minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 PLACES = ("path", "query", "header")
@@ -153,6 +172,8 @@ def words(specs: Specs) -> Faults:
             yield say(node, "x-source must have document, title and url")
         elif not str(source["url"]).startswith("https://"):
             yield say(node, "x-source.url must be an https address")
+        if "x-extra" in node.value and not str(node.get("x-extra") or "").strip():
+            yield say(node, "x-extra must say in words why the operation is here without a document")
         for error in node.get("x-errors", []):
             if not isinstance(error, dict) or error.keys() != {"code", "meaning"}:
                 yield say(node, "each of x-errors must have a code and a meaning, nothing else")
@@ -187,7 +208,7 @@ def idempotence(specs: Specs) -> Faults:
 def envelopes(specs: Specs) -> Faults:
     for node in every_operation(specs):
         schemas = [schema for media in answers(node) if (schema := media.child("schema"))]
-        if not schemas:
+        if not schemas and not downloads(node):
             yield say(node, "has no successful answer with application/json and a schema; add one")
             continue
         if "x-envelope" in node.value and "x-page" in node.value:
@@ -199,6 +220,8 @@ def envelopes(specs: Specs) -> Faults:
         declared = result_keys(node)
         if ("x-envelope" in node.value or "x-page" in node.value) and not declared:
             yield say(node, "names no key that holds the result; write a list of keys")
+        if "x-envelope-one" in node.value:
+            yield from _one_in_list(node)
         fields = [members(schema) for schema in schemas]
         for key in declared:
             if not any(key in found for found in fields):
@@ -210,6 +233,15 @@ def envelopes(specs: Specs) -> Faults:
             for found in fields:
                 if page and key in found:
                     yield from _rows(node, unwrap(found[key].node), str(page["id"]))
+
+
+def _one_in_list(operation: Node) -> Faults:
+    if operation.get("x-envelope-one") is not True or "x-envelope" not in operation.value:
+        yield say(operation, "x-envelope-one is true or absent, and stands beside x-envelope only")
+    for schema in results(operation):
+        items = unwrap(schema).child("items")
+        if unwrap(schema).get("type") != "array" or items is None or not is_struct(unwrap(items)):
+            yield say(operation, "x-envelope-one wants an array whose items refer to a schema; correct it")
 
 
 def _rows(operation: Node, schema: Node, identity: str) -> Faults:
@@ -224,12 +256,60 @@ def _rows(operation: Node, schema: Node, identity: str) -> Faults:
 def bodies(specs: Specs) -> Faults:
     for node in every_operation(specs):
         request = node.child("requestBody")
-        if request is not None and body(node) is None:
-            yield say(node, "the request body has no application/json; only JSON bodies are generated")
+        content = set(request.target().get("content") or ()) if request is not None else {JSON}
+        if not content or content - {JSON, FORM}:
+            yield say(node, f"a request body is {JSON} or {FORM}; nothing else is generated")
+        if FORM in content:
+            yield from _form(node)
         for _, start in starts(node):
             schema = unwrap(start)
             if is_struct(schema) and not schema.component:
                 yield say(schema, "bodies and records need names; move it to components/schemas and refer to it")
+
+
+def _form(operation: Node) -> Faults:
+    schema = form(operation)
+    parts = schema.children("properties") if schema else []
+    if not file_parts(operation):
+        yield say(operation, f"{FORM} without a file; give a part `contentMediaType`, or write {JSON} alone")
+    for name, part in parts:
+        if part.target().get("type") != "string":
+            yield say(part, "a part is a string: text or, with contentMediaType, a file")
+        elif not is_file(part) and (name != DATA_PART or body(operation) is None):
+            yield say(part, f"data beside files travels as {DATA_PART}, described under {JSON}; write it there")
+
+
+def files(specs: Specs) -> Faults:
+    for node in every_operation(specs):
+        found = downloads(node)
+        if found and (node.path[-1] != "get" or "x-envelope" in node.value or "x-page" in node.value):
+            yield say(node, "a file is the whole answer of a GET; remove x-envelope and x-page")
+        for media in found:
+            schema = media.child("schema")
+            if schema is None or schema.target().get("type") != "string" or not is_file(schema):
+                yield say(media, "a file's schema is `type: string` with a contentMediaType")
+
+
+def undocumented(specs: Specs) -> Faults:
+    named: set[Any] = set()
+    for node in every_operation(specs):
+        bare = [] if downloads(node) else answers(node)
+        request = body(node)
+        bare += [request] if request else []
+        for media in bare:
+            schema = media.child("schema")
+            if schema is None:
+                yield say(media, "needs a schema; an undocumented one is `type: object` with x-undocumented: true")
+                continue
+            named.add(schema.target().place)
+            if bool(schema.target().get("x-undocumented")) is is_struct(unwrap(schema)):
+                yield say(schema, "either it has properties, or it says x-undocumented: true")
+        named |= {schema.target().place for media in answers(node) if (schema := media.child("schema"))}
+        files = form(node)
+        named |= {files.place} if files else set()
+    for node in schemas(specs):
+        if "x-undocumented" in node.value and (node.get("x-undocumented") is not True or node.place not in named):
+            yield say(node, "x-undocumented is true or absent, and stands on a whole body or answer only")
 
 
 def arguments(specs: Specs) -> Faults:
@@ -251,12 +331,12 @@ def arguments(specs: Specs) -> Faults:
             if schema.get("type") == "array" and (parameter.get("style"), parameter.get("explode")) != ("form", False):
                 yield say(parameter, "a list must have `style: form` and `explode: false`: it travels comma-separated")
         operation = Operation(node)
-        names = [it.python for it in operation.parameters]
-        taken = {"self", "body", "type"} if node.path[-1] == "get" else {"self", "body"}
+        names = [it.python for it in operation.parameters] + [name for name, _ in file_parts(node)]
+        taken = {"self", "body", "type", "to"} if node.path[-1] == "get" else {"self", "body"}
         for name in sorted({name for name in names if names.count(name) > 1 or name in taken}):
             yield say(node, f"two arguments would be called {name}; give one an x-python-name")
         for name in names:
-            if not name.isidentifier() or name != name.lower():
+            if not name.isidentifier() or keyword.iskeyword(name) or name != name.lower():
                 yield say(node, f"{name} cannot be an argument; give the parameter an x-python-name in snake_case")
 
 
@@ -373,6 +453,8 @@ SHAPE: tuple[Callable[[Specs], Faults], ...] = (
     idempotence,
     envelopes,
     bodies,
+    files,
+    undocumented,
     arguments,
     organizations,
 )

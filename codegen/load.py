@@ -16,6 +16,11 @@ from typing import Any, NamedTuple
 import yaml  # type: ignore[import-untyped]  # its stubs are a package of their own, for this one module
 
 METHODS = ("get", "post", "put", "patch", "delete")
+JSON = "application/json"
+FORM = "multipart/form-data"
+FILE = "application/octet-stream"
+DATA_PART = "JSONString"
+"""The part of a form that carries the data beside the files, as JSON text."""
 
 
 class SpecError(Exception):
@@ -235,13 +240,41 @@ def parameters(operation: Node) -> list[Node]:
 def body(operation: Node) -> Node | None:
     """The JSON request body's media type, or None."""
     request = operation.child("requestBody")
-    return request.target().child("content", "application/json") if request else None
+    return request.target().child("content", JSON) if request else None
+
+
+def form(operation: Node) -> Node | None:
+    """The schema of a request that carries files, or None."""
+    request = operation.child("requestBody")
+    schema = request.target().child("content", FORM, "schema") if request else None
+    return schema.target() if schema else None
+
+
+def file_parts(operation: Node) -> list[tuple[str, Node]]:
+    """The parts of that form which are files, by name."""
+    schema = form(operation)
+    return [(name, part) for name, part in schema.children("properties") if is_file(part)] if schema else []
+
+
+def is_file(schema: Node) -> bool:
+    """Whether a schema means bytes that are no text."""
+    return "contentMediaType" in schema.target().value
 
 
 def answers(operation: Node) -> list[Node]:
     """The JSON media type of each successful answer."""
     found = [
-        node.target().child("content", "application/json")
+        node.target().child("content", JSON)
+        for status, node in operation.children("responses")
+        if status.startswith("2")
+    ]
+    return [node for node in found if node is not None]
+
+
+def downloads(operation: Node) -> list[Node]:
+    """The media type of each successful answer that is a file."""
+    found = [
+        node.target().child("content", FILE)
         for status, node in operation.children("responses")
         if status.startswith("2")
     ]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from .endpoints import Product, template
-from .load import Specs, answers, body
+from .load import Specs, answers, body, walk
 from .schemas import Schema
 
 
@@ -16,9 +16,10 @@ def product_package(product: Product, schemas: Mapping[str, Schema]) -> str:
     return template("product.py.jinja").render(product=product, homes=homes)
 
 
-def registry(products: list[Product]) -> str:
-    """The tables of products and operations."""
-    return template("registry.py.jinja").render(products=products)
+def registry(specs: Specs, products: list[Product]) -> str:
+    """The tables of products and operations, and the names of what is secret."""
+    secrets = {str(node.path[-1]) for document in specs.documents() for node in walk(document) if node.get("x-secret")}
+    return template("registry.py.jinja").render(products=products, secrets=sorted(secrets))
 
 
 def examples(specs: Specs, products: list[Product]) -> str:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import endpoints, package, rules, structs
+from . import conformance, coverage, endpoints, package, rules, structs
 from .lint import check
 from .load import SpecError, Specs
 from .schemas import collect
@@ -46,8 +46,11 @@ def build(spec_dir: Path) -> dict[str, str]:
         for resource in product.resources:
             text = f'"""{resource.title}."""\n\n{endpoints.render(resource)}'
             add(f"{home}/{resource.name}.py", text, closures[resource.name], resource.node.file)
+            test = f"tests/generated/test_{product.name}_{resource.name}.py"
+            add(test, conformance.render(resource, product), closures[resource.name], resource.node.file)
         add(f"docs/reference/{product.name}.md", package.reference(product), sources, what)
-    add("zoho_async/registry.py", package.registry(products), everything, "")
+    add("docs/reference/coverage.md", coverage.render(products), everything, "")
+    add("zoho_async/registry.py", package.registry(specs, products), everything, "")
     add("zoho_async/fake/examples.py", package.examples(specs, products), everything, "")
     return _formatted(texts)
 
@@ -72,7 +75,11 @@ def _formatted(texts: Mapping[str, str]) -> dict[str, str]:
 def orphans(root: Path, texts: Mapping[str, str]) -> list[str]:
     """Files that bear the generator's mark, but that it no longer makes."""
     found: list[str] = []
-    for folder, pattern in ((root / "zoho_async", "*.py"), (root / "docs" / "reference", "*.md")):
+    for folder, pattern in (
+        (root / "zoho_async", "*.py"),
+        (root / "tests" / "generated", "*.py"),
+        (root / "docs" / "reference", "*.md"),
+    ):
         for path in sorted(folder.rglob(pattern)):
             with path.open(encoding="utf-8") as file:
                 marked = MARK in file.readline()

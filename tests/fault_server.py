@@ -112,6 +112,11 @@ class FaultServer:
         method, target, _ = first.split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
+        if headers.get("transfer-encoding") == "chunked":
+            while size := int(await reader.readline(), 16):
+                body += await reader.readexactly(size)
+                await reader.readline()
+            await reader.readline()
         return Seen(method, target, headers, body, fresh)
 
     async def _answer(self, fault: Fault | None, writer: asyncio.StreamWriter) -> bool:

@@ -11,11 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoho_async import Operation
-from zoho_async.books import Contact, ContactRow
+from zoho_async import Operation, to_json
+from zoho_async.books import Contact, ContactPerson, ContactRow
+from zoho_async.books.cards import LIST as CARDS
+from zoho_async.books.contact_persons import CREATE as CREATE_PERSON
 from zoho_async.books.contacts import DELETE, GET, LIST
+from zoho_async.books.documents import GET as DOWNLOAD
 from zoho_async.decoding import Decoded, Decoders
 from zoho_async.paging import Page
+from zoho_async.registry import SECRETS
+from zoho_async.repair import Repairer
 
 BIG = 9007199254740993123
 
@@ -159,6 +164,85 @@ def test_another_charset_than_utf8_is_read() -> None:
     body = '{"code":0,"contact":{"contact_id":"1","contact_name":"Müller"}}'.encode("latin-1")
     assert Decoders().decode(GET, None, body, None).data.contact_name == "Müller"
     assert Decoders().decode(GET, None, body, "iso-8859-1").data.contact_name == "Müller"
+
+
+def test_one_record_in_a_list_is_one_record() -> None:
+    person = {"contact_person_id": "1", "first_name": "Will"}
+    will = ContactPerson(contact_person_id="1", first_name="Will")
+    for sent, bent in (([person], 0), ([person, {"contact_person_id": "2"}], 0), (person, 1)):
+        decoded, drift = read(CREATE_PERSON, {"code": 0, "message": "made", "contact_person": sent})
+        assert decoded.data == will
+        assert drift == ({"contact_person": 1} if bent else {})
+    decoded, drift = read(CREATE_PERSON, {"code": 0, "contact_person": [{**person, "contact_person_id": 1}]})
+    assert decoded.data == will
+    assert drift == {"contact_person[].contact_person_id": 1}
+    for empty in ([], None, [None], "x"):
+        assert read(CREATE_PERSON, {"code": 0, "contact_person": empty})[0].missing
+    assert read(CREATE_PERSON, {"code": 7, "contact_person": [person]})[0].code == 7
+
+
+def test_an_undocumented_answer_is_a_dict_that_shows_no_secret() -> None:
+    assert CARDS.kind == "untyped"
+    card = {"card_id": "1", "card_number": "4242424242424242", "cvv": 123, "owner": {"account_number": ["98765"]}}
+    answer = {"code": 0, "message": "success", "cards": [card, {**card, "cvv": ""}], "total": 1.10, "more": [[card]]}
+    got = read(CARDS, answer)[0].data
+    assert got == {**answer, "total": Decimal("1.1")}
+    assert isinstance(got, dict)
+    assert to_json(got) == msgspec.json.encode(answer)
+    # The whole and any part of it, in a repr, a string, and what rich would show.
+    pieces = [got, got["cards"], got["cards"][0], got["cards"][0]["owner"], got["more"], {"x": got}]
+    for shown in [*map(repr, pieces), f"{got}", *(repr(list(it.__rich_repr__())) for it in (got, got["cards"][0]))]:
+        assert "***" in shown
+        assert not [secret for secret in ("4242", "123", "98765") if secret in shown], shown
+    assert "'card_id': '1', 'card_number': '***', 'cvv': ''" in repr(got["cards"][1])
+    assert {"card_number", "cvv", "account_number", "routing_number"} <= SECRETS
+
+
+class Inner(msgspec.Struct):
+    number: int | None = None
+
+
+class Either(msgspec.Struct):
+    lists: Inner | list[Inner] | None = None
+    structs: list[Inner] | Inner | None = None
+    numbers: bool | int | None = None
+
+
+def test_a_union_keeps_what_already_has_the_shape_of_a_member() -> None:
+    def build(**fields: Any) -> Either:
+        either: Either = Repairer().build(Either, fields, "", lambda _: None)
+        return either
+
+    for field in ("lists", "structs"):
+        assert getattr(build(**{field: [{"number": "1"}]}), field) == [Inner(1)]
+        assert getattr(build(**{field: {"number": "1"}}), field) == Inner(1)
+    assert build(numbers=1).numbers == 1
+    assert build(numbers=1).numbers is not True
+    assert build(numbers=True).numbers is True
+    assert build(numbers="true").numbers is True
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "named", "code"),
+    [
+        (b"%PDF-1.7 \xff", "image/png", False, 0),
+        (b"", "application/octet-stream", True, 0),
+        (b"", "application/octet-stream", False, None),
+        (b"<html>", "text/html", False, None),
+        (b"<html>", "text/html", True, 0),
+        (None, "text/html", False, None),
+        (None, "application/json", False, 0),
+        (b' {"code": "1002"}', "text/plain", False, 1002),
+        (b'{"code": 1002}', "application/json", True, 0),
+        (b'{"rows": 3}', "application/json", False, 0),
+        (b'{"code": ', "application/json", False, 0),
+    ],
+)
+def test_files_are_told_from_refusals(body: bytes | None, media: str, named: bool, code: int | None) -> None:
+    assert DOWNLOAD.kind == "file"
+    decoded = Decoders().file(body, media_type=media, named=named, charset=None)
+    assert decoded.code == code
+    assert code != 0 or decoded.data == body
 
 
 class Mine(msgspec.Struct):

@@ -1,133 +1,50 @@
-"""The arrows between modules go down only, and importing the package costs little."""
+"""What an import costs: nothing that has not been asked for is loaded."""
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import zoho_async
+from zoho_async.registry import PRODUCTS
 
-PACKAGE = Path(zoho_async.__file__).parent
-
-# Every module may import those named in its own row and nothing else of ours. Generated packages are one row.
-ARROWS: dict[str, set[str]] = {
-    "_json": set(),
-    "errors": set(),
-    "operation": set(),
-    "regions": set(),
-    "structs": set(),
-    "fields": set(),
-    "registry": {"operation"},
-    "catalog": {"operation", "registry"},
-    "paging": {"operation"},
-    "policy": {"errors"},
-    "limits": set(),
-    "repair": {"_json"},
-    "encoding": {"_json", "errors", "operation"},
-    "decoding": {"_json", "operation", "paging", "repair"},
-    "validation": {"errors"},
-    "stores": {"errors"},
-    "auth": {"errors", "regions", "stores"},
-    "transport": {
-        *("auth", "decoding", "encoding", "errors", "limits", "operation", "paging", "policy", "regions", "registry"),
-        "stores",
-    },
-    "client": {
-        *("auth", "books", "encoding", "errors", "limits", "operation", "regions", "registry", "stores", "transport"),
-    },
-    "books": {"operation", "paging", "structs", "transport", "validation"},
-    "bulk": {"encoding", "errors", "operation", "registry", "validation"},
-    "fake": {"operation", "registry"},
-    "cli": {
-        *("bulk", "client", "encoding", "errors", "fake", "limits", "operation", "registry", "stores"),
-    },
-}
-AIOHTTP = {"transport", "fake"}
-"""The only ones that may know aiohttp."""
+HEAVY = ("aiohttp", "yarl", "email.utils", "urllib.parse", "random", "pathlib", "sqlite3", "typer")
 
 
-def module_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def loaded(program: str) -> set[str]:
+    """The modules a fresh process has after running a program, beyond those of its start."""
+    listing = "import asyncio, msgspec, sys\nbefore = set(sys.modules)\n"
+    listing += f"{program}\nprint(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
 
 
-def imports(path: Path) -> set[str]:
-    """Top-level names a file imports: ours as `.name`, others as they are."""
-    inside = path.relative_to(PACKAGE).parts[:-1]
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                base = [*PACKAGE.parts[-1:], *inside][: 1 + len(inside) - (node.level - 1)]
-                names = (
-                    [".".join([*base, node.module])]
-                    if node.module
-                    else [".".join([*base, alias.name]) for alias in node.names]
-                )
-            else:
-                names = [node.module or ""]
-        for name in names:
-            parts = name.split(".")
-            found.add(f".{parts[1]}" if parts[0] == "zoho_async" and len(parts) > 1 else parts[0])
-    return found
+def products(modules: set[str]) -> set[str]:
+    return {name for name in PRODUCTS if any(one.startswith(f"zoho_async.{name}") for one in modules)}
 
 
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+def test_the_client_loads_no_product_and_nothing_heavy() -> None:
+    modules = loaded("from zoho_async import Zoho, StaticToken\nZoho(StaticToken('t'), organization_id='1')")
+    assert "zoho_async.client" in modules
+    assert products(modules) == set()
+    assert modules.isdisjoint(HEAVY), modules & set(HEAVY)
 
 
-@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
-def test_arrows_go_down_only(path: Path) -> None:
-    home = module_of(path)
-    assert home in ARROWS, f"{home} is new: say in ARROWS what it may import"
-    ours = {name[1:] for name in imports(path) if name.startswith(".")} - {home}
-    assert ours <= ARROWS[home]
-    if "aiohttp" in imports(path):
-        assert home in AIOHTTP or is_only_for_type_checkers(path)
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_one_product_loads_no_other_and_no_rules(product: str) -> None:
+    program = "from zoho_async import Zoho, StaticToken\nzoho = Zoho(StaticToken('t'), organization_id='1')\n"
+    resource = {"invoice": "contact_persons", "books": "contacts"}.get(product, "customers")
+    modules = loaded(f"{program}zoho.{product}.{resource}\nimport zoho_async.{product}.models")
+    assert products(modules) == {product}
+    assert {f"zoho_async.{product}.{resource}", f"zoho_async.{product}.models"} <= modules
+    assert f"zoho_async.{product}.rules" not in modules
+    assert "aiohttp" not in modules
+    others = {one for one in modules if one.startswith(f"zoho_async.{product}.")}
+    assert others == {f"zoho_async.{product}.{name}" for name in (resource, "models")}
 
 
-def is_only_for_type_checkers(path: Path) -> bool:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    guarded = [
-        node
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    ]
-    return all(
-        node in guarded
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom | ast.Import) and "aiohttp" in ast.unparse(node)
-    )
-
-
-def test_no_arrow_is_left_over() -> None:
-    used: dict[str, set[str]] = {}
-    for path in FILES:
-        used.setdefault(module_of(path), set()).update(name[1:] for name in imports(path) if name.startswith("."))
-    for home, allowed in ARROWS.items():
-        assert allowed <= used[home] | {home}, f"{home} no longer imports {allowed - used[home]}"
-
-
-def loaded_by(statement: str) -> set[str]:
-    code = f"import sys; {statement}; print(*sys.modules)"
-    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
-
-
-def test_importing_the_client_loads_neither_aiohttp_nor_a_product() -> None:
-    loaded = loaded_by("from zoho_async import Zoho, OAuth, StaticToken, Limits, errors, custom_fields")
-    assert "zoho_async.client" in loaded
-    assert not loaded & {"aiohttp", "yarl", "zoho_async.books", "zoho_async.bulk", "zoho_async.fake", "typer", "rich"}
-
-
-def test_every_public_name_is_there() -> None:
-    for name in zoho_async.__all__:
-        assert getattr(zoho_async, name) is not None
-    assert set(zoho_async.__all__) <= set(dir(zoho_async))
-    with pytest.raises(AttributeError):
-        _ = zoho_async.nothing
+def test_operations_are_data_without_a_session() -> None:
+    modules = loaded("import zoho_async\nassert len(zoho_async.operations()) == 118")
+    assert products(modules) == set(PRODUCTS)
+    assert "aiohttp" not in modules

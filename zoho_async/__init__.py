@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import bulk, errors
     from .auth import Credentials, OAuth, StaticToken
-    from .catalog import operations
+    from .catalog import operations, scopes
     from .client import Zoho
     from .encoding import to_builtins, to_json
     from .errors import (
@@ -39,11 +39,12 @@ if TYPE_CHECKING:
     from .operation import Operation, Response
     from .paging import Page, PageContext, Pages
     from .stores import FileStore, MemoryStore, TokenStore
+    from .uploads import Upload
     from .validation import validate
 
 _MODULES = {
     "auth": ("Credentials", "OAuth", "StaticToken"),
-    "catalog": ("operations",),
+    "catalog": ("operations", "scopes"),
     "client": ("Zoho",),
     "encoding": ("to_builtins", "to_json"),
     "errors": (
@@ -68,6 +69,7 @@ _MODULES = {
     "operation": ("Operation", "Response"),
     "paging": ("Page", "PageContext", "Pages"),
     "stores": ("FileStore", "MemoryStore", "TokenStore"),
+    "uploads": ("Upload",),
     "validation": ("validate",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
@@ -102,12 +104,14 @@ __all__ = [
     "StaticToken",
     "TokenStore",
     "UnavailableError",
+    "Upload",
     "Zoho",
     "ZohoError",
     "bulk",
     "custom_fields",
     "errors",
     "operations",
+    "scopes",
     "to_builtins",
     "to_json",
     "validate",

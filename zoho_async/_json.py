@@ -19,3 +19,8 @@ def is_list(value: Any) -> TypeGuard[list[Any]]:
 def is_series(value: Any) -> TypeGuard[Iterable[Any]]:
     """Whether it is several values in one: a list, tuple or set."""
     return isinstance(value, list | tuple | set | frozenset)
+
+
+def kind_of(value: object) -> type[object]:
+    """A value's exact type."""
+    return type(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, Self
@@ -267,6 +266,8 @@ async def _elsewhere(error: AuthError, form: Mapping[str, str], accounts: Accoun
 
 
 def _digest(credentials: Credentials) -> str:
+    import hashlib  # a millisecond that `import zoho_async` need not pay
+
     # Tells two clients apart in a store without giving either away.
     text = f"{credentials.client_id}\n{credentials.refresh_token}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

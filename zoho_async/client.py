@@ -7,14 +7,13 @@ import re
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
-from urllib.parse import quote
 
 import msgspec
 
 from . import errors
 from .auth import Auth, OAuth, StaticToken
 from .encoding import Request, parameter_text, target, to_json
-from .limits import Limits, Quota
+from .limits import Limits, Quota, tightest
 from .operation import Operation, Response
 from .regions import DATA_CENTERS
 from .registry import PRODUCTS
@@ -22,9 +21,15 @@ from .stores import TokenStore
 from .transport import Settings, Shared, Transport
 
 if TYPE_CHECKING:
+    from os import PathLike
+    from pathlib import Path
+
     from aiohttp import ClientSession
 
+    from .billing import Billing
     from .books import Books
+    from .expense import Expense
+    from .invoice import Invoice
 
 T = TypeVar("T")
 
@@ -133,14 +138,38 @@ class Zoho:
         return Books(self._transport)
 
     @property
+    def invoice(self) -> Invoice:
+        """Zoho Invoice."""
+        from .invoice import Invoice
+
+        return Invoice(self._transport)
+
+    @property
+    def expense(self) -> Expense:
+        """Zoho Expense."""
+        from .expense import Expense
+
+        return Expense(self._transport)
+
+    @property
+    def billing(self) -> Billing:
+        """Zoho Billing."""
+        from .billing import Billing
+
+        return Billing(self._transport)
+
+    @property
     def organization_id(self) -> str | None:
         """The organisation this client works in."""
         return self._transport.settings.organization_id
 
     @property
     def quota(self) -> Quota:
-        """What is left of the organisation's limits, as far as it is known from its answers."""
-        return self._transport.limiter("books").quota()
+        """What is left of the organisation's limits, as far as it is known from its answers.
+
+        With `Limits(per_product=True)` it is that of the product with the least left: each counts by itself.
+        """
+        return tightest([limiter.quota() for limiter in self._transport.limiters()])
 
     def drift(self) -> dict[str, dict[str, int]]:
         """How often which field of which operation was not of the type the specs promise, since the client was made."""
@@ -158,7 +187,9 @@ class Zoho:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | None = None,
         body: Any = None,
+        files: Mapping[str, Any] | None = None,
         type: None = None,
+        to: None = None,
     ) -> Response[T]: ...
 
     @overload
@@ -170,8 +201,24 @@ class Zoho:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | None = None,
         body: Any = None,
+        files: Mapping[str, Any] | None = None,
         type: Any,
+        to: None = None,
     ) -> Response[Any]: ...
+
+    @overload
+    async def send(
+        self,
+        operation: Operation[bytes],
+        *,
+        path: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        body: Any = None,
+        files: Mapping[str, Any] | None = None,
+        type: None = None,
+        to: str | PathLike[str],
+    ) -> Response[Path]: ...
 
     async def send(
         self,
@@ -181,15 +228,21 @@ class Zoho:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | None = None,
         body: Any = None,
+        files: Mapping[str, Any] | None = None,
         type: Any = None,
+        to: str | PathLike[str] | None = None,
     ) -> Response[Any]:
         """Execute one of `operations()` with values by wire name; the answer with everything around it.
 
         `.data` is exactly what the operation's method returns; `type` decodes the record or row into a struct of the
-        caller's. Raises InvalidError for unknown or missing names and values out of range before anything is sent,
-        and what every call can raise (see `zoho_async.errors`).
+        caller's. `files`: paths, bytes or `Upload`s by the names in `operation.files`. `to`: where a download is
+        written, chunk by chunk; `.data` is then that path.
+        Raises InvalidError for unknown or missing names, values out of range and unreadable files before anything is
+        sent, OSError when `to` cannot be written, and what every call can raise (see `zoho_async.errors`).
         """
-        return await self._transport.send(operation, path=path, query=query, headers=headers, body=body, type=type)
+        return await self._transport.send(
+            operation, path=path, query=query, headers=headers, body=body, files=files, type=type, to=to
+        )
 
     async def request(
         self,
@@ -208,6 +261,8 @@ class Zoho:
         """
         if not path.startswith("/") or "?" in path or "#" in path:
             raise errors.ConfigError(f"{path!r} is no path: it begins with / and its query goes into query=")
+        from urllib.parse import quote  # 3 ms of import, which the first call pays
+
         method, path = method.upper(), quote(path, safe="/%:@!$&'()*+,;=~")
         product = next((one for one in PRODUCTS.values() if path.startswith(f"{one.root}/")), None)
         pairs = {name: parameter_text(value) for name, value in (query or {}).items() if value is not None}

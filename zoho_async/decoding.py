@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -12,11 +12,31 @@ import msgspec
 from ._json import is_list, is_object
 from .operation import Operation
 from .paging import Page, PageContext, next_cursor
+from .registry import SECRETS
 from .repair import Repairer
 
 _UNTYPED = msgspec.json.Decoder(float_hook=Decimal)
 _RESULT = "result_"
 """Attribute prefix of an envelope's result members, so that no key of Zoho's can clash with `code` or `message`."""
+
+
+class Untyped(dict[str, Any]):
+    """An object of an answer that nobody documents: a dict, whose repr shows `***` for what is secret."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr({key: "***" if key in SECRETS and value else value for key, value in self.items()})
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        return ((key, "***" if key in SECRETS and value else value) for key, value in self.items())
+
+
+def guarded(value: Any) -> Any:
+    """The same JSON, its objects made `Untyped` at every depth: parts of an answer get printed as well."""
+    if is_object(value):
+        return Untyped({key: guarded(item) for key, item in value.items()})
+    return [guarded(item) for item in value] if is_list(value) else value
 
 
 class Brief(msgspec.Struct):
@@ -90,9 +110,31 @@ class Decoders:
             return Decoded(code=_code(read.code), message=_message(read.message), readable=read.code is not None)
         for name in envelope.members:
             result = getattr(read, name)
+            if operation.in_list and result:
+                result = result[0]
+            elif operation.in_list:
+                result = None
             if result is not None:
                 return self._done(operation, read.message, result, getattr(read, "page_context", None))
         return self._tolerant(operation, envelope, body, charset)
+
+    def file(self, body: bytes | None, *, media_type: str, named: bool, charset: str | None) -> Decoded:
+        """A downloaded file, or the refusal or gateway page that came in its place under the same status.
+
+        `body`: None when it is too long to be anything but a file. `named`: whether the answer says that it is a file
+        (`Content-Disposition`), which settles it: an attached file may itself hold JSON or HTML.
+        """
+        done = Decoded(code=0, message=None, data=body)
+        if named:
+            return done
+        if media_type == "text/html" or body == b"":
+            return UNREADABLE
+        if body is None or not body.lstrip().startswith(b"{"):
+            return done
+        brief = self.brief(body, charset)
+        if not brief.readable or brief.code is None:
+            return done
+        return Decoded(code=brief.code, message=brief.message, data=body)
 
     def _decode_untyped(self, operation: Operation[Any], wanted: Any, body: bytes, charset: str | None) -> Decoded:
         try:
@@ -102,7 +144,9 @@ class Decoders:
         if not is_object(value) or "code" not in value:
             return UNREADABLE
         decoded = Decoded(code=_code(value["code"]), message=_message(value.get("message")), data=value)
-        if wanted is not None and decoded.code == 0:
+        if wanted is None:
+            decoded.data = guarded(value)
+        elif decoded.code == 0:
             decoded.data = self._repairer.build(wanted, value, "", lambda path: self._note(operation, path))
         return decoded
 
@@ -127,11 +171,19 @@ class Decoders:
         if key is None:
             return Decoded(code=code, message=message, missing=f"no {' or '.join(operation.envelope)} in it")
         try:
-            if operation.kind == "record":
+            if operation.in_list:
+                rows = value[key] if is_list(value[key]) else [value[key]]
+                if not is_list(value[key]):
+                    self._note(operation, key)
+                if not rows:
+                    return Decoded(code=code, message=message, missing=f"nothing in {key}")
+                result = self._one(operation, envelope.item, rows[0], f"{key}[]")
+            elif operation.kind == "record":
                 result = self._one(operation, envelope.item, value[key], key)
             else:
                 rows = value[key]
                 if not is_list(rows):
+                    self._note(operation, key)
                     rows = [rows] if rows else []
                 result = [self._one(operation, envelope.item, row, f"{key}[]") for row in rows]
         except msgspec.ValidationError as error:
@@ -170,7 +222,7 @@ class _Envelope:
 
     def __init__(self, operation: Operation[Any], item: Any) -> None:
         self.item = item
-        result: Any = item if operation.kind == "record" else list[item]
+        result: Any = item if operation.kind == "record" and not operation.in_list else list[item]
         self.members = [f"{_RESULT}{key}" for key in operation.envelope]
         fields: list[Any] = [("code", int | str | None, None), ("message", Any, None)]
         fields.extend((name, result | None, None) for name in self.members)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from math import floor
+from math import floor, inf
 
 import msgspec
 
@@ -61,6 +61,21 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     minute_left: int | None = None
     """Calls the pace allows at this moment, None when the pace is off."""
     paused_until: datetime | None = None
+
+
+def tightest(quotas: Sequence[Quota]) -> Quota:
+    """Of several, the one with the least left of its day and, among equals, of its minute; calls sent by all of them.
+
+    What is not known counts as plenty.
+    """
+
+    def left(quota: Quota) -> tuple[float, float]:
+        return (
+            inf if quota.remaining is None else quota.remaining,
+            inf if quota.minute_left is None else quota.minute_left,
+        )
+
+    return msgspec.structs.replace(min(quotas, key=left), sent=sum(quota.sent for quota in quotas))
 
 
 class Exhausted(Exception):  # noqa: N818 - a signal for the transport, which knows the operation

@@ -10,7 +10,7 @@ import msgspec
 T_co = TypeVar("T_co", covariant=True)
 
 Location = Literal["path", "query", "header"]
-Kind = Literal["record", "page", "list", "nothing", "untyped"]
+Kind = Literal["record", "page", "list", "nothing", "untyped", "file"]
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -55,15 +55,22 @@ class Operation(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, eq=Fal
     """The OAuth scope it needs."""
     title: str
     kind: Kind
-    """What the answer holds: a record, a page of rows, a plain list, only a message, or something undocumented."""
+    """What the answer holds: a record, a page of rows, a plain list, only a message, something undocumented, or is
+    a file."""
     idempotent: bool
     """Whether sending it twice does the same as sending it once; only such writes are ever repeated."""
     request: Any = None
     """Type of the body; None when there is none."""
+    body_optional: bool = False
+    """Whether it may be sent without the body."""
+    files: tuple[str, ...] = ()
+    """Names of the parts that are files; with one of them the body travels beside it in a form."""
     response: Any = None
     """Type of the record or of one row; None when there is only a message."""
     envelope: tuple[str, ...] = ()
     """Keys under which the result may stand in the answer; the first one present wins."""
+    in_list: bool = False
+    """Whether the one record stands in a list."""
     row_id: str = ""
     """The row's key that identifies it, by which rows seen twice are dropped."""
     parameters: tuple[Parameter, ...] = ()
@@ -71,6 +78,8 @@ class Operation(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, eq=Fal
     """Where the organisation's id goes; None for the few operations that want none."""
     source: str = ""
     """Address of the document it was transcribed from."""
+    extra: str = ""
+    """Why it is here although it is beyond the documents this package covers; empty for all others."""
 
     @property
     def reads(self) -> bool:
@@ -88,7 +97,7 @@ class Response(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, eq=Fals
     headers: Mapping[str, str]
     """Header names compare without regard to case."""
     body: bytes
-    """The whole body as received, after decompression."""
+    """The whole body as received, after decompression; empty when it went into a file (`to=`)."""
     code: int | str | None
     """Zoho's own result code; 0 is success."""
     message: str | None

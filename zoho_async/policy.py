@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import msgspec
 
@@ -139,6 +138,9 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     text = value.strip()
     if text.isdecimal():
         return float(text)
+    # Costs more to import than all the rest of this module, and is rarely needed.
+    from email.utils import parsedate_to_datetime
+
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import inspect
 
-from ._json import is_list, is_object
+from ._json import is_list, is_object, kind_of
 
 Note = Callable[[str], None]
 """Called with the path of every value that had to be bent."""
@@ -71,7 +71,7 @@ class Repairer:
         elif len(members) == 1:
             inner = self._compile(members[0])
         else:
-            inner = _first_fit([self._compile(member) for member in members])
+            inner = _first_fit([(_SHAPES.get(type(member), ()), self._compile(member)) for member in members])
         return _or_none(inner) if nullable else inner
 
     def _list(self, item: Builder) -> Builder:
@@ -152,9 +152,11 @@ def _or_none(inner: Builder) -> Builder:
     return build
 
 
-def _first_fit(builders: list[Builder]) -> Builder:
+def _first_fit(members: list[tuple[tuple[type, ...], Builder]]) -> Builder:
     def build(value: Any, path: str, note: Note) -> Any:
-        for builder in builders:
+        # Whose shape it has already comes first: bending is for what fits nowhere as it stands.
+        kind = kind_of(value)
+        for _, builder in sorted(members, key=lambda member: kind not in member[0]):
             try:
                 return builder(value, path, note)
             except _Unfit:
@@ -248,6 +250,20 @@ _SIMPLE: dict[type[inspect.Type], Builder] = {
     inspect.DateTimeType: _moment,
 }
 
+
+_SHAPES: dict[type[inspect.Type], tuple[type, ...]] = {
+    inspect.ListType: (list,),
+    inspect.StructType: (dict,),
+    inspect.DictType: (dict,),
+    inspect.StrType: (str,),
+    inspect.IntType: (int,),
+    inspect.DecimalType: (int, Decimal),
+    inspect.FloatType: (int, Decimal),
+    inspect.BoolType: (bool,),
+    inspect.DateTimeType: (str,),
+    inspect.DateType: (str,),
+}
+"""What JSON reads as, for each type that may stand in a union."""
 
 _PLAIN: dict[type[inspect.Type], Any] = {
     inspect.FloatType: float,

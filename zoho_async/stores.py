@@ -6,12 +6,14 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _VERSION = 1
 
@@ -99,7 +101,9 @@ class FileStore:
     """Seconds between two tries for the lock: a wait that can be cancelled, which a blocking one in a thread cannot."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        from pathlib import Path  # four milliseconds that `import zoho_async` need not pay
+
+        self.path: Path = Path(path)
         self._lock = asyncio.Lock()
 
     def __repr__(self) -> str:

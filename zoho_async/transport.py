@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from os import PathLike
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
 
 import msgspec
 
 from . import errors, policy
 from .auth import Auth
 from .decoding import Decoded, Decoders
-from .encoding import Request, build_request, target
+from .encoding import Request, build_request, invalid, target
 from .limits import Exhausted, Limiter, Limits, Paused
 from .operation import Operation, Response
 from .paging import Page, Pages
@@ -23,9 +23,12 @@ from .policy import Action, Outcome, Sent, Verdict
 from .regions import DATA_CENTERS
 from .registry import PRODUCTS
 from .stores import Token
+from .uploads import Part
 
 if TYPE_CHECKING:
-    from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout
+    from pathlib import Path
+
+    from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout, FormData
 
 T = TypeVar("T")
 E = TypeVar("E", bound=errors.ZohoError)
@@ -33,6 +36,9 @@ log = logging.getLogger("zoho_async")
 
 _MOST_REFUSALS = 8
 """How often one call may be refused for a limit before its caller hears of it."""
+_LONGEST_REFUSAL = 64 * 1024
+"""Bytes. A download of more than that is a file; of less, it may be a refusal under a good status."""
+_CHUNK = 256 * 1024
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +63,25 @@ class _Answer(msgspec.Struct, kw_only=True):
     headers: Mapping[str, str] = {}
     body: bytes = b""
     decoded: Decoded | None = None
+    saved: int = 0
+    """Bytes written to a file in place of `body`."""
+
+
+class _Unreadable(Exception):  # noqa: N818 - told as InvalidError, by the call
+    """A file or stream to be sent failed on this side, so that the request was never finished."""
+
+    def __init__(self, name: str, error: Exception, *, begun: bool = True) -> None:
+        super().__init__(str(error))
+        self.name = name
+        self.error = error
+        self.begun = begun
+        """Whether a part of the request had left by then."""
+
+
+class _Unwritable(Exception):  # noqa: N818 - carries an OSError of this machine past those of the network
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class _Broken(Exception):  # noqa: N818 - carries an aiohttp error past aiohttp's own re-sending
@@ -169,7 +194,9 @@ class Transport:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | None = None,
         body: Any = None,
+        files: Mapping[str, Any] | None = None,
         type: None = None,
+        to: None = None,
     ) -> Response[T]: ...
 
     @overload
@@ -181,8 +208,24 @@ class Transport:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | None = None,
         body: Any = None,
+        files: Mapping[str, Any] | None = None,
         type: Any,
+        to: str | PathLike[str] | None = None,
     ) -> Response[Any]: ...
+
+    @overload
+    async def send(
+        self,
+        operation: Operation[bytes],
+        *,
+        path: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        body: Any = None,
+        files: Mapping[str, Any] | None = None,
+        type: None = None,
+        to: str | PathLike[str],
+    ) -> Response[Path]: ...
 
     async def send(
         self,
@@ -192,9 +235,12 @@ class Transport:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | None = None,
         body: Any = None,
+        files: Mapping[str, Any] | None = None,
         type: Any = None,
+        to: str | PathLike[str] | None = None,
     ) -> Response[Any]:
         """Execute one operation; see `Zoho.send`."""
+        place = _destination(operation, type, to)
         organization_id = self.settings.organization_id
         if operation.organization is not None and organization_id is None:
             raise errors.ConfigError(
@@ -209,8 +255,9 @@ class Transport:
             query=query,
             headers=headers,
             body=body,
+            files=files,
         )
-        response = await self.perform(operation, request, type)
+        response = await self.perform(operation, request, type, place)
         if operation.kind == "page":
             page: Page[Any] = response.data
             page.response = response
@@ -256,7 +303,9 @@ class Transport:
 
     # -- the loop
 
-    async def perform(self, operation: Operation[Any], request: Request, wanted: Any = None) -> Response[Any]:
+    async def perform(
+        self, operation: Operation[Any], request: Request, wanted: Any = None, to: Path | None = None
+    ) -> Response[Any]:
         """Send one request as often as the policy allows. Deciders are in `policy`; here is only the doing."""
         call = _Call(self, operation)
         limiter = self.limiter(operation.product)
@@ -271,9 +320,11 @@ class Transport:
                 raise call.rate_limit_exceeded(error.seconds) from None
             sent = True
             try:
-                answer = await call.in_flight(self._attempt(operation, request, token, wanted))
+                answer = await call.in_flight(self._attempt(operation, request, token, wanted, to))
                 sent = answer.outcome.sent is not Sent.NEVER
                 limiter.learn(answer.headers)
+            except _Unreadable as broken:
+                raise call.unreadable(broken) from broken.error
             finally:
                 limiter.release(sent=sent)
             verdict = policy.classify(
@@ -310,6 +361,11 @@ class Transport:
         """What tells this client's organisation from all others: where it lives, and its number."""
         return self.settings.api_url or self.settings.data_center, self.settings.organization_id or ""
 
+    def limiters(self) -> list[Limiter]:
+        """All gates of this client's organisation: one, or one a product."""
+        per_product = self.settings.limits.per_product
+        return [self.limiter(product) for product in PRODUCTS] if per_product else [self.limiter("")]
+
     def api_url(self, token: Token) -> str:
         """Where the API stands: what the caller configured, else what Zoho said with the token, else the table."""
         settings = self.settings
@@ -340,17 +396,44 @@ class Transport:
             if outcome.sent is Sent.MISCONFIGURED:
                 raise errors.ConfigError(f"accounts server: {outcome.detail}", operation=path)
             if chance:
-                await asyncio.sleep(policy.retry_delay(1, random.random()))
+                await asyncio.sleep(policy.retry_delay(1, _chance()))
         raise errors.UnavailableError(f"accounts server: {outcome.detail}", operation=path, status=outcome.status)
 
-    async def _attempt(self, operation: Operation[Any], request: Request, token: Token, wanted: Any) -> _Answer:
-        headers = {**request.headers, "Authorization": f"Zoho-oauthtoken {token.value}", "Accept": "application/json"}
-        answer = await self._exchange(self.api_url(token), request, headers)
+    async def _attempt(
+        self, operation: Operation[Any], request: Request, token: Token, wanted: Any, to: Path | None
+    ) -> _Answer:
+        headers = {**request.headers, "Authorization": f"Zoho-oauthtoken {token.value}"}
+        headers["Accept"] = "*/*" if operation.kind == "file" else "application/json"
+        if to is None:
+            return self._judged(operation, wanted, await self._exchange(self.api_url(token), request, headers))
+        # Beside its place, so that the last step is a rename and nothing half-written ever bears the name.
+        part = to.with_name(f"{to.name}.part")
+        try:
+            answer = self._judged(operation, wanted, await self._exchange(self.api_url(token), request, headers, part))
+            if answer.outcome.code == 0 and answer.decoded is not None:
+                part.replace(to)
+                answer.decoded.data, answer.body = to, b""
+            return answer
+        except _Unwritable as broken:
+            raise broken.error from None
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _judged(self, operation: Operation[Any], wanted: Any, answer: _Answer) -> _Answer:
+        """The same attempt, its answer decoded."""
         if answer.outcome.sent is not Sent.ANSWERED:
             return answer
         status = answer.outcome.status
-        charset = _charset(answer.headers.get("Content-Type", ""))
-        if status < 300:
+        content_type = answer.headers.get("Content-Type", "")
+        charset = _charset(content_type)
+        if status < 300 and operation.kind == "file":
+            decoded = self.shared.decoders.file(
+                None if answer.saved > len(answer.body) else answer.body,
+                media_type=content_type.partition(";")[0].strip().lower(),
+                named="Content-Disposition" in answer.headers,
+                charset=charset,
+            )
+        elif status < 300:
             decoded = self.shared.decoders.decode(operation, wanted, answer.body, charset)
         else:
             decoded = self.shared.decoders.brief(answer.body, charset)
@@ -358,8 +441,12 @@ class Transport:
         answer.outcome = Outcome(sent=Sent.ANSWERED, status=status, code=decoded.code, detail=_told(status, decoded))
         return answer
 
-    async def _exchange(self, base: str, request: Request, headers: Mapping[str, str]) -> _Answer:
-        """One request, one answer or the lack of one. The whole body is read before the connection is given back."""
+    async def _exchange(
+        self, base: str, request: Request, headers: Mapping[str, str], to: Path | None = None
+    ) -> _Answer:
+        """One request, one answer or the lack of one. The whole body is read before the connection is given back;
+        with `to` it goes there, unless the status is bad.
+        """
         import aiohttp
         from yarl import URL
 
@@ -369,24 +456,133 @@ class Transport:
             self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self.settings.timeout)
         url = base.rstrip("/") + request.target
         own: Sequence[Any] = getattr(session, "_middlewares", None) or ()
+        broken: list[_Unreadable] = []
+        opened = AsyncExitStack()
         try:
             async with session.request(
                 request.method,
                 URL(url, encoded=True),
-                data=request.body,
+                data=_form(request.parts, opened, broken) if request.parts else request.body,
                 headers=headers,
                 allow_redirects=False,
                 proxy=self.shared.proxy(url),
                 timeout=self._timeout,
                 middlewares=(*own, _send_once),
             ) as response:
-                body = await response.read()
                 outcome = Outcome(sent=Sent.ANSWERED, status=response.status, detail=f"HTTP {response.status}")
-                return _Answer(outcome=outcome, headers=response.headers, body=body)
-        except _Broken as broken:
-            return _Answer(outcome=_trouble(broken.error))
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return _Answer(outcome=_trouble(error))
+                if to is None or response.status >= 300:
+                    return _Answer(outcome=outcome, headers=response.headers, body=await response.read())
+                start, size = await _saved(response, to)
+                return _Answer(outcome=outcome, headers=response.headers, body=start, saved=size)
+        except (_Broken, aiohttp.ClientError, TimeoutError, OSError) as error:
+            if broken:
+                raise broken[0] from None
+            return _Answer(outcome=_trouble(error.error if isinstance(error, _Broken) else error))
+        finally:
+            await opened.aclose()
+
+
+def _destination(operation: Operation[Any], wanted: Any, to: str | PathLike[str] | None) -> Path | None:
+    """Where a download goes, checked before a call is spent."""
+    if operation.kind == "file" and wanted is not None:
+        raise TypeError(f"{operation.id} gives a file, which has no type=")
+    if to is None:
+        return None
+    if operation.kind != "file":
+        raise TypeError(f"{operation.id} gives no file, so it takes no to=")
+    from pathlib import Path
+
+    place = Path(to)
+    if place.is_dir() or not place.parent.is_dir():
+        what = "is a folder" if place.is_dir() else f"there is no folder {place.parent}"
+        raise invalid(operation.id, [errors.Fault(path="to", rule="file", message=f"{place}: {what}")])
+    return place
+
+
+def _form(parts: Sequence[Part], opened: AsyncExitStack, broken: list[_Unreadable]) -> FormData:
+    """A form for one attempt: files opened and streams begun afresh."""
+    import aiohttp
+
+    # Unquoted names are what browsers send; quoting would percent-encode every name that is not ASCII.
+    form = aiohttp.FormData(quote_fields=False, default_to_multipart=True)
+    for part in parts:
+        content: Any = part.content
+        if callable(content):
+            content = _relayed(part.name, content, broken)
+            opened.push_async_callback(_closed, content)
+        elif not isinstance(content, bytes):
+            try:
+                content = opened.enter_context(content.open("rb"))
+            except OSError as error:
+                broken.append(_Unreadable(part.name, error, begun=False))
+                raise
+        if part.filename is None:
+            form.add_field(part.name, content.decode())
+        else:
+            form.add_field(part.name, content, filename=part.filename, content_type=part.content_type)
+    return form
+
+
+async def _relayed(name: str, begin: Callable[..., Any], broken: list[_Unreadable]) -> AsyncGenerator[bytes, None]:
+    """A caller's stream; what goes wrong in it is the caller's to hear and not the network's."""
+    stream: Any = None
+    try:
+        stream = begin()
+        async for chunk in stream:
+            if not isinstance(chunk, bytes):
+                raise TypeError(f"the stream must give bytes, not {type(chunk).__name__}")
+            yield chunk
+    except Exception as error:
+        broken.append(_Unreadable(name, error))
+        raise
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _closed(stream: AsyncGenerator[bytes, None]) -> None:
+    # One that runs is being cancelled together with the task that writes, and unwinds by itself.
+    if not getattr(stream, "ag_running", False):
+        await stream.aclose()
+
+
+async def _saved(response: ClientResponse, to: Path) -> tuple[bytes, int]:
+    """Write the body to a file; its beginning, enough to hold any refusal whole, and its size."""
+    start, size = b"", 0
+    file = _opened(to)
+    try:
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            size += len(chunk)
+            start += chunk[: _LONGEST_REFUSAL - len(start)]
+            await _on_disk(file.write, chunk)
+        await _on_disk(file.close)
+    finally:
+        with suppress(OSError):
+            file.close()
+    return start, size
+
+
+def _opened(place: Path) -> BinaryIO:
+    try:
+        return place.open("wb")
+    except OSError as error:
+        raise _Unwritable(error) from error
+
+
+async def _on_disk(function: Callable[..., object], *arguments: object) -> None:
+    """Do something slow with a file without holding up the event loop."""
+    try:
+        await asyncio.to_thread(function, *arguments)
+    except OSError as error:
+        raise _Unwritable(error) from error
+
+
+def _chance() -> float:
+    # A millisecond of import, for those who meet trouble.
+    from random import random
+
+    return random()
 
 
 class AccountsServer:
@@ -553,7 +749,7 @@ class _Call:
         settings = self._transport.settings
         if verdict.action is Action.SLOW:
             limiter.slow_down()
-            seconds = policy.slow_delay(self._refusals, random.random(), floor)
+            seconds = policy.slow_delay(self._refusals, _chance(), floor)
         else:
             seconds = policy.pause_delay(self._refusals, floor)
             limiter.pause(seconds)
@@ -573,7 +769,7 @@ class _Call:
         if not self._transport.shared.budget.spend():
             self._attempts.append("no retry left in the budget of all calls")
             raise self.failure(verdict, answer)
-        seconds = policy.retry_delay(self._failures, random.random(), self.retry_after(answer))
+        seconds = policy.retry_delay(self._failures, _chance(), self.retry_after(answer))
         self._log_wait(seconds)
         await self._sleep(seconds)
 
@@ -657,6 +853,18 @@ class _Call:
         return errors.RateLimitError(
             f"{self._operation.id}: Zoho holds the organisation back for {seconds:.0f} s",
             retry_at=datetime.now(UTC) + timedelta(seconds=seconds),
+            **self._details(),
+        )
+
+    def unreadable(self, broken: _Unreadable) -> errors.InvalidError:
+        """Something to be sent could not be read to its end: the request was left unfinished, nobody acted on it."""
+        message = f"cannot be read: {broken.error}"
+        self._attempts.append("left unfinished")
+        if broken.begun:
+            self._sent = None
+        return errors.InvalidError(
+            f"{self._operation.id}: {broken.name}: {message}",
+            faults=[errors.Fault(path=broken.name, rule="file", message=message)],
             **self._details(),
         )
 

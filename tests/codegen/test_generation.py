@@ -75,8 +75,12 @@ def test_generation_is_byte_equal_whatever_the_hash_seed(tmp_path: Path) -> None
         assert sorted(done.stdout.split("wrote ")[1:]) == sorted(f"{path}\n" for path in made[-1])
     assert made[0] == made[1]
     assert made[0].keys() == {
+        "docs/reference/coverage.md",
         "docs/reference/depot.md",
         "docs/reference/shop.md",
+        "tests/generated/test_depot_doors.py",
+        "tests/generated/test_shop_shelves.py",
+        "tests/generated/test_shop_things.py",
         "zoho_async/depot/__init__.py",
         "zoho_async/depot/doors.py",
         "zoho_async/depot/models.py",
@@ -138,6 +142,7 @@ def test_a_change_in_a_shared_file_changes_the_digest_of_those_that_use_it(specs
     changed = {name for name, text in build(specs).items() if text != texts[name]}
     # The shelves and the doors refer to nothing in it.
     unchanged = {"zoho_async/shop/shelves.py", "docs/reference/depot.md"}
+    unchanged |= {"tests/generated/test_shop_shelves.py", "tests/generated/test_depot_doors.py"}
     unchanged |= {name for name in texts if name.startswith("zoho_async/depot/")}
     assert changed == texts.keys() - unchanged
 
@@ -211,7 +216,7 @@ def test_structs_say_what_the_specs_know(texts: dict[str, str]) -> None:
 def test_every_struct_of_the_specs_is_generated_once_in_its_direction() -> None:
     found = {name: schema.direction for name, schema in collect(Specs(FIXTURES), "shop").items()}
     answers = dict.fromkeys(("Part", "Shelf", "Thing", "ThingRow"), "answer")
-    assert found == answers | {"ThingCreate": "request", "PartInput": "request"}
+    assert found == answers | dict.fromkeys(("ThingCreate", "PartInput", "PhotoMail"), "request")
 
 
 @pytest.mark.parametrize("text", ['ends in "quotes"', "back\\slash", 'has """ inside', "word " * 60 + '"end"'])
@@ -248,6 +253,41 @@ async def test_methods_hand_over_what_they_were_given(shop: ModuleType) -> None:
         await client.things.replace_part("1", "wheel")
     with pytest.raises(TypeError):
         await client.things.create(body={})
+
+
+async def test_files_are_handed_over_by_the_names_of_their_parts(shop: ModuleType) -> None:
+    recorder = Recorder()
+    shelves = shop.Shop(recorder).shelves
+    await shelves.hang_plan(drawing=b"1")
+    await shelves.hang_plan({"wall": "north"})
+    await shelves.send_photo("1", {"to": "a"}, frame="oak.png")
+    await shelves.send_photo("1")
+    assert await shelves.get_photo("1", to="a.png") == "data of shop.shelves.get_photo"
+    place = {"path": {"shelf_id": "1"}}
+    assert recorder.calls == [
+        ("shop.shelves.hang_plan", {"body": None, "files": {"drawing": b"1"}}),
+        ("shop.shelves.hang_plan", {"body": {"wall": "north"}, "files": {"drawing": None}}),
+        ("shop.shelves.send_photo", {**place, "body": {"to": "a"}, "files": {"photo": None, "frame": "oak.png"}}),
+        ("shop.shelves.send_photo", {**place, "body": None, "files": {"photo": None, "frame": None}}),
+        ("shop.shelves.get_photo", {**place, "to": "a.png"}),
+    ]
+    with pytest.raises(TypeError):
+        await shelves.get_photo("1", "a.png")
+    module = importlib.import_module("zoho_async.shop.shelves")
+    hang, send, get = module.HANG_PLAN, module.SEND_PHOTO, module.GET_PHOTO
+    assert [(it.request, it.body_optional, it.files) for it in (hang, send, get)] == [
+        (dict, False, ("drawing",)),
+        (shop.PhotoMail, True, ("photo", "frame")),
+        (None, False, ()),
+    ]
+    assert [(it.kind, it.in_list, it.response, it.extra) for it in (hang, send, get)] == [
+        ("nothing", False, None, ""),
+        ("record", True, shop.Shelf, ""),
+        ("file", False, None, "Everybody likes photos."),
+    ]
+    assert "What goes around it. A path, bytes, or an `Upload`." in shelves.send_photo.__doc__
+    assert "May be left out." in shelves.send_photo.__doc__
+    assert "May be left out." not in shelves.hang_plan.__doc__
 
 
 def test_operations_carry_what_the_specs_say(shop: ModuleType) -> None:
@@ -300,7 +340,7 @@ def test_a_product_loads_only_what_is_asked_for(texts: dict[str, str], tmp_path:
 
 def test_rules_hold_for_requests_only(shop: ModuleType) -> None:
     rules = importlib.import_module("zoho_async.shop.rules").RULES
-    assert rules.keys() == {"PartInput", "ThingCreate"}
+    assert rules.keys() == {"PartInput", "PhotoMail", "ThingCreate"}
     found = {name: msgspec.to_builtins(rule) for name, rule in rules["ThingCreate"].items()}
     plain = msgspec.to_builtins(type(rules["PartInput"]["part_id"])(kind="any"))
 
@@ -333,11 +373,15 @@ def test_the_registry_lists_all_products_and_operations(texts: dict[str, str]) -
         "depot": "/depot/v2",
         "shop": "/shop/v1",
     }
+    assert names["SECRETS"] == {"secret", "vat-no", "pin"}
     assert names["PRODUCTS"]["shop"].organization.name == "X-shop-organizationid"
     assert names["OPERATIONS"] == {
         "depot.doors.delete": ("zoho_async.depot.doors", "DELETE"),
         "shop.shelves.list": ("zoho_async.shop.shelves", "LIST"),
         "shop.shelves.get_plan": ("zoho_async.shop.shelves", "GET_PLAN"),
+        "shop.shelves.hang_plan": ("zoho_async.shop.shelves", "HANG_PLAN"),
+        "shop.shelves.get_photo": ("zoho_async.shop.shelves", "GET_PHOTO"),
+        "shop.shelves.send_photo": ("zoho_async.shop.shelves", "SEND_PHOTO"),
         "shop.things.list": ("zoho_async.shop.things", "LIST"),
         "shop.things.create": ("zoho_async.shop.things", "CREATE"),
         "shop.things.replace_part": ("zoho_async.shop.things", "REPLACE_PART"),

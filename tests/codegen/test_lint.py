@@ -50,6 +50,12 @@ def drop(*path: Any) -> Edit:
 LIST = ("paths", "/things", "get")
 CREATE = ("paths", "/things", "post")
 REPLACE = ("paths", "/things/{thing_id}/parts/{class}", "put")
+SHELVES = "shop/shelves.yaml"
+PLAN = ("paths", "/shelves/plan")
+PHOTO = ("paths", "/shelves/{shelf_id}/photo")
+DRAWING = (*PLAN, "put", "requestBody", "content", "multipart/form-data", "schema")
+FRAMED = (*PHOTO, "post", "requestBody", "content", "multipart/form-data", "schema", "properties")
+DOWNLOAD = (*PHOTO, "get", "responses", "200", "content")
 SCHEMAS = ("components", "schemas")
 ANSWER = (*SCHEMAS, "Thing", "properties")
 REQUEST = (*SCHEMAS, "ThingCreate", "properties")
@@ -127,7 +133,9 @@ CASES = [
     Case("undeclared result", drop(*CREATE, "x-envelope"), "paths./things.post", "holds thing, but neither"),
     Case("rows are no list", put({"type": "array", "items": {}}, *ROWS, "things"), "things.get", "must name an array"),
     Case("rows without the id", put("number", *LIST, "x-page", "id"), "paths./things.get", "number is no property"),
-    Case("no JSON body", put({"text/plain": {}}, *CREATE, "requestBody", "content"), "things.post", "only JSON bodies"),
+    Case(
+        "no JSON body", put({"text/plain": {}}, *CREATE, "requestBody", "content"), "things.post", "nothing else is gen"
+    ),
     Case(
         "body without a name",
         put(
@@ -183,6 +191,76 @@ CASES = [
     Case("answer constant", put({"const": "a"}, *ANSWER, "colour"), "properties.colour", "closed enumeration"),
     Case("request open", drop(*REQUEST, "kind", "x-disputed"), "properties.kind", "an open enumeration"),
     Case("dispute without words", put(True, *REQUEST, "kind", "x-disputed"), "properties.kind", "say in words"),
+    Case("extra without words", put("", *PHOTO, "get", "x-extra"), "photo.get", "must say in words", SHELVES),
+    Case("one, not said true", put("x", *PHOTO, "post", "x-envelope-one"), "photo.post", "true or absent", SHELVES),
+    Case("one without a key", put(True, *LIST, "x-envelope-one"), "things.get", "beside x-envelope only"),
+    Case("one that is no list", put(True, *CREATE, "x-envelope-one"), "things.post", "wants an array"),
+    Case(
+        "form without a file",
+        put({"JSONString": TEXT}, *FRAMED),
+        "photo.post",
+        "multipart/form-data without a file",
+        SHELVES,
+    ),
+    Case("part that is no text", put({"type": "object"}, *FRAMED, "note"), "properties.note", "is a string", SHELVES),
+    Case("data part of its own", put(TEXT, *FRAMED, "note"), "properties.note", "travels as JSONString", SHELVES),
+    Case("data described nowhere", put(TEXT, *DRAWING, "properties", "JSONString"), "JSONString", "JSON", SHELVES),
+    Case(
+        "file as argument twice",
+        put({"contentMediaType": "a/b", **TEXT}, *FRAMED, "shelf_id"),
+        "photo.post",
+        "two arguments",
+        SHELVES,
+    ),
+    Case(
+        "file that is no argument",
+        put({"contentMediaType": "a/b", **TEXT}, *FRAMED, "Photo-2"),
+        "photo.post",
+        "cannot be an argument",
+        SHELVES,
+    ),
+    Case("argument taken by downloads", put("to", *LIST, "parameters", 5, "x-python-name"), "things.get", "called to"),
+    Case("file with a key", put(["a"], *PHOTO, "get", "x-envelope"), "photo.get", "a file is the whole", SHELVES),
+    Case(
+        "file without a media type",
+        drop(*DOWNLOAD, "application/octet-stream", "schema", "contentMediaType"),
+        "octet-stream",
+        "contentMediaType",
+        SHELVES,
+    ),
+    Case(
+        "undocumented unsaid",
+        put({"type": "object"}, *PLAN, "get", "responses", "200", "content", "application/json", "schema"),
+        "plan.get",
+        "x-undocumented: true",
+        SHELVES,
+    ),
+    Case(
+        "undocumented, yet described",
+        put(True, *SCHEMAS, "ThingCreate", "x-undocumented"),
+        "things.post",
+        "either it has",
+    ),
+    Case(
+        "undocumented inside",
+        put({"type": "object", "x-undocumented": True}, *ANSWER, "part"),
+        "properties.part",
+        "a whole body or answer only",
+    ),
+    Case(
+        "undocumented, not said true",
+        put("yes", *DRAWING, "x-undocumented"),
+        "form-data.schema",
+        "true or absent",
+        SHELVES,
+    ),
+    Case(
+        "answer without a schema",
+        drop(*PLAN, "get", "responses", "200", "content", "application/json", "schema"),
+        "plan.get",
+        "add one",
+        SHELVES,
+    ),
     Case("other kind", put("ids", *REQUEST, "owner_id", "x-kind"), "properties.owner_id", "the only x-kind"),
 ]
 

@@ -119,6 +119,10 @@ def call(
     query: Annotated[list[str] | None, typer.Option("-q", "--query", metavar="NAME=VALUE")] = None,
     header: Annotated[list[str] | None, typer.Option("-H", "--header", metavar="NAME=VALUE")] = None,
     body: Annotated[str | None, typer.Option("--body", metavar="JSON|@FILE")] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--file", metavar="[NAME=]PATH", help="Send that file; its part's name, where there are several."),
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Write the answer there.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every row of a paged list, one a line.")] = False,
     per_minute: PerMinute = None,
@@ -132,6 +136,7 @@ def call(
         query=query or [],
         headers=header or [],
         body=body,
+        files=file or [],
         output=output,
         every=every,
         limits=limits(per_minute, concurrency),

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from zoho_async.bulk.problems import InputError
+from zoho_async.encoding import check_body_type
 from zoho_async.limits import Limits
-from zoho_async.operation import Operation
+from zoho_async.operation import Operation, Response
 from zoho_async.registry import OPERATIONS
 
 from .exits import DONE
@@ -31,6 +32,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     query: list[str]
     headers: list[str]
     body: str | None
+    files: list[str]
+    """`name=path`, or a path alone where the operation has one file."""
     output: Path | None
     every: bool
     limits: Limits
@@ -67,6 +70,27 @@ def read_body(text: str | None) -> Any:
         raise InputError(f"{where}: is not a JSON object: {error}") from None
 
 
+def read_files(values: Sequence[str], operation: Operation[Any]) -> dict[str, Path]:
+    """The files to send, by the names of their parts. InputError for one that is not there or has no part."""
+    names = list(operation.files)
+    if values and not names:
+        raise InputError(f"--file: {operation.id} takes no file")
+    found: dict[str, Path] = {}
+    for value in values:
+        name, sign, rest = value.partition("=")
+        if not (sign and name in names):
+            # A path may hold an equals sign of its own.
+            if len(names) > 1:
+                raise InputError(f"--file {value}: write it as NAME=PATH; names: {', '.join(names)}")
+            name, rest = names[0], value
+        if name in found:
+            raise InputError(f"--file {value}: there is one file {name} in a call")
+        if not Path(rest).is_file():
+            raise InputError(f"{rest}: there is no such file")
+        found[name] = Path(rest)
+    return found
+
+
 def find(operation_id: str) -> Operation[Any]:
     """The operation of that id. InputError, with near names, when there is none."""
     place = OPERATIONS.get(operation_id)
@@ -79,12 +103,18 @@ def find(operation_id: str) -> Operation[Any]:
 
 
 async def call_command(order: Order, interruption: Interruption) -> int:
-    """One call; Zoho's answer goes to stdout or into a file, as it came. `every`: all rows of a list, one a line."""
+    """One call; Zoho's answer, or the file it is, goes to stdout or into a file as it came. `every`: all rows of a
+    list, one a line.
+    """
     operation = find(order.operation_id)
     if order.every and operation.kind != "page":
         raise InputError(f"--all: {operation.id} is not a paged list")
     path, query, headers = pairs(order.path, "-p"), pairs(order.query, "-q"), pairs(order.headers, "-H")
-    body = read_body(order.body)
+    body, files = read_body(order.body), read_files(order.files, operation)
+    try:
+        check_body_type(operation, body, with_files=bool(files))
+    except TypeError as error:
+        raise InputError(str(error)) from None
     zoho = connect(order.profile, allowed=order.limits)
     if not operation.reads:
         # A write under way is finished: cancelling it would only hide what became of it.
@@ -92,7 +122,13 @@ async def call_command(order: Order, interruption: Interruption) -> int:
     async with zoho:
         chunks: list[bytes] = []
         while True:
-            response = await zoho.send(operation, path=path, query=query, headers=headers, body=body)
+            to = order.output if operation.kind == "file" else None
+            response: Response[Any] = await zoho.send(
+                operation, path=path, query=query, headers=headers, body=body, files=files, to=to
+            )
+            if operation.kind == "file":
+                _write(response.body)
+                return DONE
             if not order.every:
                 chunks.append(response.body if response.body.endswith(b"\n") else response.body + b"\n")
                 break
