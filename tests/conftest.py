@@ -9,9 +9,9 @@ import aioresponses_compat
 import pytest
 
 from zoho_async import Limits, StaticToken, Zoho
+from zoho_async.exchange import Exchange
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.oauth import Accounts
-from zoho_async.transport import Shared
 
 aioresponses_compat.install()
 
@@ -57,13 +57,13 @@ def no_secret_is_ever_logged() -> Iterator[None]:
 def no_connection_stays_taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """After every test, however it went, no connection of any client is still in use."""
     sessions: list[aiohttp.ClientSession] = []
-    opening = Shared._open
+    opening = Exchange._open
 
-    def opened(self: Shared) -> aiohttp.ClientSession:
+    def opened(self: Exchange) -> aiohttp.ClientSession:
         sessions.append(opening(self))
         return sessions[-1]
 
-    monkeypatch.setattr(Shared, "_open", opened)
+    monkeypatch.setattr(Exchange, "_open", opened)
     yield
     for session in sessions:
         assert session.closed or not session.connector or not session.connector._acquired

@@ -32,12 +32,16 @@ ARROWS: dict[str, set[str]] = {
     "validation": {"errors"},
     "stores": {"errors"},
     "auth": {"errors", "regions", "stores"},
+    "settings": {"auth", "limits"},
+    "exchange": {"decoding", "encoding", "errors", "policy", "uploads"},
+    "call": {"errors", "exchange", "limits", "operation", "policy", "settings", "stores"},
     "transport": {
-        *("auth", "decoding", "encoding", "errors", "limits", "operation", "paging", "policy", "regions", "registry"),
-        *("stores", "uploads"),
+        *("call", "decoding", "encoding", "errors", "exchange", "limits", "operation", "paging", "policy", "regions"),
+        *("registry", "settings", "stores"),
     },
     "client": {
-        *("auth", "product", "encoding", "errors", "limits", "operation", "regions", "registry", "stores", "transport"),
+        *("auth", "encoding", "errors", "limits", "operation", "product", "regions", "registry", "settings", "stores"),
+        "transport",
     },
     "product": {"operation", "paging", "structs", "transport", "uploads", "validation"},
     "bulk": {"encoding", "errors", "operation", "registry", "validation"},
@@ -46,7 +50,7 @@ ARROWS: dict[str, set[str]] = {
         *("bulk", "client", "encoding", "errors", "fake", "limits", "operation", "registry", "stores"),
     },
 }
-AIOHTTP = {"transport", "fake"}
+AIOHTTP = {"exchange", "fake"}
 """The only ones that may know aiohttp."""
 
 

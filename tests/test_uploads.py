@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
@@ -15,7 +17,7 @@ from zoho_async import InvalidError, Limits, OutcomeUnknownError, StaticToken, U
 from zoho_async.books import ContactEmail
 from zoho_async.books.contacts import ADD_ATTACHMENT, EMAIL
 
-BIG = bytes(range(256)) * 4096
+BIG = bytes(range(256)) * 5000
 MAIL = {"to_mail_ids": ["a@example.test"], "subject": "Größe", "body": "x"}
 
 
@@ -203,3 +205,38 @@ def test_an_upload_shows_no_content() -> None:
     assert repr(Upload("a/b.pdf")) == "<Upload a/b.pdf>"
     assert repr(Upload("a", filename="c")) == "<Upload c>"
     assert repr(Upload(Stream())) == "<Upload stream>"
+
+
+async def test_an_upload_refused_halfway_is_begun_afresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 20_000_000)
+    stream = Stream(*[b"x" * 10_000] * 2000)
+    requests = 0
+    monkeypatch.setattr(policy, "slow_delay", lambda *_: 0.0)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        requests += 1
+        refused = requests % 2 == 1
+        await reader.readuntil(b"\r\n\r\n")
+        tail = b""
+        # The form's last boundary; a stream has the end of its chunks behind it.
+        while not refused and b"--\r\n" not in tail:
+            tail = (tail + await reader.read(100_000))[-30:]
+        body = b'{"code":1070}' if refused else b'{"code":0}'
+        head = f"HTTP/1.1 {429 if refused else 200} Told\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
+        writer.write(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+        await writer.drain()
+        # Closed with bytes unread, the connection would be reset, and the answer might be lost with it.
+        with suppress(ConnectionError):
+            while await reader.read(100_000):
+                pass
+        writer.close()
+
+    running = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{running.sockets[0].getsockname()[1]}"
+    async with running, Zoho(StaticToken("t"), organization_id="1", api_url=url) as zoho:
+        for source in (path, path.read_bytes(), Upload(stream)):
+            await zoho.books.contacts.add_attachment("9", attachment=source)
+    assert requests == 6
+    assert (stream.begun, stream.ended) == (2, 2)

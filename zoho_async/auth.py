@@ -173,10 +173,10 @@ class OAuth:
             token = credentials.refresh_token or stored.refresh_token
             if not token:
                 raise AuthError("there is no refresh token to revoke")
-            for path in _REVOKE_PATHS:
-                status, body = await accounts(path, {"token": token})
-                if status != 404:
-                    break
+            first, second = _REVOKE_PATHS
+            status, body = await accounts(first, {"token": token})
+            if status == 404:
+                status, body = await accounts(second, {"token": token})
             if status >= 400 or _read(body).error is not None:
                 raise AuthError(f"Zoho did not revoke the refresh token (HTTP {status})", status=status)
             await self._store.save(Stored())

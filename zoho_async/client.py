@@ -17,8 +17,9 @@ from .limits import Limits, Quota, tightest
 from .operation import Operation, Response
 from .regions import DATA_CENTERS
 from .registry import PRODUCTS
+from .settings import Settings
 from .stores import TokenStore
-from .transport import Settings, Shared, Transport
+from .transport import Shared, Transport
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -299,7 +300,7 @@ class Zoho:
     async def close(self) -> None:
         """Close the session that this client opened. Twice is harmless; copies leave it to the original."""
         if self._original:
-            await self._transport.shared.close()
+            await self._transport.shared.exchange.close()
 
     async def __aenter__(self) -> Self:
         return self

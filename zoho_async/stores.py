@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -156,7 +156,7 @@ class FileStore:
             raise ConfigError(f"token file {self.path}: cannot be written ({error.strerror})") from None
 
     @asynccontextmanager
-    async def _locked(self) -> AsyncIterator[None]:
+    async def _locked(self) -> AsyncGenerator[None, None]:
         import fcntl
 
         async with self._lock:

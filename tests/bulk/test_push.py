@@ -347,7 +347,7 @@ async def test_what_cannot_be_pushed_is_said_before_anything_happens(zoho: Zoho)
         bulk.push(object(), [])
     with pytest.raises(bulk.InputError, match="custom field"):
         bulk.push(zoho.books.contacts, [], upsert_by="email")
-    with pytest.raises(bulk.InputError, match="there is no `books nothing`; there is: .*books contacts,"):
+    with pytest.raises(bulk.InputError, match=r"there is no `books nothing`; there is: .*books contacts,"):
         Target.named("books.nothing")
     push = bulk.push(zoho.books.contacts, [])
     assert await run(push) == []
