@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from .load import SpecError
-from .write import build, differing, orphans, write
+from .write import build, differing, orphans, strays, write
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     stale = [f"{path}: differs from the specs; run python -m codegen" for path in differing(given.root, texts)]
     stale += [f"{path}: no longer generated; run python -m codegen" for path in orphans(given.root, texts)]
+    stale += [f"{path}: is not generated, and only generated files belong there" for path in strays(given.root, texts)]
     for line in stale:
         print(line, file=sys.stderr)
     return 1 if stale else 0

@@ -176,6 +176,11 @@ class Operation:
         return bool(self.node.get("x-envelope-one"))
 
     @property
+    def message_only(self) -> bool:
+        """Whether the documents also print the answer without its result."""
+        return bool(self.node.get("x-message-only"))
+
+    @property
     def extra(self) -> str:
         """Why it is here although no document of ours has it; empty for all others."""
         return str(self.node.get("x-extra") or "")

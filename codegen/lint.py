@@ -33,7 +33,7 @@ from .schemas import ENVELOPE, is_struct, members, result_keys, results, starts,
 EXTENSIONS = {
     "info": {"x-product", "x-resource"},
     "operation": {"x-scope", "x-source", "x-idempotent", "x-envelope", "x-envelope-one", "x-page", "x-errors"}
-    | {"x-no-organization", "x-extra"},
+    | {"x-no-organization", "x-extra", "x-message-only"},
     "parameter": {"x-organization", "x-python-name", "x-observed", "x-editions", "x-disputed"},
     "schema": {"x-kind", "x-disputed", "x-observed", "x-editions", "x-secret", "x-undocumented"},
 }
@@ -222,6 +222,8 @@ def envelopes(specs: Specs) -> Faults:
             yield say(node, "names no key that holds the result; write a list of keys")
         if "x-envelope-one" in node.value:
             yield from _one_in_list(node)
+        if "x-message-only" in node.value and not (declared and isinstance(node.get("x-message-only"), str)):
+            yield say(node, "x-message-only gives a reason, and stands beside x-envelope or x-page only")
         fields = [members(schema) for schema in schemas]
         for key in declared:
             if not any(key in found for found in fields):

@@ -88,6 +88,14 @@ def orphans(root: Path, texts: Mapping[str, str]) -> list[str]:
     return found
 
 
+def strays(root: Path, texts: Mapping[str, str]) -> list[str]:
+    """Files that somebody else put into a folder that holds generated ones only."""
+    homes = {path.rpartition("/")[0] for path in texts if path.endswith("/models.py")}
+    files = {path for home in homes for path in (root / home).glob("*.py")}
+    known = {*texts, *orphans(root, texts)}
+    return sorted({path.relative_to(root).as_posix() for path in files} - known)
+
+
 def differing(root: Path, texts: Mapping[str, str]) -> list[str]:
     """Paths of the files that are missing or differ from what they should be."""
     return [

@@ -168,6 +168,10 @@ class Decoders:
         if code != 0:
             return Decoded(code=code, message=message)
         key = next((key for key in operation.envelope if value.get(key) is not None), None)
+        if key is None and operation.message_only:
+            key = operation.envelope[0]
+            value[key] = {} if operation.kind == "record" else []
+            self._note(operation, key)
         if key is None:
             return Decoded(code=code, message=message, missing=f"no {' or '.join(operation.envelope)} in it")
         try:

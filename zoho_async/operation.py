@@ -71,6 +71,8 @@ class Operation(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, eq=Fal
     """Keys under which the result may stand in the answer; the first one present wins."""
     in_list: bool = False
     """Whether the one record stands in a list."""
+    message_only: bool = False
+    """Whether the documents also print its answer without the result, which then reads as an empty one and as drift."""
     row_id: str = ""
     """The row's key that identifies it, by which rows seen twice are dropped."""
     parameters: tuple[Parameter, ...] = ()

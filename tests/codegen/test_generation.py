@@ -111,6 +111,7 @@ def test_check_names_what_was_edited_removed_or_left_behind(tmp_path: Path, caps
         "zoho_async/shop/shelves.py",
         "zoho_async/shop/things.py",
         "zoho_async/shop/carts.py",
+        "zoho_async/shop/by_hand.py",
     ]
     assert not shelves.exists()
     assert main(arguments) == 0
@@ -119,7 +120,9 @@ def test_check_names_what_was_edited_removed_or_left_behind(tmp_path: Path, caps
         "wrote zoho_async/shop/things.py",
         "removed zoho_async/shop/carts.py",
     ]
-    assert foreign.exists()
+    assert foreign.exists(), "what nobody generated is nobody's to remove"
+    assert main([*arguments, "--check"]) == 1
+    foreign.unlink()
     assert main([*arguments, "--check"]) == 0
 
 
