@@ -233,10 +233,15 @@ async def test_an_upload_refused_halfway_is_begun_afresh(tmp_path: Path, monkeyp
                 pass
         writer.close()
 
-    running = await asyncio.start_server(serve, "127.0.0.1", 0)
+    # Kept, so that each is seen to its end: one still running when the loop closes leaves its connection open.
+    served: list[asyncio.Task[None]] = []
+    running = await asyncio.start_server(
+        lambda reader, writer: served.append(asyncio.ensure_future(serve(reader, writer))), "127.0.0.1", 0
+    )
     url = f"http://127.0.0.1:{running.sockets[0].getsockname()[1]}"
     async with running, Zoho(StaticToken("t"), organization_id="1", api_url=url) as zoho:
         for source in (path, path.read_bytes(), Upload(stream)):
             await zoho.books.contacts.add_attachment("9", attachment=source)
+    await asyncio.gather(*served)
     assert requests == 6
     assert (stream.begun, stream.ended) == (2, 2)

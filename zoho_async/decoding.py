@@ -168,7 +168,7 @@ class Decoders:
         if code != 0:
             return Decoded(code=code, message=message)
         key = next((key for key in operation.envelope if value.get(key) is not None), None)
-        if key is None and operation.message_only:
+        if operation.message_only and not value.keys() & set(operation.envelope):
             key = operation.envelope[0]
             value[key] = {} if operation.kind == "record" else []
             self._note(operation, key)
