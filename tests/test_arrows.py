@@ -45,7 +45,8 @@ ARROWS: dict[str, set[str]] = {
     },
     "product": {"operation", "paging", "structs", "transport", "uploads", "validation"},
     "bulk": {"encoding", "errors", "operation", "registry", "validation"},
-    "fake": {"operation", "registry"},
+    "fake": {"operation", "registry", "validation"},
+    "testing": {"fake"},
     "cli": {
         *("bulk", "client", "encoding", "errors", "fake", "limits", "operation", "registry", "stores"),
     },

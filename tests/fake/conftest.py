@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ import msgspec
 import pytest
 
 from zoho_async.fake import Clock, FakeZoho
+from zoho_async.registry import PRODUCTS
 
 
 class Answered(msgspec.Struct):
@@ -78,3 +80,29 @@ def ask(fake: FakeZoho, session: aiohttp.ClientSession) -> Ask:
             return Answered(response.status, response.headers, decoder.decode(await response.read()))
 
     return call
+
+
+@pytest.fixture
+def call(fake: FakeZoho, session: aiohttp.ClientSession) -> Ask:
+    """Any product's path, raw; the organisation goes where the product wants it."""
+
+    async def ask(
+        product: str,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: dict[str, str] | None = None,
+        **options: Any,
+    ) -> tuple[int, dict[str, Any]]:
+        place = PRODUCTS[product].organization
+        organization = options.get("organization", fake.organization_id)
+        headers = {"Authorization": f"Zoho-oauthtoken {options.get('token', fake.access_token)}"}
+        query = dict(query or {})
+        (query if place.location == "query" else headers)[place.name] = organization
+        url = f"{fake.url}{PRODUCTS[product].root}{path}"
+        data = body if isinstance(body, bytes | aiohttp.FormData) else json.dumps(body) if body is not None else None
+        async with session.request(method, url, params=query, headers=headers, data=data) as response:
+            return response.status, await response.json()
+
+    return ask

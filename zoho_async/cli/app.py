@@ -35,6 +35,14 @@ class DetailsChoice(StrEnum):
     all = "all"
 
 
+class ShapeChoice(StrEnum):
+    """How the fake's answers are written."""
+
+    live = "live"
+    documented = "documented"
+    clean = "clean"
+
+
 Product = Annotated[str, typer.Argument(metavar="PRODUCT", help="for example books")]
 Resource = Annotated[str, typer.Argument(metavar="RESOURCE", help="for example contacts")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable: data on stdout, progress on stderr.")]
@@ -155,15 +163,41 @@ def operations(json: Json = False) -> None:
 def fake(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, metavar="N", help="0 picks a free one.")] = 0,
     per_minute: Annotated[int, typer.Option("--per-minute", min=0, metavar="N", help="0 is no limit.")] = 100,
+    per_day: Annotated[int, typer.Option("--per-day", min=0, metavar="N", help="0 is no limit.")] = 0,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=0, metavar="N", help="0 is no limit.")] = 0,
+    organization: Annotated[
+        list[str] | None, typer.Option("--organization", metavar="ID", help="May be given several times.")
+    ] = None,
+    unique: Annotated[
+        list[str] | None,
+        typer.Option("--unique", metavar="cf_NAME", help="Custom field without duplicates. [cf_external_id]"),
+    ] = None,
+    shape: Annotated[ShapeChoice, typer.Option("--shape", help="How answers are written.")] = ShapeChoice.live,
+    data_center: Annotated[str, typer.Option("--data-center", metavar="NAME")] = "us",
 ) -> None:
-    """Run a Zoho on this machine, to try things out; prints one line of JSON with its address and credentials."""
+    """Run a Zoho on this machine, to try things out; prints one line of JSON with its address and credentials.
+
+    Control it over HTTP: GET /_fake says how.
+    """
     from zoho_async.fake import serve
 
     try:
-        serve(port=port, per_minute=per_minute or None)
+        serve(
+            port=port,
+            organizations=organization or ["10234695"],
+            per_minute=per_minute or None,
+            per_day=per_day or None,
+            concurrency=concurrency or None,
+            unique=unique or ["cf_external_id"],
+            shape=shape.value,
+            data_center=data_center,
+        )
     except OSError as error:
         sys.stderr.write(f"port {port}: {error.strerror or error}\n")
         raise typer.Exit(1) from None
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(2) from None
 
 
 def _finish(command: Callable[[Interruption], Awaitable[int]], *, json: bool) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from .serving import serve
+from .shapes import SHAPES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,6 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--unique", action="append", metavar="FIELD", help="custom field without duplicates, repeatable"
     )
+    parser.add_argument("--shape", choices=SHAPES, default="live", help="how answers are written")
+    parser.add_argument("--data-center", default="us", metavar="NAME")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the throws for faults by probability")
     options = parser.parse_args(arguments)
     try:
         serve(
@@ -31,9 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             per_day=options.per_day or None,
             concurrency=options.concurrency or None,
             unique=options.unique or ["cf_external_id"],
+            shape=options.shape,
+            data_center=options.data_center,
+            seed=options.seed,
         )
     except OSError as error:
         sys.stderr.write(f"cannot listen: {error}\n")
+        return 2
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
         return 2
     return 0
 

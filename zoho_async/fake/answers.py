@@ -289,8 +289,9 @@ def contact(record: Record, organization: Organization) -> dict[str, Any]:
     _common(body, record, organization)
     for name in ("billing_address", "shipping_address"):
         body[name] = {**_ADDRESS, **record[name]}
+    body["addresses"] = [address_of(address) for address in record.get("addresses", [])]
     body["entity_address_id"] = record["billing_address"]["address_id"]
-    body["contact_persons"] = [_person(person) for person in persons]
+    body["contact_persons"] = [person_of(person) for person in persons]
     body["default_templates"] = {**_DEFAULT_TEMPLATES, **record.get("default_templates", {})}
     body["created_date"] = record["created_time"][:10]
     body["created_by_id"] = body["last_modified_by_id"] = organization.user_id
@@ -331,6 +332,11 @@ def row(record: Record, organization: Organization) -> dict[str, Any]:
     for name in ("created_time", "last_modified_time"):
         body[f"{name}_formatted"] = _readable(record[name])
     return body
+
+
+def address_of(address: Record) -> dict[str, Any]:
+    """A stored address."""
+    return {**_ADDRESS, **address}
 
 
 def primary(record: Record) -> Record | None:
@@ -381,7 +387,8 @@ def _common(body: dict[str, Any], record: Record, organization: Organization) ->
         by_name[f"{api_name}_unformatted"] = body[f"{api_name}_unformatted"] = value
 
 
-def _person(person: Record) -> dict[str, Any]:
+def person_of(person: Record) -> dict[str, Any]:
+    """A contact person, as contacts hold it."""
     body = {**_PERSON, **person}
     body["communication_preference"] = {"is_email_enabled": True, **person.get("communication_preference", {})}
     return body

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
+    from zoho_async.operation import Operation
+
     from .state import Organization, Record
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One request that was let in: authenticated, within the limits, its body read."""
 
+    operation: Operation[Any]
     organization: Organization
     path: Mapping[str, str]
     query: Mapping[str, str]
@@ -31,6 +34,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     status: int = 200
     body: dict[str, Any]
+    content: bytes | None = None
+    """What goes back instead of the body when the answer is a file."""
+    content_type: str = ""
     touched: list[Record] = msgspec.field(default_factory=list[dict[str, Any]])
     """The records it changed, as they are now."""
     created: bool = False
@@ -57,6 +63,16 @@ def missing(name: str) -> Refusal:
 def invalid(name: str) -> Refusal:
     """A value of the wrong kind, or outside the allowed ones."""
     return Refusal(400, 2, f"Invalid value passed for {name}")
+
+
+def not_allowed(name: str) -> Refusal:
+    """A value outside a closed list, or a parameter that the operation does not have."""
+    return Refusal(400, 4, f"Invalid value passed for {name}")
+
+
+def malformed() -> Refusal:
+    """A body that cannot be read."""
+    return Refusal(400, 1038, "JSON is not well formed")
 
 
 def too_long(name: str, maximum: int) -> Refusal:

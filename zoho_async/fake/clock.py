@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
+_CENTURY = 100 * 366 * 24 * 3600
+
 
 class Clock:
     """Real time plus whatever it was advanced by; with `start` it stands still there until it is advanced."""
@@ -16,9 +18,11 @@ class Clock:
         self._offset = 0.0
 
     def advance(self, seconds: float) -> None:
-        """Move forward by so many seconds. Time never runs backwards: a negative number is a ValueError."""
-        if seconds < 0:
-            raise ValueError("a clock only moves forward")
+        """Move forward by so many seconds. Time never runs backwards: a negative number is a ValueError, and so is more
+        than a century.
+        """
+        if not 0 <= seconds <= _CENTURY:
+            raise ValueError("a clock only moves forward, and not by more than a century")
         self._offset += seconds
 
     def time(self) -> float:

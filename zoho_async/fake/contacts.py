@@ -1,13 +1,13 @@
-"""Books contacts: what the nine operations do to an organisation. Pure functions, each a `Handler`."""
+"""Contacts: what their nine operations do to an organisation. Pure functions, each a `Handler`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
-from urllib.parse import parse_qsl
 
-from . import answers
+from . import answers, bodies
 from .calls import Answer, Call, Handler, Refusal, invalid, missing, unknown
 from .fields import is_api_name, read_contact, read_custom_fields
 from .listing import list_contacts
@@ -22,6 +22,10 @@ _SEEDED = (
     "outstanding_receivable_amount",
     "outstanding_payable_amount",
     "unused_credits_receivable_amount",
+    "owner_id",
+    "zcrm_account_id",
+    "zcrm_contact_id",
+    "payment_reminder_enabled",
     "created_time",
     "last_modified_time",
 )
@@ -29,19 +33,19 @@ _SEEDED = (
 
 def create(call: Call) -> Answer:
     """POST /contacts"""
-    return _created(call.organization, _body(call), call.now)
+    return created(call.organization, bodies.data(call), call.now)
 
 
 def get(call: Call) -> Answer:
     """GET /contacts/{contact_id}"""
-    record = _record(call)
+    record = current(call)
     return _answer("success", record, call.organization)
 
 
 def update(call: Call) -> Answer:
     """PUT /contacts/{contact_id}"""
-    record = _record(call)
-    return _updated(call.organization, record, _body(call), call.now)
+    record = current(call)
+    return updated(call.organization, record, bodies.data(call), call.now)
 
 
 def upsert(call: Call) -> Answer:
@@ -63,16 +67,16 @@ def upsert(call: Call) -> Answer:
     value = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     contact_id = organization.holding(field, value)
     if contact_id is not None:
-        return _updated(organization, organization.contacts[contact_id], _body(call), call.now)
+        return updated(organization, organization.contacts[contact_id], bodies.data(call), call.now)
     if call.headers.get("X-Upsert", "").lower() != "true":
         raise unknown("Contact")
-    return _created(organization, _body(call), call.now)
+    return created(organization, bodies.data(call), call.now)
 
 
 def delete(call: Call) -> Answer:
     """DELETE /contacts/{contact_id}"""
-    record = _record(call)
-    _check_deletable(record)
+    record = current(call)
+    check_deletable(record)
     call.organization.remove(record["contact_id"])
     return Answer(body=answers.error(0, "The contact has been deleted."), touched=[record])
 
@@ -82,9 +86,9 @@ def delete_many(call: Call) -> Answer:
     ids = dict.fromkeys(part.strip() for part in call.query.get("contact_ids", "").split(",") if part.strip())
     if not ids:
         raise missing("contact_ids")
-    records = [_find(call.organization, contact_id) for contact_id in ids]
+    records = [find(call.organization, contact_id) for contact_id in ids]
     for record in records:
-        _check_deletable(record)
+        check_deletable(record)
     for record in records:
         call.organization.remove(record["contact_id"])
     return Answer(body=answers.error(0, "The contacts have been deleted."), touched=records)
@@ -116,8 +120,9 @@ HANDLERS: dict[str, Handler] = {
 def seed(organization: Organization, row: Mapping[str, Any], now: datetime) -> Record:
     """Put one contact in, as a create would, and return the stored record; Refusal when a create would refuse it.
 
-    Besides a create's fields a row may set `contact_id`, `status`, `has_transaction`, the outstanding amounts and
-    the times, and give `custom_fields` as a mapping by api name or as `cf_...` keys; a stored record is such a row.
+    Besides a create's fields a row may set `contact_id`, the ids of contact persons, `status`, `has_transaction`,
+    `owner_id`, the ids in CRM, the outstanding amounts and the times, and give `custom_fields` as a mapping by api
+    name or as `cf_...` keys; a stored record is such a row.
     """
     body = {name: value for name, value in row.items() if not is_api_name(name)}
     custom = {name: value for name, value in row.items() if is_api_name(name)}
@@ -127,12 +132,15 @@ def seed(organization: Organization, row: Mapping[str, Any], now: datetime) -> R
         given = []
     listed = [{"api_name": name, "value": value} for name, value in custom.items()]
     body["custom_fields"] = [*(given or []), *listed]
+    body["contact_persons"], person_ids = _without_ids(row.get("contact_persons"))
     given_id = row.get("contact_id")
     if given_id is not None and not (isinstance(given_id, str) and given_id.isascii() and given_id.isdigit()):
         raise invalid("contact_id")
     if given_id in organization.contacts:
         raise Refusal(400, 2, f"A contact with id {given_id} is there already.")
     record = _new(organization, body, now)
+    for person, person_id in zip(record["contact_persons"], person_ids, strict=True):
+        person["contact_person_id"] = person_id or person["contact_person_id"]
     for name in _SEEDED:
         if name in row:
             value = row[name]
@@ -143,16 +151,31 @@ def seed(organization: Organization, row: Mapping[str, Any], now: datetime) -> R
     return record
 
 
+def _without_ids(persons: object) -> tuple[list[dict[str, Any]], list[str | None]]:
+    """The persons without their ids, and the ids: only what is seeded may bring ids of its own."""
+    if persons is None:
+        return [], []
+    if not isinstance(persons, list) or not all(isinstance(each, dict) for each in cast("list[object]", persons)):
+        raise invalid("contact_persons")
+    rest = [dict(each) for each in cast("list[dict[str, Any]]", persons)]
+    ids = [each.pop("contact_person_id", None) for each in rest]
+    if not all(each is None or (isinstance(each, str) and each.isascii() and each.isdigit()) for each in ids):
+        raise invalid("contact_person_id")
+    return rest, ids
+
+
 # -- building
 
 
-def _created(organization: Organization, body: dict[str, Any], now: datetime) -> Answer:
+def created(organization: Organization, body: dict[str, Any], now: datetime) -> Answer:
+    """Store a new contact and answer it."""
     record = _new(organization, body, now)
     organization.put(record)
     return _answer("The contact has been created", record, organization, status=201, touched=True, created=True)
 
 
-def _updated(organization: Organization, old: Record, body: dict[str, Any], now: datetime) -> Answer:
+def updated(organization: Organization, old: Record, body: dict[str, Any], now: datetime) -> Answer:
+    """Change a contact and answer it."""
     record = _merged(organization, old, body)
     record["last_modified_time"] = organization.stamp(now)
     organization.put(record)
@@ -268,6 +291,13 @@ def _api_name(organization: Organization, field: Mapping[str, Any]) -> str:
                 return known.api_name
         raise invalid("customfield_id")
     index = field.get("index")
+    if index is None and isinstance(field.get("label"), str):
+        # The way of Billing's document: by the name people see.
+        label: str = field["label"]
+        for known in organization.custom_fields.values():
+            if known.label == label:
+                return known.api_name
+        return "cf_" + (re.sub(r"\W+", "_", label, flags=re.ASCII).strip("_").lower() or "field")[:100]
     if isinstance(index, bool) or not isinstance(index, int) or index <= 0:
         raise invalid("custom_fields")
     for known in organization.custom_fields.values():
@@ -281,10 +311,15 @@ def _api_name(organization: Organization, field: Mapping[str, Any]) -> str:
 # -- small parts
 
 
-def _marked(call: Call, status: str) -> Answer:
-    old = _record(call)
-    record = {**old, "status": status, "last_modified_time": call.organization.stamp(call.now)}
+def changed(call: Call, old: Record, **changes: Any) -> Record:
+    """Store the contact with these fields set, now; returns it as stored."""
+    record = {**old, **changes, "last_modified_time": call.organization.stamp(call.now)}
     call.organization.put(record)
+    return record
+
+
+def _marked(call: Call, status: str) -> Answer:
+    record = changed(call, current(call), status=status)
     return Answer(body=answers.error(0, f"The contact has been marked as {status}."), touched=[record])
 
 
@@ -301,36 +336,24 @@ def _answer(
     return Answer(status=status, body=body, touched=[record] if touched else [], created=created)
 
 
-def _record(call: Call) -> Record:
-    return _find(call.organization, call.path["contact_id"])
+def current(call: Call) -> Record:
+    """The contact that the path names; Refusal 1002."""
+    return find(call.organization, call.path["contact_id"])
 
 
-def _find(organization: Organization, contact_id: str) -> Record:
+def find(organization: Organization, contact_id: str) -> Record:
+    """The contact of this id; Refusal 1002."""
     record = organization.contacts.get(contact_id)
     if record is None:
         raise unknown("Contact")
     return record
 
 
-def _check_deletable(record: Record) -> None:
+def check_deletable(record: Record) -> None:
+    """Refusal 3000 when it stands in transactions."""
     if record["has_transaction"]:
         message = "Customers involved in transactions cannot be deleted. Instead, you can mark them as inactive."
         raise Refusal(400, 3000, message)
-
-
-def _body(call: Call) -> dict[str, Any]:
-    text: bytes | str = call.body
-    # Many a curl line sends plain JSON under the form type, which is curl's default.
-    if call.form and not call.body.lstrip().startswith(b"{"):
-        fields = dict(parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True))
-        text = fields.get("JSONString", "")
-    try:
-        body: object = answers.decode(text)
-    except ValueError:
-        raise Refusal(400, 1038, "JSON is not well formed") from None
-    if not isinstance(body, dict):
-        raise Refusal(400, 1038, "JSON is not well formed")
-    return cast("dict[str, Any]", body)
 
 
 def _moment(name: str, value: object) -> datetime:

@@ -36,6 +36,8 @@ _TEXTS: dict[str, int | None] = {
     "twitter": 100,
     "tax_id_type": None,
     "tax_id_value": None,
+    "currency_code": None,
+    "skype": None,
 }
 _IDS = (
     "pricebook_id",
@@ -46,7 +48,7 @@ _IDS = (
     "tax_id",
     "tds_tax_id",
 )
-_BOOLEANS = ("is_portal_enabled", "is_tds_registered", "is_taxable", "track_1099")
+_BOOLEANS = ("is_portal_enabled", "is_tds_registered", "is_taxable", "track_1099", "ach_supported")
 _NUMBERS = ("credit_limit", "opening_balance_amount", "exchange_rate")
 _ADDRESS: dict[str, int | None] = {
     "attention": 100,
@@ -75,6 +77,7 @@ _PERSON: dict[str, int | None] = {
     "department": 50,
     "skype": 50,
     "fax": 50,
+    "mobile_country_code": None,
 }
 _VALUES = {"contact_type": ("customer", "vendor"), "customer_sub_type": ("individual", "business")}
 _API_NAME = re.compile(r"cf_\w{1,100}", re.ASCII)
@@ -101,9 +104,9 @@ def read_contact(body: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "payment_terms":
             changes[name] = _whole(name, value)
         elif name in ("billing_address", "shipping_address"):
-            changes[name] = _address(name, value)
+            changes[name] = read_address(name, value)
         elif name == "contact_persons":
-            changes[name] = [_person(f"{name}[{at}]", item) for at, item in enumerate(_list(name, value))]
+            changes[name] = [read_person(f"{name}[{at}]", item) for at, item in enumerate(_list(name, value))]
         elif name == "default_templates":
             changes[name] = {key: _id(key, item) for key, item in _object(name, value).items()}
         elif name == "tags":
@@ -200,13 +203,15 @@ def _list(name: str, value: object) -> list[Any]:
     return cast("list[Any]", value)  # type: ignore[redundant-cast] # pyright wants it
 
 
-def _address(name: str, value: object) -> dict[str, str | None]:
+def read_address(name: str, value: object) -> dict[str, str | None]:
+    """An address: texts by name, None for those to empty."""
     return {
         key: text(f"{name}.{key}", item, _ADDRESS[key]) for key, item in _object(name, value).items() if key in _ADDRESS
     }
 
 
-def _person(name: str, value: object) -> dict[str, Any]:
+def read_person(name: str, value: object) -> dict[str, Any]:
+    """A contact person: what was sent of it, typed, None for what to empty."""
     person: dict[str, Any] = {}
     for key, item in _object(name, value).items():
         path = f"{name}.{key}"
@@ -214,7 +219,7 @@ def _person(name: str, value: object) -> dict[str, Any]:
             person[key] = text(path, item, _PERSON[key])
         elif key == "contact_person_id":
             person[key] = _id(path, item)
-        elif key in ("is_primary_contact", "enable_portal"):
+        elif key in ("is_primary_contact", "enable_portal", "can_invite"):
             person[key] = _boolean(path, item)
         elif key == "communication_preference":
             person[key] = {

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Final, TypeAlias, TypeVar
 
 from . import answers
 from .calls import Answer, Call, invalid
 from .state import Organization, Record
 
 MAX_PER_PAGE = 200
+
+T = TypeVar("T")
 
 _SORT_COLUMNS: Final = (
     "contact_name",
@@ -22,40 +24,47 @@ _SORT_COLUMNS: Final = (
 )
 _ADDRESS_PARTS = ("attention", "address", "street2", "city", "state", "zip", "country")
 
+_CUSTOMERS = ("contact_type", "equal", "customer")
+
 Filter: TypeAlias = tuple[str, str, str]
 """Column, comparator, text to look for in lower case."""
 
 
 def list_contacts(call: Call) -> Answer:
     """GET /contacts. Parameters nobody knows are ignored without a word, as the service does."""
+    return list_rows(call, "contacts", answers.row)
+
+
+def list_rows(
+    call: Call, key: str, show: Callable[[Record, Organization], dict[str, Any]], *, customers: bool = False
+) -> Answer:
+    """The list of contacts under any name; with `customers` vendors are left out."""
     query, organization = call.query, call.organization
-    page = _whole("page", query.get("page"), 1)
-    per_page = min(_whole("per_page", query.get("per_page"), MAX_PER_PAGE), MAX_PER_PAGE)
+    page, per_page = _wanted(call)
     column = query.get("sort_column", "contact_name")
     if column not in _SORT_COLUMNS:
         column = "contact_name"
     order = "D" if query.get("sort_order") in ("D", "descending") else "A"
     filter_by = query.get("filter_by", "Status.All")
-    if filter_by not in _STATUSES:
+    if filter_by not in _statuses(call):
         filter_by = "Status.All"
     filters = _filters(query)
+    selection = (*filters, _CUSTOMERS) if customers else filters
 
     ids = organization.listed(
-        (column, order, filter_by, *filters),
-        lambda: _select(organization, _ordered(organization, column, order), filter_by, filters),
+        (column, order, filter_by, *selection),
+        lambda: _select(organization, _ordered(organization, column, order), filter_by, selection),
     )
     if query.get("response_option") == "2":
         counts = {"total": len(ids), "total_pages": -(-len(ids) // per_page)}
         return Answer(body={"code": 0, "message": "success", "page_context": counts})
     start = (page - 1) * per_page
-    rows = [
-        answers.row(organization.contacts[contact_id], organization) for contact_id in ids[start : start + per_page]
-    ]
+    rows = [show(organization.contacts[contact_id], organization) for contact_id in ids[start : start + per_page]]
     context: dict[str, Any] = {
         "page": page,
         "per_page": per_page,
         "has_more_page": start + per_page < len(ids),
-        "report_name": "Contacts",
+        "report_name": key.title(),
         "applied_filter": filter_by,
         "custom_fields": [],
         "sort_column": column,
@@ -66,7 +75,35 @@ def list_contacts(call: Call) -> Answer:
             {"column_name": name, "search_text": wanted, "comparator": comparator}
             for name, comparator, wanted in filters
         ]
-    return Answer(body={"code": 0, "message": "success", "contacts": rows, "page_context": context})
+    return Answer(body={"code": 0, "message": "success", key: rows, "page_context": context})
+
+
+def page_of(call: Call, key: str, report_name: str, rows: Sequence[T], show: Callable[[T], dict[str, Any]]) -> Answer:
+    """One page of any rows, in the order given."""
+    page, per_page = _wanted(call)
+    start = (page - 1) * per_page
+    context: dict[str, Any] = {
+        "page": page,
+        "per_page": per_page,
+        "has_more_page": start + per_page < len(rows),
+        "report_name": report_name,
+        "applied_filter": "Status.All",
+        "custom_fields": [],
+        "sort_column": "created_time",
+        "sort_order": "D",
+    }
+    shown = [show(row) for row in rows[start : start + per_page]]
+    return Answer(body={"code": 0, "message": "success", key: shown, "page_context": context})
+
+
+def _statuses(call: Call) -> Collection[str]:
+    known = next((each.values for each in call.operation.parameters if each.name == "filter_by"), ())
+    return known or _STATUSES.keys()
+
+
+def _wanted(call: Call) -> tuple[int, int]:
+    page = _whole("page", call.query.get("page"), 1)
+    return page, min(_whole("per_page", call.query.get("per_page"), MAX_PER_PAGE), MAX_PER_PAGE)
 
 
 def _ordered(organization: Organization, column: str, order: str) -> list[str]:
@@ -179,6 +216,8 @@ _STATUSES: dict[str, Callable[[Record], bool]] = {
     "Status.PortalEnabled": _portal,
     "Status.PortalDisabled": lambda record: not _portal(record),
     "Status.Crm": lambda record: bool(record.get("is_linked_with_zohocrm")),
+    "Status.Gapps": lambda record: False,  # nobody comes here from Google's applications
+    "Status.NonSubscribers": lambda record: True,  # there are no subscriptions here
     "Status.CreditLimitExceed": _over_credit,
     "Invoice.Unpaid": lambda record: record.get("outstanding_receivable_amount", 0) > 0,
     "Invoice.OverDue": lambda record: False,  # there are no invoices here that could fall due

@@ -46,13 +46,16 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 class Accounts:
     """One client of the accounts server with its tokens."""
 
-    def __init__(self, scopes: Iterable[str] | None = None) -> None:
-        """`scopes` are what the first refresh token and the static token may do; None is everything."""
+    def __init__(self, scopes: Iterable[str] | None = None, access_token: str | None = None) -> None:
+        """`scopes` are what the first refresh token and the static token may do; None is everything.
+
+        `access_token`: the static token; None makes one up.
+        """
         granted = _EVERY_SCOPE if scopes is None else frozenset(scopes)
         self.client_id = f"1000.{_random(15).upper()}"
         self.client_secret = _random(21)
         self.refresh_token = f"1000.{_random(16)}.{_random(16)}"
-        self.access_token = f"1000.{_random(16)}.{_random(16)}"
+        self.access_token = access_token or f"1000.{_random(16)}.{_random(16)}"
         """A token that lives until it is told to expire, for those who want no refresh."""
         self.requests = 0
         """Token requests so far, refused ones included."""

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import struct
-from collections.abc import Iterable
-from typing import cast
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
 from .clock import Clock
+from .edge import EdgeServer
 from .faults import Fault
 from .messages import Reply, Request, error
 from .service import Service
+from .shapes import Shape
+from .state import Profile
 
 MAX_BODY = 32 * 1024 * 1024
 """Bytes; larger bodies are refused with status 413."""
+
+_DROPS = 20
+"""Pieces of a dripping answer."""
 
 
 class FakeZoho(Service):
@@ -29,7 +36,7 @@ class FakeZoho(Service):
     def __init__(
         self,
         *,
-        organizations: Iterable[str] = ("10234695",),
+        organizations: Iterable[str | Mapping[str, Any] | Profile] = ("10234695",),
         per_minute: int | None = 100,
         per_day: int | None = None,
         concurrency: int | None = None,
@@ -41,14 +48,23 @@ class FakeZoho(Service):
         port: int = 0,
         clock: Clock | None = None,
         keep_received: int = 10_000,
+        shape: Shape = "live",
+        data_center: str = "us",
+        seed: int = 0,
+        access_token: str | None = None,
     ) -> None:
         """Settings; no socket is opened before `start()`.
 
-        organizations: their ids; the first one is the user's default. per_minute, per_day, concurrency: limits of
+        organizations: their ids, or what else is to be said of them (see `add_organization`); the first one is the
+        user's default. per_minute, per_day, concurrency: limits of
         each, None is off. block_seconds: how long a burst is punished, None until the minute has room. unique: api
         names of the custom fields that allow no duplicates. scopes: what the tokens may do, None everything. latency:
         seconds from acting to answering. port: 0 picks a free one. keep_received: how many requests
-        `received` remembers.
+        `received` remembers. shape: how answers are written: `live` as the running service does, `documented` as
+        Zoho's documents print them (ids as numbers, no further keys), `clean` as the specs of this package say to the
+        letter. data_center: its short name; every fake has credentials of its own, so those of another data centre's
+        fake are `invalid_client` here. seed: of the throws for `chance()`.
+        access_token: the static token, for requests that name one already; None makes one up.
         """
         super().__init__(
             organizations=organizations,
@@ -60,7 +76,13 @@ class FakeZoho(Service):
             scopes=scopes,
             clock=clock,
             keep_received=keep_received,
+            shape=shape,
+            data_center=data_center,
+            seed=seed,
+            access_token=access_token,
         )
+        self.refused_connections = 0
+        """Connections that the fault `refuse` ended; nothing of them was read or counted."""
         self.latency = latency
         self._host, self._port = host, port
         self._runner: web.ServerRunner | None = None
@@ -75,7 +97,7 @@ class FakeZoho(Service):
             raise RuntimeError("this FakeZoho is running already")
         # A new one each time: an event belongs to the loop in which it was first waited for.
         self._closing = asyncio.Event()
-        server = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        server = EdgeServer(self._handle, self.crashed)
         runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -127,6 +149,10 @@ class FakeZoho(Service):
             headers=http.headers,
             form=http.content_type == "application/x-www-form-urlencoded",
         )
+        if self.refuses(request):
+            self.refused_connections += 1
+            _abort(http)
+            return web.Response()
         reply = await self._read(http, request)
         if reply is None:
             reply = self.handle(request, self.url)
@@ -139,6 +165,14 @@ class FakeZoho(Service):
                 await asyncio.sleep(self.latency)
             if cut and fault is not None:
                 return await self._cut(http, fault, reply)
+            if fault is not None and fault.kind == "latency":
+                await asyncio.sleep(fault.seconds)
+            elif fault is not None and fault.kind == "drip":
+                return await self._drip(http, fault, reply)
+            elif fault is not None and fault.kind == "gzip":
+                body = gzip.compress(reply.body, mtime=0)
+                headers = {**reply.headers, "Content-Encoding": "gzip"}
+                reply = Reply(reply.status, body, headers, None, reply.content_type)
         finally:
             if request.allowance is not None:
                 request.allowance.leave()
@@ -171,13 +205,30 @@ class FakeZoho(Service):
             response.content_length = len(reply.body)
             await response.prepare(http)
             await response.write(reply.body[: len(reply.body) // 2])
-        transport = http.transport
-        if transport is not None:
-            if fault.kind == "reset":
-                # Without lingering the other side sees a reset instead of an orderly end.
-                connection = cast("socket.socket", transport.get_extra_info("socket"))
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                transport.abort()
-            else:
-                transport.close()
+        if fault.kind in ("reset", "refuse"):
+            _abort(http)
+        elif http.transport is not None:
+            http.transport.close()
         return response
+
+    async def _drip(self, http: web.BaseRequest, fault: Fault, reply: Reply) -> web.StreamResponse:
+        response = web.StreamResponse(
+            status=reply.status, headers={**reply.headers, "Content-Type": reply.content_type}
+        )
+        response.content_length = len(reply.body)
+        await response.prepare(http)
+        step = max(1, -(-len(reply.body) // _DROPS))
+        for start in range(0, len(reply.body), step):
+            await asyncio.sleep(fault.seconds / _DROPS)
+            await response.write(reply.body[start : start + step])
+        await response.write_eof()
+        return response
+
+
+def _abort(http: web.BaseRequest) -> None:
+    transport = http.transport
+    if transport is not None:
+        # Without lingering the other side sees a reset instead of an orderly end.
+        connection = cast("socket.socket", transport.get_extra_info("socket"))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
 
 from zoho_async.operation import Operation
 from zoho_async.registry import OPERATIONS, PRODUCTS
 
-from . import answers, contacts, control
+from . import actions, addresses, answers, comments, contacts, control, customers, documents, organizations, people
+from .by_example import by_example
 from .calls import Answer, Call, Handler, Refusal
 from .clock import Clock
-from .faults import Fault
+from .faults import Fault, Plan
 from .ledger import Ledger
 from .limits import Allowance
 from .messages import Received, Reply, Request, error, faulty, refused
 from .oauth import Accounts
 from .routing import Router
-from .state import Organization, Record
+from .shapes import SHAPES, Shape, shaped
+from .state import PLANS, Organization, Profile, Record
 
 TOKEN = "oauth.token"
 """Stands for the token endpoint where an operation id is wanted."""
 
-_HANDLERS: dict[str, Handler] = {**contacts.HANDLERS}
+_HANDLERS: dict[str, Handler] = {
+    **contacts.HANDLERS,
+    **people.HANDLERS,
+    **addresses.HANDLERS,
+    **comments.HANDLERS,
+    **documents.HANDLERS,
+    **actions.HANDLERS,
+    **customers.HANDLERS,
+}
 _PROBLEMS = 20
+_ADDRESS = re.compile(r"https?://[!-~]{1,2000}")
 
 
 class Service:
@@ -36,7 +50,7 @@ class Service:
     def __init__(
         self,
         *,
-        organizations: Iterable[str],
+        organizations: Iterable[str | Mapping[str, Any] | Profile],
         per_minute: int | None,
         per_day: int | None,
         concurrency: int | None,
@@ -45,30 +59,36 @@ class Service:
         scopes: Iterable[str] | None,
         clock: Clock | None,
         keep_received: int,
+        shape: Shape,
+        data_center: str,
+        seed: int,
+        access_token: str | None,
     ) -> None:
         """See `FakeZoho`."""
+        if shape not in SHAPES:
+            raise ValueError(f"shape is one of {', '.join(SHAPES)}, not {shape!r}")
+        self.shape: Shape = shape
+        self.data_center = data_center
         self.clock = clock if clock is not None else Clock()
-        self.accounts = Accounts(scopes)
+        self.accounts = Accounts(scopes, access_token)
         self.ledger = Ledger()
         self.crashes = 0
         """Faults of the fake itself; a test that finds any should fail and print `problems`."""
         self.problems: deque[str] = deque(maxlen=_PROBLEMS)
         """The last tracebacks of such faults."""
-        unique = tuple(unique)
+        self._limits = (per_minute, per_day, concurrency, block_seconds)
+        self._unique = tuple(unique)
         self._organizations: dict[str, Organization] = {}
-        for number, organization_id in enumerate(organizations):
-            allowance = Allowance(
-                per_minute=per_minute, per_day=per_day, concurrency=concurrency, block_seconds=block_seconds
-            )
-            self._organizations[organization_id] = Organization(
-                organization_id, number=number, allowance=allowance, unique_fields=unique
-            )
+        for given in organizations:
+            self.add_organization(given)
         if not self._organizations:
             raise ValueError("there must be an organization")
         self.organization_id = next(iter(self._organizations))
         self._received: deque[Received] = deque(maxlen=keep_received)
-        self._scripts: dict[str, deque[Fault]] = {}
+        self._faults = Plan(seed)
+        self._scripts = self._faults.scripts
         self._router = _router()
+        self._handlers: dict[str, Handler] = {**_HANDLERS, "books.organizations.list": self._listed}
 
     @property
     def client_id(self) -> str:
@@ -115,6 +135,54 @@ class Service:
                 raise ValueError(f"row {number}: {refusal.message}") from None
         return stored
 
+    def add_organization(self, given: str | Mapping[str, Any] | Profile) -> Organization:
+        """One more organisation, empty: an id, or `id`, `name`, `edition`, `plan`, `zone`, `currency_code` and so on.
+
+        Its plan sets the daily limit and the calls in process unless the fake was given numbers. ValueError for an id
+        that is taken, an unknown plan or a zone that is no offset.
+        """
+        profile = Profile(id=given) if isinstance(given, str) else _profile(given)
+        if not profile.id or profile.id in self._organizations:
+            raise ValueError(f"not a new organization id: {profile.id!r}")
+        if profile.plan and profile.plan not in PLANS:
+            raise ValueError(f"plan is one of {', '.join(PLANS)}, not {profile.plan!r}")
+        per_minute, per_day, concurrency, block_seconds = self._limits
+        plan_day, plan_concurrency = PLANS.get(profile.plan, (None, None))
+        made = self._organizations[profile.id] = Organization(
+            profile.id,
+            number=len(self._organizations),
+            allowance=Allowance(
+                per_minute=per_minute,
+                per_day=plan_day if per_day is None else per_day,
+                concurrency=plan_concurrency if concurrency is None else concurrency,
+                block_seconds=block_seconds,
+            ),
+            unique_fields=self._unique,
+            profile=profile,
+        )
+        return made
+
+    @property
+    def organizations(self) -> dict[str, Organization]:
+        """Every organisation by id."""
+        return dict(self._organizations)
+
+    def reset(self) -> None:
+        """Everything as it was at the start: organisations empty and unspent, no faults, no counts, nothing received.
+
+        Credentials and the clock stay; organisations added later stay too.
+        """
+        profiles = [organization.profile for organization in self._organizations.values()]
+        self._organizations = {}
+        for profile in profiles:
+            self.add_organization(profile)
+        self._faults.clear()
+        self._received.clear()
+        self.ledger = Ledger()
+        self.accounts.requests = 0
+        self.crashes = 0
+        self.problems.clear()
+
     def expire_tokens(self) -> None:
         """Every access token is dead from now on, the static one too; refresh tokens live."""
         self.accounts.expire()
@@ -125,8 +193,19 @@ class Service:
         `*` stands for any operation without a script of its own, `oauth.token` for the token endpoint. Texts are
         read by `Fault.parse`. A request refused before it reaches its operation (credentials, limits) uses none up.
         """
-        parsed = [fault if isinstance(fault, Fault) else Fault.parse(fault) for fault in faults]
-        self._scripts.setdefault(operation_id, deque()).extend(parsed)
+        self._faults.script(operation_id, faults)
+
+    def chance(self, operation_id: str, fault: Fault | str, probability: float) -> None:
+        """Order a fault that befalls this part of the requests of an operation, from now on, unless a script does.
+
+        `*` stands for every operation. The throws follow the fake's `seed`, so they are the same in every run that
+        sends the same requests. ValueError when it is no fault, or no number from 0 to 1.
+        """
+        self._faults.chance(operation_id, fault, probability)
+
+    def clear_faults(self) -> None:
+        """No script and no chance is left."""
+        self._faults.clear()
 
     # -- what happened
 
@@ -175,16 +254,26 @@ class Service:
 
     # -- one request
 
+    def refuses(self, request: Request) -> bool:
+        """Whether the connection is to be refused before the body is read: an ordered fault, used up by this."""
+        found = self._router.find(request.method, request.segments)
+        is_token = request.path == "/oauth/v2/token"
+        return (found is not None or is_token) and self._faults.refuses(TOKEN if found is None else found[0].id)
+
     def handle(self, request: Request, api_domain: str) -> Reply:
         """Answer a request. What it acted on is counted even when its `fault` then spoils the answer."""
         try:
             return self._answer(request, api_domain)
         except Refusal as refusal:
             return refused(refusal)
-        except Exception:  # noqa: BLE001 - whatever breaks, a client gets Zoho's error shape and a test gets the count
-            self.crashes += 1
-            self.problems.append(traceback.format_exc())
+        except Exception as fault:  # noqa: BLE001 - a client gets Zoho's error shape and a test gets the count
+            self.crashed(fault)
             return error(500, 1000, "An internal error occurred.")
+
+    def crashed(self, fault: BaseException | None) -> None:
+        """Count a fault of the fake itself."""
+        self.crashes += 1
+        self.problems.append("".join(traceback.format_exception(fault)) if fault is not None else "no answer in time")
 
     def note(self, request: Request, reply: Reply | None) -> None:
         """Remember a request; `reply` is None when the connection was cut instead."""
@@ -259,14 +348,13 @@ class Service:
             return error(429, barred.code, barred.message, barred.retry_after)
         allowance.enter()
         request.allowance = allowance
-        fault = self._next_fault(operation.id)
+        fault = self._faults.next(operation.id)
         request.fault = fault
         if fault is not None and fault.refuses:
             return faulty(fault)
-        handler = _HANDLERS.get(operation.id)
-        if handler is None:
-            return error(501, 5, f"FakeZoho does not know {operation.id} yet.")
+        handler = self._handlers.get(operation.id, by_example)
         call = Call(
+            operation=operation,
             organization=organization,
             path=path,
             query=request.query,
@@ -281,7 +369,12 @@ class Service:
             reply = refused(refusal)
         else:
             self._count(operation, organization, request, answer)
-            reply = Reply(answer.status, answers.encode(answer.body), allowance.headers(local), 0)
+            headers = allowance.headers(local)
+            if answer.content is not None:
+                reply = Reply(answer.status, answer.content, headers, 0, answer.content_type)
+            else:
+                body = shaped(answer.body, operation, self.shape)
+                reply = Reply(answer.status, answers.encode(body), headers, 0)
         return faulty(fault) if fault is not None and fault.replaces else reply
 
     def _count(self, operation: Operation[Any], organization: Organization, request: Request, answer: Answer) -> None:
@@ -294,10 +387,12 @@ class Service:
         form = dict(request.query)
         if request.form:
             form |= parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
+        if request.method == "GET" and path == "oauth/v2/auth":
+            return self._consent(request, api_domain)
         if request.method == "POST" and path == "oauth/v2/token":
             request.operation_id = TOKEN
             self.ledger.requests[TOKEN] += 1
-            fault = request.fault = self._next_fault(TOKEN)
+            fault = request.fault = self._faults.next(TOKEN)
             if fault is not None and fault.refuses:
                 return faulty(fault)
             status, body = self.accounts.answer(form, self.clock.time(), api_domain)
@@ -313,9 +408,30 @@ class Service:
             return Reply(200, answers.encode({"status": "success"} if known else {"error": "invalid_code"}), {})
         raise Refusal(404, 5, "Invalid URL Passed")
 
-    def _next_fault(self, operation_id: str) -> Fault | None:
-        script = self._scripts.get(operation_id) or self._scripts.get("*")
-        return script.popleft() if script else None
+    def _consent(self, request: Request, accounts_server: str) -> Reply:
+        """What the consent page does once the user has agreed: it sends the browser back with a code."""
+        query = request.query
+        back = query.get("redirect_uri", "")
+        if query.get("client_id") != self.client_id:
+            raise Refusal(400, 2, "invalid_client")
+        if query.get("response_type") != "code" or not _ADDRESS.fullmatch(back):
+            raise Refusal(400, 2, "invalid_redirect_uri")
+        scopes = [part for part in query.get("scope", "").replace(",", " ").split() if part]
+        code = self.accounts.issue_code(self.clock.time(), scopes=scopes, redirect_uri=back)
+        sent = {"code": code, "location": self.data_center, "accounts-server": accounts_server}
+        if "state" in query:
+            sent["state"] = query["state"]
+        return Reply(302, b"", {"Location": f"{back}{'&' if '?' in back else '?'}{urlencode(sent)}"})
+
+    def _listed(self, call: Call) -> Answer:
+        return organizations.listed(self._organizations.values(), self.organization_id)
+
+
+def _profile(given: Mapping[str, Any] | Profile) -> Profile:
+    try:
+        return given if isinstance(given, Profile) else msgspec.convert(dict(given), Profile)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
 
 
 def _router() -> Router:

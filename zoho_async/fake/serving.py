@@ -6,27 +6,36 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from . import answers
 from .server import FakeZoho
+from .shapes import Shape
+
+_KEPT = 1_000
+"""Requests that `GET /_fake/received` remembers."""
 
 
 def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
-    organizations: Iterable[str] = ("10234695",),
+    organizations: Iterable[str | Mapping[str, Any]] = ("10234695",),
     per_minute: int | None = 100,
     per_day: int | None = None,
     concurrency: int | None = None,
     unique: Iterable[str] = ("cf_external_id",),
+    shape: Shape = "live",
+    data_center: str = "us",
+    seed: int = 0,
     announce: Callable[[str], None] | None = None,
 ) -> None:
     """Run a FakeZoho until SIGINT or SIGTERM, then end cleanly.
 
     Once it listens, `announce` gets one line of JSON (without line end): url, organization_id, client_id,
-    client_secret, refresh_token, access_token. None: it is printed to stdout. OSError when the port is taken.
+    client_secret, refresh_token, access_token. None: it is printed to stdout. OSError when the port is taken;
+    ValueError for an organisation that cannot be.
     """
     fake = FakeZoho(
         organizations=organizations,
@@ -36,8 +45,11 @@ def serve(
         unique=unique,
         host=host,
         port=port,
-        # Nobody reads them from outside, and a long migration would fill the memory.
-        keep_received=0,
+        shape=shape,
+        data_center=data_center,
+        seed=seed,
+        # A long migration would fill the memory.
+        keep_received=_KEPT,
     )
     asyncio.run(_run(fake, announce if announce is not None else _print))
 

@@ -14,8 +14,15 @@ from .limits import Allowance
 Record: TypeAlias = dict[str, Any]
 """A stored contact: what was sent, by wire names, plus ids and times. `custom_fields` maps api names to values."""
 
-ZONE = timezone(timedelta(hours=-4))
-"""Zone of an organisation; fixed, so that no time zone data need be installed."""
+PLANS: dict[str, tuple[int, int]] = {
+    "free": (1_000, 5),
+    "standard": (2_000, 10),
+    "professional": (5_000, 10),
+    "premium": (10_000, 10),
+    "elite": (10_000, 10),
+    "ultimate": (10_000, 10),
+}
+"""What a plan allows: calls a day, calls in process."""
 
 _FIRST_ID = 4_600_000_000_000_000_000
 _ORGANIZATION_IDS = 10**13
@@ -33,19 +40,69 @@ class CustomField(msgspec.Struct, frozen=True, kw_only=True):
     data_type: str
 
 
+class Document(msgspec.Struct, kw_only=True):
+    """A file attached to a contact."""
+
+    id: str
+    contact_id: str
+    filename: str
+    content_type: str
+    content: bytes
+    deleted: bool = False
+    can_show_in_portal: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Document {self.id} {len(self.content)} bytes>"
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an organisation is, apart from what it holds."""
+
+    id: str
+    name: str = ""
+    """Empty: made of the id."""
+    edition: str = "us"
+    """Code of the country whose edition it uses."""
+    plan: str = ""
+    """One of `PLANS`; it sets the limits that were not given. Empty: a plan without limits of its own."""
+    zone: str = "-04:00"
+    """Offset of its time zone; the day's calls are counted to midnight there."""
+    currency_code: str = "USD"
+    currency_symbol: str = "$"
+
+    def offset(self) -> timezone:
+        """The zone; ValueError when it is no offset such as `+05:30`."""
+        found = re.fullmatch(r"([+-])(\d\d):([0-5]\d)", self.zone)
+        if found is None or int(found[2]) > 14:
+            raise ValueError(f"not an offset from UTC: {self.zone!r}")
+        minutes = int(found[2]) * 60 + int(found[3])
+        return timezone(timedelta(minutes=minutes if found[1] == "+" else -minutes))
+
+
 class Organization:
     """One organisation and everything stored in it."""
 
     def __init__(
-        self, id: str, *, number: int = 0, allowance: Allowance | None = None, unique_fields: Iterable[str] = ()
+        self,
+        id: str,
+        *,
+        number: int = 0,
+        allowance: Allowance | None = None,
+        unique_fields: Iterable[str] = (),
+        profile: Profile | None = None,
     ) -> None:
         """`number` keeps the ids of several organisations apart."""
         self.id = id
+        self.profile = profile if profile is not None else Profile(id=id)
         self.limits = allowance if allowance is not None else Allowance()
-        self.zone: tzinfo = ZONE
+        self.zone: tzinfo = self.profile.offset()
         self.contacts: dict[str, Record] = {}
         """Stored records by id. Change names and unique fields through the API only: they are indexed."""
         self.custom_fields: dict[str, CustomField] = {}
+        self.documents: dict[str, Document] = {}
+        """Attached files by id, those in the bin too."""
+        self.comments: dict[str, list[Record]] = {}
+        """Comments by contact id, newest first."""
         self.unique_fields: set[str] = set(unique_fields)
         """Api names of the custom fields that allow no duplicates."""
         # Neighbouring 19-digit ids are one and the same number to a client that reads them as floats, on purpose.
@@ -55,6 +112,7 @@ class Organization:
         self.user_id = self.new_id()
         self._names: dict[tuple[str, str], str] = {}
         self._unique: dict[str, dict[str, str]] = {}
+        self._persons: dict[str, str] = {}
         self._revisions: dict[str, int] = {}
         self._revision = 0
         self._lists: dict[object, list[str]] = {}
@@ -105,6 +163,10 @@ class Organization:
         """Id of the contact with this value in a custom field that allows no duplicates."""
         return self._index(field).get(str(value))
 
+    def contact_of(self, contact_person_id: str) -> str | None:
+        """Id of the contact a person belongs to."""
+        return self._persons.get(contact_person_id)
+
     def revision(self, contact_id: str) -> int:
         """Grows with every write, so that changes within one second still have an order."""
         return self._revisions[contact_id]
@@ -117,6 +179,8 @@ class Organization:
             self._forget(old)
         self.contacts[contact_id] = record
         self._names[record["contact_type"], record["contact_name"].strip()] = contact_id
+        for person in record["contact_persons"]:
+            self._persons[person["contact_person_id"]] = contact_id
         for field, index in self._unique.items():
             value = record["custom_fields"].get(field)
             if value is not None:
@@ -129,6 +193,7 @@ class Organization:
         """Take a record out; KeyError when there is none."""
         record = self.contacts.pop(contact_id)
         self._forget(record)
+        self.comments.pop(contact_id, None)
         del self._revisions[contact_id]
         self._lists.clear()
         return record
@@ -147,6 +212,8 @@ class Organization:
         name = (record["contact_type"], record["contact_name"].strip())
         if self._names.get(name) == contact_id:
             del self._names[name]
+        for person in record["contact_persons"]:
+            self._persons.pop(person["contact_person_id"], None)
         for field, index in self._unique.items():
             value = record["custom_fields"].get(field)
             if value is not None and index.get(str(value)) == contact_id:
