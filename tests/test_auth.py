@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import subprocess
 import sys
@@ -427,3 +428,57 @@ def test_a_storm_of_cancellations_leaves_one_refresh_at_a_time_and_no_lock(seed:
         assert (await auth.token(accounts)).value == results[-1].value  # type: ignore[union-attr]
 
     simulate(main())
+
+
+async def test_a_vault_that_rotates_its_refresh_token_is_still_the_same_client(tmp_path: Path) -> None:
+    accounts, turns = Accounts(), iter(range(10))
+
+    async def vault() -> Credentials:
+        return Credentials("id", "secret", f"refresh-{next(turns)}")
+
+    auth = OAuth.from_callable(vault, store=FileStore(tmp_path / "zoho.json"))
+    token = await auth.token(accounts)
+    assert (await auth.refresh(token, accounts)).value == "t2"
+
+
+async def test_the_budget_of_tokens_is_whole_again_after_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts, auth = Accounts(), oauth()
+    token = await auth.token(accounts)
+    for _ in range(9):
+        token = await auth.refresh(token, accounts)
+    now = time.time()
+    monkeypatch.setattr("zoho_async.auth.time.time", lambda: now + 601)
+    assert (await auth.refresh(token, accounts)).value == "t11"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"access_token":"t","scope":["a","b"]}',
+        b'{"access_token":"t","expires_in":true}',
+        b'{"access_token":"t","expires_in":{}}',
+        b'{"access_token":"t","expires_in":"1e999"}',
+    ],
+)
+def test_a_good_token_is_not_refused_for_what_stands_beside_it(body: bytes) -> None:
+    assert read_token(200, body, now=0.0).expires_at == 3540
+
+
+def test_a_token_that_no_header_can_carry_is_none() -> None:
+    with pytest.raises(AuthError):
+        read_token(200, b'{"access_token":"a\\r\\nb"}', now=0.0)
+
+
+async def test_a_token_file_of_bytes_that_are_no_text_costs_one_refresh(tmp_path: Path) -> None:
+    path = tmp_path / "zoho.json"
+    path.write_bytes(b'{"version":1,"stored":{"client":"\xc3"}}')
+    path.chmod(0o600)
+    assert (await oauth(FileStore(path)).token(Accounts())).value == "t1"
+
+
+async def test_what_lies_where_a_token_file_is_written_is_not_followed(tmp_path: Path) -> None:
+    path, other = tmp_path / "zoho.json", tmp_path / "other"
+    other.write_text("mine")
+    path.with_name(f"zoho.json.{os.getpid()}.new").symlink_to(other)
+    await oauth(FileStore(path)).token(Accounts())
+    assert other.read_text() == "mine"

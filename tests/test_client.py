@@ -248,3 +248,40 @@ async def test_a_page_given_as_text_is_gone_on_from() -> None:
         fake.seed([{"contact_name": f"Contact {number}"} for number in range(5)])
         loose: Any = zoho.books.contacts.list
         assert len([row async for row in loose(page="2", per_page=2)]) == 3
+
+
+async def test_limits_chosen_before_the_first_call_hold_all_the_same() -> None:
+    async with FaultServer() as server, Zoho(StaticToken("t"), organization_id="1", api_url=server.url) as zoho:
+        chosen = zoho.with_options(organization_id="9", limits=Limits(per_minute=7))
+        await zoho.with_options(organization_id="9").books.contacts.get("1")
+        assert chosen.quota.minute_left == 6
+
+
+def test_another_loop_is_told_before_it_waits_for_anything() -> None:
+    async def first() -> Zoho:
+        async with FaultServer() as server:
+            zoho = Zoho(StaticToken("t"), organization_id="1", api_url=server.url, limits=Limits(concurrency=1))
+            await zoho.books.contacts.get("1")
+            await zoho._transport.limiter("books").acquire()
+            await zoho.close()
+            return zoho
+
+    async def second(zoho: Zoho) -> None:
+        with pytest.raises(ConfigError, match="another event loop"):
+            await asyncio.wait_for(zoho.books.contacts.get("1"), 5)
+
+    asyncio.run(second(asyncio.run(first())))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"max_wait": -1}, {"deadline": -5}, {"timeout": float("nan")}, {"retries": 1.5}], ids=str
+)
+def test_numbers_that_cannot_be_meant_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Zoho(StaticToken("t"), **settings)
+
+
+def test_a_bare_token_is_no_auth() -> None:
+    loose: Any = "token"
+    with pytest.raises(TypeError, match="StaticToken"):
+        Zoho(loose)

@@ -136,9 +136,42 @@ def test_one_odd_row_of_a_page_is_repaired_and_the_others_are_not_touched() -> N
     assert drift == {"contacts[].payment_terms": 1, "page_context.per_page": 1}
 
 
-def test_rows_that_are_no_objects_fail_loudly_instead_of_vanishing() -> None:
-    decoded, _ = read(LIST, {"code": 0, "contacts": [{"contact_id": "1"}, "gone"]})
-    assert decoded.missing
+def test_rows_that_are_no_objects_are_counted_and_cost_no_other_row() -> None:
+    decoded, drift = read(
+        LIST, {"code": 0, "contacts": [{"contact_id": "1"}, "gone", None, 7, [], {"contact_id": "2"}]}
+    )
+    assert [row.contact_id for row in decoded.data.rows] == ["1", "2"]
+    assert drift == {"contacts[]": 4}
+    decoded, drift = read(LIST, {"code": 0, "contacts": None})
+    assert (decoded.data.rows, drift) == ([], {"contacts": 1})
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [b"\xef\xbb\xbf", "utf-16", "utf-16-le", "lone"],
+    ids=["utf-8 with a mark", "utf-16", "little endian", "lone"],
+)
+def test_a_success_in_odd_dress_is_still_a_success(mark: Any) -> None:
+    text = '{"code":0,"contact":{"contact_id":"1","contact_name":"M\u00fcller","credit_limit":1.10}}'
+    if mark == "lone":
+        body = text.replace("M", "\\ud83dM").encode()
+    elif isinstance(mark, bytes):
+        body = mark + text.encode()
+    else:
+        body = (b"\xff\xfe" if mark == "utf-16-le" else b"") + text.encode(mark)
+    got = Decoders().decode(GET, None, body, "utf-8").data
+    assert got.contact_name.endswith("Müller")
+    assert got.credit_limit == Decimal("1.10")
+    assert to_json(got)
+
+
+def test_numbers_and_nests_beyond_reason_do_not_hold_up_the_process() -> None:
+    assert contact(payment_terms="1e99999999")[0].payment_terms is None
+    assert contact(payment_terms="9" * 5000)[0].payment_terms is None
+    decoded, _ = read(GET, b"[" * 100_000)
+    assert not decoded.readable
+    decoded, _ = read(GET, b'{"code":0,"contact":' + b"[" * 100_000)
+    assert not decoded.readable
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>502</html>", b"[]", b'"text"', b"12", b'{"message":"x"}', b'{"code":'])
@@ -164,6 +197,7 @@ def test_another_charset_than_utf8_is_read() -> None:
     body = '{"code":0,"contact":{"contact_id":"1","contact_name":"Müller"}}'.encode("latin-1")
     assert Decoders().decode(GET, None, body, None).data.contact_name == "Müller"
     assert Decoders().decode(GET, None, body, "iso-8859-1").data.contact_name == "Müller"
+    assert Decoders().decode(GET, None, body, "utf-8").data.contact_name == "Müller", "labelled wrongly"
 
 
 def test_one_record_in_a_list_is_one_record() -> None:

@@ -267,3 +267,91 @@ def test_a_thousand_organisations_are_served_fairly() -> None:
         assert min(counts) >= 0.9 * 60
 
     simulate(main())
+
+
+def test_the_day_is_turned_by_the_clock_whoever_notices_first() -> None:
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=None, per_day=100))
+        for _ in range(99):
+            await limiter.acquire()
+            limiter.release()
+        await asyncio.sleep(86399)
+        await limiter.acquire()
+        await asyncio.sleep(10)  # over midnight
+        limiter.learn({"x-rate-limit-limit": "100", "x-rate-limit-remaining": "99", "x-rate-limit-reset": "86390"})
+        limiter.release()
+        await limiter.acquire()
+
+    simulate(main())
+
+
+def test_a_remainder_that_names_no_end_is_not_believed_for_ever() -> None:
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=None))
+        await limiter.acquire()
+        limiter.learn({"x-rate-limit-remaining": "0"})
+        limiter.release()
+        with pytest.raises(Exhausted):
+            await limiter.acquire()
+        await asyncio.sleep(3600)
+        await limiter.acquire()
+        limiter.learn({"x-rate-limit-remaining": "0", "x-rate-limit-reset": "9" * 30})
+
+    simulate(main())
+
+
+def test_what_was_never_sent_costs_no_pace_and_no_day() -> None:
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=60, burst=1, per_day=5, concurrency=1))
+        start = asyncio.get_running_loop().time()
+        for _ in range(50):
+            await limiter.acquire()
+            limiter.release(sent=False)
+        assert asyncio.get_running_loop().time() - start < 1
+        for _ in range(5):
+            await limiter.acquire()
+            limiter.release()
+
+    simulate(main())
+
+
+def test_other_limits_give_nobody_back_what_zoho_took() -> None:
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=None, concurrency=8))
+        limiter.slow_down()
+        limiter.change(Limits(per_minute=None, concurrency=10))
+        for _ in range(4):
+            await limiter.acquire()
+        waiter = asyncio.ensure_future(limiter.acquire())
+        await asyncio.sleep(1)
+        assert not waiter.done()
+        waiter.cancel()
+        await asyncio.gather(waiter, return_exceptions=True)
+        fresh = Limiter(Limits(per_minute=None, concurrency=1))
+        fresh.change(Limits(per_minute=None, concurrency=3))
+        for _ in range(3):
+            await fresh.acquire()
+
+    simulate(main())
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=None))
+        limiter.pause(100)
+        limiter.pause(1)
+        assert limiter.paused_for() == pytest.approx(100)
+
+    simulate(main())
+
+
+def test_an_older_answer_does_not_raise_what_is_left() -> None:
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=None))
+        for left in ("50", "70"):
+            limiter.learn({"x-rate-limit-remaining": left, "x-rate-limit-reset": "3600"})
+        assert limiter.quota().remaining == 50
+        await limiter.acquire()
+        assert limiter.quota().remaining == 49, "a call in flight is not in Zoho's number yet"
+
+    simulate(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import msgspec
 
@@ -45,6 +45,14 @@ class Auth(Protocol):
         """A token other than the one that was just refused. Raises AuthError when there is none."""
         ...
 
+    def latest(self, token: Token) -> Token:
+        """The newest token at hand, `token` when there is no newer one. Asks nobody."""
+        ...
+
+
+def _travels(value: str) -> bool:
+    return bool(value) and value.isascii() and value.isprintable() and " " not in value
+
 
 class StaticToken:
     """An access token somebody else looks after; when it is dead, calls raise AuthError."""
@@ -52,7 +60,7 @@ class StaticToken:
     __slots__ = ("_token",)
 
     def __init__(self, value: str) -> None:
-        if not value or not value.isprintable() or not value.isascii() or " " in value:
+        if not _travels(value):
             raise ValueError("an access token is printable ASCII without blanks")
         self._token = Token(value=value)
 
@@ -61,6 +69,9 @@ class StaticToken:
 
     async def refresh(self, failed: Token, accounts: Accounts) -> Token:
         raise AuthError("the access token was refused, and a static token cannot be renewed")
+
+    def latest(self, token: Token) -> Token:
+        return self._token
 
     def __repr__(self) -> str:
         return "StaticToken(***)"
@@ -88,7 +99,7 @@ class OAuth:
     `store`: where tokens are kept, `MemoryStore()` unless named; with a `FileStore` processes share one token.
     """
 
-    __slots__ = ("_client", "_code", "_credentials", "_redirect_uri", "_renewing", "_store", "_token")
+    __slots__ = ("_code", "_credentials", "_fetched", "_redirect_uri", "_renewing", "_store", "_token")
 
     def __init__(
         self, client_id: str, client_secret: str, refresh_token: str, *, store: TokenStore | None = None
@@ -111,6 +122,7 @@ class OAuth:
         """Credentials that are fetched (from a vault, say) each time a token is asked for, and kept nowhere."""
         auth = cls.__new__(cls)
         auth._set_up(credentials, store, code="", redirect_uri="")
+        auth._fetched = True
         return auth
 
     @classmethod
@@ -144,6 +156,7 @@ class OAuth:
         self._redirect_uri = redirect_uri
         self._token: Token | None = None
         self._renewing = False
+        self._fetched = False
 
     def __repr__(self) -> str:
         return "OAuth(***)"
@@ -164,6 +177,10 @@ class OAuth:
     async def refresh(self, failed: Token, accounts: Accounts) -> Token:
         """A new token in place of the one that was refused, unless somebody has got one already."""
         return await self._renew(failed.value, accounts)
+
+    def latest(self, token: Token) -> Token:
+        """The newest token at hand."""
+        return self._token or token
 
     async def revoke(self, accounts: Accounts) -> None:
         """Revokes the refresh token, so that nobody can use it any more. Raises AuthError when Zoho refuses."""
@@ -199,7 +216,8 @@ class OAuth:
 
     async def _load(self, credentials: Credentials) -> Stored:
         stored = await self._store.load()
-        client = _digest(credentials)
+        # Credentials that are fetched may rotate; it is still the same client.
+        client = _digest(credentials.client_id, "" if self._fetched else credentials.refresh_token)
         if stored.client and stored.client != client:
             raise ConfigError(
                 f"{self._store!r} holds tokens of another client or refresh token; give each its own store"
@@ -217,10 +235,18 @@ class OAuth:
                 f"token; the next may be asked for in {wait:.0f} s. Something throws tokens away: several processes "
                 "without a shared store, or a refresh at every start"
             )
+        form = self._form(credentials, stored)
         stored.requests = (*recent, now)
         await self._store.save(stored)
-        form = self._form(credentials, stored)
-        status, body = await accounts(_TOKEN_PATH, form)
+        try:
+            status, body = await accounts(_TOKEN_PATH, form)
+        except UnavailableError:
+            # Once more, and counted once more: Zoho may have counted what was not answered.
+            if len(stored.requests) >= _BUDGET:
+                raise
+            stored.requests = (*stored.requests, time.time())
+            await self._store.save(stored)
+            status, body = await accounts(_TOKEN_PATH, form)
         try:
             token = read_token(status, body, now)
         except AuthError as error:
@@ -265,11 +291,11 @@ async def _elsewhere(error: AuthError, form: Mapping[str, str], accounts: Accoun
     return None
 
 
-def _digest(credentials: Credentials) -> str:
+def _digest(client_id: str, refresh_token: str) -> str:
     import hashlib  # a millisecond that `import zoho_async` need not pay
 
     # Tells two clients apart in a store without giving either away.
-    text = f"{credentials.client_id}\n{credentials.refresh_token}"
+    text = f"{client_id}\n{refresh_token}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -281,9 +307,9 @@ class _Answer(msgspec.Struct):
     access_token: str | None = None
     refresh_token: str | None = None
     api_domain: str | None = None
-    expires_in: int | float | str | None = None
-    expires_in_sec: int | float | str | None = None
-    scope: str | None = None
+    expires_in: Any = None
+    expires_in_sec: Any = None
+    scope: Any = None
     error: str | None = None
 
 
@@ -306,12 +332,12 @@ def _read(body: bytes) -> _Answer:
 def read_token(status: int, body: bytes, now: float) -> Token:
     """The token in a token endpoint's answer. Pure. Raises AuthError; errors come with HTTP 200 as well."""
     answer = _read(body)
-    if answer.access_token:
+    if answer.access_token and _travels(answer.access_token):
         return Token(
             value=answer.access_token,
             expires_at=now + _lifetime(answer),
             api_url=trusted_api_url(answer.api_domain) if answer.api_domain else None,
-            scopes=tuple((answer.scope or "").replace(",", " ").split()),
+            scopes=tuple(answer.scope.replace(",", " ").split()) if isinstance(answer.scope, str) else (),
         )
     if answer.error is None:
         text = f"the accounts server answered HTTP {status} with something that is no token"
@@ -324,10 +350,10 @@ def read_token(status: int, body: bytes, now: float) -> Token:
 def _lifetime(answer: _Answer) -> float:
     for value in (answer.expires_in_sec, answer.expires_in):
         try:
-            seconds = float(value) if value is not None else 0.0
-        except ValueError:
+            seconds = 0.0 if value is None or isinstance(value, bool) else float(value)
+        except (TypeError, ValueError, OverflowError):
             continue
-        if seconds > 0:
+        if 0 < seconds < float("inf"):
             # Older answers give milliseconds; no token lives for a day.
             return seconds / 1000 if seconds > 86400 else seconds
     return _LIFETIME - _NOW

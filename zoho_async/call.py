@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -70,8 +70,28 @@ class Call:
         except TimeoutError:
             raise self._overdue() from None
 
+    async def token(self, asking: Coroutine[Any, Any, Token], unfinished: set[asyncio.Future[Token]]) -> Token:
+        """Await a token up to the deadline. A token request that has begun is finished even when its caller's time is
+        up, for Zoho counts it: thrown away, ten impatient calls would lock the refresh token out.
+        """
+        try:
+            if self._deadline is None:
+                return await asking
+            task = asyncio.ensure_future(asking)
+            unfinished.add(task)
+            task.add_done_callback(unfinished.discard)
+            token: Token = await self.within(asyncio.shield(task))
+            return token
+        except errors.ZohoError as error:
+            error.operation = self._operation.id
+            error.organization_id = self._settings.organization_id
+            raise
+
     async def in_flight(self, attempt: Any) -> Answer:
         """Await an attempt. Past the deadline or when cancelled, a write's outcome is unknown."""
+        if self._deadline is not None and self._loop.time() >= self._deadline:
+            attempt.close()
+            raise self._overdue()
         self._begun = self._loop.time()
         self._sent_at = datetime.now(UTC)
         try:
@@ -98,17 +118,15 @@ class Call:
             self._sent = None
         elif answer.outcome.sent is Sent.ANSWERED and self._sent is not None:
             self._sent = True
-        if answer.outcome.sent is Sent.LOST or answer.outcome.status >= 500:
-            self.maybe_acted = True
         return answer
 
     async def _sleep(self, seconds: float) -> None:
         await self.within(asyncio.sleep(seconds))
 
-    async def refresh(self, refreshing: Awaitable[Token]) -> None:
+    async def refresh(self, refreshing: Coroutine[Any, Any, Token], unfinished: set[asyncio.Future[Token]]) -> None:
         """Await another token. A refusal of that is told together with what led to it."""
         try:
-            await self.within(refreshing)
+            await self.token(refreshing, unfinished)
         except errors.AuthError as error:
             raise self._auth_error(f"{error}") from error
 
@@ -138,7 +156,11 @@ class Call:
         if not self._budget.spend():
             self._attempts.append("no retry left in the budget of all calls")
             raise self.failure(verdict, answer)
-        seconds = policy.retry_delay(self._failures, chance(), self.retry_after(answer))
+        floor, longest = self.retry_after(answer), self._settings.max_wait
+        if floor is not None and longest is not None and floor > longest:
+            self._attempts.append(f"asked to wait {floor:.0f} s")
+            raise self.failure(verdict, answer)
+        seconds = policy.retry_delay(self._failures, chance(), floor)
         self._log_wait(seconds)
         await self._sleep(seconds)
 
@@ -167,6 +189,8 @@ class Call:
         """Remember one attempt."""
         self._last = answer
         self._attempts.append(answer.outcome.detail or verdict.action.name.lower())
+        if verdict.action is Action.RETRY and answer.outcome.sent is not Sent.NEVER:
+            self.maybe_acted = True
         if log.isEnabledFor(logging.DEBUG):
             seconds = self._loop.time() - self._begun
             log.debug(
@@ -197,6 +221,7 @@ class Call:
         if verdict.action is Action.REFRESH:
             return self._scope_error()
         if kind is errors.OutcomeUnknownError:
+            self._sent = None  # an answer that says nothing of what was done is as good as none
             return self._error(kind, self._look())
         message = answer.decoded.message if answer.decoded is not None else None
         text = f"{message} ({outcome.detail})" if message else outcome.detail

@@ -12,7 +12,7 @@ import msgspec
 
 from . import errors
 from .auth import Auth, OAuth, StaticToken
-from .encoding import Request, parameter_text, target, to_json
+from .encoding import Request, invalid, parameter_text, target, to_json, travels
 from .limits import Limits, Quota, tightest
 from .operation import Operation, Response
 from .regions import DATA_CENTERS
@@ -258,16 +258,22 @@ class Zoho:
         """Anything else Zoho offers: a method and a whole path such as `/books/v3/items`.
 
         The organisation goes where the product wants it. `.data` is the whole answer, untyped (numbers exact) or as
-        `type`. Only GET and HEAD are ever repeated when their outcome is in doubt.
+        `type`. Only GET is ever repeated when its outcome is in doubt.
         """
-        if not path.startswith("/") or "?" in path or "#" in path:
+        if not path.startswith("/") or "?" in path or "#" in path or {".", ".."} & set(path.split("/")):
             raise errors.ConfigError(f"{path!r} is no path: it begins with / and its query goes into query=")
+        if method.upper() not in _METHODS:
+            raise errors.ConfigError(f"{method!r} is none of {', '.join(_METHODS)}")
         from urllib.parse import quote  # 3 ms of import, which the first call pays
 
         method, path = method.upper(), quote(path, safe="/%:@!$&'()*+,;=~")
         product = next((one for one in PRODUCTS.values() if path.startswith(f"{one.root}/")), None)
         pairs = {name: parameter_text(value) for name, value in (query or {}).items() if value is not None}
         fields = {name: parameter_text(value) for name, value in (headers or {}).items() if value is not None}
+        for name, value in fields.items():
+            if not travels(value):
+                fault = errors.Fault(path=name, rule="header", message="holds characters that a header cannot carry")
+                raise invalid(f"{method} {path}", [fault], organization_id=self.organization_id)
         place = product.organization if product is not None else None
         if place is not None and self.organization_id is not None:
             (pairs if place.location == "query" else fields).setdefault(place.name, self.organization_id)
@@ -282,7 +288,7 @@ class Zoho:
             scope="",
             title="",
             kind="untyped",
-            idempotent=method in {"GET", "HEAD"},
+            idempotent=method == "GET",
         )
         request = Request(method=method, target=target(path, pairs), headers=fields, body=content)
         return await self._transport.perform(operation, request, type)
@@ -300,7 +306,7 @@ class Zoho:
     async def close(self) -> None:
         """Close the session that this client opened. Twice is harmless; copies leave it to the original."""
         if self._original:
-            await self._transport.shared.exchange.close()
+            await self._transport.shared.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -316,6 +322,7 @@ class Zoho:
         return f"<Zoho organization_id={settings.organization_id} {place}>"
 
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _SAFE_ADDRESS = re.compile(
     r"(https://(\[[0-9a-fA-F:]+\]|[^/@:\s?#]+)|http://(127\.0\.0\.1|localhost|\[::1\]))(:(?P<port>\d{1,5}))?(/[^\s?#]*)?"
 )
@@ -333,8 +340,14 @@ def _check(settings: Settings) -> None:
     organization = settings.organization_id
     if organization is not None and not (organization.isascii() and organization.isalnum()):
         raise errors.ConfigError(f"organization_id={organization!r}: is the organisation's number")
-    if settings.retries < 0 or settings.timeout <= 0:
-        raise errors.ConfigError("retries must not be negative, timeout must be more than 0")
+    if not hasattr(settings.auth, "token"):
+        raise TypeError("auth is an OAuth or a StaticToken, not a bare value")
+    if settings.retries < 0 or settings.retries != int(settings.retries) or not settings.timeout > 0:
+        raise errors.ConfigError("retries is a whole number that is not negative, timeout is more than 0")
+    for name in ("max_wait", "deadline"):
+        seconds: float | None = getattr(settings, name)
+        if seconds is not None and not seconds >= 0:
+            raise errors.ConfigError(f"{name} is a number of seconds that is not negative, or None")
 
 
 def _auth_from(env: Mapping[str, str], store: TokenStore | None) -> Auth:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -65,9 +66,41 @@ def untyped(body: bytes, charset: str | None = None) -> Any:
     """Any JSON as plain Python, integers and decimals digit by digit. Raises ValueError for what is no JSON."""
     try:
         return _UNTYPED.decode(body)
-    except UnicodeDecodeError:
-        text = body.decode(charset or "latin-1", "replace")
-        return _UNTYPED.decode(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _leniently(body, charset)
+
+
+def _leniently(body: bytes, charset: str | None) -> Any:
+    """JSON with a byte-order mark, in another charset than UTF-8, or with halves of characters in it."""
+    if not body.strip():
+        raise ValueError("empty")
+    import json  # only for what msgspec refuses
+
+    marked = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+    guess = next((name for mark, name in marked.items() if body.startswith(mark)), "utf-8")
+    for name in (guess, charset or "latin-1", "latin-1"):
+        try:
+            text = body.decode(name)
+            break
+        except (UnicodeDecodeError, LookupError):
+            continue
+    else:
+        raise ValueError("no charset fits")
+    try:
+        return _whole(json.loads(text, parse_float=Decimal))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _whole(value: Any) -> Any:
+    """The same without halves of characters, which could never be written again."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if is_object(value):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return [_whole(item) for item in value] if is_list(value) else value
 
 
 class Decoders:
@@ -85,7 +118,7 @@ class Decoders:
         """Only the code and the message: all there is to read in a refusal."""
         try:
             brief = _BRIEF.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             try:
                 value = untyped(body, charset)
             except ValueError:
@@ -104,7 +137,7 @@ class Decoders:
         envelope = self._envelope(operation, wanted)
         try:
             read = envelope.decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._tolerant(operation, envelope, body, charset)
         if read.code not in (0, "0"):
             return Decoded(code=_code(read.code), message=_message(read.message), readable=read.code is not None)
@@ -168,6 +201,8 @@ class Decoders:
         if code != 0:
             return Decoded(code=code, message=message)
         key = next((key for key in operation.envelope if value.get(key) is not None), None)
+        if key is None and operation.kind in ("page", "list"):
+            key = next((key for key in operation.envelope if key in value), None)
         if operation.message_only and not value.keys() & set(operation.envelope):
             key = operation.envelope[0]
             value[key] = {} if operation.kind == "record" else []
@@ -189,7 +224,12 @@ class Decoders:
                 if not is_list(rows):
                     self._note(operation, key)
                     rows = [rows] if rows else []
-                result = [self._one(operation, envelope.item, row, f"{key}[]") for row in rows]
+                result = list[Any]()
+                for row in rows:
+                    if is_object(row):
+                        result.append(self._one(operation, envelope.item, row, f"{key}[]"))
+                    else:
+                        self._note(operation, f"{key}[]")  # what is no object holds nothing of a record
         except msgspec.ValidationError as error:
             return Decoded(code=code, message=message, missing=str(error))
         context = self._context(operation, value.get("page_context"))

@@ -61,7 +61,7 @@ def build_request(
         if value in {"", ".", ".."}:
             faults.append(Fault(path=name, rule="path", message=f"{value!r} cannot stand in a path"))
     for name, value in fields.items():
-        if not _travels(value):
+        if not travels(value):
             faults.append(Fault(path=name, rule="header", message="holds characters that an HTTP header cannot carry"))
     parts = file_parts(operation.files, files or {}, faults)
     check_body_type(operation, body, with_files=any(value is not None for value in (files or {}).values()))
@@ -158,7 +158,7 @@ def _checked(
         except (TypeError, ValueError) as error:
             faults.append(Fault(path=name, rule="type", message=str(error)))
             continue
-        fault = _parameter_fault(parameter, value, text)
+        fault = _parameter_fault(parameter, value, text) or _unsendable(parameter, value, text)
         if fault is not None:
             faults.append(fault)
         texts[name] = text
@@ -166,6 +166,16 @@ def _checked(
         if parameter.required and name not in texts and not any(fault.path == name for fault in faults):
             faults.append(Fault(path=name, rule="required", message=f"is required ({location} parameter)"))
     return texts
+
+
+def _unsendable(parameter: Parameter, value: Any, text: str) -> Fault | None:
+    if parameter.location == "path" and (isinstance(value, bool) or not isinstance(value, str | int)):
+        return Fault(path=parameter.name, rule="type", message=f"must be an id, not {value!r}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return Fault(path=parameter.name, rule="text", message="holds half of a character (a lone surrogate)")
+    return None
 
 
 def _parameter_fault(parameter: Parameter, value: Any, text: str) -> Fault | None:
@@ -216,7 +226,8 @@ def time_text(value: datetime) -> str:
     return value.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
-def _travels(value: str) -> bool:
+def travels(value: str) -> bool:
+    """Whether an HTTP header can carry it."""
     # Blank ends would be stripped on the way and line breaks would start another header; aiohttp sends UTF-8.
     return value == value.strip() and value != "" and not any(ord(sign) < 32 or ord(sign) == 127 for sign in value)
 
@@ -227,7 +238,11 @@ def to_json(value: Any) -> bytes:
     Unset members are left out, None is null, money is a number with every digit, times carry the zone without
     a colon. Raises InvalidError for NaN, infinity and times without a zone, TypeError for what JSON cannot hold.
     """
-    return _JSON.encode(_written(value, _json_decimal))
+    try:
+        return _JSON.encode(_written(value, _json_decimal))
+    except UnicodeEncodeError:
+        fault = Fault(path="body", rule="text", message="holds half of a character (a lone surrogate)")
+        raise InvalidError(str(fault), faults=[fault]) from None
 
 
 def to_builtins(value: Any) -> Any:

@@ -72,13 +72,9 @@ class Exchange:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._proxies: Mapping[str, str] = {}
 
-    def session(self) -> ClientSession:
-        """The session of the running event loop, opened on first use."""
+    def check_loop(self) -> None:
+        """ConfigError unless the running event loop is the one this client has been used in from the first."""
         loop = asyncio.get_running_loop()
-        if self._session is None:
-            if self._opened:
-                raise errors.ConfigError("this client is closed; make a new one")
-            self._session = self._open()
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
@@ -86,6 +82,14 @@ class Exchange:
                 "this client belongs to another event loop: its connections live there. Make one client per loop "
                 "(for example inside the coroutine that asyncio.run() runs)"
             )
+
+    def session(self) -> ClientSession:
+        """The session of the running event loop, opened on first use."""
+        self.check_loop()
+        if self._session is None:
+            if self._opened:
+                raise errors.ConfigError("this client is closed; make a new one")
+            self._session = self._open()
         if self._session.closed:
             raise errors.ConfigError("the session of this client is closed; make a new client")
         return self._session
@@ -143,6 +147,7 @@ class Exchange:
                 data=_form(request.parts, opened, broken) if request.parts else request.body,
                 headers=headers,
                 allow_redirects=False,
+                raise_for_status=False,  # a caller's session may have it on; the body says what a status does not
                 proxy=self._proxy(url),
                 timeout=limit,
                 middlewares=(*own, _send_once),
@@ -152,6 +157,9 @@ class Exchange:
                     return Answer(outcome=outcome, headers=response.headers, body=await response.read())
                 start, size = await _saved(response, to)
                 return Answer(outcome=outcome, headers=response.headers, body=start, saved=size)
+        except ValueError as error:
+            # aiohttp refuses to write it: credentials in a caller's session beside ours, a line break in a header.
+            raise errors.ConfigError(f"aiohttp will not send this request: {type(error).__name__}") from None
         except (_Broken, aiohttp.ClientError, TimeoutError, OSError) as error:
             if broken:
                 raise broken[0] from None

@@ -132,8 +132,10 @@ class Limiter:
 
     def change(self, limits: Limits) -> None:
         """Other limits from now on; what has been counted stays counted."""
+        full = self._slots >= self.limits.concurrency
         self.limits = limits
-        self._slots = float(limits.concurrency)
+        # Slots that Zoho's complaints have cost stay lost until they are earned again.
+        self._slots = float(limits.concurrency) if full else min(self._slots, float(limits.concurrency))
         if self._waiters:
             self._admit(asyncio.get_running_loop())
 
@@ -171,7 +173,9 @@ class Limiter:
             self._finished.append(loop.time())
             self._sent += 1
         else:
+            pace = self._pace()
             self._day_used -= 1
+            self._next_start -= WINDOW / pace if pace is not None else 0.0
         self._admit(loop)
 
     def pause(self, seconds: float) -> None:
@@ -203,10 +207,13 @@ class Limiter:
         if left is None:
             return
         self._day_limit = limit
-        # Answers overtake one another; the smallest number of a day is the newest.
         now = asyncio.get_running_loop().time()
+        self._turn_the_day(now)
+        # Answers overtake one another; the smallest number of a day is the newest.
         ends = now + seconds if seconds is not None else self._day_ends
-        same_day = self._day_ends is not None and ends is not None and abs(ends - self._day_ends) < WINDOW
+        if ends is None:
+            ends = now + _UNKNOWN_RESET
+        same_day = self._day_ends is not None and abs(ends - self._day_ends) < WINDOW
         self._day_left = min(left, self._day_left) if same_day and self._day_left is not None else left
         self._day_ends = ends
 
@@ -313,12 +320,15 @@ class Limiter:
         return max(0, min(known)) if known else None
 
     def _exhausted(self, now: float) -> bool:
+        self._turn_the_day(now)
+        left = self._left()
+        return left is not None and left <= self.limits.reserve
+
+    def _turn_the_day(self, now: float) -> None:
         if self._day_ends is not None and now >= self._day_ends:
             # Another day has begun for Zoho: nothing is known of it but that it is not used up.
             self._day_ends = self._day_left = None
-            self._day_used = 0
-        left = self._left()
-        return left is not None and left <= self.limits.reserve
+            self._day_used = self._in_flight
 
     def _check_day(self, now: float) -> None:
         if self._exhausted(now):
@@ -332,7 +342,7 @@ class Limiter:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.strip().isdecimal() else None
+    return int(text) if text is not None and len(text) < 10 and text.strip().isdecimal() else None
 
 
 def _moment(at: float | None, now: float) -> datetime | None:

@@ -103,6 +103,8 @@ def classify(outcome: Outcome, *, repeatable: bool, deletes: bool = False, repea
     status, code = outcome.status, outcome.code
     if 300 <= status < 400:
         return _MISCONFIGURED
+    if status >= 500 and not repeatable:
+        return _UNKNOWN  # whatever code its body holds: what broke may have broken after acting
     if code in _THROTTLES:
         return _THROTTLES[code]
     if status == 429:
@@ -131,22 +133,26 @@ LONGEST_BLOCK = 1800.0
 """Seconds Zoho has been seen to hold an organisation back."""
 
 
+_LONGEST_ASKED = 366 * 86400.0
+"""A header that asks for more than a year is nonsense, and its number must not break the arithmetic of dates."""
+
+
 def retry_after(value: str | None, now: datetime) -> float | None:
     """Seconds a Retry-After header asks for, from its number or its HTTP date; None when it says nothing usable."""
     if value is None:
         return None
     text = value.strip()
     if text.isdecimal():
-        return float(text)
+        return min(float(text), _LONGEST_ASKED)
     # Costs more to import than all the rest of this module, and is rarely needed.
     from email.utils import parsedate_to_datetime
 
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError, TypeError):
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    return min(max(0.0, (moment - now).total_seconds()), _LONGEST_ASKED)
 
 
 def retry_delay(attempt: int, chance: float, floor: float | None = None) -> float:
@@ -163,8 +169,13 @@ def slow_delay(attempt: int, chance: float, floor: float | None = None) -> float
 
 
 def pause_delay(attempt: int, floor: float | None = None) -> float:
-    """Seconds to hold an organisation back: what Zoho asks for, else doubling up to its documented half hour."""
-    return floor if floor is not None else min(LONGEST_BLOCK, 15.0 * 2.0 ** (attempt - 1))
+    """Seconds to hold an organisation back: what Zoho asks for, else doubling up to its documented half hour.
+
+    Never less than a doubling second: a clock that runs ahead of Zoho's makes every date one of the past.
+    """
+    if floor is None:
+        return min(LONGEST_BLOCK, 15.0 * 2.0 ** (attempt - 1))
+    return max(floor, min(LONGEST_BLOCK, 2.0 ** (attempt - 1)))
 
 
 class RetryBudget:

@@ -208,7 +208,8 @@ def _integer(value: Any, path: str, note: Note) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     number = _number(value, path, lambda _: None)
-    if number != number.to_integral_value():
+    # Nothing that is counted has forty digits; an exponent could hold up the process for minutes.
+    if number.adjusted() > 40 or number != number.to_integral_value():
         raise _Unfit(path)
     note(path)
     return int(number)

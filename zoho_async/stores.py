@@ -131,13 +131,13 @@ class FileStore:
         try:
             version = msgspec.json.decode(content, type=dict[str, msgspec.Raw]).get("version")
             number = msgspec.json.decode(version, type=int) if version is not None else 0
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, ValueError):
             return Stored()
         if number > _VERSION:
             raise ConfigError(f"token file {self.path}: was written by a newer zoho_async; name another file")
         try:
             return msgspec.json.decode(content, type=_File).stored
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, ValueError):
             return Stored()
 
     async def save(self, stored: Stored) -> None:
@@ -146,7 +146,10 @@ class FileStore:
         beside = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            beside.unlink(missing_ok=True)
+            # Made new and not followed: what somebody may have laid there is not written to.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(beside, flags, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()

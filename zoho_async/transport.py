@@ -9,7 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import errors, policy
-from .call import Call, chance
+from .call import Call
 from .decoding import Decoded, Decoders
 from .encoding import Request, build_request, invalid, target
 from .exchange import Answer, Exchange, Unreadable, Unwritable
@@ -33,26 +33,37 @@ T = TypeVar("T")
 class Shared:
     """What all `with_options()` copies of a client have in common: the session, the limiters, the decoders."""
 
-    __slots__ = ("budget", "decoders", "exchange", "limiters")
+    __slots__ = ("_chosen", "budget", "decoders", "exchange", "limiters", "refreshing")
 
     def __init__(self, session: ClientSession | None) -> None:
         self.exchange = Exchange(session)
         self.limiters: dict[tuple[str, ...], Limiter] = {}
+        self._chosen: dict[tuple[str, ...], Limits] = {}
+        self.refreshing: set[asyncio.Future[Token]] = set()
+        """Token requests whose callers ran out of time: they are finished all the same, for they are counted."""
         self.decoders = Decoders()
         self.budget = policy.RetryBudget()
 
     def change_limits(self, key: tuple[str, ...], limits: Limits) -> None:
         """Other limits for an organisation, for everybody who works in it."""
+        self._chosen[key] = limits
         for known, limiter in self.limiters.items():
             if known[: len(key)] == key:
                 limiter.change(limits)
 
-    def limiter(self, key: tuple[str, ...], limits: Limits) -> Limiter:
-        """The limiter of one organisation; whoever comes first decides its limits, `change_limits` later."""
+    def limiter(self, organization: tuple[str, ...], product: str, limits: Limits) -> Limiter:
+        """The limiter of one organisation; whoever comes first decides its limits, `change_limits` at any time."""
+        limits = self._chosen.get(organization, limits)
+        key = (*organization, product) if limits.per_product else organization
         found = self.limiters.get(key)
         if found is None:
             found = self.limiters[key] = Limiter(limits)
         return found
+
+    async def close(self) -> None:
+        """Close the session if it is ours, after the token requests under way."""
+        await asyncio.gather(*self.refreshing, return_exceptions=True)
+        await self.exchange.close()
 
 
 class Transport:
@@ -188,13 +199,16 @@ class Transport:
         self, operation: Operation[Any], request: Request, wanted: Any = None, to: Path | None = None
     ) -> Response[Any]:
         """Send one request as often as the policy allows. Deciders are in `policy`; here is only the doing."""
+        self.shared.exchange.check_loop()
         call = Call(self.settings, operation, self.shared.budget)
         limiter = self.limiter(operation.product)
         refreshed = False
         while True:
             try:
-                token = await call.within(self._token())
+                token = await call.token(self._token(), self.shared.refreshing)
                 await call.within(limiter.acquire(self.settings.max_wait))
+                # It may have been renewed while this call waited its turn.
+                token = self.settings.auth.latest(token)
             except Exhausted as error:
                 raise call.quota_exceeded(error.resets_at) from None
             except Paused as error:
@@ -221,7 +235,7 @@ class Transport:
                 return call.response(answer)
             if verdict.action is Action.REFRESH and not refreshed:
                 refreshed = True
-                await call.refresh(self.settings.auth.refresh(token, self.accounts))
+                await call.refresh(self.settings.auth.refresh(token, self.accounts), self.shared.refreshing)
             elif verdict.action in (Action.PAUSE, Action.SLOW):
                 await call.hold_back(verdict, answer, limiter)
             elif verdict.action is Action.RETRY:
@@ -233,9 +247,7 @@ class Transport:
 
     def limiter(self, product: str) -> Limiter:
         """The gate of this client's organisation."""
-        key = self.organization
-        limits = self.settings.limits
-        return self.shared.limiter((*key, product) if limits.per_product else key, limits)
+        return self.shared.limiter(self.organization, product, self.settings.limits)
 
     @property
     def organization(self) -> tuple[str, str]:
@@ -261,20 +273,17 @@ class Transport:
         return AccountsServer(self)
 
     async def post(self, base: str, path: str, form: Mapping[str, str]) -> tuple[int, bytes]:
-        """One form to an accounts server, repeated once when it was not answered."""
+        """One form to an accounts server, once: who asks counts how often, for Zoho does."""
         content = target("", form)[1:].encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         request = Request(method="POST", target=path, headers=headers, body=content)
-        for once_more in (True, False):
-            answer = await self.shared.exchange.send(base, request, request.headers, timeout=self.settings.timeout)
-            outcome = answer.outcome
-            if outcome.sent is Sent.ANSWERED and outcome.status < 500:
-                return outcome.status, answer.body
-            if outcome.sent is Sent.MISCONFIGURED:
-                raise errors.ConfigError(f"accounts server: {outcome.detail}", operation=path)
-            if once_more:
-                await asyncio.sleep(policy.retry_delay(1, chance()))
-        raise errors.UnavailableError(f"accounts server: {outcome.detail}", operation=path, status=outcome.status)
+        answer = await self.shared.exchange.send(base, request, request.headers, timeout=self.settings.timeout)
+        outcome = answer.outcome
+        if outcome.sent is Sent.ANSWERED and outcome.status < 500:
+            return outcome.status, answer.body
+        if outcome.sent is Sent.MISCONFIGURED:
+            raise errors.ConfigError(f"accounts server: {outcome.detail}")
+        raise errors.UnavailableError(f"accounts server: {outcome.detail}", status=outcome.status or None)
 
     async def _attempt(
         self, operation: Operation[Any], request: Request, token: Token, wanted: Any, to: Path | None
