@@ -160,6 +160,7 @@ def report(
         f"the same against a real organisation, at {PER_MINUTE} calls a minute and {PER_DAY:,} a day:",
         f"  push: {real(writes)}",
         f"  pull with all details: {real(reads)}",
+        f"  both: {real(writes + reads)}",
         f"files: {folder}/customers.csv, customers.failed.csv, push.state.sqlite, contacts.sqlite, report.txt",
         "",
     ]

@@ -139,6 +139,48 @@ async def test_looking_only_creates_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240 - a test may block
 
 
+async def test_looking_only_changes_no_byte_and_works_while_a_run_writes(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    empty = tmp_path / "empty"
+    empty.touch()
+    async with Journal(path, "t") as journal:
+        await journal.intend("old", "d")
+    before = {one.name: one.read_bytes() for one in tmp_path.iterdir()}  # noqa: ASYNC240 - a test may block
+    for one in (path, empty):
+        async with Journal(one, "t", create=False) as looking:
+            (look,) = await looking.look([("old", 1)], counted=False)
+            assert (look.entry is not None) == (one is path)
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == before  # noqa: ASYNC240
+    async with Journal(path, "t") as journal:
+        for number in range(300):
+            await journal.intend(str(number), "d")
+            if number % 60 == 0:
+                async with Journal(path, "t", create=False) as looking:
+                    found = await looking.look([("old", 1), (str(number), 2), (str(number + 1), 3)], counted=False)
+                assert [look.entry is not None for look in found] == [True, True, False]
+
+
+async def test_a_row_keeps_the_identity_it_had(tmp_path: Path) -> None:
+    async with Journal(None, "t") as journal:
+        keys = [("k", 1), ("k", 2), ("k", 3), ("k", 4), ("x", 5)]
+        looks = await journal.look(keys, counted=True, carried={1: "k#2", 4: "k#2", 5: "k#1"})
+        assert [look.identity for look in looks] == ["k#2", "k#1", "k#3", "k#2", "x#1"]
+        assert [look.first for look in looks] == [1, 2, 3, 1, 5]
+
+
+async def test_a_state_file_that_cannot_be_made_is_said_in_a_sentence() -> None:
+    with pytest.raises(StateError, match=r"/dev/null/x\.sqlite: the state file cannot be opened"):
+        async with Journal(Path("/dev/null/x.sqlite"), "t"):
+            pass
+
+
+@pytest.mark.parametrize(("durable", "level"), [(True, 2), (False, 1)])
+async def test_durable_flushes_every_commit(tmp_path: Path, durable: bool, level: int) -> None:
+    async with Journal(tmp_path / "s", "t", durable=durable) as journal:
+        found = await journal._do(lambda connection: connection.execute("PRAGMA synchronous").fetchone())
+    assert found == (level,)
+
+
 async def test_a_cancelled_wait_does_not_harm_the_others(tmp_path: Path) -> None:
     async with Journal(tmp_path / "s", "t") as journal:
         tasks = [asyncio.create_task(journal.intend(str(number), "d")) for number in range(20)]

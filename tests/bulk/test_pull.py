@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import client_of
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.sinks import flat
+from zoho_async.bulk.sinks import flat, open_sink
 from zoho_async.errors import UnavailableError
 from zoho_async.fake import FakeZoho
 
@@ -151,6 +152,46 @@ async def test_what_cannot_be_written_is_said_before_any_call(fake: FakeZoho, zo
     with pytest.raises(bulk.InputError, match="not a file of an earlier pull"):
         await bulk.pull(contacts, tmp_path / "mine.db")
     assert fake.counts.get(LIST) is None
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_two_organisations_never_come_together_in_a_file(tmp_path: Path, full: bool) -> None:
+    path = tmp_path / "a.sqlite"
+    async with FakeZoho(organizations=("1", "2"), per_minute=None) as fake:
+        async with client_of(fake, organization_id="1") as zoho:
+            await zoho.books.contacts.create({"contact_name": "A"})
+            await bulk.pull(zoho.books.contacts, path)
+            before = sqlite(path, "row")
+            # Another product's list may have the same name.
+            with pytest.raises(bulk.InputError, match=r"holds books\.contacts .*, not invoice\.contacts"):
+                open_sink(path, "invoice.contacts", origin=(fake.url, "1"), details=False).open()
+        async with client_of(fake, organization_id="2") as zoho:
+            with pytest.raises(bulk.InputError, match=r"holds books\.contacts of organisation 1 .*, not .* of 2 "):
+                await bulk.pull(zoho.books.contacts, path, full=full)
+        assert fake.counts[LIST]["requests"] == 1
+        assert len(before) == 1
+        assert sqlite(path, "row") == before
+
+
+async def test_another_programs_file_is_no_target(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    state = tmp_path / "state.sqlite"
+    async for _ in bulk.push(zoho.books.contacts, [{"contact_name": "A"}], state=state):
+        pass
+    other = tmp_path / "other.sqlite"
+    connection = sqlite3.connect(other)
+    connection.execute("CREATE TABLE contacts (id TEXT)")
+    connection.close()
+    for path in (state, other):
+        before = path.read_bytes()
+        with pytest.raises(bulk.InputError, match="is not a file of an earlier pull"):
+            await bulk.pull(zoho.books.contacts, path)
+        assert path.read_bytes() == before
+    assert fake.counts.get(LIST) is None
+    pulled = tmp_path / "pulled.db"
+    await bulk.pull(zoho.books.contacts, pulled)
+    with pytest.raises(bulk.StateError, match="is not a state file"):
+        async for _ in bulk.push(zoho.books.contacts, [{"contact_name": "B"}], state=pulled):
+            pass
 
 
 async def test_progress_is_told_as_it_grows(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:

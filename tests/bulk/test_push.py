@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -289,7 +290,7 @@ async def test_when_the_day_is_used_up_the_rest_waits_for_the_next_run(
     assert not push.summary.complete
     assert push.summary.sent == 10
     assert push.summary.failed == push.summary.unknown == 0
-    fake._scripts.clear()
+    fake.clear_faults()
     async with client_of(fake) as tomorrow:
         again = bulk.push(tomorrow.books.contacts, rows(50), state=tmp_path / "s")
         await run(again)
@@ -331,6 +332,86 @@ async def test_leaving_early_leaves_a_state_to_go_on_from(fake: FakeZoho, zoho: 
     again = bulk.push(zoho.books.contacts, rows(100), upsert_by="cf_external_id", state=tmp_path / "s")
     await run(again)
     assert fake.created("cf_external_id") == {f"K{i}": 1 for i in range(1, 101)}
+
+
+async def test_the_context_ends_a_run_that_is_left_early(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    async with bulk.push(zoho.books.contacts, rows(200), state=tmp_path / "s", concurrency=3) as push:
+        async for _ in push:
+            break
+    made = requests(fake, CREATE)
+    assert made < 20
+    async with Journal(tmp_path / "s", "t"):
+        assert {task.get_name() for task in asyncio.all_tasks()} & {"zoho-push", "zoho-bulk-0"} == set()
+    await asyncio.sleep(0.05)
+    assert requests(fake, CREATE) == made
+
+
+async def test_a_run_left_early_without_a_context_ends_too(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    async for _ in bulk.push(zoho.books.contacts, rows(200), state=tmp_path / "s", concurrency=3):
+        break
+    while any(task.get_name().startswith("zoho-") for task in asyncio.all_tasks()):  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    assert requests(fake, CREATE) < 20
+    async with Journal(tmp_path / "s", "t"):
+        pass
+
+
+@pytest.mark.parametrize("collected", [False, True])
+def test_a_loop_that_ends_right_after_is_left_without_a_word(tmp_path: Path, collected: bool) -> None:
+    trouble: list[Any] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: trouble.append(context))
+        async with FakeZoho(per_minute=None) as fake, client_of(fake) as zoho:
+            async for _ in bulk.push(zoho.books.contacts, rows(200), state=tmp_path / "s", concurrency=3):
+                break
+            if collected:
+                gc.collect()
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert trouble == []
+
+
+async def test_an_error_that_is_no_calls_fails_its_row_and_counts_no_write(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: Any, body: Any, /) -> Any:
+        raise OverflowError("port must be 0-65535")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(zoho.books.contacts), "create", broken)
+        push = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
+        outcomes = await run(push)
+    assert [(one.status, one.reason) for one in outcomes] == [("failed", "port must be 0-65535")] * 3
+    assert push.summary.writes == 0
+    again = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
+    await run(again)
+    assert (again.summary.sent, again.summary.reads) == (3, 0)
+
+
+async def test_a_run_that_was_ended_with_its_last_rows_is_not_complete(fake: FakeZoho, zoho: Zoho) -> None:
+    fake.script(CREATE, ["pass", "429:45", "429:45"])
+    push = bulk.push(zoho.books.contacts, rows(3), concurrency=3)
+    with pytest.raises(QuotaExceededError):
+        await run(push)
+    assert (push.summary.rows, push.summary.complete) == (1, False)
+
+
+@pytest.mark.parametrize(("upsert_by", "durable"), [(None, True), ("cf_external_id", False)])
+async def test_only_creates_flush_every_intent(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch, upsert_by: str | None, durable: bool
+) -> None:
+    asked: list[bool] = []
+
+    class Noted(Journal):
+        def __init__(self, *arguments: Any, durable: bool) -> None:
+            asked.append(durable)
+            super().__init__(*arguments, durable=durable)
+
+    monkeypatch.setattr(bulk.pushing, "Journal", Noted)
+    await run(bulk.push(zoho.books.contacts, rows(1), upsert_by=upsert_by))
+    assert asked == [durable]
 
 
 async def test_targets_that_share_a_state_file_do_not_mix(tmp_path: Path) -> None:

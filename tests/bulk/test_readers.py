@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from zoho_async.bulk import InputError, open_rows
 from zoho_async.bulk.failed import FailedFile
+from zoho_async.bulk.readers import ADDED
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -128,12 +130,12 @@ def test_failed_rows_keep_the_format_of_the_input(tmp_path: Path) -> None:
     assert failed.path == tmp_path / "a.failed.csv"
     assert failed.path.read_bytes().startswith(b"\xef\xbb\xbf")
     again = open_rows(failed.path)
-    assert again.columns == ("contact_name", "notes", "zoho_row", "zoho_reason", "zoho_code", "zoho_field")
+    assert again.columns == ("contact_name", "notes", *ADDED)
     assert again.separator == ";"
     first, second = again
     assert first.values == {"contact_name": "A; B", "notes": "x\ny"}
-    assert first.raw == ["A; B", "x\ny", "1", "bad", "3062", "contact_name"]
-    assert second.raw == ["1", "2", "3", "worse", "", "", "3"]
+    assert first.raw == ["A; B", "x\ny", "1", "bad", "3062", "contact_name", ""]
+    assert second.raw == ["1", "2", "3", "worse", "", "", "", "3"]
 
 
 def test_failed_json_lines_keep_every_digit(tmp_path: Path) -> None:
@@ -156,8 +158,10 @@ def test_a_file_of_failed_rows_goes_when_none_failed_but_only_ours(tmp_path: Pat
         pass
     assert failed.path.exists(), "a run that did not come to its end proves nothing"
     with FailedFile(source) as failed:
+        failed.trusted = failed.digest
         failed.finished = True
     assert not failed.path.exists()
+    assert failed.aside is None
     write(failed.path, "something of mine")
     with pytest.raises(InputError, match="is not ours"):
         FailedFile(source)
@@ -170,3 +174,69 @@ def test_the_file_of_failed_rows_is_never_half_there(tmp_path: Path) -> None:
         failed.add(next(iter(source)), reason="bad")
         assert not failed.path.exists()
     assert failed.path.exists()
+
+
+def test_a_mended_file_of_failed_rows_is_kept_aside(tmp_path: Path) -> None:
+    source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
+    row = next(iter(source))
+    for number in (1, 2):
+        with FailedFile(source) as failed:
+            failed.add(row, reason="bad")
+        write(failed.path, failed.path.read_text() + f"mended {number},,,,,\n")
+        mended = failed.path.read_text()
+        with FailedFile(source) as failed:
+            # What the file was when it was written; it has changed since.
+            failed.trusted = "another digest"
+            failed.add(row, reason="bad again")
+        assert failed.aside == tmp_path / f"a.failed.{number}.csv"
+        assert failed.aside.read_text() == mended
+        assert "bad again" in failed.path.read_text()
+        failed.path.unlink()
+
+
+def test_what_a_killed_run_was_writing_goes_with_the_next_clean_run(tmp_path: Path) -> None:
+    source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
+    part = write(tmp_path / "a.failed.csv.part", "half")
+    with FailedFile(source):
+        pass
+    assert part.read_text() == "half", "it may be a run's that is still under way"
+    with FailedFile(source) as failed:
+        failed.finished = True
+    assert not part.exists()
+
+
+def test_a_place_where_failed_rows_cannot_be_written_is_found_out_at_once(tmp_path: Path) -> None:
+    source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
+    (tmp_path / "a.failed.csv.part").mkdir()
+    with pytest.raises(InputError, match="failed rows could not be written there"):
+        FailedFile(source)
+    long = open_rows(write(tmp_path / f"{'n' * 246}.csv", "contact_name\nA\n"))
+    with pytest.raises(InputError, match="failed rows could not be written there"):
+        FailedFile(long)
+
+
+def test_a_line_that_could_not_be_read_must_be_mended(tmp_path: Path) -> None:
+    lines = '{"zoho_line": "{", "zoho_row": 1}\n{"zoho_line": "{", "contact_name": "A", "zoho_identity": "d#2"}\n'
+    first, second = open_rows(write(tmp_path / "a.jsonl", lines))
+    assert "still is a line that could not be read" in first.fault
+    assert (second.fault, second.values, second.identity) == ("", {"contact_name": "A"}, "d#2")
+
+
+def test_an_endless_cell_is_a_fault_of_its_row(tmp_path: Path) -> None:
+    usual = csv.field_size_limit()
+    content = f'contact_name,notes\nA,x\nB,"{"n" * 200_000}"\nC,"y\nz"\n'
+    source = open_rows(write(tmp_path / "a.csv", content))
+    first, second, third = source
+    assert (source.count, first.fault, third.values) == (3, "", {"contact_name": "C", "notes": "y\nz"})
+    assert second.fault == "has a cell of 200,000 characters; at most 131,072 are read"
+    with FailedFile(source) as failed:
+        failed.add(second, reason=second.fault)
+    assert [row.fault for row in open_rows(failed.path)] == [second.fault]
+    assert csv.field_size_limit() == usual
+
+
+def test_a_pipe_is_refused_for_it_cannot_be_read_twice(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.csv")
+    for path in (tmp_path / "a.csv", Path("/dev/null")):
+        with pytest.raises(InputError, match="is a pipe, which cannot be read twice"):
+            open_rows(path)

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from cli.process import Cli, ended, until
 
+from zoho_async import Limits
+from zoho_async.cli.settings import connect
 from zoho_async.fake import FakeZoho
 
 Write = Callable[[str, str], Path]
@@ -60,6 +62,7 @@ async def test_every_bad_row_is_told_in_one_sentence_and_harms_no_other(fake: Fa
         "zoho_reason",
         "zoho_code",
         "zoho_field",
+        "zoho_identity",
     ]
     assert [(row[3], row[6]) for row in failed[1:]] == [
         ("2", "contact_name"),
@@ -80,6 +83,21 @@ async def test_a_broken_line_of_json_harms_no_other(fake: FakeZoho, cli: Cli, wr
     assert fake.created() == {"A": 1, "C": 1}
     (failed,) = (cli.folder / "a.failed.jsonl").read_text().splitlines()
     assert json.loads(failed)["zoho_line"] == '{"contact_name":'
+
+
+async def test_an_odd_row_of_json_harms_no_other(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write(
+        "a.jsonl",
+        '{"contact_name": "A", "billing_address": null}\n{"contact_name": "B", "contact_persons": "x"}\n'
+        '{"contact_name": "C", "billing_address": "Roma"}\n{"contact_name": "D", "notes": null}\n',
+    )
+    result = await cli(*PUSH, "a.jsonl")
+    assert result.code == 3
+    assert result.err.splitlines() == [
+        "a.jsonl row 2 (line 2): contact_persons: must be a list, is 'x'",
+        "a.jsonl row 3 (line 3): billing_address: must be an object, is 'Roma'",
+    ]
+    assert fake.created() == {"A": 1, "D": 1}
 
 
 async def test_a_mended_file_of_failed_rows_sends_only_those(fake: FakeZoho, cli: Cli, write: Write) -> None:
@@ -105,6 +123,8 @@ async def test_a_mended_file_of_failed_rows_sends_only_those(fake: FakeZoho, cli
         ("a.csv", "contact_name\nMüller\n".encode("latin-1"), (), "not valid UTF-8"),
         ("a.csv", b"contact_nam\nA\n", (), "`contact_nam` (did you mean `contact_name`"),
         ("a.jsonl", b'{"contact_name": "A"}\n{"contact_name": "B", "billing_address": {"citty": "X"}}\n', (), "citty"),
+        ("a.csv", b"contact_name,zoho_crm_id\nA,1\n", (), "`zoho_crm_id`"),
+        ("a.jsonl", b'{"contact_name": "A", "zoho_crm_id": "1"}\n', (), "`zoho_crm_id`"),
         ("a.csv", b"contact_name\nA\n", KEY, "there is no column `cf_external_id`"),
         ("a.csv", b"contact_name,email\nA,x\n", ("--upsert-by", "email"), "email"),
         ("a.csv", b"contact_name,contact_name\nA,B\n", (), "more than once"),
@@ -239,9 +259,102 @@ async def test_profiles_stand_for_the_environment(fake: FakeZoho, cli: Cli, writ
     environment = {"XDG_CONFIG_HOME": str(cli.folder / "config"), "ZOHO_ORGANIZATION_ID": "99"}
     assert (await cli(*PUSH, "a.csv", "--profile", "shop", environment=environment)).code == 0
     assert len(fake.organization().contacts) == 2
+    # Not even what the profile lacks is taken from the environment: that may be another account's.
+    (folder / "config.toml").write_text(
+        """[odd]
+colour = 1
+[bare]
+organization_id = "1"
+[homeless]
+access_token = "x"
+[blank]
+organization_id = "1"
+access_token = "abc "
+"""
+    )
+    for profile, word in (("bare", "credentials"), ("homeless", "no organisation"), ("blank", "without blanks")):
+        whole = {**cli.environment, "XDG_CONFIG_HOME": environment["XDG_CONFIG_HOME"]}
+        result = await cli(*PUSH, "a.csv", "--profile", profile, environment=whole)
+        assert (result.code, word in result.err, result.err.count("\n")) == (4, True, 1), result
+        assert "abc" not in result.err
     for profile, word in (("none", "no profile `none`"), ("odd", "unknown keys: colour")):
         result = await cli(*PUSH, "a.csv", "--profile", profile, environment=environment)
         assert (result.code, word in result.err) == (4, True)
+
+
+async def test_a_token_that_cannot_be_one_and_a_state_that_cannot_be_made_are_told_in_a_sentence(
+    fake: FakeZoho, cli: Cli, write: Write
+) -> None:
+    write("a.csv", GOOD)
+    result = await cli(*PUSH, "a.csv", environment={**cli.environment, "ZOHO_ACCESS_TOKEN": "abc "})
+    assert (result.code, result.err) == (4, "an access token is printable ASCII without blanks\n")
+    for options in ((), ("--dry-run",)):
+        result = await cli(*PUSH, "a.csv", "--state", "/dev/null/x.sqlite", *options)
+        assert (result.code, result.err.count("\n")) == ((2, 1) if not options else (0, 0)), result
+    (cli.folder / "a.failed.csv.part").mkdir()
+    result = await cli(*PUSH, "a.csv")
+    assert (result.code, "failed rows could not be written there" in result.err) == (2, True)
+    assert requests(fake) == 0
+
+
+def test_the_command_line_waits_as_long_as_zoho_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOHO_ACCESS_TOKEN", "x")
+    monkeypatch.setenv("ZOHO_ORGANIZATION_ID", "1")
+    assert connect(None, allowed=Limits())._transport.settings.max_wait is None
+
+
+async def test_one_of_equal_rows_is_not_taken_for_the_other(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", "contact_name\nTwin X\nTwin X\n")
+    result = await cli(*PUSH, "a.csv", "--json")
+    assert (result.code, result.json["sent"], result.json["kinds"]) == (3, 1, {"3062": 1})
+    (taken,) = fake.organization().contacts
+    renamed = ("call", "books.contacts.update", "-p", f"contact_id={taken}", "--body", '{"contact_name": "Another"}')
+    assert (await cli(*renamed)).code == 0
+    result = await cli(*PUSH, "a.failed.csv", "--json")
+    assert (result.code, result.json["sent"], result.json["unchanged"]) == (0, 1, 0)
+    assert sorted(one["contact_name"] for one in fake.organization().contacts.values()) == ["Another", "Twin X"]
+    again = await cli(*PUSH, "a.failed.csv", "--json")
+    assert (again.code, again.json["unchanged"], again.json["writes"]) == (0, 1, 0)
+
+
+async def test_a_mended_file_is_neither_overwritten_nor_removed(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", "contact_name\nA\n" + LONG + "\n")
+    assert (await cli(*PUSH, "a.csv")).code == 3
+    path = cli.folder / "a.failed.csv"
+    assert (await cli(*PUSH, "a.csv", "--json")).json["kept_aside"] is None
+    mended = path.read_text().replace(LONG, "B")
+    path.write_text(mended)
+    result = await cli(*PUSH, "a.csv")
+    assert result.code == 3
+    assert "a.failed.csv had been changed since it was written: kept as a.failed.1.csv" in result.out
+    assert (cli.folder / "a.failed.1.csv").read_text() == mended
+    assert LONG in path.read_text()
+    path.write_text(mended + "C,,,,,\n")
+    write("a.csv", "contact_name\nA\n")
+    result = await cli(*PUSH, "a.csv", "--json")
+    assert (result.code, result.json["kept_aside"]) == (0, "a.failed.2.csv")
+    assert not path.exists()
+    assert (await cli(*PUSH, "a.failed.2.csv")).code == 0
+    assert fake.created() == {"A": 1, "B": 1, "C": 1}
+
+
+async def test_a_dry_run_changes_no_byte_and_works_beside_a_push(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", GOOD)
+    assert (await cli(*PUSH, "a.csv", *KEY, "--state", "s")).code == 0
+    write("empty", "")
+    before = {path.name: path.read_bytes() for path in cli.folder.iterdir()}
+    for state, count in (("s", 2), ("empty", 0)):
+        result = await cli(*PUSH, "a.csv", *KEY, "--state", state, "--dry-run", "--json")
+        assert (result.code, result.json["unchanged"]) == (0, count), result
+    assert {path.name: path.read_bytes() for path in cli.folder.iterdir()} == before
+    write("b.csv", GOOD + "C,3\n")
+    fake.script("books.contacts.upsert", ["stall"])
+    push = await cli.start(*PUSH, "b.csv", *KEY, "--state", "s")
+    await until(lambda: fake.counts["books.contacts.upsert"]["requests"] >= 3)
+    result = await cli(*PUSH, "b.csv", *KEY, "--state", "s", "--dry-run", "--json")
+    assert (result.code, result.json["unchanged"], result.json["to_send"]) == (0, 2, 1)
+    push.kill()
+    await push.communicate()
 
 
 async def test_two_runs_on_one_state_are_refused(fake: FakeZoho, cli: Cli, write: Write) -> None:

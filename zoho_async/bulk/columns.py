@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,6 +17,7 @@ from typing import Any, cast
 
 import msgspec
 
+from zoho_async.encoding import time_text
 from zoho_async.errors import Fault
 from zoho_async.validation import Kind, Rule
 
@@ -31,6 +33,8 @@ _PATH = re.compile(r"[^.\[\]]+(\[\d{1,4}\])?(\.[^.\[\]]+(\[\d{1,4}\])?)*")
 _STEP = re.compile(r"([^.\[\]]+)(?:\[(\d+)\])?")
 _MANGLED = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+")
 _CUSTOM = "custom_fields"
+_DIGITS = 60
+"""No amount has more digits before or behind the point; beyond it a few characters could stand for megabytes."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -42,6 +46,8 @@ class Column(msgspec.Struct, frozen=True):
     rule: Rule
     custom: str = ""
     """API name of the custom field it sets; `path` then leads to the record that has the field."""
+    branch: bool = False
+    """Whether it is an object or a list, whose members are the columns."""
 
 
 class Columns:
@@ -56,7 +62,12 @@ class Columns:
         self._known: dict[str, Column | None] = {}
 
     def column(self, name: str) -> Column | None:
-        """The column of that name; None when it names no field that can be set."""
+        """The column of that name; None when it names no field that can be set by one cell."""
+        found = self.field(name)
+        return None if found is None or found.branch else found
+
+    def field(self, name: str) -> Column | None:
+        """The column of that name, or the object or list, which only a nested row can give; None when there is none."""
         if name not in self._known:
             self._known[name] = self._resolve(name)
         return self._known[name]
@@ -96,7 +107,7 @@ class Columns:
         for name, cell in self.leaves(values):
             if cell is None or (isinstance(cell, str) and not cell.strip()):
                 continue
-            column = self.column(name)
+            column = self.field(name)
             if column is None:
                 faults.append(Fault(path=name, rule="unknown", message=f"is no known field{self.hint(name)}"))
                 continue
@@ -106,7 +117,7 @@ class Columns:
             seen.add(name)
             value = convert(column.rule, cell)
             if isinstance(value, Problem):
-                faults.append(Fault(path=name, rule=value.rule, message=value.message))
+                faults.append(value.fault(name))
             elif column.custom:
                 customs.append((column, value))
             else:
@@ -136,7 +147,7 @@ class Columns:
             kind, schema = rule.kind, rule.schema
             if kind == "array":
                 if place is None:
-                    return None
+                    return Column(name, tuple(path), rule, branch=True) if last else None
                 path.append(int(place))
                 rule = Rule(kind=cast("Kind", rule.items or "any"))
                 kind = rule.kind
@@ -144,7 +155,7 @@ class Columns:
                 return None
             if kind == "object" and schema:
                 if last:
-                    return None
+                    return Column(name, tuple(path), rule, branch=True)
                 continue
             return Column(name, tuple(path), rule) if last else None
         return None
@@ -180,6 +191,13 @@ class Problem(msgspec.Struct, frozen=True):
 
     rule: str
     message: str
+    path: str = ""
+    """Where in a nested value."""
+
+    def fault(self, column: str) -> Fault:
+        """The same as the fault of a column; "" is the whole row."""
+        joint = "." if column and self.path and not self.path.startswith("[") else ""
+        return Fault(path=f"{column}{joint}{self.path}", rule=self.rule, message=self.message)
 
 
 def convert(rule: Rule, cell: Any) -> Any:
@@ -188,11 +206,80 @@ def convert(rule: Rule, cell: Any) -> Any:
     Text is read: `true`, `false`, `yes`, `no`, `1`, `0` as booleans in any case, plain digits as integers, decimal
     numbers with a point as money, `yyyy-mm-dd` as dates. Values that have their type already are only checked.
     """
-    if rule.kind == "any":
-        return cell
+    if rule.kind == "any" or (rule.kind == "object" and not rule.schema and is_mapping(cell)):
+        return nested(cell)
     if is_mapping(cell) or is_list(cell):
         return Problem("type", f"must be {_WORDS[rule.kind]}, not a nested value")
-    return _READERS[rule.kind](cell)
+    value = scalar(cell)
+    return value if isinstance(value, Problem) else _READERS[rule.kind](value)
+
+
+def scalar(cell: Any) -> Any:
+    """A cell as text, number, boolean, date or moment that can be sent, or a `Problem`."""
+    if isinstance(cell, str):
+        text = str.__str__(cell)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return Problem("type", "holds half a character (a lone surrogate), which no encoding can carry")
+        return text
+    if isinstance(cell, bool | date):
+        return cell
+    if isinstance(cell, int | float | Decimal):
+        number = cell if isinstance(cell, Decimal) else Decimal(cell if isinstance(cell, int) else float.__repr__(cell))
+        if not number.is_finite():
+            return Problem("type", f"must be a finite number, is {number}")
+        if abs(number.adjusted()) > _DIGITS:
+            return Problem("type", f"must be a number of at most {_DIGITS} digits")
+        # JSON's writer takes whole numbers of 64 bits; as a decimal a longer one keeps every digit.
+        return int(cell) if isinstance(cell, int) and cell.bit_length() < 64 else number
+    return Problem("type", f"must be text, a number, true or false, a date or a time, not {type(cell).__name__}")
+
+
+def nested(value: Any) -> Any:
+    """A value that may be anything, with everything in it, as it can be sent; or the first `Problem` in it.
+
+    Request structs become mappings without what is not set; dates and times take Zoho's form.
+    """
+    if isinstance(value, msgspec.Struct):
+        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
+        value = {wire: item for name, wire in names if (item := getattr(value, name)) is not msgspec.UNSET}
+    if is_mapping(value):
+        members: dict[str, Any] = {}
+        for key, item in value.items():
+            name = scalar(key)
+            if not isinstance(name, str):
+                return Problem("type", "has a member whose name is no text")
+            members[name] = nested(item)
+            if isinstance(members[name], Problem):
+                return _inside(members[name], name)
+        return members
+    if is_list(value):
+        items: list[Any] = []
+        for place, item in enumerate(value):
+            items.append(nested(item))
+            if isinstance(items[-1], Problem):
+                return _inside(items[-1], f"[{place}]")
+        return items
+    if value is None:
+        return None
+    found = scalar(value)
+    return _written(found) if isinstance(found, date) else found
+
+
+def _inside(problem: Problem, step: str) -> Problem:
+    joint = "" if not problem.path or problem.path.startswith("[") else "."
+    return msgspec.structs.replace(problem, path=f"{step}{joint}{problem.path}")
+
+
+def _written(moment: date) -> Any:
+    """A date or a time in Zoho's form, or a `Problem`."""
+    if not isinstance(moment, datetime):
+        return moment.isoformat()
+    try:
+        return time_text(moment)
+    except ValueError as error:
+        return Problem("type", str(error))
 
 
 def mangled(cell: Any) -> Problem | None:
@@ -205,7 +292,9 @@ def mangled(cell: Any) -> Problem | None:
 def _string(cell: Any) -> Any:
     if isinstance(cell, bool):
         return Problem("type", f"must be text, is {str(cell).lower()}")
-    return cell if isinstance(cell, str) else str(cell)
+    if isinstance(cell, date):
+        return _written(cell)
+    return format(cell, "f") if isinstance(cell, Decimal) else str(cell)
 
 
 def _id(cell: Any) -> Any:
@@ -331,6 +420,24 @@ def _packed(node: Any, path: str, column: str, places: dict[str, str]) -> Any:
         key: _packed(member, f"{path}.{key}" if path else str(key), f"{column}.{key}" if column else str(key), places)
         for key, member in members.items()
     }
+
+
+def customs_twice(body: Mapping[str, Any], prefix: str = "") -> list[Fault]:
+    """A fault for every custom field that a body sets more than once, however it was written."""
+    faults: list[Fault] = []
+    for name, value in body.items():
+        for place, item in enumerate(value) if is_list(value) else [("", value)]:
+            if is_mapping(item) and name != _CUSTOM:
+                faults += customs_twice(item, f"{prefix}{name}[{place}]." if is_list(value) else f"{prefix}{name}.")
+        if name == _CUSTOM and is_list(value):
+            for key in ("api_name", "customfield_id"):
+                given = Counter(str(one[key]) for one in value if is_mapping(one) and one.get(key))
+                faults += [
+                    Fault(path=f"{prefix}{one}", rule="twice", message="is given twice")
+                    for one, times in given.items()
+                    if times > 1
+                ]
+    return faults
 
 
 def original(path: str, places: Mapping[str, str]) -> str:

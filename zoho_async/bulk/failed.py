@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 
 from .problems import InputError
-from .readers import ADDED, ADDED_LINE, Row, RowFile
+from .readers import ADDED, ADDED_IDENTITY, ADDED_LINE, Row, RowFile
 
 
 class FailedFile:
     """Collects failed rows into `<stem>.failed.<ext>` beside the input. Use as a context manager.
 
     Written under another name and moved into place at the end, so that it is never half there. When no row failed
-    and the caller says that all were tried (`finished`), one left by an earlier run is removed; a file of that name
-    that is not ours is never touched (InputError at once).
+    and the caller says that all were tried (`finished`), one left by an earlier run is removed. Somebody may be
+    mending that one: unless its content is the one the caller `trusted`, it is kept under another name (`aside`).
+    A file of that name that is not ours is never touched, and one that could not be written is found out before the
+    run (InputError at once).
     """
 
     def __init__(self, source: RowFile) -> None:
@@ -28,8 +32,16 @@ class FailedFile:
         self._writer: Any = None
         self.count = 0
         self.finished = False
-        if self.path.exists() and not _ours(self.path):
-            raise InputError(f"{self.path}: stands where failed rows would be written and is not ours; move it away")
+        self.trusted = ""
+        """Digest of the content that an earlier run wrote, or that has been pushed since."""
+        self.aside: Path | None = None
+        self.digest = ""
+        """Of the file that is there: at first an earlier run's, in the end the one that was written."""
+        try:
+            self._try()
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(f"{self.path}: failed rows could not be written there: {reason}") from None
 
     def __enter__(self) -> FailedFile:
         return self
@@ -37,16 +49,43 @@ class FailedFile:
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
+            self._displace()
             self._part.replace(self.path)
+            self.digest = digest_of_file(self.path)
         elif self.finished:
+            self._displace()
             self.path.unlink(missing_ok=True)
+            # What a killed run was writing.
+            self._part.unlink(missing_ok=True)
+            self.digest = ""
 
-    def add(self, row: Row, *, reason: str, code: str = "", field: str = "") -> None:
+    def _try(self) -> None:
+        if self.path.exists():
+            if not ours(self.path):
+                raise InputError(
+                    f"{self.path}: stands where failed rows would be written and is not ours; move it away"
+                )
+            self.digest = digest_of_file(self.path)
+        left = self._part.exists()
+        # Appending: another run may be writing there, and is found out only later, by its state.
+        with self._part.open("ab"):
+            pass
+        if not left:
+            self._part.unlink()
+
+    def _displace(self) -> None:
+        if not self.path.exists() or digest_of_file(self.path) == self.trusted:
+            return
+        names = (self.path.with_name(f"{self.path.stem}.{number}{self.path.suffix}") for number in count(1))
+        self.aside = next(name for name in names if not name.exists())
+        self.path.rename(self.aside)
+
+    def add(self, row: Row, *, reason: str, code: str = "", field: str = "", identity: str = "") -> None:
         """Adds one row as it stood in the input."""
         if self._file is None:
             self._open()
         self.count += 1
-        added = (str(row.number), reason, code, field)
+        added = (str(row.number), reason, code, field, identity)
         if self._source.format == "csv":
             cells: list[str] = list(row.raw)
             width = len(self._source.columns)
@@ -83,11 +122,18 @@ def _object_with(row: Row, added: tuple[str, ...]) -> str:
     return msgspec.json.encode(members).decode()
 
 
-def _ours(path: Path) -> bool:
+def digest_of_file(path: Path) -> str:
+    """What tells two contents of a file apart."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def ours(path: Path) -> bool:
+    """Whether it looks like a file of failed rows."""
     try:
         with path.open("rb") as file:
             head = file.read(1 << 16)
-    except OSError:
+    except IsADirectoryError:
         return False
     text = head.decode("utf-16" if head[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8", "replace")
-    return all(name in text for name in ADDED)
+    return all(name in text for name in ADDED if name != ADDED_IDENTITY)

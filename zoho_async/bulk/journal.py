@@ -10,8 +10,11 @@ The file holds keys of rows, digests, ids and Zoho's words; no row content beyon
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +33,7 @@ APPLICATION = 0x5A6F4A31
 """SQLite's application id, by which we know our own files ("ZoJ1")."""
 
 _SCHEMA = """
-CREATE TABLE journal (
+CREATE TABLE IF NOT EXISTS journal (
     target TEXT NOT NULL,      -- organisation and resource
     identity TEXT NOT NULL,    -- the row: its unique value, or the digest of its body and the number of its occurrence
     digest TEXT NOT NULL,      -- of the body that was sent last
@@ -42,7 +45,8 @@ CREATE TABLE journal (
     settled_at TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (target, identity)
 ) WITHOUT ROWID;
-CREATE INDEX journal_record ON journal (target, record_id) WHERE record_id <> '';
+CREATE INDEX IF NOT EXISTS journal_record ON journal (target, record_id) WHERE record_id <> '';
+CREATE TABLE IF NOT EXISTS files (digest TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
@@ -68,29 +72,37 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 class Journal:
     """The state of one target, in a file that holds any number of targets. Use as an async context manager.
 
-    `path` None keeps it in memory: then nothing can be resumed. `create=False` reads a file that exists and else
-    stays in memory. `durable` also survives a power cut, at the price of a disk flush per commit; without it a
-    killed process loses nothing, but a crashed machine may forget the last moments.
+    `path` None keeps it in memory: then nothing can be resumed. `create=False` looks at a copy of a file that exists
+    and else stays in memory: it changes no byte and disturbs no run. `durable` also survives a power cut, at the
+    price of a disk flush per commit; without it a killed process loses nothing, but a crashed machine may forget the
+    last moments.
     Raises StateError when another process uses the file, or it is not a journal of this version.
     """
 
     def __init__(self, path: Path | None, target: str, *, durable: bool = False, create: bool = True) -> None:
-        self._path = path if path is not None and (create or path.exists()) else None
+        self._path = path if path is not None and (create or os.path.exists(path)) else None  # noqa: PTH110 - no errors
+        self._create = create
         self._target = target
         self._durable = durable
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="zoho-journal")
         self._waiting: list[tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._connection: sqlite3.Connection | None = None
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
 
     async def __aenter__(self) -> Journal:
         loop = asyncio.get_running_loop()
         try:
             self._connection = await loop.run_in_executor(self._thread, self._open)
         except BaseException:
-            self._thread.shutdown()
+            self._end()
             raise
         return self
+
+    def _end(self) -> None:
+        self._thread.shutdown()
+        if self._copy is not None:
+            self._copy.cleanup()
 
     async def __aexit__(self, *_: object) -> None:
         if self._flusher is not None:
@@ -98,27 +110,37 @@ class Journal:
         if self._connection is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
             self._connection = None
-        self._thread.shutdown()
+        self._end()
 
-    async def look(self, keys: Sequence[tuple[str, int]], *, counted: bool) -> list[Look]:
+    async def look(
+        self, keys: Sequence[tuple[str, int]], *, counted: bool, carried: Mapping[int, str] | None = None
+    ) -> list[Look]:
         """What is known of rows, given as (key, number of the row), in the order of the input.
 
         Rows of one run with the same key are told apart by `counted`: each is a row of its own, numbered; else the
-        later ones are told which row was the first.
+        later ones are told which row was the first. `carried` are identities that rows had in an earlier run, by the
+        rows' numbers: a row that has not changed since keeps its identity, and only the first one with it has it.
         """
+        identities = carried or {}
+
+        def seen(connection: sqlite3.Connection, key: str, number: int) -> tuple[int, int]:
+            first, times = connection.execute(
+                "INSERT INTO temp.seen VALUES (?, ?, 1) ON CONFLICT (key) DO UPDATE SET times = times + 1 "
+                "RETURNING first, times",
+                (key, number),
+            ).fetchone()
+            return first, times
 
         def work(connection: sqlite3.Connection) -> list[Look]:
             looks: list[Look] = []
             for key, number in keys:
-                first, times = connection.execute(
-                    "INSERT INTO temp.seen VALUES (?, ?, 1) ON CONFLICT (key) DO UPDATE SET times = times + 1 "
-                    "RETURNING first, times",
-                    (key, number),
-                ).fetchone()
-                identity = f"{key}#{times}" if counted else key
-                looks.append(
-                    Look(identity=identity, first=number if counted else first, entry=self._entry(connection, identity))
-                )
+                identity = identities.get(number, "") if counted else key
+                if counted and identity.rpartition("#")[0] != key:
+                    identity = f"{key}#{seen(connection, key, number)[1]}"
+                    while connection.execute("SELECT 1 FROM temp.seen WHERE key = ?", (identity,)).fetchone():
+                        identity = f"{key}#{seen(connection, key, number)[1]}"
+                first, _ = seen(connection, identity, number)
+                looks.append(Look(identity=identity, first=first, entry=self._entry(connection, identity)))
             return looks
 
         return await self._do(work)
@@ -178,6 +200,22 @@ class Journal:
 
         return await self._do(work)
 
+    async def knows_file(self, digest: str) -> bool:
+        """Whether a file of that content was written or wholly pushed."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            return connection.execute("SELECT 1 FROM files WHERE digest = ?", (digest,)).fetchone() is not None
+
+        return await self._do(work)
+
+    async def note_file(self, digest: str) -> None:
+        """Remembers the content of a file that was written or wholly pushed."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR IGNORE INTO files VALUES (?)", (digest,))
+
+        await self._do(work)
+
     def _entry(self, connection: sqlite3.Connection, identity: str) -> Entry | None:
         found = connection.execute(
             "SELECT digest, state, record_id, intended_at FROM journal WHERE target = ? AND identity = ?",
@@ -235,10 +273,17 @@ class Journal:
 
     def _open(self) -> sqlite3.Connection:
         where = str(self._path) if self._path is not None else ":memory:"
-        if self._path is not None and self._path.parent != Path():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = where
         try:
-            connection = sqlite3.connect(where, isolation_level=None, timeout=0)
+            if self._path is not None and not self._create:
+                self._copy = tempfile.TemporaryDirectory(prefix="zoho-state-")
+                file = str(Path(self._copy.name) / "copy")
+                _copy_database(where, file)
+            elif self._path is not None and self._path.parent != Path():
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(file, isolation_level=None, timeout=0)
+        except OSError as error:
+            raise StateError(f"{where}: the state file cannot be opened: {error.strerror or error}") from None
         except sqlite3.Error as error:
             raise StateError(f"{where}: the state file cannot be opened: {error}") from None
         try:
@@ -277,14 +322,39 @@ class Journal:
         if application == APPLICATION:
             if version > VERSION:
                 raise StateError(f"{where}: was written by a newer zoho_async (version {version}, known {VERSION})")
-            return
-        if application or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        elif application or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             raise StateError(f"{where}: is not a state file")
+        # Also in a file that has some of it already.
         for statement in _SCHEMA.split(";"):
             if statement.strip():
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _copy_database(path: str, to: str) -> None:
+    """Copies a database that a run may be writing to, as it stands at one moment.
+
+    Whoever writes holds SQLite's lock, so nobody else can open the file. Its pages change only when its log is put
+    into them: a copy of the pages with the whole log behind is one moment's, unless the log was begun anew meanwhile.
+    """
+    for _ in range(10):
+        before = _log_head(path)
+        shutil.copyfile(path, to)
+        if before:
+            shutil.copyfile(f"{path}-wal", f"{to}-wal")
+        if _log_head(path) == before:
+            return
+        Path(f"{to}-wal").unlink(missing_ok=True)
+    raise StateError(f"{path}: another run is using this state file; wait for it to end")
+
+
+def _log_head(path: str) -> bytes:
+    try:
+        with Path(f"{path}-wal").open("rb") as file:
+            return file.read(32)
+    except FileNotFoundError:
+        return b""
 
 
 def _now() -> str:

@@ -60,7 +60,8 @@ async def pull(
     only). JSON Lines and CSV hold the fullest form that was read, and appear only when complete. SQLite keeps
     records that the list has no more, unless `full`. `on_progress` is called after every page and group of details.
 
-    Raises InputError for a file that cannot be written, and what the client's calls raise.
+    Raises InputError for a file that cannot be written or holds another organisation's records, and what the
+    client's calls raise.
     """
     begun = monotonic()
     target = Target.of(resource)
@@ -71,7 +72,7 @@ async def pull(
     if details != "none" and (get is None or len(required_path(get)) != 1):
         raise InputError(f"{target.name} has no details to pull: its records cannot be read alone")
     path = Path(to)
-    sink = open_sink(path, target.name.rpartition(".")[2], details=details != "none")
+    sink = open_sink(path, target.name, origin=target.origin, details=details != "none")
     if details == "changed" and not sink.remembers:
         raise InputError(f"{path}: only SQLite remembers what has changed; use --details all or a .sqlite file")
     summary = PullSummary()

@@ -18,7 +18,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal
+from types import TracebackType
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -26,12 +27,12 @@ from zoho_async.encoding import to_builtins
 from zoho_async.errors import DecodeError, Fault, InvalidError, OutcomeUnknownError, UnavailableError, ZohoError
 from zoho_async.validation import validate
 
-from .columns import Columns, mangled, original
+from .columns import Columns, Problem, customs_twice, mangled, nested, original
 from .journal import Entry, Journal, Look
 from .mapping import FATAL, Outcome, Status, closable, map, status_of  # noqa: A004 - our own map, named like the builtin
 from .narrow import is_list, is_mapping
 from .problems import InputError
-from .readers import Row, RowFile
+from .readers import ADDED, ADDED_LINE, Row, RowFile
 from .target import Target
 
 Action = Literal["sent", "unchanged", "settled", "none"]
@@ -57,6 +58,8 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...] = ()
     """What is wrong with the row; no call was spent on it."""
     error: Exception | None = None
+    identity: str = ""
+    """What the state calls the row; equal rows of a create are told apart by it."""
 
     @property
     def reason(self) -> str:
@@ -109,7 +112,7 @@ class PushSummary(msgspec.Struct, kw_only=True):
     """Failed and unknown rows by `RowOutcome.kind`."""
     seconds: float = 0.0
     complete: bool = False
-    """Whether the input was read to its end."""
+    """Whether every row was tried: the input was read to its end, and nothing ended the run before."""
 
     def count(self, outcome: RowOutcome) -> None:
         """Adds one row."""
@@ -175,14 +178,19 @@ class RowReader:
         """Raises InputError for a file with columns nobody knows, or without the unique field's column."""
         name = str(source.path)
         names = dict.fromkeys(source.columns) if source.format == "csv" else self._keys(source)
-        self.columns.require((name for name in names if not name.startswith("zoho_")), where=name)
+        self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE}), where=name)
         if self._upsert_by is not None and self._upsert_by not in names:
             raise InputError(f"{name}: there is no column `{self._upsert_by}`, by which rows are to be matched")
 
     def _keys(self, source: RowFile) -> dict[str, None]:
         keys: dict[str, None] = {}
         for row in source:
-            keys.update((name, None) for name, _ in self.columns.leaves(row.values))
+            # An object or list with a wrong value is a fault of its row; only names nobody knows spoil the file.
+            keys.update(
+                (name, None)
+                for name, _ in self.columns.leaves(row.values)
+                if (field := self.columns.field(name)) is None or not field.branch
+            )
             keys.update(dict.fromkeys(_custom_names(row.values)))
         return keys
 
@@ -190,12 +198,25 @@ class RowReader:
         """One row as a job, with every fault it has."""
         if row.fault:
             return Job(row=row, faults=(Fault(path="", rule="unreadable", message=row.fault),))
+        try:
+            return self._read(row)
+        except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
+            # Whatever a caller puts into a row, it must not harm the others.
+            return Job(row=row, faults=(Fault(path="", rule="unreadable", message=f"cannot be read: {error}"),))
+
+    def _read(self, row: Row) -> Job:
         places: dict[str, str] = {}
         faults: list[Fault] = []
+        body: dict[str, Any] = {}
         if isinstance(row.values, msgspec.Struct):
-            body: dict[str, Any] = to_builtins(row.values)
+            found = nested(row.values)
+            if isinstance(found, Problem):
+                faults.append(found.fault(""))
+                return Job(row=row, faults=tuple(faults))
+            body = to_builtins(found)
         else:
             body, faults, places = self.columns.read(row.values)
+        faults += customs_twice(body)
         wrong = {fault.path for fault in faults}
         for fault in validate(body, type=self.schema):
             path = original(fault.path, places)
@@ -237,7 +258,17 @@ def _custom_names(values: Any) -> list[str]:
 
 
 class Push:
-    """A push under way: iterate it for the outcomes, as they come; `summary` counts along. Made by `push()`."""
+    """A push under way: iterate it for the outcomes, as they come; `summary` counts along. Made by `push()`.
+
+    Whoever may leave the loop early uses it as a context manager, at whose end the run has ended and the state file
+    is free:
+
+        async with bulk.push(zoho.books.contacts, rows) as run:
+            async for outcome in run:
+                ...
+
+    Left early without one, the run ends too, but only some moments later.
+    """
 
     def __init__(
         self,
@@ -264,25 +295,55 @@ class Push:
         self._first = asyncio.Lock()
         self._ended: ZohoError | None = None
         self._sick = 0
-        self._outcomes: AsyncGenerator[RowOutcome, None] | None = None
+        self._exhausted = False
+        self._begun = False
+        self._working: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
 
     def stop(self) -> None:
         """Begins no further row; calls in flight are finished and their outcomes still come."""
         self._stopped = True
 
     def __aiter__(self) -> AsyncIterator[RowOutcome]:
-        if self._outcomes is not None:
+        if self._begun:
             raise RuntimeError("a push can be iterated only once")
-        self._outcomes = self._run()
-        return self._outcomes
+        self._begun = True
+        return self._run()
 
     async def aclose(self) -> None:
         """Ends the run at once; calls in flight are cancelled and settled by the next run."""
-        if self._outcomes is not None:
-            await self._outcomes.aclose()
+        self._begun = True
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.wait([self._working])
 
     async def _run(self) -> AsyncGenerator[RowOutcome, None]:
+        # The work is a task's, whose end closes everything in order. Generators inside this one, all left at once by
+        # a caller who breaks out of the loop, would be closed by the event loop in any order, and get into trouble.
         begun = monotonic()
+        ready: asyncio.Queue[RowOutcome | None] = asyncio.Queue()
+        working = self._working = asyncio.create_task(self._work(ready), name="zoho-push")
+        try:
+            while (outcome := await ready.get()) is not None:
+                self.summary.count(outcome)
+                self.summary.seconds = monotonic() - begun
+                ready.task_done()
+                yield outcome
+            await asyncio.wait([working])
+            if not working.cancelled():
+                working.result()
+        finally:
+            await self.aclose()
+            self.summary.seconds = monotonic() - begun
+
+    async def _work(self, ready: asyncio.Queue[RowOutcome | None]) -> None:
         try:
             async with Journal(self._state, self._label, durable=self._upsert_by is None) as journal:
 
@@ -295,21 +356,21 @@ class Push:
                     source = self._until_stopped(all_)
                     async with aclosing(closable(map(perform, source, concurrency=self._concurrency))) as outcomes:
                         async for outcome in outcomes:
-                            result = _row_outcome(outcome)
-                            self.summary.count(result)
-                            self.summary.seconds = monotonic() - begun
-                            yield result
+                            ready.put_nowait(_row_outcome(outcome))
+                            # No further ahead of who consumes them than one.
+                            await ready.join()
             if self._ended is not None:
                 raise self._ended
+            self.summary.complete = self._exhausted
         finally:
-            self.summary.seconds = monotonic() - begun
+            ready.put_nowait(None)
 
     async def _until_stopped(self, source: AsyncGenerator[Job, None]) -> AsyncIterator[Job]:
         async for job in source:
             if self._stopped or self._ended is not None:
                 return
             yield job
-        self.summary.complete = True
+        self._exhausted = True
 
     async def _perform(self, journal: Journal, job: Job) -> RowOutcome:
         match next_step(job, upsert=self._upsert_by is not None):
@@ -356,6 +417,8 @@ class Push:
                 # Zoho has acted; only what it answered cannot be read.
                 return await self._done(journal, job, "", error)
             except ZohoError as error:
+                if error.sent is False:
+                    self.summary.writes -= 1
                 if isinstance(error, FATAL):
                     # What Zoho refuses for such a reason it has not executed.
                     if uncertain is None and error.sent is not None:
@@ -376,7 +439,10 @@ class Push:
                 state: Status = "failed" if uncertain is None else "unknown"
                 await journal.settle(job.identity, state, code=code, message=error.message or type(error).__name__)
                 return self._refused(job, error, state)
-            except TypeError as error:
+            except Exception as error:  # noqa: BLE001 - no error of a call, so nothing was sent; one row must not harm the others
+                self.summary.writes -= 1
+                if uncertain is not None:
+                    return await self._undecided(journal, job, error)
                 await journal.withdraw(job.identity)
                 return RowOutcome(row=job.row, status="failed", action="none", error=error)
             self._sick = 0
@@ -425,7 +491,7 @@ class Push:
             and made >= since
         ]
 
-    async def _undecided(self, journal: Journal, job: Job, error: ZohoError | None) -> RowOutcome:
+    async def _undecided(self, journal: Journal, job: Job, error: Exception | None) -> RowOutcome:
         await journal.settle(job.identity, "unknown")
         return RowOutcome(row=job.row, status="unknown", action="none", error=error or UnsettledError())
 
@@ -475,8 +541,9 @@ def push(
     unknown outcome is looked up or sent again.
 
     Iterate the result: one `RowOutcome` per row as it is ready, never an exception for one row; `.summary` counts,
-    `.stop()` ends it gently. AuthError, ConfigError, QuotaExceededError, RateLimitError, and UnavailableError when
-    nothing gets through any more, are raised at the end of what was under way; the same call with the same `state`
+    `.stop()` ends it gently, `async with` around the loop ends it when the loop is left early. AuthError,
+    ConfigError, QuotaExceededError, RateLimitError, and UnavailableError when nothing gets through any more, are
+    raised at the end of what was under way; the same call with the same `state`
     resumes. Raises InputError for a resource that cannot be pushed and StateError for a state file in use.
     """
     target = Target.of(resource)
@@ -501,6 +568,7 @@ async def jobs(
         looks = await journal.look(
             [(f"{reader.unique_field}={job.key}" if upsert else job.digest, job.row.number) for job in known],
             counted=not upsert,
+            carried={job.row.number: job.row.identity for job in known if job.row.identity},
         )
         for job, look in zip(known, looks, strict=True):
             job.look = look
@@ -534,9 +602,9 @@ def _row(values: Any, number: int) -> Row:
 
 
 def _row_outcome(outcome: Outcome[Job, RowOutcome]) -> RowOutcome:
-    if outcome.result is not None:
-        return outcome.result
-    return RowOutcome(row=outcome.item.row, status=outcome.status, action="none", error=outcome.error)
+    job = outcome.item
+    result = outcome.result or RowOutcome(row=job.row, status=outcome.status, action="none", error=outcome.error)
+    return msgspec.structs.replace(result, identity=job.identity)
 
 
 def _reason(error: Exception, status: Status) -> str:

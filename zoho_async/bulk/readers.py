@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
@@ -19,10 +20,16 @@ import msgspec
 from .narrow import is_mapping
 from .problems import InputError
 
+LONGEST = 131_072
+"""Characters a cell may have; a row with a longer one is faulty."""
+_UNCLOSED = 1 << 24
+"""From so many on, a cell is taken for a quote that is never closed, and the file for unreadable."""
+
 SEPARATORS = (",", ";", "\t", "|")
 
-ADDED = ("zoho_row", "zoho_reason", "zoho_code", "zoho_field")
+ADDED = ("zoho_row", "zoho_reason", "zoho_code", "zoho_field", "zoho_identity")
 """Columns that stand in a file of failed rows beside the input's own; ignored when that file is pushed."""
+ADDED_IDENTITY = ADDED[-1]
 ADDED_LINE = "zoho_line"
 """In JSON Lines: the text of a line that could not be read at all."""
 
@@ -42,6 +49,8 @@ class Row(msgspec.Struct, kw_only=True):
     """As it stood in the file: list of cells (CSV) or the text of the line (JSON Lines)."""
     fault: str = ""
     """Why the row cannot be read; then there are no values."""
+    identity: str = ""
+    """What the state calls the row, if it comes from a file of failed rows; so equal rows stay apart."""
 
 
 class RowFile:
@@ -71,12 +80,13 @@ class RowFile:
 
     def _csv(self) -> Iterator[Row]:
         width = len(self.columns)
+        place = self.columns.index(ADDED_IDENTITY) if ADDED_IDENTITY in self.columns else -1
         with self.path.open(encoding=self.encoding, newline="") as file:
             reader = csv.reader(file, delimiter=self.separator, strict=True)
             number = 0
             header = True
             end = 0
-            for cells in reader:
+            for cells in _lines(reader):
                 line, end = end + 1, reader.line_num
                 if not cells:
                     continue
@@ -84,13 +94,17 @@ class RowFile:
                     header = False
                     continue
                 number += 1
-                if len(cells) == width:
+                if (longest := max(map(len, cells))) > LONGEST:
+                    fault = f"has a cell of {longest:,} characters; at most {LONGEST:,} are read"
+                    yield Row(number=number, line=line, raw=cells, fault=fault)
+                elif len(cells) == width:
                     values = {
                         name: cell
                         for name, cell in zip(self.columns, cells, strict=True)
                         if name not in ADDED and name != ADDED_LINE
                     }
-                    yield Row(number=number, line=line, values=values, raw=cells)
+                    identity = cells[place] if place >= 0 else ""
+                    yield Row(number=number, line=line, values=values, raw=cells, identity=identity)
                 else:
                     fault = f"has {len(cells):,} cells where the header has {width:,} columns"
                     yield Row(number=number, line=line, raw=cells, fault=fault)
@@ -103,19 +117,23 @@ class RowFile:
                 if not stripped:
                     continue
                 number += 1
-                values, fault = read_object(stripped)
-                yield Row(number=number, line=line, values=values, raw=stripped, fault=fault)
+                members, fault = read_object(stripped)
+                values = {name: cell for name, cell in members.items() if name not in ADDED and name != ADDED_LINE}
+                if ADDED_LINE in members and not values:
+                    fault = f"still is a line that could not be read: write the row in place of `{ADDED_LINE}`"
+                identity = str(members.get(ADDED_IDENTITY, ""))
+                yield Row(number=number, line=line, values=values, raw=stripped, fault=fault, identity=identity)
 
 
 def read_object(text: str) -> tuple[dict[str, Any], str]:
-    """One line of JSON Lines as a mapping without our own added keys, or the word on why it is none."""
+    """One line of JSON Lines as a mapping, or the word on why it is none."""
     try:
         value: Any = _json.decode(text)
     except (msgspec.DecodeError, UnicodeError, ValueError, RecursionError) as error:
         return {}, f"is not valid JSON: {error}"
     if not is_mapping(value):
         return {}, "is not a JSON object"
-    return {name: cell for name, cell in value.items() if name not in ADDED and name != ADDED_LINE}, ""
+    return dict(value), ""
 
 
 def open_rows(path: str | Path) -> RowFile:
@@ -129,6 +147,8 @@ def open_rows(path: str | Path) -> RowFile:
     """
     path = Path(path)
     try:
+        if stat.S_IFMT(path.stat().st_mode) in {stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK}:
+            raise InputError(f"{path}: is a pipe, which cannot be read twice; save the rows in a file")
         with path.open("rb") as file:
             start = file.read(1 << 16)
     except FileNotFoundError:
@@ -200,7 +220,7 @@ def _count_csv(path: Path, encoding: str, separator: str) -> int:
         begins = 1
         count = 0
         try:
-            for cells in reader:
+            for cells in _lines(reader):
                 begins = reader.line_num + 1
                 count += bool(cells)
         except csv.Error as error:
@@ -210,6 +230,20 @@ def _count_csv(path: Path, encoding: str, separator: str) -> int:
     return count
 
 
+def _lines(reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    """The rows of a CSV reader with cells of any reasonable length; the module's own limit would end the file."""
+    while True:
+        # The limit is the whole process's: nobody else may find it changed.
+        usual = csv.field_size_limit(_UNCLOSED)
+        try:
+            cells = next(reader, None)
+        finally:
+            csv.field_size_limit(usual)
+        if cells is None:
+            return
+        yield cells
+
+
 def _csv_word(error: csv.Error) -> str:
     text = str(error)
     if "unexpected end of data" in text:
@@ -217,7 +251,7 @@ def _csv_word(error: csv.Error) -> str:
     if "expected after" in text:
         return "text follows a closing quote (a quote inside a quoted cell is written twice)"
     if "field larger" in text:
-        return f"a cell is longer than {csv.field_size_limit():,} characters"
+        return f"a cell is longer than {_UNCLOSED:,} characters, or a quote is opened and never closed"
     return text
 
 

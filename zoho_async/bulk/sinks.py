@@ -17,6 +17,9 @@ from .problems import InputError
 
 _json = msgspec.json.Decoder(float_hook=Decimal)
 
+APPLICATION = 0x5A6F5031
+"""SQLite's application id, by which we know files of pulls ("ZoP1")."""
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the list, as it came."""
@@ -56,14 +59,14 @@ class Sink(Protocol):
         ...
 
 
-def open_sink(path: Path, name: str, *, details: bool) -> Sink:
+def open_sink(path: Path, name: str, *, origin: tuple[str, str], details: bool) -> Sink:
     """The sink for a file name: `.sqlite` or `.db`, `.jsonl` or `.ndjson`, `.csv`. InputError for any other.
 
-    `name` is the resource, `details` whether records will come in full.
+    `name` is product and resource, `origin` place and organisation, `details` whether records will come in full.
     """
     match path.suffix.lower():
         case ".sqlite" | ".sqlite3" | ".db":
-            return SqliteSink(path, name)
+            return SqliteSink(path, name, origin)
         case ".jsonl" | ".ndjson":
             return LinesSink(path, details=details)
         case ".csv":
@@ -77,13 +80,16 @@ class SqliteSink:
 
     `row` is the record as the list has it, `detail` as it is when read alone (NULL until then) with the modification
     it belongs to in `detail_of`. Each page is one transaction, so an interrupted pull keeps what it has.
+    Another table, `pulled_from`, says whose records these are: those of two organisations never come together.
     """
 
     remembers = True
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, origin: tuple[str, str]) -> None:
         self._path = path
-        self._table = f'"{name}"'
+        self._name = name
+        self._origin = origin
+        self._table = f'"{name.rpartition(".")[2]}"'
         self._connection: sqlite3.Connection | None = None
         self._pulled_at = ""
 
@@ -93,8 +99,8 @@ class SqliteSink:
         except sqlite3.Error as error:
             raise InputError(f"{self._path}: cannot be opened: {error}") from None
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("BEGIN IMMEDIATE")
+            self._claim(connection)
             connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {self._table} (id TEXT PRIMARY KEY, name TEXT NOT NULL, "
                 "last_modified_time TEXT NOT NULL, row TEXT NOT NULL, detail TEXT, detail_of TEXT, "
@@ -103,11 +109,44 @@ class SqliteSink:
             connection.execute(
                 f"SELECT id, name, last_modified_time, row, detail, detail_of FROM {self._table} LIMIT 0"
             )
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+        except sqlite3.OperationalError as error:
+            connection.close()
+            raise InputError(f"{self._path}: cannot be used: {error}") from None
         except sqlite3.Error as error:
             connection.close()
             raise InputError(f"{self._path}: is not a file of an earlier pull: {error}") from None
+        except InputError:
+            connection.close()
+            raise
         self._connection = connection
         self._pulled_at = datetime.now(UTC).isoformat(timespec="microseconds")
+
+    def _claim(self, connection: sqlite3.Connection) -> None:
+        """Makes an empty file ours; InputError for one that is another's."""
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        if application != APPLICATION:
+            if application or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                raise InputError(f"{self._path}: is not a file of an earlier pull; name another")
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(
+                "CREATE TABLE pulled_from (resource TEXT PRIMARY KEY, place TEXT NOT NULL, "
+                "organization_id TEXT NOT NULL, held_in TEXT NOT NULL UNIQUE)"
+            )
+        for resource, held_in, *origin in connection.execute(
+            "SELECT resource, held_in, place, organization_id FROM pulled_from"
+        ):
+            if tuple(origin) != self._origin or (held_in == self._table and resource != self._name):
+                place, organization = origin
+                raise InputError(
+                    f"{self._path}: holds {resource} of organisation {organization} ({place}), not {self._name} of "
+                    f"{self._origin[1]} ({self._origin[0]}); name another file"
+                )
+        connection.execute(
+            "INSERT OR IGNORE INTO pulled_from VALUES (?, ?, ?, ?)", (self._name, *self._origin, self._table)
+        )
 
     def stale(self, records: Sequence[Record]) -> list[Record]:
         database = self._open

@@ -48,9 +48,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         """What tells it from other targets: place, organisation and resource."""
+        return " ".join((*self.origin, self.name))
+
+    @property
+    def origin(self) -> tuple[str, str]:
+        """Place (address or data centre) and organisation its records belong to."""
         settings: Any = getattr(getattr(self.resource, "_transport", None), "settings", None)
         place = getattr(settings, "api_url", None) or getattr(settings, "data_center", "")
-        return f"{place} {getattr(settings, 'organization_id', '')} {self.name}"
+        return str(place), str(getattr(settings, "organization_id", ""))
 
     def writer(self, *, upsert: bool) -> Operation[Any]:
         """The operation rows are pushed with. InputError when the resource cannot be pushed that way."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from datetime import timedelta
 from math import ceil
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from zoho_async.bulk.failed import FailedFile
+from zoho_async.bulk.failed import FailedFile, digest_of_file, ours
 from zoho_async.bulk.journal import Journal
-from zoho_async.bulk.mapping import closable
+from zoho_async.bulk.problems import StateError
 from zoho_async.bulk.pushing import Job, PushSummary, RowOutcome, RowReader, jobs, next_step, push
 from zoho_async.bulk.readers import RowFile, open_rows
 from zoho_async.bulk.target import Target
@@ -56,18 +56,23 @@ async def push_command(order: Order, interruption: Interruption) -> int:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(zoho)
         resource: Any = _resource(zoho, target)
-        failed = stack.enter_context(FailedFile(source))
+        failed = FailedFile(source)
+        if failed.digest:
+            async with Journal(state, msgspec.structs.replace(target, resource=resource).label) as journal:
+                failed.trusted = failed.digest if await journal.knows_file(failed.digest) else ""
+        stack.enter_context(failed)
         progress = stack.enter_context(open_progress(f"push {source.path.name}", source.count, json=order.json))
         run = push(resource, source, upsert_by=order.upsert_by, state=state, concurrency=order.limits.concurrency)
         interruption.gently = run.stop
         error: ZohoError | None = None
         try:
-            async with aclosing(closable(aiter(run))) as outcomes:
-                async for outcome in outcomes:
-                    _note(outcome, run.summary, failed, progress, source)
+            async with run:
+                async for outcome in run:
+                    _note(outcome, run.summary, failed, progress, source, counted=order.upsert_by is None)
         except ZohoError as ended:
             error = ended
-        failed.finished = run.summary.complete and error is None
+        failed.finished = run.summary.complete
+    await _note_files(state, failed, source, run.summary)
     _report(order, target, zoho, state, failed, run.summary, error)
     if error is not None:
         raise error
@@ -93,9 +98,25 @@ def default_state(order: Order, zoho: Zoho) -> Path:
     return order.file.with_name(f"zoho-{zoho.organization_id}-{order.name.replace('.', '-')}.state.sqlite")
 
 
-def _note(outcome: RowOutcome, summary: PushSummary, failed: FailedFile, progress: Progress, source: RowFile) -> None:
+async def _note_files(state: Path, failed: FailedFile, source: RowFile, summary: PushSummary) -> None:
+    """Remembers which files of failed rows may be overwritten: ours as we wrote it, and one that is all pushed."""
+    digests = [failed.digest] if failed.count else []
+    if summary.complete and not (summary.failed or summary.unknown) and ours(source.path):
+        digests.append(digest_of_file(source.path))
+    if digests:
+        # Another run may have begun; the next one then keeps the file aside, and nothing is lost.
+        with suppress(StateError):
+            async with Journal(state, "") as journal:
+                for digest in digests:
+                    await journal.note_file(digest)
+
+
+def _note(
+    outcome: RowOutcome, summary: PushSummary, failed: FailedFile, progress: Progress, source: RowFile, *, counted: bool
+) -> None:
     if outcome.status != "done":
-        failed.add(outcome.row, reason=outcome.reason, code=outcome.code, field=outcome.field)
+        identity = outcome.identity if counted else ""
+        failed.add(outcome.row, reason=outcome.reason, code=outcome.code, field=outcome.field, identity=identity)
         details = {
             "event": "row",
             "status": outcome.status,
@@ -130,6 +151,7 @@ def _report(
             "organization_id": zoho.organization_id,
             **msgspec.structs.asdict(summary),
             "failed_file": failed_file,
+            "kept_aside": str(failed.aside) if failed.aside is not None else None,
             "state": str(state),
             "error": str(error) if error is not None else None,
         }
@@ -147,6 +169,8 @@ def _report(
     if failed_file is not None:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(summary.kinds.items()))
         lines.append(f"  failed rows: {failed_file} ({kinds})")
+    if failed.aside is not None:
+        lines.append(f"  {failed.path} had been changed since it was written: kept as {failed.aside}")
     lines.append(f"  state: {state}")
     if isinstance(error, QuotaExceededError):
         when = f" after {error.resets_at:%Y-%m-%d %H:%M %Z}" if error.resets_at is not None else " tomorrow"

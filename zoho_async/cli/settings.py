@@ -47,7 +47,8 @@ def connect(profile: str | None, *, allowed: Limits) -> Zoho:
     try:
         # A command line can wait: for the next minute, and for the half hour Zoho may hold an organisation back.
         zoho = Zoho.from_env(environ, store=token_store(environ), limits=allowed, max_wait=None)
-    except (AuthError, ConfigError) as error:
+    except (AuthError, ConfigError, ValueError) as error:
+        # A ValueError says of a credential that it cannot be one, without quoting it.
         raise SetupError(f"{error}{where}") from None
     if not zoho.organization_id:
         raise SetupError(f"no organisation: set ZOHO_ORGANIZATION_ID{where}")

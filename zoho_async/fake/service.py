@@ -86,7 +86,6 @@ class Service:
         self.organization_id = next(iter(self._organizations))
         self._received: deque[Received] = deque(maxlen=keep_received)
         self._faults = Plan(seed)
-        self._scripts = self._faults.scripts
         self._router = _router()
         self._handlers: dict[str, Handler] = {**_HANDLERS, "books.organizations.list": self._listed}
 

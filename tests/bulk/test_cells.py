@@ -1,0 +1,141 @@
+"""What a row may hold, and that whatever it holds harms no other row."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from zoho_async import Zoho, bulk
+from zoho_async.books import ContactCreate, CustomFieldInput
+from zoho_async.bulk.pushing import RowReader
+from zoho_async.bulk.target import Target
+from zoho_async.fake import FakeZoho
+
+READER = RowReader(Target.named("books.contacts"), None)
+
+
+def read(values: Any) -> Any:
+    return READER.read(bulk.Row(number=1, values=values))
+
+
+def custom(value: Any) -> list[dict[str, Any]]:
+    return [{"api_name": "cf_a", "value": value}]
+
+
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        float("nan"),
+        float("inf"),
+        Decimal("NaN"),
+        Decimal("-Infinity"),
+        Decimal("1E+999999"),
+        10**100,
+        b"bytes",
+        object(),
+        {1, 2},
+        "\ud800",
+        datetime(2026, 1, 1),  # noqa: DTZ001 - a time without a zone is the point
+        {"a": [b"bytes"]},
+        {1: "x"},
+        ENDLESS,
+    ],
+    ids=lambda cell: type(cell).__name__,
+)
+async def test_a_value_that_is_no_cell_is_a_fault_of_its_row(fake: FakeZoho, zoho: Zoho, cell: Any) -> None:
+    given = [
+        {"contact_name": "A"},
+        {"contact_name": "B", "cf_a": cell},
+        {"contact_name": "C", "notes": cell},
+        {"contact_name": "D", "credit_limit": cell},
+        ContactCreate(contact_name="E", custom_fields=[CustomFieldInput(api_name="cf_a", value=cell)]),
+        {"contact_name": "F"},
+    ]
+    outcomes = sorted([one async for one in bulk.push(zoho.books.contacts, given)], key=lambda one: one.row.number)
+    assert [one.status for one in outcomes] == ["done", "failed", "failed", "failed", "failed", "done"]
+    expected = {"unreadable"} if cell is ENDLESS else {"type"}
+    assert {one.kind for one in outcomes[1:5]} <= expected | {"type"}
+    assert fake.created() == {"A": 1, "F": 1}
+
+
+def test_the_fault_says_where() -> None:
+    (fault,) = read({"contact_name": "A", "cf_a": {"deep": [1, {"er": b""}]}}).faults
+    assert (fault.path, fault.rule) == ("cf_a.deep[1].er", "type")
+    (fault,) = read(ContactCreate(contact_name="A", credit_limit=Decimal("NaN"))).faults
+    assert (fault.path, fault.rule) == ("credit_limit", "type")
+    (fault,) = read({"contact_name": "A", "credit_limit": 1.5, "notes": float("inf")}).faults
+    assert (fault.path, fault.message) == ("notes", "must be a finite number, is Infinity")
+
+
+def test_what_is_a_cell_is_taken_in_the_form_of_zoho() -> None:
+    moment = datetime(2026, 6, 9, 9, 45, 19, tzinfo=UTC)
+    job = read({"contact_name": 12, "notes": date(2026, 1, 2), "credit_limit": 1.1, "company_name": Decimal("1E+3")})
+    assert job.faults == ()
+    assert job.body == {
+        "contact_name": "12",
+        "notes": "2026-01-02",
+        "credit_limit": Decimal("1.1"),
+        "company_name": "1000",
+    }
+    for value, sent in (
+        (date(2026, 1, 2), "2026-01-02"),
+        (moment, "2026-06-09T09:45:19+0000"),
+        (True, True),
+        (7, 7),
+        (10**20, Decimal(10**20)),
+        (("x", "y"), ["x", "y"]),
+    ):
+        job = read({"contact_name": "A", "cf_a": value})
+        assert (job.faults, job.body["custom_fields"]) == ((), custom(sent))
+
+
+async def test_a_set_is_refused_for_it_has_no_order(zoho: Zoho) -> None:
+    assert [fault.rule for fault in read({"contact_name": "A", "cf_a": {"x", "y"}}).faults] == ["type"]
+    struct = ContactCreate(contact_name="A", custom_fields=[CustomFieldInput(api_name="cf_a", value={"x", "y"})])
+    (fault,) = read(struct).faults
+    assert (fault.path, fault.rule) == ("custom_fields[0].value", "type")
+
+
+@pytest.mark.parametrize(
+    ("values", "path", "message"),
+    [
+        ({"billing_address": "Roma"}, "billing_address", "must be an object, is 'Roma'"),
+        ({"billing_address": []}, "billing_address", "must be an object, not a nested value"),
+        ({"contact_persons": "x"}, "contact_persons", "must be a list, is 'x'"),
+        ({"contact_persons": {"email": "x"}}, "contact_persons", "must be a list, not a nested value"),
+        ({"contact_persons": ["x"]}, "contact_persons[0]", "must be an object, is 'x'"),
+        ({"custom_fields": 1}, "custom_fields", "must be a list, is '1'"),
+    ],
+)
+def test_an_object_or_list_with_a_wrong_value_is_a_fault_of_the_row(values: Any, path: str, message: str) -> None:
+    (fault,) = read({"contact_name": "A", **values}).faults
+    assert (fault.path, fault.rule, fault.message) == (path, "type", message)
+
+
+def test_nulls_are_not_sent() -> None:
+    job = read({"contact_name": "A", "billing_address": None, "contact_persons": [None], "custom_fields": None})
+    assert (job.faults, job.body) == ((), {"contact_name": "A"})
+
+
+def test_a_custom_field_given_twice_is_a_fault() -> None:
+    field = [{"api_name": "cf_external_id", "value": "x2"}]
+    job = RowReader(Target.named("books.contacts"), "cf_external_id").read(
+        bulk.Row(number=1, values={"contact_name": "A", "cf_external_id": "x1", "custom_fields": field})
+    )
+    assert [(fault.path, fault.rule) for fault in job.faults] == [("cf_external_id", "twice")]
+    fields = [CustomFieldInput(customfield_id="46000", value=1), CustomFieldInput(customfield_id="46000", value=2)]
+    struct = ContactCreate(contact_name="A", custom_fields=fields)
+    assert [(fault.path, fault.rule) for fault in read(struct).faults] == [("46000", "twice")]
+
+
+def test_a_struct_is_sent_as_it_says_with_nulls() -> None:
+    struct = ContactCreate(contact_name="A", notes="", credit_limit=Decimal("1.10"))
+    assert msgspec.json.encode(read(struct).body) == b'{"contact_name":"A","credit_limit":1.1,"notes":""}'
