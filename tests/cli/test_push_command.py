@@ -211,7 +211,7 @@ async def test_a_used_up_day_is_5_and_goes_before_3(fake: FakeZoho, cli: Cli, wr
     result = await cli(*PUSH, "a.csv", "--json")
     assert result.code == 5, result
     assert (result.json["sent"], result.json["failed"], result.json["complete"]) == (5, 1, False)
-    fake._scripts.clear()
+    fake.clear_faults()
     result = await cli(*PUSH, "a.csv", "--json")
     assert result.code == 3
     assert (result.json["sent"], result.json["unchanged"], result.json["failed"]) == (25, 5, 1)
