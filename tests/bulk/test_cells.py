@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -64,6 +65,26 @@ async def test_a_value_that_is_no_cell_is_a_fault_of_its_row(fake: FakeZoho, zoh
     expected = {"unreadable"} if cell is ENDLESS else {"type"}
     assert {one.kind for one in outcomes[1:5]} <= expected | {"type"}
     assert fake.created() == {"A": 1, "F": 1}
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), RuntimeError(), OSError("gone")])
+async def test_a_mapping_that_cannot_be_read_harms_no_other_row(fake: FakeZoho, zoho: Zoho, error: Exception) -> None:
+    class Broken(Mapping[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            raise error
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(["contact_name"])
+
+        def __len__(self) -> int:
+            return 1
+
+    outcomes = [one async for one in bulk.push(zoho.books.contacts, [Broken(), {"contact_name": "A"}])]
+    assert sorted((one.row.number, one.status, one.kind) for one in outcomes) == [
+        (1, "failed", "unreadable"),
+        (2, "done", ""),
+    ]
+    assert fake.created() == {"A": 1}
 
 
 def test_the_fault_says_where() -> None:

@@ -160,6 +160,17 @@ async def test_looking_only_changes_no_byte_and_works_while_a_run_writes(tmp_pat
                 assert [look.entry is not None for look in found] == [True, True, False]
 
 
+async def test_looking_while_a_run_ends_looks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Journal(tmp_path / "s", "t") as journal:
+        await journal.intend("a", "d")
+    # There was a log, and when it was to be copied the run had ended and taken it away.
+    heads = iter([b"log", b"", b"", b""])
+    monkeypatch.setattr("zoho_async.bulk.journal._log_head", lambda _: next(heads))
+    async with Journal(tmp_path / "s", "t", create=False) as looking:
+        (look,) = await looking.look([("a", 1)], counted=False)
+    assert look.entry is not None
+
+
 async def test_a_row_keeps_the_identity_it_had(tmp_path: Path) -> None:
     async with Journal(None, "t") as journal:
         keys = [("k", 1), ("k", 2), ("k", 3), ("k", 4), ("x", 5)]

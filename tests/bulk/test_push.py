@@ -346,6 +346,25 @@ async def test_the_context_ends_a_run_that_is_left_early(fake: FakeZoho, zoho: Z
     assert requests(fake, CREATE) == made
 
 
+async def test_the_context_closes_the_source_of_a_run_that_is_left_early(fake: FakeZoho, zoho: Zoho) -> None:
+    closed: list[bool] = []
+
+    async def source() -> AsyncIterator[dict[str, Any]]:
+        try:
+            for row in rows(200):
+                yield row
+        finally:
+            # What takes a while must not be broken off by the loop, which ends what was left in it as well.
+            for _ in range(5):
+                await asyncio.sleep(0)
+            closed.append(True)
+
+    async with bulk.push(zoho.books.contacts, source(), concurrency=3) as push:
+        async for _ in push:
+            break
+    assert closed == [True]
+
+
 async def test_a_run_left_early_without_a_context_ends_too(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
     async for _ in bulk.push(zoho.books.contacts, rows(200), state=tmp_path / "s", concurrency=3):
         break

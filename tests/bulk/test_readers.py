@@ -168,6 +168,15 @@ def test_a_file_of_failed_rows_goes_when_none_failed_but_only_ours(tmp_path: Pat
     assert failed.path.read_text() == "something of mine"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_of_failed_rows_is_known_however_long_its_rows_are(tmp_path: Path, encoding: str) -> None:
+    line = f'{{"contact_name": "", "notes": "{"ü" * 100_000}"}}\n'
+    source = open_rows(write(tmp_path / "a.jsonl", line.encode(encoding)))
+    with FailedFile(source) as failed:
+        failed.add(next(iter(source)), reason="bad")
+    assert FailedFile(source).digest == failed.written != ""
+
+
 def test_the_file_of_failed_rows_is_never_half_there(tmp_path: Path) -> None:
     source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
     with FailedFile(source) as failed:

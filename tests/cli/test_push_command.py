@@ -13,6 +13,8 @@ import pytest
 from cli.process import Cli, ended, until
 
 from zoho_async import Limits
+from zoho_async.cli import pushing
+from zoho_async.cli.running import Interruption
 from zoho_async.cli.settings import connect
 from zoho_async.fake import FakeZoho
 
@@ -336,6 +338,62 @@ async def test_a_mended_file_is_neither_overwritten_nor_removed(fake: FakeZoho, 
     assert not path.exists()
     assert (await cli(*PUSH, "a.failed.2.csv")).code == 0
     assert fake.created() == {"A": 1, "B": 1, "C": 1}
+
+
+@pytest.mark.parametrize("change", ["mended further", "moved away"])
+async def test_a_file_that_changes_while_it_is_pushed_is_not_taken_for_pushed(
+    fake: FakeZoho, cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    write("a.csv", "contact_name\nA\n" + LONG + "\n")
+    assert (await cli(*PUSH, "a.csv")).code == 3
+    path = cli.folder / "a.failed.csv"
+    path.write_text(path.read_text().replace(LONG, "B"))
+    noted = pushing._note
+
+    def note(*arguments: Any, **options: Any) -> None:
+        noted(*arguments, **options)
+        if change == "moved away":
+            path.unlink()
+        else:
+            path.write_text(path.read_text() + "C,,,,,\n")
+
+    monkeypatch.setattr(pushing, "_note", note)
+    for name, value in cli.environment.items():
+        monkeypatch.setenv(name, value)
+    order = pushing.Order(
+        name="books.contacts",
+        file=path,
+        upsert_by=None,
+        state=None,
+        json=False,
+        limits=Limits(per_minute=None),
+        profile=None,
+    )
+    assert await pushing.push_command(order, Interruption()) == 0
+    assert fake.created() == {"A": 1, "B": 1}
+    result = await cli(*PUSH, "a.csv", "--json")
+    kept = result.json["kept_aside"]
+    assert (result.code, kept) == (3, None if change == "moved away" else "a.failed.1.csv")
+    if kept is not None:
+        assert "C,,,,," in (cli.folder / kept).read_text()
+
+
+async def test_a_file_of_failed_rows_written_by_an_interrupted_run_is_known(
+    fake: FakeZoho, cli: Cli, write: Write
+) -> None:
+    write("a.csv", "contact_name\n" + LONG + "\nA\n")
+    fake.script("books.contacts.create", ["stall"])
+    process = await cli.start(*PUSH, "a.csv")
+    assert process.stderr is not None
+    assert b"a.csv row 1 (line 2)" in await process.stderr.readline()
+    await until(lambda: "books.contacts.create" in fake.counts)
+    process.send_signal(signal.SIGINT)
+    assert b"finishing the calls in flight" in await process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert (await ended(process)).code == 130
+    assert LONG in (cli.folder / "a.failed.csv").read_text()
+    result = await cli(*PUSH, "a.csv", "--json")
+    assert (result.code, result.json["kept_aside"]) == (3, None)
 
 
 async def test_a_dry_run_changes_no_byte_and_works_beside_a_push(fake: FakeZoho, cli: Cli, write: Write) -> None:

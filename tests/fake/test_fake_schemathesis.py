@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +24,18 @@ from schemathesis.specs.openapi.checks import (
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.shapes import Shape
 
+PARTS = [("address_id", "address", {"address": "Main Street 1"}), ("comment_id", "comments", {"description": "Hello"})]
+"""Ids of what hangs on a contact, and how to make it."""
+NEVER_THERE = {"books.documents.get", "books.documents.update", "books.documents.delete"}
+"""An upload's answer names no document, so that no id of one can be known from outside; refusals are all there is."""
 SPECS = Path(__file__).parents[2] / "specs"
 CHECKS: list[Any] = [not_a_server_error, response_schema_conformance, content_type_conformance, status_code_conformance]
-SCHEMA = schemathesis.openapi.from_path(SPECS / "books" / "contacts.yaml")
-OPERATIONS = {found.ok().definition.raw["operationId"]: found.ok() for found in SCHEMA.get_all_operations()}
+SCHEMAS = [
+    schemathesis.openapi.from_path(path) for path in sorted((SPECS / "books").glob("*.yaml")) if path.stem != "common"
+]
+OPERATIONS = {
+    found.ok().definition.raw["operationId"]: found.ok() for schema in SCHEMAS for found in schema.get_all_operations()
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +69,7 @@ def in_a_thread(shape: Shape) -> Iterator[FakeZoho]:
 def test_no_answer_is_outside_its_schema(fake: FakeZoho, operation_id: str, mode: schemathesis.GenerationMode) -> None:
     statuses = exchange(fake, operation_id, mode)
     assert statuses
-    if mode is schemathesis.GenerationMode.POSITIVE:
+    if mode is schemathesis.GenerationMode.POSITIVE and operation_id not in NEVER_THERE:
         assert statuses & {200, 201}, "it must be more than refusals that was checked"
 
 
@@ -77,7 +86,7 @@ def exchange(fake: FakeZoho, operation_id: str, mode: schemathesis.GenerationMod
         session.trust_env = False
 
         @settings(
-            max_examples=15,
+            max_examples=15 if operation_id.startswith("books.contacts.") else 5,
             derandomize=True,
             database=None,
             deadline=None,
@@ -103,6 +112,14 @@ def aim(fake: FakeZoho, case: schemathesis.Case) -> None:
     contact_id = _some_contact(fake)
     if "contact_id" in (case.path_parameters or {}):
         case.path_parameters["contact_id"] = contact_id
+    person = fake.organization().contacts[contact_id]["contact_persons"][0]["contact_person_id"]
+    if "contact_person_id" in (case.path_parameters or {}):
+        case.path_parameters["contact_person_id"] = person
+    for name, path, body in PARTS:
+        if name in (case.path_parameters or {}):
+            case.path_parameters[name] = _made(fake, contact_id, path, body, name)
+    if isinstance(case.body, dict) and case.operation.path == "/contacts/contactpersons":
+        case.body["contact_id"] = contact_id
     if "reference_id" in (case.path_parameters or {}):
         case.path_parameters["reference_id"] = "77"
     if "contact_ids" in (case.query or {}):
@@ -111,10 +128,24 @@ def aim(fake: FakeZoho, case: schemathesis.Case) -> None:
         case.headers.update({"X-Unique-Identifier-Key": "cf_external_id", "X-Unique-Identifier-Value": "1"})
 
 
+def _made(fake: FakeZoho, contact_id: str, path: str, body: dict[str, str], name: str) -> str:
+    """The id of a part of the contact, made for the purpose."""
+    place = f"{fake.url}/books/v3/contacts/{contact_id}/{path}"
+    options: dict[str, Any] = {
+        "params": {"organization_id": fake.organization_id},
+        "headers": {"Authorization": f"Zoho-oauthtoken {fake.access_token}"},
+        "timeout": 10,
+    }
+    requests.post(place, json=body, **options)
+    found = re.findall(rf'"{name}":"(\d+)"', requests.get(place, **options).text)
+    return str(found[-1])
+
+
 def _some_contact(fake: FakeZoho) -> str:
     organization = fake.organization()
     found = organization.holding("cf_external_id", "1")
-    if found is None or organization.contacts[found].get("zcrm_account_id") != "77":
+    kept = organization.contacts[found] if found is not None else {}
+    if kept.get("zcrm_account_id") != "77" or not kept.get("contact_persons"):
         fake.reset()
         row = {"contact_name": "Bowman", "contact_persons": [{"first_name": "Will"}], "cf_external_id": "1"}
         found = fake.seed([{**row, "zcrm_account_id": "77"}])[0]["contact_id"]

@@ -36,7 +36,9 @@ class FailedFile:
         """Digest of the content that an earlier run wrote, or that has been pushed since."""
         self.aside: Path | None = None
         self.digest = ""
-        """Of the file that is there: at first an earlier run's, in the end the one that was written."""
+        """Of the file that an earlier run left there."""
+        self.written = ""
+        """Digest of the file that this run wrote; empty until it stands in its place."""
         try:
             self._try()
         except OSError as error:
@@ -50,14 +52,14 @@ class FailedFile:
         if self._file is not None:
             self._file.close()
             self._displace()
+            digest = digest_of_file(self._part)
             self._part.replace(self.path)
-            self.digest = digest_of_file(self.path)
+            self.written = digest
         elif self.finished:
             self._displace()
             self.path.unlink(missing_ok=True)
             # What a killed run was writing.
             self._part.unlink(missing_ok=True)
-            self.digest = ""
 
     def _try(self) -> None:
         if self.path.exists():
@@ -132,8 +134,10 @@ def ours(path: Path) -> bool:
     """Whether it looks like a file of failed rows."""
     try:
         with path.open("rb") as file:
-            head = file.read(1 << 16)
+            wide = file.read(2) in {b"\xff\xfe", b"\xfe\xff"}
+        with path.open(encoding="utf-16" if wide else "utf-8", errors="replace") as file:
+            # To the end of a line: in JSON our members stand behind the row's own, however long it is.
+            text = file.read(1 << 16) + file.readline()
     except IsADirectoryError:
         return False
-    text = head.decode("utf-16" if head[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8", "replace")
     return all(name in text for name in ADDED if name != ADDED_IDENTITY)

@@ -16,6 +16,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -342,7 +343,9 @@ def _copy_database(path: str, to: str) -> None:
         before = _log_head(path)
         shutil.copyfile(path, to)
         if before:
-            shutil.copyfile(f"{path}-wal", f"{to}-wal")
+            # A run that has just ended has taken its log away; then the heads differ too.
+            with suppress(FileNotFoundError):
+                shutil.copyfile(f"{path}-wal", f"{to}-wal")
         if _log_head(path) == before:
             return
         Path(f"{to}-wal").unlink(missing_ok=True)

@@ -29,7 +29,15 @@ from zoho_async.validation import validate
 
 from .columns import Columns, Problem, customs_twice, mangled, nested, original
 from .journal import Entry, Journal, Look
-from .mapping import FATAL, Outcome, Status, closable, map, status_of  # noqa: A004 - our own map, named like the builtin
+from .mapping import (
+    FATAL,
+    Outcome,
+    Status,
+    closable,
+    iterate,
+    map,  # noqa: A004 - our own map, named like the builtin
+    status_of,
+)
 from .narrow import is_list, is_mapping
 from .problems import InputError
 from .readers import ADDED, ADDED_LINE, Row, RowFile
@@ -200,9 +208,9 @@ class RowReader:
             return Job(row=row, faults=(Fault(path="", rule="unreadable", message=row.fault),))
         try:
             return self._read(row)
-        except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
-            # Whatever a caller puts into a row, it must not harm the others.
-            return Job(row=row, faults=(Fault(path="", rule="unreadable", message=f"cannot be read: {error}"),))
+        except Exception as error:  # noqa: BLE001 - whatever a caller puts into a row, it must not harm the others
+            message = f"cannot be read: {str(error) or type(error).__name__}"
+            return Job(row=row, faults=(Fault(path="", rule="unreadable", message=message),))
 
     def _read(self, row: Row) -> Job:
         places: dict[str, str] = {}
@@ -321,7 +329,9 @@ class Push:
         """Ends the run at once; calls in flight are cancelled and settled by the next run."""
         self._begun = True
         if self._working is not None:
-            self._working.cancel()
+            # Once only: a second time would break off what it does at its end. The loop that was left may ask as well.
+            if not self._working.cancelling():
+                self._working.cancel()
             await asyncio.wait([self._working])
 
     async def _run(self) -> AsyncGenerator[RowOutcome, None]:
@@ -562,31 +572,37 @@ async def jobs(
     journal: Journal, rows: Iterable[Any] | AsyncIterable[Any], reader: RowReader, *, upsert: bool
 ) -> AsyncGenerator[Job, None]:
     """Every row as a job, with what the journal knows of it. Later rows with a unique value seen before are faulty."""
-    async for batch in _batches(rows):
-        read = [reader.read(row) for row in batch]
-        known = [job for job in read if (job.key if upsert else not job.faults)]
-        looks = await journal.look(
-            [(f"{reader.unique_field}={job.key}" if upsert else job.digest, job.row.number) for job in known],
-            counted=not upsert,
-            carried={job.row.number: job.row.identity for job in known if job.row.identity},
-        )
-        for job, look in zip(known, looks, strict=True):
-            job.look = look
-            if look.first != job.row.number:
-                message = f"is the same as in row {look.first}; only one row can have it"
-                path = reader.unique_field
-                job.faults = (*job.faults, Fault(path=path, rule="duplicate", message=message))
-        for job in read:
-            yield job
+    async with aclosing(_batches(rows)) as batches:
+        async for batch in batches:
+            for job in await _looked_up(journal, batch, reader, upsert=upsert):
+                yield job
 
 
-async def _batches(rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[list[Row]]:
+async def _looked_up(journal: Journal, batch: list[Row], reader: RowReader, *, upsert: bool) -> list[Job]:
+    read = [reader.read(row) for row in batch]
+    known = [job for job in read if (job.key if upsert else not job.faults)]
+    looks = await journal.look(
+        [(f"{reader.unique_field}={job.key}" if upsert else job.digest, job.row.number) for job in known],
+        counted=not upsert,
+        carried={job.row.number: job.row.identity for job in known if job.row.identity},
+    )
+    for job, look in zip(known, looks, strict=True):
+        job.look = look
+        if look.first != job.row.number:
+            message = f"is the same as in row {look.first}; only one row can have it"
+            path = reader.unique_field
+            job.faults = (*job.faults, Fault(path=path, rule="duplicate", message=message))
+    return read
+
+
+async def _batches(rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[list[Row], None]:
     if isinstance(rows, AsyncIterable):
         # One at a time: who feeds rows as they arise must not wait for a batch to fill.
         number = 0
-        async for values in rows:
-            number += 1
-            yield [_row(values, number)]
+        async with aclosing(closable(iterate(rows))) as source:
+            async for values in source:
+                number += 1
+                yield [_row(values, number)]
         return
     numbered = enumerate(rows, 1)
     while batch := [_row(values, number) for number, values in islice(numbered, BATCH)]:

@@ -60,9 +60,13 @@ async def push_command(order: Order, interruption: Interruption) -> int:
         if failed.digest:
             async with Journal(state, msgspec.structs.replace(target, resource=resource).label) as journal:
                 failed.trusted = failed.digest if await journal.knows_file(failed.digest) else ""
+        run = push(resource, source, upsert_by=order.upsert_by, state=state, concurrency=order.limits.concurrency)
+        # As it is now: it may be mended further, or moved away, while it is pushed.
+        pushed = digest_of_file(source.path) if ours(source.path) else ""
+        # However the run ends: what it has written by then is ours to overwrite.
+        stack.push_async_callback(_note_files, state, failed, pushed, run.summary)
         stack.enter_context(failed)
         progress = stack.enter_context(open_progress(f"push {source.path.name}", source.count, json=order.json))
-        run = push(resource, source, upsert_by=order.upsert_by, state=state, concurrency=order.limits.concurrency)
         interruption.gently = run.stop
         error: ZohoError | None = None
         try:
@@ -72,7 +76,6 @@ async def push_command(order: Order, interruption: Interruption) -> int:
         except ZohoError as ended:
             error = ended
         failed.finished = run.summary.complete
-    await _note_files(state, failed, source, run.summary)
     _report(order, target, zoho, state, failed, run.summary, error)
     if error is not None:
         raise error
@@ -98,11 +101,10 @@ def default_state(order: Order, zoho: Zoho) -> Path:
     return order.file.with_name(f"zoho-{zoho.organization_id}-{order.name.replace('.', '-')}.state.sqlite")
 
 
-async def _note_files(state: Path, failed: FailedFile, source: RowFile, summary: PushSummary) -> None:
+async def _note_files(state: Path, failed: FailedFile, pushed: str, summary: PushSummary) -> None:
     """Remembers which files of failed rows may be overwritten: ours as we wrote it, and one that is all pushed."""
-    digests = [failed.digest] if failed.count else []
-    if summary.complete and not (summary.failed or summary.unknown) and ours(source.path):
-        digests.append(digest_of_file(source.path))
+    whole = summary.complete and not (summary.failed or summary.unknown)
+    digests = [digest for digest in (failed.written, pushed if whole else "") if digest]
     if digests:
         # Another run may have begun; the next one then keeps the file aside, and nothing is lost.
         with suppress(StateError):
