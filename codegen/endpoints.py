@@ -92,7 +92,7 @@ class Parameter:
         given |= {"type": self.type} if self.type != "string" else {}
         given |= {"values": tuple(values)} if values and closed else {}
         given |= {"max_length": self.schema.get("maxLength")} if "maxLength" in self.schema.value else {}
-        given |= {"maximum": self.schema.get("maximum")} if "maximum" in self.schema.value else {}
+        given |= {limit: self.schema.get(limit) for limit in ("minimum", "maximum") if limit in self.schema.value}
         return f"Parameter({', '.join(f'{key}={value!r}' for key, value in given.items())})"
 
 

@@ -55,7 +55,10 @@ def test_unknown_and_missing_names_are_refused_all_at_once() -> None:
         ("per_page", "maximum"),
         ("page", "type"),
     ]
+    assert faults(LIST, query={"page": 0, "per_page": -1}) == [("page", "minimum"), ("per_page", "minimum")]
     assert faults(GET) == [("contact_id", "required")]
+    assert faults(GET, path={"contact_id": True}) == [("contact_id", "type")]
+    assert faults(GET, path={"contact_id": ["1", "2"]}) == [("contact_id", "type")]
     assert faults(DELETE_MANY, query={"contact_ids": []}) == [("contact_ids", "type")]
     assert faults(DELETE_MANY, query={"contact_ids": ["1", "2,3"]}) == [("contact_ids", "type")]
     assert faults(LIST, query={"contact_name": "x" * 101}) == [("contact_name", "max_length")]

@@ -189,6 +189,8 @@ def _parameter_fault(parameter: Parameter, value: Any, text: str) -> Fault | Non
         return Fault(path=name, rule="type", message=f"must be a whole number, not {text!r}")
     if parameter.type == "boolean" and text not in {"true", "false"}:
         return Fault(path=name, rule="type", message=f"must be true or false, not {text!r}")
+    if parameter.minimum is not None and int(text) < parameter.minimum:
+        return Fault(path=name, rule="minimum", message=f"must be at least {parameter.minimum}, not {text}")
     if parameter.maximum is not None and int(text) > parameter.maximum:
         return Fault(path=name, rule="maximum", message=f"must be at most {parameter.maximum}, not {text}")
     return None

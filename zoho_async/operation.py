@@ -25,6 +25,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     values: tuple[str, ...] = ()
     """The closed list of values Zoho accepts; empty when any value goes."""
     max_length: int | None = None
+    minimum: int | None = None
     maximum: int | None = None
 
 

@@ -112,8 +112,8 @@ LIST: Final = Operation[Page[ContactPersonRow]](
     row_id="contact_person_id",
     parameters=(
         Parameter(name="contact_id", location="path", required=True),
-        Parameter(name="page", location="query", type="integer"),
-        Parameter(name="per_page", location="query", type="integer", maximum=200),
+        Parameter(name="page", location="query", type="integer", minimum=1),
+        Parameter(name="per_page", location="query", type="integer", minimum=1, maximum=200),
     ),
     organization=_ORGANIZATION,
     source="https://www.zoho.com/books/api/v3/contacts/#list-contact-persons-of-a-contact",

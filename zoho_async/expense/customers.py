@@ -48,8 +48,8 @@ LIST: Final = Operation[Page[CustomerRow]](
     envelope=("customers", "contacts"),
     row_id="contact_id",
     parameters=(
-        Parameter(name="page", location="query", type="integer"),
-        Parameter(name="per_page", location="query", type="integer", maximum=200),
+        Parameter(name="page", location="query", type="integer", minimum=1),
+        Parameter(name="per_page", location="query", type="integer", minimum=1, maximum=200),
     ),
     organization=_ORGANIZATION,
     source="https://www.zoho.com/expense/api/v1/customers/#list-all-customers",
