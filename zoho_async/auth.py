@@ -10,7 +10,7 @@ import msgspec
 
 from .errors import AuthError, ConfigError, UnavailableError
 from .regions import trusted_api_url
-from .stores import MemoryStore, Stored, Token, TokenStore
+from .stores import MemoryStore, Stored, Token, TokenStore, client_digest
 
 _LIFETIME = 3600.0
 _SOON = 300.0
@@ -217,7 +217,7 @@ class OAuth:
     async def _load(self, credentials: Credentials) -> Stored:
         stored = await self._store.load()
         # Credentials that are fetched may rotate; it is still the same client.
-        client = _digest(credentials.client_id, "" if self._fetched else credentials.refresh_token)
+        client = client_digest(credentials.client_id, "" if self._fetched else credentials.refresh_token)
         if stored.client and stored.client != client:
             raise ConfigError(
                 f"{self._store!r} holds tokens of another client or refresh token; give each its own store"
@@ -289,14 +289,6 @@ async def _elsewhere(error: AuthError, form: Mapping[str, str], accounts: Accoun
             continue
         return center
     return None
-
-
-def _digest(client_id: str, refresh_token: str) -> str:
-    import hashlib  # a millisecond that `import zoho_async` need not pay
-
-    # Tells two clients apart in a store without giving either away.
-    text = f"{client_id}\n{refresh_token}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _seconds_left(token: Token) -> float:

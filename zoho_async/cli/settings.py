@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Any
 from zoho_async.client import Zoho
 from zoho_async.errors import AuthError, ConfigError
 from zoho_async.limits import Limits
-from zoho_async.stores import FileStore
+from zoho_async.stores import FileStore, client_digest
 
 from .exits import SetupError
 
@@ -59,8 +58,8 @@ def token_store(environ: Mapping[str, str]) -> FileStore:
     """Where tokens are kept between commands: each would otherwise ask for one, and Zoho allows ten in ten minutes."""
     home = os.environ.get("XDG_STATE_HOME")
     folder = (Path(home) if home else Path.home() / ".local" / "state") / "zoho-async"
-    credentials = f"{environ.get('ZOHO_CLIENT_ID', '')}\n{environ.get('ZOHO_REFRESH_TOKEN', '')}"
-    return FileStore(folder / f"token-{hashlib.sha256(credentials.encode()).hexdigest()[:16]}.json")
+    client = client_digest(environ.get("ZOHO_CLIENT_ID", ""), environ.get("ZOHO_REFRESH_TOKEN", ""))
+    return FileStore(folder / f"token-{client}.json")
 
 
 def profile_path() -> Path:
