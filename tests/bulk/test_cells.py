@@ -12,11 +12,12 @@ import pytest
 
 from zoho_async import Zoho, bulk
 from zoho_async.books import ContactCreate, CustomFieldInput
-from zoho_async.bulk.pushing import RowReader
+from zoho_async.bulk.options import Options
+from zoho_async.bulk.rows import RowReader
 from zoho_async.bulk.target import Target
 from zoho_async.fake import FakeZoho
 
-READER = RowReader(Target.named("books.contacts"), None)
+READER = RowReader(Target.named("books.contacts"), Options())
 
 
 def read(values: Any) -> Any:
@@ -148,7 +149,7 @@ def test_nulls_are_not_sent() -> None:
 
 def test_a_custom_field_given_twice_is_a_fault() -> None:
     field = [{"api_name": "cf_external_id", "value": "x2"}]
-    job = RowReader(Target.named("books.contacts"), "cf_external_id").read(
+    job = RowReader(Target.named("books.contacts"), Options(upsert_by="cf_external_id")).read(
         bulk.Row(number=1, values={"contact_name": "A", "cf_external_id": "x1", "custom_fields": field})
     )
     assert [(fault.path, fault.rule) for fault in job.faults] == [("cf_external_id", "twice")]

@@ -134,8 +134,8 @@ def test_failed_rows_keep_the_format_of_the_input(tmp_path: Path) -> None:
     assert again.separator == ";"
     first, second = again
     assert first.values == {"contact_name": "A; B", "notes": "x\ny"}
-    assert first.raw == ["A; B", "x\ny", "1", "bad", "3062", "contact_name", ""]
-    assert second.raw == ["1", "2", "3", "worse", "", "", "", "3"]
+    assert first.raw == ["A; B", "x\ny", "1", "bad", "3062", "contact_name", "", ""]
+    assert second.raw == ["1", "2", "3", "worse", "", "", "", "", "3"]
 
 
 def test_failed_json_lines_keep_every_digit(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import msgspec
 
 from .problems import InputError
-from .readers import ADDED, ADDED_IDENTITY, ADDED_LINE, Row, RowFile
+from .readers import ADDED, ADDED_LINE, Row, RowFile
 
 
 class FailedFile:
@@ -82,12 +82,14 @@ class FailedFile:
         self.aside = next(name for name in names if not name.exists())
         self.path.rename(self.aside)
 
-    def add(self, row: Row, *, reason: str, code: str = "", field: str = "", identity: str = "") -> None:
+    def add(
+        self, row: Row, *, reason: str, code: str = "", field: str = "", hint: str = "", identity: str = ""
+    ) -> None:
         """Adds one row as it stood in the input."""
         if self._file is None:
             self._open()
         self.count += 1
-        added = (str(row.number), reason, code, field, identity)
+        added = (str(row.number), reason, code, field, hint, identity)
         if self._source.format == "csv":
             cells: list[str] = list(row.raw)
             width = len(self._source.columns)
@@ -140,4 +142,4 @@ def ours(path: Path) -> bool:
             text = file.read(1 << 16) + file.readline()
     except IsADirectoryError:
         return False
-    return all(name in text for name in ADDED if name != ADDED_IDENTITY)
+    return all(name in text for name in ADDED[:4])

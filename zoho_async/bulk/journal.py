@@ -1,10 +1,11 @@
-"""What was begun and what came of it, so that a killed run can go on: one table in a SQLite file.
+"""What was begun and what came of it, so that a killed run can go on: a SQLite file that holds many runs.
 
 An intent is committed before its call is sent, the outcome after the answer. All SQLite work runs on one thread of
 the journal's own; whatever is asked for while a transaction is being written goes together into the next one, so
 that thousands of rows a second need only some dozens of commits.
 
-The file holds keys of rows, digests, ids and Zoho's words; no row content beyond that, and no credentials.
+The file holds keys and names of rows, digests, ids, Zoho's words, and every record as it was before it was
+overwritten; no credentials.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 State = Literal["intent", "done", "failed", "unknown"]
 
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x5A6F4A31
 """SQLite's application id, by which we know our own files ("ZoJ1")."""
 
@@ -49,6 +50,43 @@ CREATE TABLE IF NOT EXISTS journal (
 CREATE INDEX IF NOT EXISTS journal_record ON journal (target, record_id) WHERE record_id <> '';
 CREATE TABLE IF NOT EXISTS files (digest TEXT PRIMARY KEY) WITHOUT ROWID;
 """
+_MIGRATIONS = {
+    1: """
+ALTER TABLE journal ADD COLUMN label TEXT NOT NULL DEFAULT '';       -- what people know the row by
+ALTER TABLE journal ADD COLUMN parts TEXT NOT NULL DEFAULT '';       -- JSON: [part, key, id] of persons and addresses
+ALTER TABLE journal ADD COLUMN run INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE journal ADD COLUMN prior TEXT NOT NULL DEFAULT '';       -- digest of what was done before the intent
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    target TEXT NOT NULL,
+    source TEXT NOT NULL,
+    options TEXT NOT NULL,     -- JSON
+    started_at TEXT NOT NULL,  -- UTC
+    ended_at TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL DEFAULT 'running',
+    summary TEXT NOT NULL DEFAULT '{}'
+);
+CREATE TABLE problems (
+    run INTEGER NOT NULL,
+    number INTEGER NOT NULL,   -- of the row in its input
+    line INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    code TEXT NOT NULL,
+    field TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (run, number)
+) WITHOUT ROWID;
+CREATE TABLE images (
+    id INTEGER PRIMARY KEY,
+    target TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    record_id TEXT NOT NULL,
+    taken_at TEXT NOT NULL,    -- UTC
+    image TEXT NOT NULL        -- the record before it was overwritten, JSON
+);
+"""
+}
+"""What leads from a version to the next; applied in the transaction that opens the file."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +97,34 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     record_id: str
     intended_at: datetime
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of a run that is not done."""
+
+    number: int
+    line: int
+    status: str
+    code: str
+    field: str
+    reason: str
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a push. One that was killed stays `running` until the next begins."""
+
+    id: int
+    target: str
+    source: str
+    options: dict[str, Any]
+    started_at: datetime
+    ended_at: datetime | None
+    state: str
+    summary: dict[str, Any]
+
+
+Part: TypeAlias = tuple[str, str, str]
+"""What belongs to a record: its kind (`contact_persons`, `billing_address`), what people know it by, and its id."""
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +150,7 @@ class Journal:
         self._path = path if path is not None and (create or os.path.exists(path)) else None  # noqa: PTH110 - no errors
         self._create = create
         self._target = target
+        self.run_number = 0
         self._durable = durable
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="zoho-journal")
         self._waiting: list[tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]] = []
@@ -146,42 +213,145 @@ class Journal:
 
         return await self._do(work)
 
-    async def intend(self, identity: str, digest: str) -> None:
-        """Returns when it is on record that the row is about to be sent."""
+    async def intend(
+        self, identity: str, digest: str, *, label: str = "", image: tuple[str, bytes] | None = None
+    ) -> None:
+        """Returns when it is on record that the row is about to be sent.
+
+        `label` is what people know the row by, `image` the id and the JSON of the record that will be overwritten.
+        An intent over an open one keeps its time: since then the record may have been made.
+        """
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
-                "INSERT INTO journal (target, identity, digest, state, intended_at) VALUES (?, ?, ?, 'intent', ?) "
-                "ON CONFLICT (target, identity) DO UPDATE SET digest = excluded.digest, state = 'intent', "
-                "intended_at = excluded.intended_at, settled_at = '', code = '', message = ''",
-                (self._target, identity, digest, _now()),
+                "INSERT INTO journal (target, identity, digest, state, intended_at, label, run) "
+                "VALUES (?, ?, ?, 'intent', ?, ?, ?) ON CONFLICT (target, identity) DO UPDATE SET "
+                "prior = CASE state WHEN 'done' THEN digest WHEN 'failed' THEN '' ELSE prior END, "
+                "intended_at = CASE WHEN state IN ('intent', 'unknown') THEN intended_at "
+                "ELSE excluded.intended_at END, "
+                "digest = excluded.digest, state = 'intent', settled_at = '', code = '', message = '', "
+                "label = excluded.label, run = excluded.run",
+                (self._target, identity, digest, _now(), label, self.run_number),
             )
+            if image is not None:
+                connection.execute(
+                    "INSERT INTO images (target, run, record_id, taken_at, image) VALUES (?, ?, ?, ?, ?)",
+                    (self._target, self.run_number, image[0], _now(), image[1].decode()),
+                )
 
         await self._do(work)
 
     async def settle(
-        self, identity: str, state: State, *, record_id: str = "", code: str = "", message: str = ""
+        self,
+        identity: str,
+        state: State,
+        *,
+        record_id: str = "",
+        code: str = "",
+        message: str = "",
+        parts: Sequence[Part] = (),
     ) -> None:
-        """Returns when the outcome is on record."""
+        """Returns when the outcome is on record. Without an id or parts, those that are known stay."""
+        listed = _parts(parts)
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "UPDATE journal SET state = ?, record_id = CASE WHEN ? <> '' THEN ? ELSE record_id END, code = ?, "
-                "message = ?, settled_at = ? WHERE target = ? AND identity = ?",
-                (state, record_id, record_id, code, message, _now(), self._target, identity),
+                "message = ?, settled_at = ?, parts = CASE WHEN ? <> '' THEN ? ELSE parts END, prior = '' "
+                "WHERE target = ? AND identity = ?",
+                (state, record_id, record_id, code, message, _now(), listed, listed, self._target, identity),
+            )
+
+        await self._do(work)
+
+    async def note(self, identity: str, digest: str, *, label: str, record_id: str, parts: Sequence[Part] = ()) -> None:
+        """Returns when it is on record that Zoho has what the row says, though nothing was written."""
+        listed = _parts(parts)
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO journal (target, identity, digest, state, record_id, intended_at, settled_at, label, "
+                "parts, run) VALUES (?, ?, ?, 'done', ?, ?, ?, ?, ?, ?) ON CONFLICT (target, identity) DO UPDATE SET "
+                "digest = excluded.digest, state = 'done', record_id = excluded.record_id, code = '', message = '', "
+                "settled_at = excluded.settled_at, label = excluded.label, run = excluded.run, prior = '', "
+                "parts = CASE WHEN excluded.parts <> '' THEN excluded.parts ELSE parts END",
+                (self._target, identity, digest, record_id, _now(), _now(), label, listed, self.run_number),
             )
 
         await self._do(work)
 
     async def withdraw(self, identity: str) -> None:
-        """Forgets an intent whose call was surely not executed."""
+        """Forgets an intent whose call was surely not executed; what was done before it is known again."""
 
         def work(connection: sqlite3.Connection) -> None:
+            where = "WHERE target = ? AND identity = ? AND state = 'intent'"
+            connection.execute(f"DELETE FROM journal {where} AND prior = ''", (self._target, identity))
             connection.execute(
-                "DELETE FROM journal WHERE target = ? AND identity = ? AND state = 'intent'", (self._target, identity)
+                f"UPDATE journal SET state = 'done', digest = prior, prior = '' {where}", (self._target, identity)
             )
 
         await self._do(work)
+
+    async def first(self, names: Sequence[tuple[str, int]]) -> list[int]:
+        """For names of rows, given as (name, number of the row): the first row of this run with each."""
+
+        def work(connection: sqlite3.Connection) -> list[int]:
+            found: list[int] = []
+            for name, number in names:
+                connection.execute("INSERT OR IGNORE INTO temp.names VALUES (?, ?)", (name, number))
+                found += connection.execute("SELECT first FROM temp.names WHERE name = ?", (name,)).fetchone()
+            return found
+
+        return await self._do(work)
+
+    async def begin(self, source: str, options: Mapping[str, Any]) -> int:
+        """Opens a run; those that never ended are over, for their process no longer holds the file."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            connection.execute(
+                "UPDATE runs SET state = 'stopped' WHERE target = ? AND state = 'running'", (self._target,)
+            )
+            cursor = connection.execute(
+                "INSERT INTO runs (target, source, options, started_at) VALUES (?, ?, ?, ?)",
+                (self._target, source, msgspec.json.encode(options).decode(), _now()),
+            )
+            return int(cursor.lastrowid or 0)
+
+        self.run_number = await self._do(work)
+        return self.run_number
+
+    async def end(self, state: str, summary: Mapping[str, Any]) -> None:
+        """Closes the run: `complete`, `stopped` or `failed`."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "UPDATE runs SET state = ?, ended_at = ?, summary = ? WHERE id = ?",
+                (state, _now(), msgspec.json.encode(summary).decode(), self.run_number),
+            )
+
+        await self._do(work)
+
+    async def remember(self, problem: Problem) -> None:
+        """Returns when it is on record that a row of this run is not done, and why."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT OR REPLACE INTO problems VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (self.run_number, *msgspec.structs.astuple(problem)),
+            )
+
+        await self._do(work)
+
+    async def undone(self, run: int) -> set[int] | None:
+        """Numbers of the rows that a run of this target has left undone; None when there is no such run."""
+
+        def work(connection: sqlite3.Connection) -> set[int] | None:
+            where = (run, self._target)
+            if connection.execute("SELECT 1 FROM runs WHERE id = ? AND target = ?", where).fetchone() is None:
+                return None
+            return {number for (number,) in connection.execute("SELECT number FROM problems WHERE run = ?", (run,))}
+
+        return await self._do(work)
 
     async def adopt(self, identity: str, record_id: str) -> bool:
         """Settles a row as done with a record that was found, unless another row has that record already."""
@@ -193,7 +363,8 @@ class Journal:
             ).fetchone()
             if taken is None:
                 connection.execute(
-                    "UPDATE journal SET state = 'done', record_id = ?, code = '', message = '', settled_at = ? "
+                    "UPDATE journal SET state = 'done', record_id = ?, code = '', message = '', prior = '', "
+                    "settled_at = ? "
                     "WHERE target = ? AND identity = ?",
                     (record_id, _now(), self._target, identity),
                 )
@@ -232,6 +403,21 @@ class Journal:
             record_id=record_id,
             intended_at=datetime.fromisoformat(intended_at),
         )
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Executes something on the journal's thread, within the next transaction."""
+        return await self._do(work)
+
+    def entry(self, connection: sqlite3.Connection, identity: str) -> Entry | None:
+        """What is known of a row; for use inside `run`."""
+        return self._entry(connection, identity)
+
+    def owner(self, connection: sqlite3.Connection, record_id: str) -> str:
+        """Identity of the row that has a record, or empty; for use inside `run`."""
+        found = connection.execute(
+            "SELECT identity FROM journal WHERE target = ? AND record_id = ?", (self._target, record_id)
+        ).fetchone()
+        return "" if found is None else str(found[0])
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -299,6 +485,7 @@ class Journal:
             connection.execute(
                 "CREATE TEMP TABLE seen (key TEXT PRIMARY KEY, first INTEGER, times INTEGER) WITHOUT ROWID"
             )
+            connection.execute("CREATE TEMP TABLE names (name TEXT PRIMARY KEY, first INTEGER) WITHOUT ROWID")
             # A write after the switch to WAL, which gave the lock back for a moment.
             connection.execute(f"PRAGMA user_version = {VERSION}")
         except sqlite3.OperationalError as error:
@@ -326,7 +513,8 @@ class Journal:
         elif application or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             raise StateError(f"{where}: is not a state file")
         # Also in a file that has some of it already.
-        for statement in _SCHEMA.split(";"):
+        scripts = [_SCHEMA, *(_MIGRATIONS[number] for number in range(max(version, 1), VERSION))]
+        for statement in ";".join(scripts).split(";"):
             if statement.strip():
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -362,3 +550,57 @@ def _log_head(path: str) -> bytes:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _parts(parts: Sequence[Part]) -> str:
+    return msgspec.json.encode(parts).decode() if parts else ""
+
+
+def read_runs(connection: sqlite3.Connection) -> list[Run]:
+    """Every run in the file, the newest first."""
+    names = "id, target, source, options, started_at, ended_at, state, summary"
+    return [
+        Run(
+            id=number,
+            target=target,
+            source=source,
+            options=msgspec.json.decode(options),
+            started_at=datetime.fromisoformat(started),
+            ended_at=datetime.fromisoformat(ended) if ended else None,
+            state=state,
+            summary=msgspec.json.decode(summary),
+        )
+        for number, target, source, options, started, ended, state, summary in connection.execute(
+            f"SELECT {names} FROM runs ORDER BY id DESC"
+        )
+    ]
+
+
+def read_problems(connection: sqlite3.Connection, run: int) -> list[Problem]:
+    """The rows of a run that are not done, in the order of the input."""
+    return [
+        Problem(number=number, line=line, status=status, code=code, field=field, reason=reason)
+        for number, line, status, code, field, reason in connection.execute(
+            "SELECT number, line, status, code, field, reason FROM problems WHERE run = ? ORDER BY number", (run,)
+        )
+    ]
+
+
+def read_ids(
+    connection: sqlite3.Connection, after: tuple[str, str], limit: int
+) -> list[tuple[str, str, str, str, list[Part]]]:
+    """Rows that have a record, behind (target, identity): target, identity, label, record id, parts."""
+    return [
+        (
+            target,
+            identity,
+            label,
+            record_id,
+            msgspec.json.decode(parts, type=list[tuple[str, str, str]]) if parts else [],
+        )
+        for target, identity, label, record_id, parts in connection.execute(
+            "SELECT target, identity, label, record_id, parts FROM journal WHERE (target, identity) > (?, ?) "
+            "AND record_id <> '' ORDER BY target, identity LIMIT ?",
+            (*after, limit),
+        )
+    ]

@@ -10,7 +10,7 @@ import codecs
 import csv
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +27,7 @@ _UNCLOSED = 1 << 24
 
 SEPARATORS = (",", ";", "\t", "|")
 
-ADDED = ("zoho_row", "zoho_reason", "zoho_code", "zoho_field", "zoho_identity")
+ADDED = ("zoho_row", "zoho_reason", "zoho_code", "zoho_field", "zoho_hint", "zoho_identity")
 """Columns that stand in a file of failed rows beside the input's own; ignored when that file is pushed."""
 ADDED_IDENTITY = ADDED[-1]
 ADDED_LINE = "zoho_line"
@@ -65,9 +65,10 @@ class RowFile:
         separator: str = "",
         columns: tuple[str, ...] = (),
         count: int = 0,
+        numbers: frozenset[int] | None = None,
     ) -> None:
         self.path = path
-        self.format = format
+        self.format: Literal["csv", "jsonl"] = format
         self.encoding = encoding
         self.separator = separator
         self.columns = columns
@@ -75,8 +76,23 @@ class RowFile:
         self.count = count
         """How many rows there are."""
 
+        self._numbers = numbers
+
     def __iter__(self) -> Iterator[Row]:
-        return self._csv() if self.format == "csv" else self._jsonl()
+        rows = self._csv() if self.format == "csv" else self._jsonl()
+        return rows if self._numbers is None else (row for row in rows if row.number in self._numbers)
+
+    def only(self, numbers: Iterable[int]) -> RowFile:
+        """The same file with these rows only."""
+        return RowFile(
+            self.path,
+            format=self.format,
+            encoding=self.encoding,
+            separator=self.separator,
+            columns=self.columns,
+            count=self.count,
+            numbers=frozenset(numbers),
+        )
 
     def _csv(self) -> Iterator[Row]:
         width = len(self.columns)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 import msgspec
 
-from zoho_async.operation import Operation
+from zoho_async.operation import Operation, Parameter
 from zoho_async.registry import OPERATIONS
+from zoho_async.validation import Rule
 
 from .columns import Columns, Rules
+from .natural import NATURAL, Natural
 from .problems import InputError
 
 
@@ -57,15 +60,16 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         place = getattr(settings, "api_url", None) or getattr(settings, "data_center", "")
         return str(place), str(getattr(settings, "organization_id", ""))
 
-    def writer(self, *, upsert: bool) -> Operation[Any]:
-        """The operation rows are pushed with. InputError when the resource cannot be pushed that way."""
-        operation = self.operations.get("upsert" if upsert else "create")
-        create = self.operations.get("create")
-        if create is None or create.request is None or len(required_path(create)) > 0:
-            raise InputError(f"{self.name} cannot be pushed: it has no operation that creates records from rows")
-        if operation is None:
-            raise InputError(f"{self.name} cannot be pushed with a unique field: it has no upsert")
-        return operation
+    @property
+    def natural(self) -> Natural:
+        """What tells its records apart when no id is known."""
+        return NATURAL.get(self.name, Natural())
+
+    def check_pushable(self) -> None:
+        """Raises InputError when rows cannot be pushed to it."""
+        if self.name not in NATURAL:
+            known = ", ".join(name.replace(".", " ") for name in NATURAL)
+            raise InputError(f"{self.name.replace('.', ' ')} cannot be pushed; what can: {known}")
 
     @property
     def schema(self) -> Any:
@@ -85,14 +89,30 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name_field(self) -> str:
-        """The field a record can be looked up by when nothing else is known: required in a new record, and a filter
-        of the list. Empty when there is none."""
-        listing = self.operations.get("list")
-        if listing is None:
-            return ""
-        filters = {parameter.name for parameter in listing.parameters if parameter.location == "query"}
-        fields = self.rules.get(self.schema.__name__, {})
-        return next((name for name, rule in fields.items() if rule.required and name in filters), "")
+        """The field people know a record by; empty when there is none."""
+        return self.natural.name
+
+    @property
+    def fields(self) -> Mapping[str, Rule]:
+        """What a new record may hold, by name."""
+        return self.rules.get(self.schema.__name__, {})
+
+    @property
+    def update_schema(self) -> str:
+        """Name of the struct an update is made of."""
+        request: Any = self.operations["update"].request
+        return str(request.__name__)
+
+    @property
+    def name_filter(self) -> str:
+        """The filter of the list by which a record is found by its name; empty when there is none."""
+        name = self.natural.name
+        return name if name in self.filters else ""
+
+    @property
+    def filters(self) -> dict[str, Parameter]:
+        """Filters of its list, by name."""
+        return {one.name: one for one in self.operations["list"].parameters if one.location == "query"}
 
 
 def required_path(operation: Operation[Any]) -> list[str]:

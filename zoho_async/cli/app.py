@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from . import calling, pulling, pushing
+from . import calling, planning, pulling, pushing, states
 from .running import Interruption, run
 from .settings import limits
 
@@ -25,6 +25,9 @@ app = typer.Typer(
     "ZOHO_ORGANIZATION_ID; or --profile. Exit codes: 0 done, 1 aborted, 2 usage or unreadable input, 3 some rows "
     "failed or unknown, 4 no access, 5 the day's calls are used up, 130 interrupted.",
 )
+
+runs = typer.Typer(help="The runs of pushes, and what they have left undone.")
+app.add_typer(runs, name="runs")
 
 
 class DetailsChoice(StrEnum):
@@ -64,7 +67,28 @@ def push(
         str | None,
         typer.Option("--upsert-by", metavar="cf_NAME", help="Custom field without duplicates that identifies a row."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent; send nothing.")] = False,
+    match_by: Annotated[
+        str | None,
+        typer.Option(
+            "--match-by", metavar="FIELD", help="Field that identifies a row: email, contact_name, gst_no ..."
+        ),
+    ] = None,
+    empty: Annotated[
+        str, typer.Option("--empty", metavar="keep|clear", help="What an empty cell does to a record that is there.")
+    ] = "keep",
+    on_name_taken: Annotated[
+        str,
+        typer.Option("--on-name-taken", metavar="fail|match|suffix:FIELD|allow", help="When another has the name."),
+    ] = "fail",
+    retry: Annotated[
+        int | None, typer.Option("--retry", min=1, metavar="RUN", help="Only the rows that this run has left undone.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written; write nothing.")] = False,
+    reserve: Annotated[int, typer.Option("--reserve", min=0, metavar="N", help="Calls a day left to others.")] = 0,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the next day's calls instead of ending.")] = False,
+    window: Annotated[
+        str | None, typer.Option("--window", metavar="19:00-07:00", help="Make calls in these hours only.")
+    ] = None,
     state: Annotated[
         Path | None, typer.Option("--state", metavar="FILE", help="Where to keep what was done. [beside the input]")
     ] = None,
@@ -82,12 +106,18 @@ def push(
         name=f"{product}.{resource}",
         file=file,
         upsert_by=upsert_by,
+        match_by=match_by,
+        empty=empty,
+        on_name_taken=on_name_taken,
+        retry=retry,
+        wait=wait,
+        window=window,
         state=state,
         json=json,
-        limits=limits(per_minute, concurrency),
+        limits=limits(per_minute, concurrency, reserve),
         profile=profile,
     )
-    command = pushing.dry_run_command if dry_run else pushing.push_command
+    command = planning.dry_run_command if dry_run else pushing.push_command
     _finish(lambda interruption: command(order, interruption), json=json)
 
 
@@ -118,6 +148,38 @@ def pull(
         profile=profile,
     )
     _finish(lambda interruption: pulling.pull_command(order, interruption), json=json)
+
+
+@app.command()
+def ids(
+    to: Annotated[
+        Path, typer.Option("--to", metavar="FILE", help="CSV: source key, target, part, its key, Zoho's id.")
+    ],
+    state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
+) -> None:
+    """Write which row has become which record, its persons and addresses included."""
+    _finish(lambda interruption: states.ids_command(state, to, interruption), json=False)
+
+
+@runs.callback(invoke_without_command=True)
+def list_runs(
+    context: typer.Context,
+    state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
+    json: Json = False,
+) -> None:
+    """List the runs of pushes, the newest first."""
+    if context.invoked_subcommand is None:
+        _finish(lambda interruption: states.runs_command(state, None, interruption, json=json), json=json)
+
+
+@runs.command("show")
+def show_run(
+    run: Annotated[int, typer.Argument(metavar="RUN")],
+    state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
+    json: Json = False,
+) -> None:
+    """Show a run and the rows it has left undone."""
+    _finish(lambda interruption: states.runs_command(state, run, interruption, json=json), json=json)
 
 
 @app.command()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from contextlib import AsyncExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +12,26 @@ import msgspec
 
 from zoho_async.bulk.failed import FailedFile, digest_of_file, ours
 from zoho_async.bulk.journal import Journal
-from zoho_async.bulk.problems import StateError
-from zoho_async.bulk.pushing import Job, PushSummary, RowOutcome, RowReader, jobs, next_step, push
+from zoho_async.bulk.line import Event
+from zoho_async.bulk.options import Options
+from zoho_async.bulk.outcomes import PushSummary, RowOutcome
+from zoho_async.bulk.problems import InputError, StateError
+from zoho_async.bulk.pushing import push
 from zoho_async.bulk.readers import RowFile, open_rows
+from zoho_async.bulk.rows import RowReader
+from zoho_async.bulk.schedule import Window
 from zoho_async.bulk.target import Target
 from zoho_async.client import Zoho
-from zoho_async.encoding import to_json
 from zoho_async.errors import QuotaExceededError, ZohoError
 from zoho_async.limits import Limits
 
-from .exits import DONE, SOME_FAILED, SetupError
+from .exits import DONE, SOME_FAILED
 from .progress import Progress, open_progress
 from .running import Interruption
 from .settings import connect
 
 SHOWN = 20
 """Sentences about failed rows that go to the screen; all of them stand in the file of failed rows."""
-SAMPLES = 3
-DAILY = (1_000, 2_000, 5_000, 10_000)
-"""Calls a day of Zoho's plans."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,56 +41,98 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Product and resource."""
     file: Path
     upsert_by: str | None
+    match_by: str | None = None
+    empty: str = "keep"
+    on_name_taken: str = "fail"
+    retry: int | None = None
+    """Only the rows that this run has left undone."""
+    wait: bool = False
+    window: str | None = None
     state: Path | None
     json: bool
     limits: Limits
     profile: str | None
 
 
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """An order in which nothing was found wrong so far."""
+
+    target: Target
+    source: RowFile
+    options: Options
+
+
 async def push_command(order: Order, interruption: Interruption) -> int:
     """Pushes; the summary goes to stdout."""
-    target, source, _ = _checked(order)
+    checked = check(order)
+    source = checked.source
     zoho = connect(order.profile, allowed=order.limits)
     state = order.state or default_state(order, zoho)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(zoho)
-        resource: Any = _resource(zoho, target)
+        resource = resource_of(zoho, checked.target)
         failed = FailedFile(source)
-        if failed.digest:
-            async with Journal(state, msgspec.structs.replace(target, resource=resource).label) as journal:
+        if failed.digest or order.retry is not None:
+            async with Journal(state, msgspec.structs.replace(checked.target, resource=resource).label) as journal:
                 failed.trusted = failed.digest if await journal.knows_file(failed.digest) else ""
-        run = push(resource, source, upsert_by=order.upsert_by, state=state, concurrency=order.limits.concurrency)
+                rows = await _chosen(journal, order, source)
+        else:
+            rows = source
+        run = push(
+            resource,
+            rows,
+            upsert_by=order.upsert_by,
+            match_by=order.match_by,
+            empty=checked.options.empty,
+            on_name_taken=order.on_name_taken,
+            state=state,
+            concurrency=order.limits.concurrency,
+            wait=order.wait,
+            window=order.window,
+            on_event=lambda event: _tell(event, progress),
+        )
         # As it is now: it may be mended further, or moved away, while it is pushed.
         pushed = digest_of_file(source.path) if ours(source.path) else ""
         # However the run ends: what it has written by then is ours to overwrite.
         stack.push_async_callback(_note_files, state, failed, pushed, run.summary)
         stack.enter_context(failed)
-        progress = stack.enter_context(open_progress(f"push {source.path.name}", source.count, json=order.json))
+        total = source.count if order.retry is None else None
+        progress = stack.enter_context(open_progress(f"push {source.path.name}", total, json=order.json))
         interruption.gently = run.stop
         error: ZohoError | None = None
         try:
             async with run:
                 async for outcome in run:
-                    _note(outcome, run.summary, failed, progress, source, counted=order.upsert_by is None)
+                    _note(outcome, run.summary, failed, progress, source, counted=not checked.options.field)
         except ZohoError as ended:
             error = ended
-        failed.finished = run.summary.complete
-    _report(order, target, zoho, state, failed, run.summary, error)
+        # A retry has tried some rows only: what it did not try may stand in the file that is there.
+        failed.finished = run.summary.complete and order.retry is None
+    _report(order, checked.target, zoho, state, failed, run.summary, error)
     if error is not None:
         raise error
     return SOME_FAILED if run.summary.failed or run.summary.unknown else DONE
 
 
-def _checked(order: Order) -> tuple[Target, RowFile, RowReader]:
+def check(order: Order) -> Checked:
     """Everything that can be found wrong before a call, and before credentials are asked for."""
     target = Target.named(order.name)
-    reader = RowReader(target, order.upsert_by)
+    options = Options.of(
+        target,
+        upsert_by=order.upsert_by,
+        match_by=order.match_by,
+        empty=order.empty,
+        on_name_taken=order.on_name_taken,
+    )
+    if order.window is not None:
+        Window.parse(order.window)
     source = open_rows(order.file)
-    reader.check(source)
-    return target, source, reader
+    RowReader(target, options).check(source)
+    return Checked(target=target, source=source, options=options)
 
 
-def _resource(zoho: Zoho, target: Target) -> Any:
+def resource_of(zoho: Zoho, target: Target) -> Any:
+    """The client's resource for a target."""
     product, _, resource = target.name.partition(".")
     return getattr(getattr(zoho, product), resource)
 
@@ -99,6 +140,17 @@ def _resource(zoho: Zoho, target: Target) -> Any:
 def default_state(order: Order, zoho: Zoho) -> Path:
     """The state file beside the input, one per organisation and resource, so that tomorrow's file goes on with it."""
     return order.file.with_name(f"zoho-{zoho.organization_id}-{order.name.replace('.', '-')}.state.sqlite")
+
+
+async def _chosen(journal: Journal, order: Order, source: RowFile) -> RowFile:
+    """The rows to push: all of them, or those that a run has left undone."""
+    if order.retry is None:
+        return source
+    run = order.retry
+    numbers = await journal.undone(run)
+    if numbers is None:
+        raise InputError(f"there is no run {run} in the state file; see `zoho-async runs`")
+    return source.only(numbers)
 
 
 async def _note_files(state: Path, failed: FailedFile, pushed: str, summary: PushSummary) -> None:
@@ -113,12 +165,25 @@ async def _note_files(state: Path, failed: FailedFile, pushed: str, summary: Pus
                     await journal.note_file(digest)
 
 
+def _tell(event: Event, progress: Progress) -> None:
+    if event.stage == "wait" and event.until is not None:
+        when = f"{event.until.astimezone():%Y-%m-%d %H:%M %Z}"
+        progress.say(f"{event.why}: waiting until {when}", event="wait", until=event.until, why=event.why)
+
+
 def _note(
     outcome: RowOutcome, summary: PushSummary, failed: FailedFile, progress: Progress, source: RowFile, *, counted: bool
 ) -> None:
     if outcome.status != "done":
         identity = outcome.identity if counted else ""
-        failed.add(outcome.row, reason=outcome.reason, code=outcome.code, field=outcome.field, identity=identity)
+        failed.add(
+            outcome.row,
+            reason=outcome.reason,
+            code=outcome.code,
+            field=outcome.field,
+            hint=outcome.hint,
+            identity=identity,
+        )
         details = {
             "event": "row",
             "status": outcome.status,
@@ -132,6 +197,9 @@ def _note(
             progress.say(outcome.sentence(str(source.path)), **details)
         elif failed.count == SHOWN + 1:
             progress.say(f"... more failed rows: see {failed.path}", event="more", file=str(failed.path))
+    elif outcome.warning:
+        sentence = f"{source.path} row {outcome.row.number}: {outcome.warning}"
+        progress.say(sentence, event="warning", row=outcome.row.number)
     numbers = msgspec.structs.asdict(summary)
     progress.advance(summary.rows, f"{summary.failed:,} failed, {summary.unknown:,} unknown", **numbers)
 
@@ -146,6 +214,7 @@ def _report(
     error: ZohoError | None,
 ) -> None:
     failed_file = str(failed.path) if failed.count else None
+    resets_at = error.resets_at if isinstance(error, QuotaExceededError) else None
     if order.json:
         result = {
             "file": str(order.file),
@@ -156,15 +225,17 @@ def _report(
             "kept_aside": str(failed.aside) if failed.aside is not None else None,
             "state": str(state),
             "error": str(error) if error is not None else None,
+            "resets_at": resets_at,
         }
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
         return
     calls = summary.writes + summary.reads
     lines = [
-        f"{order.file} -> {target.name} of organisation {zoho.organization_id}",
-        f"  {summary.rows:,} rows: {summary.sent:,} sent, {summary.unchanged:,} sent by an earlier run, "
-        f"{summary.settled:,} found sent, {summary.failed:,} failed, {summary.unknown:,} unknown",
-        f"  {calls:,} calls ({summary.writes:,} writes, {summary.reads:,} look-ups) in {_span(summary.seconds)}",
+        f"{order.file} -> {target.name} of organisation {zoho.organization_id}, run {summary.run}",
+        f"  {summary.rows:,} rows: {summary.sent:,} sent ({summary.created:,} created, {summary.updated:,} updated), "
+        f"{summary.unchanged:,} unchanged, {summary.settled:,} found sent, {summary.failed:,} failed, "
+        f"{summary.unknown:,} unknown",
+        f"  {calls:,} calls ({summary.writes:,} writes, {summary.reads:,} reads) in {span(summary.seconds)}",
     ]
     if not summary.complete:
         lines.append("  not finished: run the same command again to go on")
@@ -175,107 +246,13 @@ def _report(
         lines.append(f"  {failed.path} had been changed since it was written: kept as {failed.aside}")
     lines.append(f"  state: {state}")
     if isinstance(error, QuotaExceededError):
-        when = f" after {error.resets_at:%Y-%m-%d %H:%M %Z}" if error.resets_at is not None else " tomorrow"
-        lines.append(f"  the day's calls are used up: run the same command again{when}")
+        when = f" after {resets_at.astimezone():%Y-%m-%d %H:%M %Z}" if resets_at is not None else " tomorrow"
+        lines.append(f"  the day's calls are used up: run the same command again{when}, or let it --wait")
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-async def dry_run_command(order: Order, interruption: Interruption) -> int:
-    """Says what a push would do; sends nothing and needs no credentials."""
-    target, source, reader = _checked(order)
-    label, state = "", order.state
-    try:
-        zoho = connect(order.profile, allowed=order.limits)
-    except SetupError:
-        # Nothing will be sent; only what earlier runs did cannot be told without knowing the organisation.
-        pass
-    else:
-        label = msgspec.structs.replace(target, resource=_resource(zoho, target)).label
-        state = state or default_state(order, zoho)
-    steps: Counter[str] = Counter()
-    kinds: Counter[str] = Counter()
-    samples: list[Any] = []
-    stopped = False
-
-    def stop() -> None:
-        nonlocal stopped
-        stopped = True
-
-    interruption.gently = stop
-    upsert = order.upsert_by is not None
-    with open_progress(f"dry run {source.path.name}", source.count, json=order.json) as progress:
-        async with (
-            Journal(state, label, create=False) as journal,
-            aclosing(jobs(journal, source, reader, upsert=upsert)) as every,
-        ):
-            async for job in every:
-                step = next_step(job, upsert=upsert)
-                steps[step] += 1
-                if step == "send" and len(samples) < SAMPLES:
-                    samples.append(job.body)
-                if step == "refuse":
-                    _say_refused(job, steps["refuse"], kinds, progress, source)
-                if stopped:
-                    break
-    _report_plan(order, target, source, steps, kinds, samples)
-    return SOME_FAILED if steps["refuse"] else DONE
-
-
-def _say_refused(job: Job, number: int, kinds: Counter[str], progress: Progress, source: RowFile) -> None:
-    outcome = RowOutcome(row=job.row, status="failed", action="none", faults=job.faults)
-    kinds[outcome.kind] += 1
-    if number <= SHOWN:
-        progress.say(
-            outcome.sentence(str(source.path)), event="row", status="failed", row=job.row.number, field=outcome.field
-        )
-    elif number == SHOWN + 1:
-        progress.say("... more faulty rows; the push will write them all into a file")
-
-
-def _report_plan(
-    order: Order, target: Target, source: RowFile, steps: Counter[str], kinds: Counter[str], samples: list[Any]
-) -> None:
-    send, look = steps["send"], steps["look"]
-    operation = target.writer(upsert=order.upsert_by is not None)
-    per_minute = order.limits.per_minute
-    minutes = ceil((send + look) / per_minute) if per_minute else 0
-    if order.json:
-        plan = {
-            "dry_run": True,
-            "file": str(order.file),
-            "target": target.name,
-            "rows": source.count,
-            "to_send": send,
-            "to_look_up": look,
-            "unchanged": steps["skip"],
-            "faulty": steps["refuse"],
-            "kinds": dict(kinds),
-            "operation": operation.id,
-            "writes": send,
-            "reads": look,
-            "reads_spent": 0,
-            "minutes": minutes,
-            "samples": samples,
-        }
-        sys.stdout.write(to_json(plan).decode() + "\n")
-        return
-    lines = [
-        f"{order.file} -> {target.name}, dry run: nothing was sent, no call was spent",
-        f"  {source.count:,} rows: {send:,} would be sent ({operation.method} {operation.path}), "
-        f"{steps['skip']:,} were sent by an earlier run, {look:,} of unknown outcome would be looked up, "
-        f"{steps['refuse']:,} are faulty",
-        f"  calls needed: {send + look:,}",
-    ]
-    if per_minute:
-        days = ", ".join(f"{ceil((send + look) / day):,} at {day:,}" for day in DAILY)
-        lines.append(f"  time: {_span(minutes * 60)} at {per_minute} calls a minute; days by the plan's calls: {days}")
-    if kinds:
-        lines.append("  faulty: " + ", ".join(f"{kind} {count:,}" for kind, count in sorted(kinds.items())))
-    lines += [f"  first bodies: {to_json(body).decode()}" for body in samples]
-    sys.stdout.write("\n".join(lines) + "\n")
-
-
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A stretch of time for people."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     return str(timedelta(seconds=round(seconds)))

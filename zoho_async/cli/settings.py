@@ -28,11 +28,11 @@ KEYS = (
 """What a profile may hold: the environment's names in lower case, without ZOHO_."""
 
 
-def limits(per_minute: int | None, concurrency: int) -> Limits:
+def limits(per_minute: int | None, concurrency: int, reserve: int = 0) -> Limits:
     """Limits from the options; `per_minute` 0 is no limit, None the usual one."""
     if per_minute is None:
-        return Limits(concurrency=concurrency)
-    return Limits(per_minute=per_minute or None, concurrency=concurrency)
+        return Limits(concurrency=concurrency, reserve=reserve)
+    return Limits(per_minute=per_minute or None, concurrency=concurrency, reserve=reserve)
 
 
 def connect(profile: str | None, *, allowed: Limits) -> Zoho:

@@ -1,0 +1,198 @@
+"""What the target holds, read by lists into a table of the run: who has which key and which name."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+
+from zoho_async.errors import NotFoundError
+
+from .journal import Journal
+from .narrow import is_list, is_mapping
+from .options import Options
+from .rows import custom_value
+from .target import Target
+
+T = TypeVar("T")
+
+Read = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
+"""Makes a call that reads, counts it, and waits for whatever it has to wait for."""
+
+PER_PAGE = 200
+
+_COLUMNS = "record_id, parent, kind, name, match, created, row"
+_json = msgspec.json.Encoder(decimal_format="number")
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A record of the target."""
+
+    record_id: str
+    name: str = ""
+    created: str = ""
+    """When it was made, as Zoho wrote it; empty when the list does not say."""
+    row: str = ""
+    """The list's row in JSON, where the list is all that can be read of a record."""
+
+
+class Index:
+    """The target's records. Pages are no snapshot: a record can be missing while others shift it from page to page,
+    which is why nothing is decided by absence alone that Zoho would not refuse to do twice."""
+
+    def __init__(self, journal: Journal, target: Target, options: Options, read: Read) -> None:
+        self._journal = journal
+        self._target = target
+        self._options = options
+        self._read = read
+        self._complete = False
+        self._parents: set[str] = set()
+
+    async def __aenter__(self) -> Index:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "CREATE TEMP TABLE records (record_id TEXT PRIMARY KEY, parent TEXT, kind TEXT, name TEXT, match TEXT, "
+                "created TEXT, row TEXT) WITHOUT ROWID"
+            )
+            connection.execute("CREATE INDEX temp.by_match ON records (match, parent)")
+            connection.execute("CREATE INDEX temp.by_name ON records (name, kind)")
+
+        await self._journal.run(work)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+    @property
+    def whole(self) -> bool:
+        """Whether the whole list is known, so that absence says something."""
+        return self._complete
+
+    def knows(self, parent: str) -> bool:
+        """Whether the records of a parent are known."""
+        return self._complete or parent in self._parents
+
+    async def read(self) -> None:
+        """Reads the whole list, once."""
+        if not self._complete:
+            await self._read_pages("")
+            self._complete = True
+
+    async def read_parent(self, parent: str) -> None:
+        """Reads the records of one parent, once."""
+        if parent not in self._parents:
+            # When there is no such parent, what Zoho says of a row that names it will be clear enough.
+            with suppress(NotFoundError):
+                await self._read_pages(parent)
+            self._parents.add(parent)
+
+    async def again(self) -> None:
+        """Reads the whole list anew, as it is now."""
+        await self._journal.run(lambda connection: connection.execute("DELETE FROM temp.records") and None)
+        self._complete = False
+        await self.read()
+
+    async def _read_pages(self, parent: str) -> None:
+        resource = self._target.resource
+        known = self._target.filters
+        order: dict[str, Any] = {}
+        if "sort_column" in known:
+            # What is made meanwhile comes behind all that is read: nothing shifts.
+            order = {"sort_column": "created_time", "sort_order": "A"}
+        place = (parent,) if parent else ()
+        number = 1
+        while True:
+
+            async def page(number: int = number) -> Any:
+                listing = resource.list(*place, **order, page=number, per_page=PER_PAGE, type=dict[str, Any])
+                return await listing
+
+            found = await self._read(page)
+            rows: list[Mapping[str, Any]] = [row for row in found.rows if is_mapping(row)]
+            await self._put(rows, parent)
+            if found.cursor is None:
+                return
+            number += 1
+
+    async def _put(self, rows: Sequence[Mapping[str, Any]], parent: str) -> None:
+        target, field = self._target, self._options.field
+        natural = target.natural
+        shown = not field or not rows or any(_shows(row, field) for row in rows)
+        records: list[tuple[str, ...]] = []
+        for row in rows:
+            record_id = _text(row.get(target.record_id))
+            if not record_id:
+                continue
+            full: Mapping[str, Any] = row
+            if not shown:
+                # The list does not tell the field: only the record itself does.
+                try:
+                    full = await self._read(partial(target.resource.get, record_id, type=dict[str, Any]))
+                except NotFoundError:
+                    continue
+            match = _text(value_of(full, field)) if field else ""
+            if field and self._options.match_by:
+                match = match.strip().casefold() if field == "email" else match.strip()
+            kind = (_text(row.get(natural.kind)) or natural.usual_kind) if natural.kind else ""
+            name = _text(row.get(natural.name)).strip() if natural.name else ""
+            raw = _json.encode(row).decode() if parent else ""
+            records.append((record_id, parent, kind, name, match, _text(row.get("created_time")), raw))
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                f"INSERT OR REPLACE INTO temp.records ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", records
+            )
+
+        await self._journal.run(work)
+
+
+def keyed(connection: sqlite3.Connection, key: str, parent: str) -> list[Found]:
+    """The records with that key; for use inside `Journal.run`."""
+    return _found(connection, "match = ? AND parent = ?", (key, parent)) if key else []
+
+
+def named(connection: sqlite3.Connection, kind: str, name: str) -> Found | None:
+    """The record of that name; for use inside `Journal.run`."""
+    return next(iter(_found(connection, "name = ? AND kind = ?", (name, kind))), None) if name else None
+
+
+def identified(connection: sqlite3.Connection, record_id: str) -> Found | None:
+    """The record of that id; for use inside `Journal.run`."""
+    return next(iter(_found(connection, "record_id = ?", (record_id,))), None) if record_id else None
+
+
+def _found(connection: sqlite3.Connection, where: str, values: tuple[str, ...]) -> list[Found]:
+    return [
+        Found(record_id=record_id, name=name, created=created, row=row)
+        for record_id, name, created, row in connection.execute(
+            f"SELECT record_id, name, created, row FROM temp.records WHERE {where} LIMIT 10", values
+        )
+    ]
+
+
+def value_of(row: Mapping[str, Any], field: str) -> Any:
+    """A field of a record or row as it came; custom fields stand in one of several places."""
+    if not field.startswith("cf_"):
+        return row.get(field)
+    value = custom_value(row.get("custom_fields"), field)
+    hashed: Any = row.get("custom_field_hash")
+    for name in (f"{field}_unformatted", field):
+        if value is None or value == "":
+            value = row.get(name)
+        if (value is None or value == "") and is_mapping(hashed):
+            value = hashed.get(name)
+    return value
+
+
+def _shows(row: Mapping[str, Any], field: str) -> bool:
+    if not field.startswith("cf_"):
+        return field in row
+    return is_list(row.get("custom_fields")) or is_mapping(row.get("custom_field_hash")) or field in row
+
+
+def _text(value: Any) -> str:
+    return "" if value is None or isinstance(value, dict | list) else str(value)

@@ -1,0 +1,144 @@
+"""The cheapest safe way for each row, from what is known of it and of the target. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from zoho_async.errors import Fault
+
+from .index import Found
+from .journal import Entry
+from .options import Options
+from .rows import Job
+
+Route = Literal["refuse", "skip", "upsert", "create", "update", "adopt", "verify", "unknown"]
+
+CLOCKS_APART = timedelta(minutes=2)
+"""How far our clock and the service's may differ when the age of a record is judged."""
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known when a row's turn comes."""
+
+    entry: Entry | None = None
+    """What earlier runs have left of it."""
+    own: Found | None = None
+    """The record that an earlier run noted for it, if the target still has it."""
+    keyed: tuple[Found, ...] = ()
+    """The records with the row's key."""
+    indexed: bool = False
+    """Whether the target's list was read, so that absence says something."""
+    holder: Callable[[str], Found | None] = lambda name: None
+    """The record that has a name, among those of the row's kind."""
+    owned: Callable[[str], bool] = lambda record_id: False
+    """Whether a record belongs to another row."""
+    claimed: Callable[[str], bool] = lambda name: False
+    """Whether another row of the input has a name."""
+
+
+class Decision(msgspec.Struct, kw_only=True):
+    """What to do with a row. `record` is the one to be updated, adopted or looked at."""
+
+    job: Job
+    route: Route
+    record: Found | None = None
+    known: Known = msgspec.field(default_factory=Known)
+
+
+def decide(job: Job, known: Known, options: Options, *, rename: Callable[[Job], Fault | None]) -> Decision:
+    """The route of one row. `rename` puts the suffix behind a job's name, or says why not."""
+    if job.faults:
+        return Decision(job=job, route="refuse", known=known)
+    entry = known.entry
+    same = entry is not None and entry.state == "done" and entry.digest == job.digest
+    if same and (known.own is not None or not known.indexed):
+        return Decision(job=job, route="skip", record=known.own, known=known)
+    if len(known.keyed) > 1:
+        number = "several" if len(known.keyed) > 9 else str(len(known.keyed))
+        message = f"{number} records in Zoho have it; a row is matched with one only"
+        return _refused(job, known, Fault(path=options.field, rule="ambiguous", message=message))
+    found = known.keyed[0] if known.keyed else known.own
+    if found is not None:
+        return _present(job, known, options, found, rename)
+    if same and entry is not None and entry.record_id and not options.upsert_by:
+        return Decision(job=job, route="verify", record=Found(record_id=entry.record_id), known=known)
+    return _absent(job, known, options, rename)
+
+
+def _present(job: Job, known: Known, options: Options, found: Found, rename: Callable[[Job], Fault | None]) -> Decision:
+    holder = _holder(job, known, options)
+    if holder is not None and holder.record_id != found.record_id:
+        fault = _renamed(job, known, options, rename, found.record_id)
+        if fault is not None:
+            return _refused(job, known, fault)
+    return Decision(job=job, route="update", record=found, known=known)
+
+
+def _absent(job: Job, known: Known, options: Options, rename: Callable[[Job], Fault | None]) -> Decision:
+    entry = known.entry
+    begun = entry is not None and entry.state in ("intent", "unknown")
+    holder = _holder(job, known, options)
+    if holder is not None:
+        free = not known.owned(holder.record_id)
+        ours = entry is not None and begun and not options.field and made_since(holder, entry.intended_at)
+        if free and ours:
+            return Decision(job=job, route="adopt", record=holder, known=known)
+        if free and options.on_name_taken == "match":
+            return Decision(job=job, route="update", record=holder, known=known)
+        fault = _renamed(job, known, options, rename, "")
+        if fault is not None:
+            return _refused(job, known, fault)
+    if begun and not may_repeat(job, known, options):
+        return Decision(job=job, route="unknown", known=known)
+    if job.missing:
+        return _refused(job, known, *job.missing)
+    return Decision(job=job, route="upsert" if options.upsert_by else "create", known=known)
+
+
+def may_repeat(job: Job, known: Known, options: Options) -> bool:
+    """Whether a write that left no trace may be sent again: Zoho itself would refuse or recognise the second one."""
+    if options.upsert_by:
+        return True
+    if job.name:
+        return options.on_name_taken != "allow" and known.indexed
+    return bool(options.match_by) and known.indexed
+
+
+def made_since(record: Found, moment: datetime) -> bool:
+    """Whether a record was made after an intent, the difference of two clocks allowed for."""
+    try:
+        created = datetime.fromisoformat(record.created)
+    except ValueError:
+        return False
+    return created.tzinfo is not None and created >= moment - CLOCKS_APART
+
+
+def _holder(job: Job, known: Known, options: Options) -> Found | None:
+    return known.holder(job.name) if job.name and options.on_name_taken != "allow" else None
+
+
+def _renamed(
+    job: Job, known: Known, options: Options, rename: Callable[[Job], Fault | None], allowed: str
+) -> Fault | None:
+    if options.on_name_taken == "suffix" and not job.renamed:
+        fault = rename(job)
+        if fault is not None:
+            return fault
+        holder = known.holder(job.name)
+        if (holder is None or holder.record_id == allowed) and not known.claimed(job.name):
+            return None
+    return name_fault(job, "another record in Zoho has it")
+
+
+def name_fault(job: Job, who: str) -> Fault:
+    """The fault of a row whose name is taken."""
+    return Fault(path=job.name_field, rule="name_taken", message=f"is taken: {who}")
+
+
+def _refused(job: Job, known: Known, *faults: Fault) -> Decision:
+    job.faults = faults
+    return Decision(job=job, route="refuse", known=known)

@@ -1,0 +1,279 @@
+"""Rows to jobs: columns, types, rules and the value a row is matched by. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from zoho_async.encoding import to_builtins
+from zoho_async.errors import Fault
+from zoho_async.validation import validate
+
+from .columns import Columns, Problem, customs_twice, mangled, nested, original
+from .narrow import is_list, is_mapping
+from .options import Options
+from .problems import InputError
+from .readers import ADDED, ADDED_LINE, Row, RowFile
+from .target import Target
+
+_canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string")
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """One row, ready: what would be sent, or why nothing will be."""
+
+    row: Row
+    body: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    cleared: tuple[str, ...] = ()
+    """Paths in the body whose cells are empty and shall empty the record's fields."""
+    faults: tuple[Fault, ...] = ()
+    missing: tuple[Fault, ...] = ()
+    """What a new record needs and the row does not give; an update does without."""
+    key: str = ""
+    """The value the row is matched by."""
+    name: str = ""
+    name_field: str = ""
+    kind: str = ""
+    """Within which the name must be unique."""
+    parent: str = ""
+    """Id of the record it belongs to."""
+    digest: str = ""
+    """What tells its content from another."""
+    identity: str = ""
+    """What the state calls it."""
+    renamed: bool = False
+
+    @property
+    def label(self) -> str:
+        """What people know the row by."""
+        return self.key or self.name
+
+
+class RowReader:
+    """Rows to jobs for one target, under the options of a push."""
+
+    def __init__(self, target: Target, options: Options) -> None:
+        self.target = target
+        self.options = options
+        self.columns: Columns = target.columns
+        self._schema: Any = target.schema
+        natural = target.natural
+        self._name, self._kind, self._usual_kind, self._parent = (
+            natural.name,
+            natural.kind,
+            natural.usual_kind,
+            natural.parent,
+        )
+        self._of_person = options.match_by == "email" and "email" not in target.fields
+
+    def check(self, source: RowFile) -> None:
+        """Raises InputError for a file with columns nobody knows, or without the column rows are matched by."""
+        name = str(source.path)
+        names = dict.fromkeys(source.columns) if source.format == "csv" else self._keys(source)
+        self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE}), where=name)
+        field = self.options.field
+        if field and field not in names and not (self._of_person and any(one.endswith(".email") for one in names)):
+            raise InputError(f"{name}: there is no column `{field}`, by which rows are to be matched")
+
+    def _keys(self, source: RowFile) -> dict[str, None]:
+        keys: dict[str, None] = {}
+        for row in source:
+            # An object or list with a wrong value is a fault of its row; only names nobody knows spoil the file.
+            keys.update(
+                (name, None)
+                for name, _ in self.columns.leaves(row.values)
+                if (field := self.columns.field(name)) is None or not field.branch
+            )
+            keys.update(dict.fromkeys(_custom_names(row.values)))
+        return keys
+
+    def read(self, row: Row) -> Job:
+        """One row as a job, with every fault it has."""
+        if row.fault:
+            return Job(row=row, faults=(Fault(path="", rule="unreadable", message=row.fault),))
+        try:
+            return self._read(row)
+        except Exception as error:  # noqa: BLE001 - whatever a caller puts into a row, it must not harm the others
+            message = f"cannot be read: {str(error) or type(error).__name__}"
+            return Job(row=row, faults=(Fault(path="", rule="unreadable", message=message),))
+
+    def _read(self, row: Row) -> Job:
+        places: dict[str, str] = {}
+        faults: list[Fault] = []
+        body: dict[str, Any] = {}
+        cleared: tuple[str, ...] = ()
+        given: frozenset[str] = frozenset()
+        if isinstance(row.values, msgspec.Struct):
+            found = nested(row.values)
+            if isinstance(found, Problem):
+                return Job(row=row, faults=(found.fault(""),))
+            body = to_builtins(found)
+            if self.options.empty == "clear":
+                body, cleared = _without_nulls(body)
+        else:
+            body, faults, places = self.columns.read(row.values)
+            given = frozenset(str(name) for name in row.values)
+            if self.options.empty == "clear":
+                cleared = tuple(self._cleared(row.values, body, places))
+        faults += customs_twice(body)
+        wrong = {fault.path for fault in faults}
+        missing: list[Fault] = []
+        for fault in validate(body, type=self._schema):
+            path = original(fault.path, places)
+            if fault.warning or path in wrong:
+                continue
+            ours = Fault(path=path, rule=fault.rule, message=fault.message)
+            # A column the input does not have may stand in the record already; an empty cell in it is a mistake.
+            later = fault.rule == "required" and self.options.field and path not in given and path in self.target.fields
+            (missing if later else faults).append(ours)
+        job = Job(row=row, body=body, cleared=cleared, missing=tuple(missing), name_field=self._name)
+        job.digest = digest_of(body) if not cleared else digest_of({"body": body, "cleared": cleared})
+        job.name = str(body.get(self._name) or "").strip() if self._name else ""
+        job.kind = str(body.get(self._kind) or self._usual_kind) if self._kind else ""
+        if self._parent:
+            job.parent = str(body.get(self._parent) or "")
+            if not job.parent and self._parent not in wrong:
+                faults.append(Fault(path=self._parent, rule="required", message="is required: it belongs to that one"))
+        if self.options.field:
+            job.key, problem = self._key(body)
+            if problem is not None and problem.path not in wrong:
+                faults.append(problem)
+        job.faults = tuple(faults)
+        return job
+
+    def _key(self, body: Mapping[str, Any]) -> tuple[str, Fault | None]:
+        name = self.options.field
+        value = _primary_email(body) if self._of_person else _value(body, name)
+        if value is None or value == "":
+            return "", Fault(path=name, rule="required", message="is required: rows are matched by it")
+        if name.startswith("cf_") and (problem := mangled(value)) is not None:
+            return "", Fault(path=name, rule=problem.rule, message=problem.message)
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            return "", Fault(path=name, rule="type", message="must be text or a whole number: rows are matched by it")
+        text = str(value)
+        if self.options.match_by:
+            # Not an upsert's header: blanks around it are no part of it, and addresses know no case.
+            text = text.strip().casefold() if name == "email" else text.strip()
+        if text != text.strip() or not text.isprintable() or not text:
+            message = "must not begin or end with a blank or hold line breaks: rows are matched by it"
+            return "", Fault(path=name, rule="key", message=message)
+        return text, None
+
+    def _cleared(self, values: Mapping[str, Any], body: Mapping[str, Any], places: Mapping[str, str]) -> Iterator[str]:
+        moved = {was: here for here, was in places.items()}
+        for name, cell in self.columns.leaves(values):
+            if cell is not None and not (isinstance(cell, str) and not cell.strip()):
+                continue
+            column = self.columns.column(name)
+            if column is None:
+                continue
+            first, bracket, rest = name.partition("[")
+            if not bracket:
+                yield name
+                continue
+            # In a list only what belongs to an item that the row gives: an empty item takes nobody away.
+            place, _, rest = rest.partition("]")
+            here = moved.get(f"{first}[{place}]")
+            if here is None and f"{first}[{place}]" not in places and int(place) < len(body.get(first, ())):
+                here = f"{first}[{place}]"
+            if here is not None:
+                yield here + rest
+
+    def rename(self, job: Job) -> Fault | None:
+        """Puts the suffix behind the job's name; the fault when that cannot be."""
+        field = self.options.suffix_field
+        value = _at(job.body, self.columns, field)
+        if value is None or str(value).strip() == "":
+            return Fault(path=field, rule="required", message="is required: it is put behind a name that is taken")
+        name = f"{job.name} ({str(value).strip()})"
+        limit = self.target.fields[self._name].max_length
+        if limit is not None and len(name) > limit:
+            message = f"with the suffix must be at most {limit} characters, has {len(name)}"
+            return Fault(path=self._name, rule="max_length", message=message)
+        job.name, job.renamed = name, True
+        job.body = {**job.body, self._name: name}
+        return None
+
+
+def digest_of(body: Mapping[str, Any]) -> str:
+    """What tells two bodies apart, the order of their fields aside."""
+    return hashlib.sha256(_canonical.encode(body)).hexdigest()[:32]
+
+
+def custom_value(fields: Any, name: str) -> Any:
+    """The value of a custom field in a list of them, by API name; None when it is not there."""
+    if not is_list(fields):
+        return None
+    return next((one.get("value") for one in fields if is_mapping(one) and one.get("api_name") == name), None)
+
+
+def _value(body: Mapping[str, Any], name: str) -> Any:
+    return custom_value(body.get("custom_fields"), name) if name.startswith("cf_") else body.get(name)
+
+
+def _primary_email(body: Mapping[str, Any]) -> Any:
+    persons: Any = body.get("contact_persons")
+    if not is_list(persons):
+        return None
+    known: list[Mapping[str, Any]] = [one for one in persons if is_mapping(one)]
+    main = next((one for one in known if one.get("is_primary_contact") is True), known[0] if known else {})
+    return main.get("email")
+
+
+def _at(body: Mapping[str, Any], columns: Columns, name: str) -> Any:
+    column = columns.column(name)
+    node: Any = body
+    for step in column.path if column is not None else ():
+        if isinstance(step, str):
+            node = node.get(step) if is_mapping(node) else None
+        else:
+            node = node[step] if is_list(node) and step < len(node) else None
+    if column is not None and column.custom:
+        return custom_value(node.get("custom_fields") if is_mapping(node) else None, column.custom)
+    return node
+
+
+def _without_nulls(body: Mapping[str, Any], prefix: str = "") -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A struct's body without the members that are null, and the paths of those."""
+    kept: dict[str, Any] = {}
+    cleared: list[str] = []
+    for name, value in body.items():
+        path = f"{prefix}{name}"
+        if value is None:
+            cleared.append(path)
+        elif is_mapping(value):
+            kept[name], more = _without_nulls(value, f"{path}.")
+            cleared += more
+        elif is_list(value) and name != "custom_fields":
+            items: list[Any] = []
+            for place, item in enumerate(value):
+                found, more = _without_nulls(item, f"{path}[{place}].") if is_mapping(item) else (item, ())
+                items.append(found)
+                cleared += more
+            kept[name] = items
+        else:
+            kept[name] = value
+    return kept, tuple(cleared)
+
+
+def _custom_names(values: Any) -> list[str]:
+    fields: Any = values.get("custom_fields") if is_mapping(values) else None
+    return [str(one["api_name"]) for one in fields if is_mapping(one) and "api_name" in one] if is_list(fields) else []
+
+
+def rows_of(values: Iterable[Any], first: int = 1) -> Iterator[Row]:
+    """Whatever the caller gives as rows, numbered."""
+    for number, value in enumerate(values, first):
+        yield row_of(value, number)
+
+
+def row_of(values: Any, number: int) -> Row:
+    """A row of the input; one that is no row says so."""
+    if isinstance(values, Row):
+        return values
+    if isinstance(values, Mapping | msgspec.Struct):
+        return Row(number=number, values=values)
+    return Row(number=number, fault=f"is no mapping and no request struct, but {type(values).__name__}")

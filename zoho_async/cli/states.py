@@ -1,0 +1,105 @@
+"""`zoho-async runs` and `zoho-async ids`: what the state files of pushes know."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zoho_async.bulk.journal import Journal, Run, read_ids, read_problems, read_runs
+from zoho_async.bulk.problems import InputError
+
+from .exits import DONE
+from .running import Interruption
+
+BATCH = 500
+COLUMNS = ("source_key", "target", "part", "part_key", "zoho_id")
+
+
+def state_files(given: Path | None) -> list[Path]:
+    """The state file that was named, or all of this folder. InputError when there is none."""
+    if given is not None:
+        if not given.exists():
+            raise InputError(f"{given}: there is no such state file")
+        return [given]
+    found = sorted(Path().glob("zoho-*.state.sqlite"))
+    if not found:
+        raise InputError("there is no state file zoho-*.state.sqlite in this folder; name one with --state")
+    return found
+
+
+async def runs_command(state: Path | None, run: int | None, interruption: Interruption, *, json: bool) -> int:
+    """Lists runs, or shows one with the rows it has left undone."""
+    shown = 0
+    for path in state_files(state):
+        async with Journal(path, "", create=False) as journal:
+            for one in await journal.run(read_runs):
+                if run is not None and one.id != run:
+                    continue
+                shown += 1
+                problems = await journal.run(partial(read_problems, run=one.id))
+                sys.stdout.write(_run_text(path, one, problems, whole=run is not None, json=json))
+    if run is not None and not shown:
+        raise InputError(f"there is no run {run}")
+    return DONE
+
+
+def _run_text(path: Path, run: Run, problems: Sequence[Any], *, whole: bool, json: bool) -> str:
+    if json:
+        event: dict[str, Any] = {"state_file": str(path), **msgspec.structs.asdict(run), "undone": len(problems)}
+        if whole:
+            event["problems"] = problems
+        return msgspec.json.encode(event).decode() + "\n"
+    summary = run.summary
+    counts = ", ".join(
+        f"{summary.get(name, 0):,} {name}" for name in ("created", "updated", "unchanged", "failed", "unknown")
+    )
+    lines = [f"run {run.id}  {run.started_at.astimezone():%Y-%m-%d %H:%M}  {run.state}  {run.source}  {counts}"]
+    if whole:
+        lines.append(f"  target: {run.target}")
+        lines.append(f"  state: {path}")
+        given = ", ".join(f"{name} {value}" for name, value in run.options.items() if value)
+        lines.append(f"  options: {given}")
+        for one in problems:
+            code = f" (code {one.code})" if one.code else ""
+            lines.append(f"  row {one.number} {one.status}: {one.reason}{code}")
+    return "\n".join(lines) + "\n"
+
+
+async def ids_command(state: Path | None, to: Path, interruption: Interruption) -> int:
+    """Writes which row of the source is which record of Zoho, its persons and addresses included."""
+    files = state_files(state)
+    part = to.with_name(f"{to.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            for path in files:
+                async with Journal(path, "", create=False) as journal:
+                    async for rows in _ids(journal):
+                        writer.writerows(rows)
+        part.replace(to)
+    except OSError as error:
+        raise InputError(f"{to}: cannot be written: {error.strerror or error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return DONE
+
+
+async def _ids(journal: Journal) -> AsyncGenerator[list[tuple[str, ...]], None]:
+    after = ("", "")
+    while found := await journal.run(partial(read_ids, after=after, limit=BATCH)):
+        rows: list[tuple[str, ...]] = []
+        for target, identity, label, record_id, parts in found:
+            # A file of an older version knows no labels.
+            key = label or identity.partition("=")[2] or identity
+            name = target.rpartition(" ")[2]
+            rows.append((key, name, "record", "", record_id))
+            rows += [(key, name, *part) for part in parts]
+        yield rows
+        after = (found[-1][0], found[-1][1])
