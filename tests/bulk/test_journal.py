@@ -1,205 +1,257 @@
 from __future__ import annotations
 
-import asyncio
+import json
 import sqlite3
-import subprocess
-import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from zoho_async.bulk.journal import Journal
-from zoho_async.bulk.problems import StateError
+from zoho_async.bulk import journal as module
+from zoho_async.bulk.database import Database
+from zoho_async.bulk.journal import Entry, Journal, State
 
 
-async def test_an_intent_and_its_outcome_outlive_the_journal(tmp_path: Path) -> None:
+@pytest.fixture
+async def database() -> AsyncIterator[Database]:
+    async with Database(None) as opened:
+        yield opened
+
+
+@pytest.fixture
+def journal(database: Database) -> Journal:
+    return Journal(database, "t", 7)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look at the clock finds it a second later."""
+    ticks = iter(range(10_000))
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(
+        module, "now", lambda: (begin + timedelta(seconds=next(ticks))).isoformat(timespec="milliseconds")
+    )
+
+
+async def row_of(database: Database, identity: str, target: str = "t") -> dict[str, Any] | None:
+    """Everything the table holds of a row."""
+
+    def work(connection: sqlite3.Connection) -> dict[str, Any] | None:
+        found = connection.execute("SELECT * FROM journal WHERE target = ? AND identity = ?", (target, identity))
+        row = found.fetchone()
+        return None if row is None else {name[0]: value for name, value in zip(found.description, row, strict=True)}
+
+    return await database.run(work)
+
+
+async def entry_of(journal: Journal, identity: str) -> Entry:
+    return (await journal.entries([identity]))[identity]
+
+
+async def test_an_intent_and_its_outcome_outlive_the_process(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "state.sqlite"
-    async with Journal(path, "t") as journal:
-        await journal.intend("A", "d1")
-        await journal.intend("B", "d2")
-        await journal.settle("B", "done", record_id="77")
-    async with Journal(path, "t") as journal:
-        first, second, third = await journal.look([("A", 1), ("B", 2), ("C", 3)], counted=False)
-    assert first.entry is not None and (first.entry.state, first.entry.digest) == ("intent", "d1")
-    assert second.entry is not None and (second.entry.state, second.entry.record_id) == ("done", "77")
-    assert third.entry is None
-    async with Journal(path, "another target") as journal:
-        (look,) = await journal.look([("A", 1)], counted=False)
-    assert look.entry is None
+    async with Database(path) as database:
+        journal = Journal(database, "t")
+        await journal.intend("A", "d1", operation="create")
+        await journal.intend("B", "d2", operation="update")
+        await journal.settle("B", "done", record_id="77", modified="2026-01-01T00:00:00+0530")
+    async with Database(path) as database:
+        entries = await Journal(database, "t").entries(["B", "C", "A"])
+        assert list(entries) == ["B", "A"]
+        assert (entries["A"].state, entries["A"].digest, entries["A"].operation) == ("intent", "d1", "create")
+        assert (entries["B"].state, entries["B"].record_id, entries["B"].operation) == ("done", "77", "update")
+        assert entries["B"].modified == "2026-01-01T00:00:00+0530"
+        assert await Journal(database, "another target").entries(["A"]) == {}
 
 
-async def test_equal_keys_are_told_apart_or_named() -> None:
-    async with Journal(None, "t") as journal:
-        looks = await journal.look([("k", 1), ("x", 2), ("k", 3)], counted=True)
-        assert [look.identity for look in looks] == ["k#1", "x#1", "k#2"]
-        assert [look.first for look in looks] == [1, 2, 3]
-    async with Journal(None, "t") as journal:
-        looks = await journal.look([("k", 1), ("k", 2)], counted=False) + await journal.look([("k", 3)], counted=False)
-        assert [look.first for look in looks] == [1, 1, 1]
+async def test_an_intent_is_written_with_all_that_is_known(database: Database, journal: Journal) -> None:
+    await journal.intend("A", "d", operation="upsert", label="Ann \ud83c")
+    row = await row_of(database, "A")
+    assert row is not None
+    assert (row["run"], row["operation"], row["label"], row["state"]) == (7, "upsert", "Ann ?", "intent")
+    await Journal(database, "t", 8).intend("A", "d", operation="update")
+    row = await row_of(database, "A")
+    assert row is not None
+    assert (row["run"], row["operation"], row["label"]) == (8, "update", "Ann ?")
 
 
-async def test_a_record_is_adopted_once() -> None:
-    async with Journal(None, "t") as journal:
-        await journal.intend("a", "d")
-        await journal.intend("b", "d")
-        assert await journal.adopt("a", "77")
-        assert not await journal.adopt("b", "77")
-        assert await journal.adopt("a", "77")
+@pytest.mark.parametrize(
+    ("state", "digest", "kept"),
+    [
+        (None, "d", True),
+        ("unknown", "d", True),
+        (None, "e", False),
+        ("unknown", "e", False),
+        ("done", "d", False),
+        ("failed", "d", False),
+    ],
+)
+async def test_only_an_open_outcome_of_the_same_body_keeps_its_time(
+    journal: Journal, state: State | None, digest: str, kept: bool
+) -> None:
+    await journal.intend("A", "d", operation="create")
+    if state is not None:
+        await journal.settle("A", state)
+    before = await entry_of(journal, "A")
+    await journal.intend("A", digest, operation="create")
+    after = await entry_of(journal, "A")
+    assert after.state == "intent"
+    assert (after.intended_at == before.intended_at) is kept
+    assert after.intended_at >= before.intended_at
 
 
-async def test_withdrawing_forgets_only_an_intent(tmp_path: Path) -> None:
-    async with Journal(tmp_path / "s", "t") as journal:
-        await journal.intend("a", "d")
-        await journal.intend("b", "d")
-        await journal.settle("b", "done")
-        await journal.withdraw("a")
-        await journal.withdraw("b")
-        a, b = await journal.look([("a", 1), ("b", 2)], counted=False)
-    assert a.entry is None
-    assert b.entry is not None
+async def test_the_record_is_kept_as_it_was(database: Database, journal: Journal) -> None:
+    await journal.intend("A", "d", operation="update", image=("77", b'{"contact_name":"before"}'))
+    await journal.intend("B", "d", operation="create")
+    await journal.intend("A", "e", operation="update", image=("77", b'{"contact_name":"later"}'))
+    await journal.withdraw("A")
+
+    def work(connection: sqlite3.Connection) -> list[Any]:
+        return connection.execute(
+            "SELECT target, run, identity, record_id, image, taken_at <> '' FROM images ORDER BY id"
+        ).fetchall()
+
+    assert await database.run(work) == [
+        ("t", 7, "A", "77", b'{"contact_name":"before"}', 1),
+        ("t", 7, "A", "77", b'{"contact_name":"later"}', 1),
+    ]
 
 
-async def test_what_waits_together_is_committed_together(tmp_path: Path) -> None:
-    path = tmp_path / "s"
-    commits: list[str] = []
-    async with Journal(path, "t") as journal:
-        await journal._do(
-            lambda connection: connection.set_trace_callback(
-                lambda text: commits.append(text) if text == "COMMIT" else None
-            )
+async def test_settling_overwrites_only_what_it_names(database: Database, journal: Journal) -> None:
+    await journal.intend("A", "d", operation="create", label="Ann")
+    parts = [("contact_person", "ann@example.com", "78"), ("billing_address", "", "79")]
+    await journal.settle("A", "done", record_id="77", modified="m1", parts=parts)
+    await journal.intend("A", "e", operation="update")
+    await journal.settle("A", "failed", code="3062", message="name \ud83c taken")
+    row = await row_of(database, "A")
+    assert row is not None
+    assert (row["state"], row["record_id"], row["modified"], row["label"]) == ("failed", "77", "m1", "Ann")
+    assert json.loads(row["parts"]) == [list(part) for part in parts]
+    assert (row["code"], row["message"]) == ("3062", "name ? taken")
+    await journal.settle("A", "done", record_id="80", modified="m2", parts=[("contact_person", "\ud83c", "81")])
+    row = await row_of(database, "A")
+    assert row is not None
+    assert (row["record_id"], row["modified"], row["code"], row["message"]) == ("80", "m2", "", "")
+    assert json.loads(row["parts"]) == [["contact_person", "?", "81"]]
+
+
+async def test_a_row_can_be_done_without_a_call(database: Database, journal: Journal) -> None:
+    await journal.note("A", "d", label="Ann", record_id="77", modified="m", parts=[("person", "k", "78")])
+    entry = await entry_of(journal, "A")
+    assert (entry.state, entry.digest, entry.record_id, entry.operation) == ("done", "d", "77", "")
+    assert entry.modified == "m"
+    await journal.intend("B", "d", operation="create", label="Bob")
+    await journal.settle("B", "failed", record_id="80", modified="m1", code="1", message="no")
+    await Journal(database, "t", 9).note("B", "e", label="", record_id="81")
+    row = await row_of(database, "B")
+    assert row is not None
+    assert (row["state"], row["digest"], row["record_id"], row["run"]) == ("done", "e", "81", 9)
+    assert (row["label"], row["modified"], row["operation"]) == ("Bob", "m1", "create")
+    assert (row["code"], row["message"], row["prior"]) == ("", "", "")
+
+
+async def test_a_note_over_an_intent_leaves_nothing_to_withdraw(journal: Journal) -> None:
+    await journal.intend("A", "d", operation="create")
+    await journal.note("A", "d", label="", record_id="77")
+    await journal.withdraw("A")
+    assert (await entry_of(journal, "A")).record_id == "77"
+
+
+async def test_withdrawing_forgets_only_an_intent(journal: Journal) -> None:
+    await journal.intend("a", "d", operation="create")
+    await journal.intend("b", "d", operation="create")
+    await journal.settle("b", "done")
+    for identity in ("a", "b", "c"):
+        await journal.withdraw(identity)
+    assert set(await journal.entries(["a", "b", "c"])) == {"b"}
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "unknown"])
+async def test_withdrawing_brings_back_what_was_there(database: Database, journal: Journal, state: State) -> None:
+    await journal.intend("A", "d", operation="upsert", label='An "n"')
+    await journal.settle(
+        "A", state, record_id="77", modified="m", parts=[("person", "k", "78")], code="9", message="it's “so”\n"
+    )
+    before = await row_of(database, "A")
+    for digest in ("d", "e"):
+        await Journal(database, "t", 8).intend("A", digest, operation="update", label="Ben")
+        during = await row_of(database, "A")
+        assert during is not None and during != before
+        await journal.withdraw("A")
+        assert await row_of(database, "A") == before
+    # Nothing is left of the intent that another call could take back.
+    await journal.withdraw("A")
+    assert await row_of(database, "A") == before
+
+
+async def test_withdrawing_does_not_take_back_the_call_of_a_killed_run(journal: Journal) -> None:
+    await journal.intend("A", "d", operation="create")
+    killed = await entry_of(journal, "A")
+    await journal.intend("A", "e", operation="create")
+    await journal.withdraw("A")
+    await journal.withdraw("A")
+    entry = await entry_of(journal, "A")
+    assert (entry.state, entry.digest, entry.intended_at) == ("unknown", "d", killed.intended_at)
+
+
+async def test_a_settled_intent_has_nothing_before_it(database: Database, journal: Journal) -> None:
+    await journal.intend("A", "d", operation="create")
+    await journal.settle("A", "done", record_id="77")
+    await journal.intend("A", "e", operation="update")
+    await journal.settle("A", "failed")
+    row = await row_of(database, "A")
+    assert row is not None and row["prior"] == ""
+    await journal.intend("A", "f", operation="update")
+    await journal.withdraw("A")
+    entry = await entry_of(journal, "A")
+    assert (entry.state, entry.digest) == ("failed", "e")
+
+
+async def test_a_record_is_adopted_once(database: Database, journal: Journal) -> None:
+    await journal.intend("a", "d", operation="create")
+    await journal.intend("b", "d", operation="create")
+    assert await journal.adopt("a", "77", modified="m", parts=[("person", "k", "78")])
+    assert not await journal.adopt("b", "77")
+    assert await journal.adopt("a", "77")
+    row = await row_of(database, "a")
+    assert row is not None
+    assert (row["state"], row["record_id"], row["modified"]) == ("done", "77", "m")
+    assert json.loads(row["parts"]) == [["person", "k", "78"]]
+    assert (await entry_of(journal, "b")).state == "intent"
+    # Another target's rows have other records.
+    other = Journal(database, "u")
+    await other.intend("b", "d", operation="create")
+    assert await other.adopt("b", "77")
+
+
+async def test_the_owner_of_a_record_is_the_row_settled_last(database: Database, journal: Journal) -> None:
+    for identity, record_id in (("z", "77"), ("a", "78"), ("m", "77"), ("n", "")):
+        await journal.note(identity, "d", label="", record_id=record_id)
+    await Journal(database, "u").note("other", "d", label="", record_id="79")
+
+    async def owners(*ids: str) -> list[str]:
+        return await database.run(lambda connection: [journal.owner(connection, one) for one in ids])
+
+    assert await owners("77", "78", "79", "") == ["m", "a", "", ""]
+    await journal.settle("z", "done")
+    assert await owners("77") == ["z"]
+
+
+async def test_owners_are_found_by_the_index(database: Database) -> None:
+    def work(connection: sqlite3.Connection) -> str:
+        plan = connection.execute(
+            "EXPLAIN QUERY PLAN SELECT identity FROM journal WHERE target = ? AND record_id = ? AND record_id <> ''",
+            ("t", "77"),
         )
-        await asyncio.gather(*(journal.intend(str(number), "d") for number in range(500)))
-    # One more for the transaction in which the counting began.
-    assert 2 <= len(commits) <= 4
-    connection = sqlite3.connect(path)
-    assert connection.execute("SELECT count(*) FROM journal").fetchone() == (500,)
-    connection.close()
+        return str(plan.fetchall())
+
+    assert "journal_record" in await database.run(work)
 
 
-async def test_a_second_user_is_refused_in_a_clear_word(tmp_path: Path) -> None:
-    path = tmp_path / "s"
-    program = (
-        "import asyncio, sys\n"
-        "from pathlib import Path\n"
-        "from zoho_async.bulk.journal import Journal\n"
-        "async def main():\n"
-        "    async with Journal(Path(sys.argv[1]), 't'):\n"
-        "        print('open', flush=True)\n"
-        "        sys.stdin.readline()\n"
-        "asyncio.run(main())\n"
-    )
-    other = subprocess.Popen(  # noqa: ASYNC220 - the loop has nothing else to do
-        [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "open\n"
-        with pytest.raises(StateError, match="another run is using this state file"):
-            async with Journal(path, "t"):
-                pass
-        other.kill()
-    async with Journal(path, "t") as journal:
-        await journal.intend("a", "d")
-        with pytest.raises(StateError, match="another run"):
-            async with Journal(path, "t"):
-                pass
-
-
-async def test_files_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
-    text = tmp_path / "text"
-    text.write_text("hello " * 1000)
-    with pytest.raises(StateError, match="is not a state file"):
-        async with Journal(text, "t"):
-            pass
-    assert text.read_text().startswith("hello")
-    other = tmp_path / "other.sqlite"
-    connection = sqlite3.connect(other)
-    connection.execute("CREATE TABLE mine (x)")
-    connection.close()
-    with pytest.raises(StateError, match="is not a state file"):
-        async with Journal(other, "t"):
-            pass
-
-
-async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "s"
-    async with Journal(path, "t"):
-        pass
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    with pytest.raises(StateError, match="newer"):
-        async with Journal(path, "t"):
-            pass
-
-
-async def test_looking_only_creates_no_file(tmp_path: Path) -> None:
-    async with Journal(tmp_path / "s", "t", create=False) as journal:
-        await journal.look([("a", 1)], counted=False)
-    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240 - a test may block
-
-
-async def test_looking_only_changes_no_byte_and_works_while_a_run_writes(tmp_path: Path) -> None:
-    path = tmp_path / "s"
-    empty = tmp_path / "empty"
-    empty.touch()
-    async with Journal(path, "t") as journal:
-        await journal.intend("old", "d")
-    before = {one.name: one.read_bytes() for one in tmp_path.iterdir()}  # noqa: ASYNC240 - a test may block
-    for one in (path, empty):
-        async with Journal(one, "t", create=False) as looking:
-            (look,) = await looking.look([("old", 1)], counted=False)
-            assert (look.entry is not None) == (one is path)
-    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == before  # noqa: ASYNC240
-    async with Journal(path, "t") as journal:
-        for number in range(300):
-            await journal.intend(str(number), "d")
-            if number % 60 == 0:
-                async with Journal(path, "t", create=False) as looking:
-                    found = await looking.look([("old", 1), (str(number), 2), (str(number + 1), 3)], counted=False)
-                assert [look.entry is not None for look in found] == [True, True, False]
-
-
-async def test_looking_while_a_run_ends_looks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Journal(tmp_path / "s", "t") as journal:
-        await journal.intend("a", "d")
-    # There was a log, and when it was to be copied the run had ended and taken it away.
-    heads = iter([b"log", b"", b"", b""])
-    monkeypatch.setattr("zoho_async.bulk.journal._log_head", lambda _: next(heads))
-    async with Journal(tmp_path / "s", "t", create=False) as looking:
-        (look,) = await looking.look([("a", 1)], counted=False)
-    assert look.entry is not None
-
-
-async def test_a_row_keeps_the_identity_it_had(tmp_path: Path) -> None:
-    async with Journal(None, "t") as journal:
-        keys = [("k", 1), ("k", 2), ("k", 3), ("k", 4), ("x", 5)]
-        looks = await journal.look(keys, counted=True, carried={1: "k#2", 4: "k#2", 5: "k#1"})
-        assert [look.identity for look in looks] == ["k#2", "k#1", "k#3", "k#2", "x#1"]
-        assert [look.first for look in looks] == [1, 2, 3, 1, 5]
-
-
-async def test_a_state_file_that_cannot_be_made_is_said_in_a_sentence() -> None:
-    with pytest.raises(StateError, match=r"/dev/null/x\.sqlite: the state file cannot be opened"):
-        async with Journal(Path("/dev/null/x.sqlite"), "t"):
-            pass
-
-
-@pytest.mark.parametrize(("durable", "level"), [(True, 2), (False, 1)])
-async def test_durable_flushes_every_commit(tmp_path: Path, durable: bool, level: int) -> None:
-    async with Journal(tmp_path / "s", "t", durable=durable) as journal:
-        found = await journal._do(lambda connection: connection.execute("PRAGMA synchronous").fetchone())
-    assert found == (level,)
-
-
-async def test_a_cancelled_wait_does_not_harm_the_others(tmp_path: Path) -> None:
-    async with Journal(tmp_path / "s", "t") as journal:
-        tasks = [asyncio.create_task(journal.intend(str(number), "d")) for number in range(20)]
-        await asyncio.sleep(0)
-        tasks[3].cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [
-            result for result in results if result is not None and not isinstance(result, asyncio.CancelledError)
-        ] == []
-        (look,) = await journal.look([("19", 1)], counted=False)
-        assert look.entry is not None
+async def test_files_are_known_by_their_content(journal: Journal) -> None:
+    assert not await journal.knows_file("f")
+    await journal.note_file("f")
+    await journal.note_file("f")
+    assert await journal.knows_file("f")

@@ -12,6 +12,7 @@ from conftest import client_of
 
 from zoho_async import StaticToken, Zoho, bulk
 from zoho_async.books import ContactCreate
+from zoho_async.bulk.database import Database
 from zoho_async.bulk.journal import Journal
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.outcomes import RowOutcome
@@ -267,9 +268,10 @@ def jobs_of(zoho: Zoho, given: list[dict[str, Any]]) -> list[bulk.rows.Job]:
 
 async def test_an_intent_of_a_killed_run_is_settled_by_the_list(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
     state = tmp_path / "s"
-    async with Journal(state, Target.of(zoho.books.contacts).label) as journal:
+    async with Database(state) as database:
+        journal = Journal(database, Target.of(zoho.books.contacts).label)
         for job in jobs_of(zoho, rows(3)):
-            await journal.intend(f"{job.digest}#1", job.digest)
+            await journal.intend(f"{job.digest}#1", job.digest, operation="create")
     fake.seed([{"contact_name": "Name K2"}])
     push = bulk.push(zoho.books.contacts, rows(4), state=state)
     outcomes = {outcome.row.number: outcome for outcome in await run(push)}
@@ -359,7 +361,7 @@ async def test_the_context_ends_a_run_that_is_left_early(fake: FakeZoho, zoho: Z
             break
     made = requests(fake, CREATE)
     assert made < 20
-    async with Journal(tmp_path / "s", "t"):
+    async with Database(tmp_path / "s"):
         assert {task.get_name() for task in asyncio.all_tasks()} & {"zoho-push", "zoho-bulk-0"} == set()
     await asyncio.sleep(0.05)
     assert requests(fake, CREATE) == made
@@ -390,7 +392,7 @@ async def test_a_run_left_early_without_a_context_ends_too(fake: FakeZoho, zoho:
     while any(task.get_name().startswith("zoho-") for task in asyncio.all_tasks()):  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     assert requests(fake, CREATE) < 20
-    async with Journal(tmp_path / "s", "t"):
+    async with Database(tmp_path / "s"):
         pass
 
 
@@ -442,12 +444,12 @@ async def test_only_creates_flush_every_intent(
 ) -> None:
     asked: list[bool] = []
 
-    class Noted(Journal):
+    class Noted(Database):
         def __init__(self, *arguments: Any, durable: bool) -> None:
             asked.append(durable)
             super().__init__(*arguments, durable=durable)
 
-    monkeypatch.setattr(bulk.pushing, "Journal", Noted)
+    monkeypatch.setattr(bulk.pushing, "Database", Noted)
     await run(bulk.push(zoho.books.contacts, rows(1), upsert_by=upsert_by))
     assert asked == [durable]
 

@@ -12,7 +12,7 @@ import msgspec
 
 from zoho_async.errors import NotFoundError
 
-from .journal import Journal
+from .database import Database
 from .narrow import is_list, is_mapping
 from .options import Options
 from .rows import custom_value
@@ -44,8 +44,8 @@ class Index:
     """The target's records. Pages are no snapshot: a record can be missing while others shift it from page to page,
     which is why nothing is decided by absence alone that Zoho would not refuse to do twice."""
 
-    def __init__(self, journal: Journal, target: Target, options: Options, read: Read) -> None:
-        self._journal = journal
+    def __init__(self, database: Database, target: Target, options: Options, read: Read) -> None:
+        self._database = database
         self._target = target
         self._options = options
         self._read = read
@@ -61,7 +61,7 @@ class Index:
             connection.execute("CREATE INDEX temp.by_match ON records (match, parent)")
             connection.execute("CREATE INDEX temp.by_name ON records (name, kind)")
 
-        await self._journal.run(work)
+        await self._database.run(work)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -92,7 +92,7 @@ class Index:
 
     async def again(self) -> None:
         """Reads the whole list anew, as it is now."""
-        await self._journal.run(lambda connection: connection.execute("DELETE FROM temp.records") and None)
+        await self._database.run(lambda connection: connection.execute("DELETE FROM temp.records") and None)
         self._complete = False
         await self.read()
 
@@ -147,21 +147,21 @@ class Index:
                 f"INSERT OR REPLACE INTO temp.records ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", records
             )
 
-        await self._journal.run(work)
+        await self._database.run(work)
 
 
 def keyed(connection: sqlite3.Connection, key: str, parent: str) -> list[Found]:
-    """The records with that key; for use inside `Journal.run`."""
+    """The records with that key; for use inside `Database.run`."""
     return _found(connection, "match = ? AND parent = ?", (key, parent)) if key else []
 
 
 def named(connection: sqlite3.Connection, kind: str, name: str) -> Found | None:
-    """The record of that name; for use inside `Journal.run`."""
+    """The record of that name; for use inside `Database.run`."""
     return next(iter(_found(connection, "name = ? AND kind = ?", (name, kind))), None) if name else None
 
 
 def identified(connection: sqlite3.Connection, record_id: str) -> Found | None:
-    """The record of that id; for use inside `Journal.run`."""
+    """The record of that id; for use inside `Database.run`."""
     return next(iter(_found(connection, "record_id = ?", (record_id,))), None) if record_id else None
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from zoho_async.errors import NotFoundError
 
+from .database import Database
 from .journal import Journal
 from .merging import Difference
 from .options import Options
@@ -97,8 +98,8 @@ async def plan(
         made.reads_spent += 1
         return await call()
 
-    async with Journal(state, label, create=False) as journal:
-        preparation = Preparation(journal, target, options, read)
+    async with Database(state, create=False) as database:
+        preparation = Preparation(Journal(database, label), target, options, read)
         async with preparation.index:
             async with aclosing(preparation.check(rows)) as batches:
                 async for faulty in batches:

@@ -20,6 +20,7 @@ from .options import Options
 from .readers import Row, RowFile
 from .routes import Decision, Known, decide, name_fault
 from .rows import Job, RowReader, row_of
+from .seen import Seen
 from .target import Target
 
 BATCH = 200
@@ -54,7 +55,8 @@ class Preparation:
         self._target = target
         self._options = options
         self._reader = RowReader(target, options)
-        self.index = Index(journal, target, options, read)
+        self._seen = Seen(journal.database)
+        self.index = Index(journal.database, target, options, read)
 
     async def check(self, rows: Iterable[Any]) -> AsyncGenerator[list[Job], None]:
         """Checks every row, a batch at a time; yields the faulty ones and keeps the others for `decisions`."""
@@ -62,7 +64,7 @@ class Preparation:
         def prepare(connection: sqlite3.Connection) -> None:
             connection.execute("CREATE TEMP TABLE checked (number INTEGER PRIMARY KEY, job TEXT)")
 
-        await self._journal.run(prepare)
+        await self._journal.database.run(prepare)
         for batch in _batched(rows):
             jobs = await self._checked(batch)
             good = [(job.row.number, _packed(job)) for job in jobs if not job.faults]
@@ -70,7 +72,7 @@ class Preparation:
             def keep(connection: sqlite3.Connection, good: list[tuple[int, str]] = good) -> None:
                 connection.executemany("INSERT INTO checked VALUES (?, ?)", good)
 
-            await self._journal.run(keep)
+            await self._journal.database.run(keep)
             yield [job for job in jobs if job.faults]
 
     async def decisions(
@@ -92,7 +94,7 @@ class Preparation:
                 decide(job, self._known(connection, job), self._options, rename=self._reader.rename) for job in jobs
             ]
 
-        return await self._journal.run(work)
+        return await self._journal.database.run(work)
 
     def _known(self, connection: sqlite3.Connection, job: Job) -> Known:
         entry = self._journal.entry(connection, job.identity)
@@ -104,8 +106,7 @@ class Preparation:
             return self._journal.owner(connection, record_id) not in ("", job.identity)
 
         def claimed(name: str) -> bool:
-            found = connection.execute("SELECT first FROM temp.names WHERE name = ?", (_claim(job, name),)).fetchone()
-            return found is not None and found[0] != job.row.number
+            return self._seen.holder(connection, job.kind, name) not in (None, job.row.number)
 
         return Known(
             entry=entry,
@@ -136,7 +137,7 @@ class Preparation:
                 if (entry := entries[job.identity]) is not None and (entry.state, entry.digest) == ("done", job.digest)
             }
 
-        same = await self._journal.run(unchanged)
+        same = await self._journal.database.run(unchanged)
         # One call for each parent: not for those whose rows an earlier run has settled.
         for parent in dict.fromkeys(job.parent for job in good if job.identity not in same):
             await self.index.read_parent(parent)
@@ -147,34 +148,38 @@ class Preparation:
         jobs = [reader.read(row) for row in batch]
         matched = bool(options.field)
         known = [job for job in jobs if (job.key if matched else not job.faults)]
-        looks = await self._journal.look(
+        looks = await self._seen.identify(
             [(_key(job, options) if matched else job.digest, job.row.number) for job in known],
             counted=not matched,
             carried={job.row.number: job.row.identity for job in known if job.row.identity},
         )
-        for job, look in zip(known, looks, strict=True):
-            job.identity = look.identity
-            if look.first != job.row.number:
-                message = f"is the same as in row {look.first}; only one row can have it"
+        for job, (identity, first) in zip(known, looks, strict=True):
+            job.identity = identity
+            if first != job.row.number:
+                message = f"is the same as in row {first}; only one row can have it"
                 job.faults = (*job.faults, Fault(path=options.field, rule="duplicate", message=message))
         if options.on_name_taken != "allow":
             await self._check_names([job for job in jobs if job.name and not job.faults])
         return jobs
 
     async def _check_names(self, jobs: Sequence[Job]) -> None:
-        firsts = await self._journal.first([(_claim(job, job.name), job.row.number) for job in jobs])
-        for job, first in zip(jobs, firsts, strict=True):
-            if first == job.row.number:
-                continue
-            if self._options.on_name_taken == "suffix":
-                fault = self._reader.rename(job)
-                if fault is not None:
-                    job.faults = (fault,)
-                    continue
-                (other,) = await self._journal.first([(_claim(job, job.name), job.row.number)])
-                if other == job.row.number:
-                    continue
-            job.faults = (name_fault(job, f"row {first} has it"),)
+        for kind in dict.fromkeys(job.kind for job in jobs):
+            some = [job for job in jobs if job.kind == kind]
+            firsts = await self._seen.first(kind, [(job.name, job.row.number) for job in some])
+            for job, first in zip(some, firsts, strict=True):
+                if first != job.row.number and not await self._told_apart(job):
+                    job.faults = job.faults or (name_fault(job, f"row {first} has it"),)
+
+    async def _told_apart(self, job: Job) -> bool:
+        """Whether a suffix gives the job a name of its own."""
+        if self._options.on_name_taken != "suffix":
+            return False
+        fault = self._reader.rename(job)
+        if fault is not None:
+            job.faults = (fault,)
+            return False
+        (first,) = await self._seen.first(job.kind, [(job.name, job.row.number)])
+        return first == job.row.number
 
     async def _kept(self, batch: Sequence[Row]) -> list[Job]:
         numbers = [row.number for row in batch]
@@ -186,7 +191,7 @@ class Preparation:
                 ).fetchall()
             )
 
-        found = await self._journal.run(work)
+        found = await self._journal.database.run(work)
         return [_unpacked(found[row.number], row) for row in batch if row.number in found]
 
 
@@ -197,10 +202,6 @@ def repeatable(rows: Any) -> bool:
 
 def _key(job: Job, options: Options) -> str:
     return f"{options.field}={job.key}" + (f"@{job.parent}" if job.parent else "")
-
-
-def _claim(job: Job, name: str) -> str:
-    return f"{job.kind}\n{name}"
 
 
 def _packed(job: Job) -> str:

@@ -14,6 +14,7 @@ How a row is sent, and what is done when nobody can say whether a call took effe
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from pathlib import Path
@@ -25,7 +26,9 @@ import msgspec
 
 from zoho_async.errors import QuotaExceededError
 
-from .journal import Journal, Problem
+from . import runs
+from .database import Database
+from .journal import Journal
 from .line import Event, Line
 from .mapping import (
     Outcome,
@@ -135,9 +138,11 @@ class Push:
     async def _work(self, ready: asyncio.Queue[RowOutcome | None]) -> None:
         try:
             # Whatever is repeated is recognised by its key; a create must be known even after a power cut.
-            async with Journal(self._state, self._label, durable=not self._options.upsert_by) as journal:
-                self.summary.run = await journal.begin(_source(self._rows), msgspec.structs.asdict(self._options))
-                ended = "failed"
+            async with Database(self._state, durable=not self._options.upsert_by) as database:
+                options = msgspec.structs.asdict(self._options)
+                self.summary.run = await runs.begin(database, self._label, source=_source(self._rows), options=options)
+                journal = Journal(database, self._label, self.summary.run)
+                ended: Literal["complete", "stopped", "failed"] = "failed"
                 try:
                     await self._push(journal, ready)
                     ended = "complete" if self.summary.complete else "stopped"
@@ -145,7 +150,15 @@ class Push:
                     ended = "stopped"
                     raise
                 finally:
-                    await asyncio.shield(journal.end(ended, msgspec.structs.asdict(self.summary)))
+                    await asyncio.shield(
+                        runs.end(
+                            database,
+                            self.summary.run,
+                            ended,
+                            summary=msgspec.structs.asdict(self.summary),
+                            error=str(self._line.ended or ""),
+                        )
+                    )
         finally:
             ready.put_nowait(None)
 
@@ -153,7 +166,7 @@ class Push:
         async def give(outcome: RowOutcome) -> None:
             self.summary.count(outcome)
             if outcome.status != "done":
-                await journal.remember(_problem(outcome))
+                await runs.remember(journal.database, self.summary.run, [_problem(outcome)])
             ready.put_nowait(outcome)
             # No further ahead of who consumes them than one.
             await ready.join()
@@ -255,15 +268,20 @@ def _source(rows: Any) -> str:
     return str(rows.path) if isinstance(rows, RowFile) else type(rows).__name__
 
 
-def _problem(outcome: RowOutcome) -> Problem:
+def _problem(outcome: RowOutcome) -> runs.ProblemRow:
     row = outcome.row
-    return Problem(
+    return runs.ProblemRow(
         number=row.number,
         line=row.line,
+        identity=outcome.identity,
+        digest=hashlib.sha256(
+            repr(row.raw if row.raw is not None else row.values).encode(errors="replace")
+        ).hexdigest(),
         status=outcome.status,
         code=outcome.code,
         field=outcome.field,
         reason=outcome.reason,
+        hint=outcome.hint,
     )
 
 

@@ -126,7 +126,7 @@ class Sender:
             )
             return done(job, "settled" if begun else "unchanged", found.record_id, merged)
         await self._journal.intend(
-            job.identity, job.digest, label=job.label, image=(found.record_id, _json.encode(record))
+            job.identity, job.digest, operation="update", label=job.label, image=(found.record_id, _json.encode(record))
         )
         resource = self._target.resource
 
@@ -158,7 +158,8 @@ class Sender:
 
     async def _send(self, decision: Decision) -> RowOutcome | None:
         job = decision.job
-        await self._journal.intend(job.identity, job.digest, label=job.label)
+        operation = "upsert" if self._options.upsert_by else "create"
+        await self._journal.intend(job.identity, job.digest, operation=operation, label=job.label)
         return await self._written(decision, lambda: self._create(job), "created", None, "")
 
     async def _create(self, job: Job) -> Any:

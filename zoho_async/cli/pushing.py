@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from zoho_async.bulk import runs
+from zoho_async.bulk.database import Database
 from zoho_async.bulk.failed import FailedFile, digest_of_file, ours
 from zoho_async.bulk.journal import Journal
 from zoho_async.bulk.line import Event
@@ -73,9 +75,11 @@ async def push_command(order: Order, interruption: Interruption) -> int:
         resource = resource_of(zoho, checked.target)
         failed = FailedFile(source)
         if failed.digest or order.retry is not None:
-            async with Journal(state, msgspec.structs.replace(checked.target, resource=resource).label) as journal:
-                failed.trusted = failed.digest if await journal.knows_file(failed.digest) else ""
-                rows = await _chosen(journal, order, source)
+            async with Database(state) as database:
+                label = msgspec.structs.replace(checked.target, resource=resource).label
+                known = await Journal(database, label).knows_file(failed.digest)
+                failed.trusted = failed.digest if known else ""
+                rows = await _chosen(database, label, order, source)
         else:
             rows = source
         run = push(
@@ -142,15 +146,14 @@ def default_state(order: Order, zoho: Zoho) -> Path:
     return order.file.with_name(f"zoho-{zoho.organization_id}-{order.name.replace('.', '-')}.state.sqlite")
 
 
-async def _chosen(journal: Journal, order: Order, source: RowFile) -> RowFile:
+async def _chosen(database: Database, label: str, order: Order, source: RowFile) -> RowFile:
     """The rows to push: all of them, or those that a run has left undone."""
     if order.retry is None:
         return source
-    run = order.retry
-    numbers = await journal.undone(run)
-    if numbers is None:
-        raise InputError(f"there is no run {run} in the state file; see `zoho-async runs`")
-    return source.only(numbers)
+    run = await runs.show(database, order.retry)
+    if run is None or run.target != label:
+        raise InputError(f"there is no run {order.retry} of this target in the state file; see `zoho-async runs`")
+    return source.only([one.number async for one in runs.problems(database, run.id)])
 
 
 async def _note_files(state: Path, failed: FailedFile, pushed: str, summary: PushSummary) -> None:
@@ -160,9 +163,9 @@ async def _note_files(state: Path, failed: FailedFile, pushed: str, summary: Pus
     if digests:
         # Another run may have begun; the next one then keeps the file aside, and nothing is lost.
         with suppress(StateError):
-            async with Journal(state, "") as journal:
+            async with Database(state) as database:
                 for digest in digests:
-                    await journal.note_file(digest)
+                    await Journal(database, "").note_file(digest)
 
 
 def _tell(event: Event, progress: Progress) -> None:

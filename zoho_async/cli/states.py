@@ -5,19 +5,18 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from zoho_async.bulk.journal import Journal, Run, read_ids, read_problems, read_runs
+from zoho_async.bulk import runs
+from zoho_async.bulk.database import Database
 from zoho_async.bulk.problems import InputError
 
 from .exits import DONE
 from .running import Interruption
 
-BATCH = 500
 COLUMNS = ("source_key", "target", "part", "part_key", "zoho_id")
 
 
@@ -37,19 +36,19 @@ async def runs_command(state: Path | None, run: int | None, interruption: Interr
     """Lists runs, or shows one with the rows it has left undone."""
     shown = 0
     for path in state_files(state):
-        async with Journal(path, "", create=False) as journal:
-            for one in await journal.run(read_runs):
+        async with Database(path, create=False) as database:
+            for one in await runs.runs(database):
                 if run is not None and one.id != run:
                     continue
                 shown += 1
-                problems = await journal.run(partial(read_problems, run=one.id))
+                problems = [problem async for problem in runs.problems(database, one.id)]
                 sys.stdout.write(_run_text(path, one, problems, whole=run is not None, json=json))
     if run is not None and not shown:
         raise InputError(f"there is no run {run}")
     return DONE
 
 
-def _run_text(path: Path, run: Run, problems: Sequence[Any], *, whole: bool, json: bool) -> str:
+def _run_text(path: Path, run: runs.Run, problems: Sequence[Any], *, whole: bool, json: bool) -> str:
     if json:
         event: dict[str, Any] = {"state_file": str(path), **msgspec.structs.asdict(run), "undone": len(problems)}
         if whole:
@@ -80,9 +79,9 @@ async def ids_command(state: Path | None, to: Path, interruption: Interruption) 
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
             for path in files:
-                async with Journal(path, "", create=False) as journal:
-                    async for rows in _ids(journal):
-                        writer.writerows(rows)
+                async with Database(path, create=False) as database:
+                    async for row in _ids(database):
+                        writer.writerow(row)
         part.replace(to)
     except OSError as error:
         raise InputError(f"{to}: cannot be written: {error.strerror or error}") from None
@@ -91,15 +90,6 @@ async def ids_command(state: Path | None, to: Path, interruption: Interruption) 
     return DONE
 
 
-async def _ids(journal: Journal) -> AsyncGenerator[list[tuple[str, ...]], None]:
-    after = ("", "")
-    while found := await journal.run(partial(read_ids, after=after, limit=BATCH)):
-        rows: list[tuple[str, ...]] = []
-        for target, identity, label, record_id, parts in found:
-            # A file of an older version knows no labels.
-            key = label or identity.partition("=")[2] or identity
-            name = target.rpartition(" ")[2]
-            rows.append((key, name, "record", "", record_id))
-            rows += [(key, name, *part) for part in parts]
-        yield rows
-        after = (found[-1][0], found[-1][1])
+async def _ids(database: Database) -> AsyncGenerator[tuple[str, ...], None]:
+    async for one in runs.identities(database, None):
+        yield (one.label, one.target.rpartition(" ")[2], one.part, one.key, one.id)

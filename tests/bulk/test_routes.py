@@ -1,0 +1,313 @@
+"""Which way each row goes, and that nothing of others is lost on it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from zoho_async import Zoho, bulk
+from zoho_async.bulk.database import Database
+from zoho_async.bulk.index import Found
+from zoho_async.bulk.journal import Entry
+from zoho_async.bulk.options import Options
+from zoho_async.bulk.planning import Plan, plan
+from zoho_async.bulk.pushing import Push
+from zoho_async.bulk.routes import Known, decide
+from zoho_async.bulk.rows import Job
+from zoho_async.bulk.schedule import Window
+from zoho_async.bulk.target import Target
+from zoho_async.errors import Fault, QuotaExceededError
+from zoho_async.fake import FakeZoho
+
+KEY = "cf_external_id"
+NOW = datetime.now(UTC)
+UPSERT, MATCH, CREATE = Options(upsert_by=KEY), Options(match_by="email"), Options()
+HERE = Found(record_id="1", name="A", created=NOW.isoformat())
+OLD = Found(record_id="2", name="A", created=(NOW - timedelta(days=9)).isoformat())
+
+
+def entry(state: Any, digest: str = "d") -> Entry:
+    return Entry(identity="i", digest=digest, state=state, record_id="1", intended_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("options", "known", "route", "record"),
+    [
+        (UPSERT, {}, "upsert", None),
+        (MATCH, {}, "create", None),
+        (CREATE, {}, "create", None),
+        (UPSERT, {"keyed": (HERE,)}, "update", "1"),
+        (UPSERT, {"entry": entry("done"), "own": HERE}, "skip", "1"),
+        (UPSERT, {"entry": entry("done", "other"), "own": HERE}, "update", "1"),
+        (UPSERT, {"entry": entry("done")}, "upsert", None),
+        (CREATE, {"entry": entry("done")}, "verify", "1"),
+        (UPSERT, {"entry": entry("intent")}, "upsert", None),
+        (CREATE, {"entry": entry("intent")}, "create", None),
+        (CREATE, {"entry": entry("intent"), "named": HERE}, "adopt", "1"),
+        (CREATE, {"entry": entry("unknown"), "named": HERE, "owned": True}, "refuse", None),
+        (CREATE, {"entry": entry("intent"), "named": OLD}, "refuse", None),
+        (Options(on_name_taken="allow"), {"entry": entry("intent"), "named": HERE}, "unknown", None),
+        (Options(on_name_taken="allow"), {"named": HERE}, "create", None),
+        (Options(on_name_taken="match"), {"named": OLD}, "update", "2"),
+        (Options(on_name_taken="match"), {"named": OLD, "owned": True}, "refuse", None),
+        (Options(on_name_taken="suffix", suffix_field="notes"), {"named": OLD}, "create", None),
+        (MATCH, {"keyed": (HERE, OLD)}, "refuse", None),
+        (UPSERT, {"keyed": (HERE,), "named": OLD}, "refuse", None),
+        (UPSERT, {"keyed": (HERE,), "named": HERE}, "update", "1"),
+        (CREATE, {"entry": entry("failed")}, "create", None),
+    ],
+)
+def test_the_route(options: Options, known: dict[str, Any], route: str, record: str | None) -> None:
+    named: Found | None = known.pop("named", None)
+    owned: bool = known.pop("owned", False)
+    job = Job(row=bulk.Row(number=1), key="k", name="A", name_field="contact_name", digest="d", identity="i")
+
+    def rename(one: Job) -> Fault | None:
+        one.name, one.renamed = "A (x)", True
+        return None
+
+    made = decide(
+        job,
+        Known(
+            **known,
+            indexed=True,
+            holder=lambda name: named if name == "A" else None,
+            owned=lambda record_id: owned,
+        ),
+        options,
+        rename=rename,
+    )
+    assert (made.route, made.record and made.record.record_id) == (route, record)
+    assert bool(made.job.faults) == (route == "refuse")
+
+
+async def run(push: Push) -> list[bulk.RowOutcome]:
+    return sorted([outcome async for outcome in push], key=lambda one: one.row.number)
+
+
+async def planned(zoho_resource: Any, rows: list[Any], state: Path | None = None, **options: Any) -> Plan:
+    target = Target.of(zoho_resource)
+    return await plan(target, rows, Options.of(target, **options), state=state, label=target.label)
+
+
+def row(number: int, **more: Any) -> dict[str, Any]:
+    return {"contact_name": f"N{number}", KEY: f"K{number}", **more}
+
+
+async def test_what_others_have_made_of_a_record_stays(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    contacts, state = zoho.books.contacts, tmp_path / "s"
+    person = {"contact_persons[0].first_name": "Ann", "contact_persons[0].email": "ann@x.example"}
+    (first,) = await run(bulk.push(contacts, [row(1, notes="ours", **person)], upsert_by=KEY, state=state))
+    record = await contacts.get(first.record_id)
+    ann = (record.contact_persons or [])[0].contact_person_id
+    theirs = [{"contact_person_id": ann, "phone": "777"}, {"first_name": "Bob", "email": "bob@x.example"}]
+    await contacts.update(first.record_id, {"website": "theirs.example", "contact_persons": theirs})
+    # Unchanged on our side: theirs stays.
+    push = bulk.push(contacts, [row(1, notes="ours", **person)], upsert_by=KEY, state=state)
+    assert [one.action for one in await run(push)] == ["unchanged"]
+    assert push.summary.writes == 0
+    changed = row(1, notes="ours, too", **person, **{"contact_persons[0].designation": "CEO"})
+    assert [one.action for one in await run(bulk.push(contacts, [changed], upsert_by=KEY, state=state))] == ["updated"]
+    (stored,) = fake.organization().contacts.values()
+    assert (stored["notes"], stored["website"]) == ("ours, too", "theirs.example")
+    assert [(one["first_name"], one.get("phone"), one.get("designation")) for one in stored["contact_persons"]] == [
+        ("Ann", "777", "CEO"),
+        ("Bob", None, None),
+    ]
+    assert stored["contact_persons"][0]["contact_person_id"] == ann
+    async with Database(state) as database:
+        (image,) = await database.run(lambda connection: connection.execute("SELECT image FROM images").fetchall())
+    before = msgspec.json.decode(image[0])
+    assert (before["notes"], len(before["contact_persons"])) == ("ours", 2)
+
+
+async def test_a_target_that_has_the_rows_already_is_left_alone(fake: FakeZoho, zoho: Zoho) -> None:
+    fake.seed([{"contact_name": f"N{i}", KEY: f"K{i}", "notes": "x"} for i in range(1, 6)])
+    rows = [row(i, notes="x") for i in range(1, 5)] + [row(5, notes="y"), row(6)]
+    expected = await planned(zoho.books.contacts, rows, upsert_by=KEY)
+    assert (expected.create, expected.update, expected.unchanged) == (1, 1, 4)
+    assert [(one.path, one.before, one.after) for one in expected.planned[0].differences] == [("notes", "x", "y")]
+    push = bulk.push(zoho.books.contacts, rows, upsert_by=KEY)
+    outcomes = await run(push)
+    assert [one.action for one in outcomes] == ["unchanged"] * 4 + ["updated", "created"]
+    assert (push.summary.reads, push.summary.writes) == (expected.reads, expected.writes) == (6, 2)
+
+
+async def test_a_record_that_is_gone_is_made_again(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    for options in ({"upsert_by": KEY}, {"match_by": "contact_name"}, {}):
+        state = tmp_path / str(len(options) and next(iter(options)))
+        given = [row(1), row(2)]
+        if not options.get("upsert_by"):
+            given = [{"contact_name": one["contact_name"] + str(options)} for one in given]
+        first, _ = await run(bulk.push(zoho.books.contacts, given, state=state, **options))  # type: ignore[arg-type]
+        await zoho.books.contacts.delete(first.record_id)
+        expected = await planned(zoho.books.contacts, given, state, **options)
+        push = bulk.push(zoho.books.contacts, given, state=state, **options)  # type: ignore[arg-type]
+        assert [one.action for one in await run(push)] == ["created", "unchanged"]
+        assert (push.summary.reads, push.summary.writes) == (expected.reads, expected.writes)
+
+
+@pytest.mark.parametrize("field", ["contact_name", "gst_no", "email", "company_name"])
+async def test_rows_are_matched_by_any_field(fake: FakeZoho, zoho: Zoho, field: str) -> None:
+    key: dict[str, Any] = {field: "27AAA" if field != "email" else None}
+    persons = [{"first_name": "Ann", "email": "ann@x.example"}]
+    seeded = {"contact_name": "There", **{name: value for name, value in key.items() if value}}
+    fake.seed([{**seeded, "contact_persons": persons}, {"contact_name": "Other"}])
+    cells: dict[str, Any] = {field: "27AAA"} if field != "email" else {"contact_persons[0].email": "ANN@x.example"}
+    given = [{"contact_name": seeded["contact_name"], **cells, "notes": "new"}]
+    expected = await planned(zoho.books.contacts, given, match_by=field)
+    push = bulk.push(zoho.books.contacts, given, match_by=field)
+    assert [(one.status, one.action) for one in await run(push)] == [("done", "updated")]
+    assert len(fake.organization().contacts) == 2
+    assert (push.summary.reads, push.summary.writes) == (expected.reads, expected.writes)
+
+
+async def test_a_key_that_several_records_have_is_no_key(fake: FakeZoho, zoho: Zoho) -> None:
+    fake.seed([{"contact_name": name, "company_name": "Twin"} for name in ("A", "B")])
+    given = [{"contact_name": "C", "company_name": "Twin"}]
+    (outcome,) = await run(bulk.push(zoho.books.contacts, given, match_by="company_name"))
+    assert (outcome.kind, outcome.reason) == (
+        "ambiguous",
+        "company_name: 2 records in Zoho have it; a row is matched with one only",
+    )
+
+
+async def test_names_that_are_taken(fake: FakeZoho, zoho: Zoho) -> None:
+    fake.seed([{"contact_name": "N1", "notes": "theirs"}])
+    given = [row(1, notes="ours"), row(2)]
+
+    async def pushed(policy: str) -> list[Any]:
+        expected = await planned(zoho.books.contacts, given, upsert_by=KEY, on_name_taken=policy)
+        push = bulk.push(zoho.books.contacts, given, upsert_by=KEY, on_name_taken=policy)
+        outcomes = await run(push)
+        assert (push.summary.reads, push.summary.writes) == (expected.reads, expected.writes)
+        return [(one.action, one.code) for one in outcomes]
+
+    assert await pushed("fail") == [("none", "3062"), ("created", "")]
+    assert await pushed(f"suffix:{KEY}") == [("created", ""), ("unchanged", "")]
+    names = sorted(one["contact_name"] for one in fake.organization().contacts.values())
+    assert names == ["N1", "N1 (K1)", "N2"]
+    given = [{"contact_name": "N1", KEY: "K9", "notes": "ours"}]
+    assert await pushed("match") == [("updated", "")]
+    (there,) = [one for one in fake.organization().contacts.values() if one["contact_name"] == "N1"]
+    assert (there["custom_fields"][KEY], there["notes"]) == ("K9", "ours")
+
+
+async def test_empty_cells_keep_or_clear(fake: FakeZoho, zoho: Zoho) -> None:
+    fake.seed([{"contact_name": "N1", KEY: "K1", "notes": "x", "cf_region": "south"}])
+    given = [row(1, notes="", cf_region="")]
+    push = bulk.push(zoho.books.contacts, given, upsert_by=KEY)
+    assert [one.action for one in await run(push)] == ["unchanged"]
+    await run(bulk.push(zoho.books.contacts, given, upsert_by=KEY, empty="clear"))
+    (stored,) = fake.organization().contacts.values()
+    assert "notes" not in stored
+    assert stored["custom_fields"] == {KEY: "K1"}
+
+
+@pytest.mark.parametrize(
+    ("product", "name", "key"), [("expense", "contact_name", "email"), ("billing", "display_name", "email")]
+)
+async def test_customers_of_expense_and_billing(fake: FakeZoho, zoho: Zoho, product: str, name: str, key: str) -> None:
+    customers = getattr(zoho, product).customers
+    operation = f"{product}.customers.create"
+    given = [{name: f"N{i}", "email": f"n{i}@x.example"} for i in range(1, 6)]
+    fake.script(operation, ["pass", "reset_after", "pass", "reset_before"])
+    push = bulk.push(customers, given, match_by=key, pause=0)
+    assert {one.status for one in await run(push)} == {"done"}
+    assert len(fake.organization().contacts) == 5
+    assert push.summary.settled == 1
+    given[0]["company_name"] = "New"
+    again = bulk.push(customers, given, match_by=key)
+    assert [one.action for one in await run(again)] == ["updated"] + ["unchanged"] * 4
+    assert sum(one.get("company_name") == "New" for one in fake.organization().contacts.values()) == 1
+
+
+@pytest.mark.parametrize("product", ["books", "invoice"])
+async def test_contact_persons(fake: FakeZoho, zoho: Zoho, product: str) -> None:
+    persons = getattr(zoho, product).contact_persons
+    seeded = fake.seed(
+        [{"contact_name": name, "contact_persons": [{"first_name": "Ann", "email": "a@x.example"}]} for name in "AB"]
+    )
+    first, second = (one["contact_id"] for one in seeded)
+    given = [
+        {"contact_id": first, "first_name": "Ann", "email": "A@x.example", "phone": "7"},
+        {"contact_id": first, "first_name": "Bob", "email": "b@x.example"},
+        {"contact_id": second, "first_name": "Ann", "email": "a@x.example"},
+        {"first_name": "Nobody", "email": "n@x.example"},
+    ]
+    fake.script(f"{product}.contact_persons.create", ["reset_after"])
+    push = bulk.push(persons, given, match_by="email", pause=0)
+    outcomes = await run(push)
+    assert [one.action for one in outcomes] == ["updated", "settled", "unchanged", "none"]
+    assert outcomes[3].reason == "contact_id: is required: it belongs to that one"
+    stored = fake.organization().contacts
+    assert [one["first_name"] for one in stored[first]["contact_persons"]] == ["Ann", "Bob"]
+    assert stored[first]["contact_persons"][0]["phone"] == "7"
+    # Without a key nothing is guessed.
+    fake.script(f"{product}.contact_persons.create", ["reset_before"])
+    (outcome,) = await run(bulk.push(persons, [{"contact_id": second, "first_name": "Zoe"}], pause=0))
+    assert outcome.status == "unknown"
+
+
+async def test_with_wait_the_next_day_is_waited_for(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.script("books.contacts.create", ["pass", "429:45"])
+    slept: list[datetime] = []
+
+    async def sleep(moment: datetime, **_: Any) -> None:
+        slept.append(moment)
+        clock[0] = max(moment, clock[0] + timedelta(hours=30))
+        await asyncio.sleep(0)
+
+    clock = [datetime.now().astimezone()]
+    monkeypatch.setattr(bulk.line, "sleep_until", sleep)
+    monkeypatch.setattr(bulk.line, "local_now", lambda: clock[0])
+    events: list[bulk.Event] = []
+    rows = [{"contact_name": f"N{i}"} for i in range(3)]
+    with pytest.raises(QuotaExceededError):
+        await run(bulk.push(zoho.books.contacts, rows[:2], concurrency=1))
+    fake.script("books.contacts.create", ["429:45"])
+    fresh = zoho.with_options(organization_id=zoho.organization_id)
+    push = bulk.push(fresh.books.contacts, rows, concurrency=1, wait=False)
+    with pytest.raises(QuotaExceededError):
+        await run(push)
+    assert not slept
+    push = bulk.push(fresh.books.contacts, rows, concurrency=1, window="00:00-00:01", on_event=events.append)
+    push.stop()
+    assert await run(push) == []
+    line = bulk.line.Line(
+        bulk.PushSummary(), patience=9, pause=0, wait=True, window=Window.parse("00:00-23:59"), tell=events.append
+    )
+    answers: list[Any] = [QuotaExceededError("used up", operation="x"), "done"]
+
+    async def call() -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert await line.patient(call) == "done"
+    assert [event.stage for event in events if event.stage == "wait"]
+    assert slept
+
+
+async def test_options_that_cannot_be_are_told(zoho: Zoho) -> None:
+    for resource, options, word in (
+        (zoho.books.contacts, {"upsert_by": KEY, "match_by": "email"}, "either by"),
+        (zoho.books.contacts, {"match_by": "emial"}, "did you mean"),
+        (zoho.books.contacts, {"empty": "drop"}, "keep"),
+        (zoho.books.contacts, {"on_name_taken": "suffix"}, "suffix:FIELD"),
+        (zoho.books.contacts, {"on_name_taken": "suffix:nothing"}, "no column `nothing`"),
+        (zoho.books.contacts, {"window": "now"}, "now"),
+        (zoho.billing.customers, {"upsert_by": KEY}, "no upsert"),
+        (zoho.books.contact_persons, {"on_name_taken": "match"}, "no name"),
+        (zoho.books.comments, {}, "cannot be pushed"),
+    ):
+        with pytest.raises(bulk.InputError, match=word):
+            bulk.push(resource, [], **options)  # type: ignore[arg-type]

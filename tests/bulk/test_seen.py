@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zoho_async.bulk.database import Database
+from zoho_async.bulk.problems import StateError
+from zoho_async.bulk.seen import Seen
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[Database]:
+    async with Database(None) as opened:
+        yield opened
+
+
+async def test_equal_keys_are_told_apart_or_named(database: Database) -> None:
+    rows = [("k", 1), ("x", 2), ("k", 3)]
+    assert await Seen(database).identify(rows, counted=True) == [("k#1", 1), ("x#1", 2), ("k#2", 3)]
+    seen = Seen(database)
+    assert await seen.identify(rows, counted=False) == [("k", 1), ("x", 2), ("k", 1)]
+    assert await seen.identify([("k", 4)], counted=False) == [("k", 1)]
+
+
+async def test_a_row_keeps_the_identity_it_had(database: Database) -> None:
+    keys = [("k", 1), ("k", 2), ("k", 3), ("k", 4), ("x", 5)]
+    found = await Seen(database).identify(keys, counted=True, carried={1: "k#2", 4: "k#2", 5: "k#1"})
+    assert found == [("k#2", 1), ("k#1", 2), ("k#3", 3), ("k#2", 1), ("x#1", 5)]
+
+
+KEYS = st.sampled_from(["k", "k#1", "k#1#1", "k#2", "#", ""]) | st.text(st.characters(codec="utf-8"), max_size=3)
+
+
+@given(keys=st.lists(KEYS), cut=st.integers(0, 9))
+async def test_counted_rows_are_all_different_however_they_are_batched(keys: list[str], cut: int) -> None:
+    rows = [(key, number) for number, key in enumerate(keys, 1)]
+    async with Database(None) as database:
+        seen = Seen(database)
+        found = await seen.identify(rows[:cut], counted=True) + await seen.identify(rows[cut:], counted=True)
+        assert [first for _, first in found] == list(range(1, len(rows) + 1))
+        assert len({identity for identity, _ in found}) == len(rows)
+        assert [identity.rpartition("#")[0] for identity, _ in found] == keys
+        assert await Seen(database).identify(rows, counted=True) == found
+
+
+async def test_the_first_row_of_a_name_is_named(database: Database) -> None:
+    seen = Seen(database)
+    assert await seen.first("name", [("Ann", 1), ("Ben", 2), ("Ann", 3)]) == [1, 2, 1]
+    assert await seen.first("name", [("Ben", 4), ("ann", 5), ("Ben", 2)]) == [2, 5, 2]
+    assert await seen.first("email", [("Ann", 6)]) == [6]
+    assert await seen.first("name", []) == []
+
+
+async def test_runs_do_not_see_each_others_rows(database: Database) -> None:
+    one, other = Seen(database), Seen(database)
+    assert await one.identify([("k", 1)], counted=False) == [("k", 1)]
+    assert await other.identify([("k", 2)], counted=False) == [("k", 2)]
+    assert await one.first("name", [("Ann", 1)]) == [1]
+    assert await other.first("name", [("Ann", 2)]) == [2]
+    # Nor does a key have to do with a name.
+    assert await one.identify([("Ann", 3)], counted=False) == [("Ann", 3)]
+
+
+async def test_a_transaction_that_fails_is_forgotten(database: Database) -> None:
+    seen = Seen(database)
+    for _ in range(2):
+        with pytest.raises(StateError):
+            await seen.identify([("k", 1), (object(), 2)], counted=False)  # type: ignore[list-item]
+        with pytest.raises(StateError):
+            await seen.first("name", [("k", 1), (object(), 2)])  # type: ignore[list-item]
+    assert await seen.identify([("k", 3)], counted=False) == [("k", 3)]
+    assert await seen.first("name", [("k", 3)]) == [3]
+
+
+async def test_nothing_of_it_is_in_the_file(database: Database) -> None:
+    seen = Seen(database)
+    await seen.identify([("k", 1)], counted=True)
+    await seen.first("name", [("Ann", 1)])
+    names = await database.run(lambda connection: connection.execute("SELECT name FROM main.sqlite_master").fetchall())
+    assert not [name for (name,) in names if "seen" in name]

@@ -1,0 +1,302 @@
+"""The file that keeps the state of pushes: SQLite, on one thread of its own, written in groups.
+
+Whatever is asked for while a transaction is being written goes together into the next one, so that thousands of rows
+a second need only some dozens of commits. What stands in the tables is said where they are made, in `MIGRATIONS`;
+`journal`, `runs` and `seen` read and write them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from .problems import StateError
+
+T = TypeVar("T")
+
+VERSION = 2
+APPLICATION = 0x5A6F4A31
+"""SQLite's application id, by which we know our own files ("ZoJ1")."""
+
+MIGRATIONS: dict[int, Sequence[str]] = {
+    0: (
+        """
+        CREATE TABLE IF NOT EXISTS journal (
+            target TEXT NOT NULL,      -- organisation and resource
+            identity TEXT NOT NULL,    -- the row: its key, or the digest of its body and the number of its occurrence
+            digest TEXT NOT NULL,      -- of the body that was sent last
+            state TEXT NOT NULL CHECK (state IN ('intent', 'done', 'failed', 'unknown')),
+            record_id TEXT NOT NULL DEFAULT '',
+            code TEXT NOT NULL DEFAULT '',
+            message TEXT NOT NULL DEFAULT '',
+            intended_at TEXT NOT NULL, -- UTC
+            settled_at TEXT NOT NULL DEFAULT '',
+            PRIMARY KEY (target, identity)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX IF NOT EXISTS journal_record ON journal (target, record_id) WHERE record_id <> ''",
+        "CREATE TABLE IF NOT EXISTS files (digest TEXT PRIMARY KEY) WITHOUT ROWID",
+    ),
+    1: (
+        # one of create, upsert, update, or empty: not known
+        "ALTER TABLE journal ADD COLUMN operation TEXT NOT NULL DEFAULT ''",
+        # the row's key or name, for people
+        "ALTER TABLE journal ADD COLUMN label TEXT NOT NULL DEFAULT ''",
+        # the record's last_modified_time as Zoho wrote it
+        "ALTER TABLE journal ADD COLUMN modified TEXT NOT NULL DEFAULT ''",
+        # JSON: [[part, key, id], ...], persons and addresses of the record
+        "ALTER TABLE journal ADD COLUMN parts TEXT NOT NULL DEFAULT ''",
+        # the run that wrote the row last
+        "ALTER TABLE journal ADD COLUMN run INTEGER NOT NULL DEFAULT 0",
+        # JSON: what an intent was written over, for the case that it is withdrawn
+        "ALTER TABLE journal ADD COLUMN prior TEXT NOT NULL DEFAULT ''",
+        """
+        CREATE TABLE images (
+            id INTEGER PRIMARY KEY,
+            target TEXT NOT NULL,
+            run INTEGER NOT NULL,
+            identity TEXT NOT NULL,
+            record_id TEXT NOT NULL,
+            taken_at TEXT NOT NULL,    -- UTC
+            image BLOB NOT NULL        -- the record's JSON before it was overwritten
+        )
+        """,
+        """
+        CREATE TABLE runs (
+            id INTEGER PRIMARY KEY,
+            target TEXT NOT NULL,
+            source TEXT NOT NULL,
+            options TEXT NOT NULL,     -- JSON
+            started_at TEXT NOT NULL,  -- UTC
+            ended_at TEXT NOT NULL DEFAULT '',
+            state TEXT NOT NULL CHECK (state IN ('running', 'complete', 'stopped', 'failed')),
+            summary TEXT NOT NULL DEFAULT '{}', -- JSON
+            error TEXT NOT NULL DEFAULT ''
+        )
+        """,
+        """
+        CREATE TABLE problems (
+            run INTEGER NOT NULL,
+            number INTEGER NOT NULL,   -- of the row in the input
+            line INTEGER NOT NULL,
+            identity TEXT NOT NULL,
+            digest TEXT NOT NULL,      -- of the row as it stood in the input
+            status TEXT NOT NULL,
+            code TEXT NOT NULL,
+            field TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            hint TEXT NOT NULL,
+            PRIMARY KEY (run, number)
+        ) WITHOUT ROWID
+        """,
+    ),
+}
+"""What makes the next version of each; 0 is a file with nothing in it. A new file goes through all of them, so that
+it cannot differ from one that has grown."""
+
+
+class Database:
+    """The state file of any number of targets. Use as an async context manager, within one event loop.
+
+    `path` None keeps it in memory: then nothing can be resumed. `create=False` looks at a copy of a file that exists
+    and else stays in memory: it changes no byte and disturbs no run. `durable` also survives a power cut, at the
+    price of a disk flush per commit; without it a killed process loses nothing, but a crashed machine may forget the
+    last moments.
+    A file of an older version is brought to this one when it is opened, wholly or not at all.
+    Raises StateError when another process uses the file, it is not ours, or a newer version wrote it.
+    """
+
+    def __init__(self, path: Path | None, *, durable: bool = False, create: bool = True) -> None:
+        self._path = path if path is not None and (create or os.path.exists(path)) else None  # noqa: PTH110 - no errors
+        self._create = create
+        self._durable = durable
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="zoho-state")
+        self._waiting: list[tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]] = []
+        self._flusher: asyncio.Task[None] | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        try:
+            self._connection = await loop.run_in_executor(self._thread, self._open)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        cancelled: asyncio.CancelledError | None = None
+        while self._flusher is not None and not self._flusher.done():
+            # Who cancels us must not break off what others wait for; it takes some commits at most.
+            try:
+                await asyncio.wait([self._flusher])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        connection, self._connection = self._connection, None
+        try:
+            if connection is not None:
+                await asyncio.wrap_future(self._thread.submit(connection.close))
+        finally:
+            self._end()
+        if cancelled is not None:
+            raise cancelled
+
+    def _end(self) -> None:
+        self._thread.shutdown()
+        if self._copy is not None:
+            self._copy.cleanup()
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Does `work` on the database's thread and gives its result when that is committed.
+
+        It shares its transaction with whatever else is asked for at the time: if that fails, nothing of it is kept
+        and all get the same error. StateError when the file cannot be written, or is closed. A caller who is
+        cancelled does not take the work back.
+        """
+        if self._connection is None:
+            raise StateError("the state file is closed")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, future))
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._flush(), name="zoho-state")
+        return await future
+
+    async def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                results: list[Any] = await loop.run_in_executor(self._thread, self._commit, [work for work, _ in batch])
+            except Exception as error:  # noqa: BLE001 - every one who waits for this transaction must hear of it
+                results = [error] * len(batch)
+            for (_, future), result in zip(batch, results, strict=True):
+                if future.done():
+                    continue
+                if isinstance(result, Exception):
+                    future.set_exception(result)
+                else:
+                    future.set_result(result)
+
+    def _commit(self, works: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+        connection = self._connection
+        assert connection is not None
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                results = [work(connection) for work in works]
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StateError(f"{self._path}: the state cannot be written: {error}") from error
+        return results
+
+    def _open(self) -> sqlite3.Connection:
+        where = str(self._path) if self._path is not None else ":memory:"
+        file = where
+        try:
+            if self._path is not None and not self._create:
+                self._copy = tempfile.TemporaryDirectory(prefix="zoho-state-")
+                file = str(Path(self._copy.name) / "copy")
+                _copy_database(where, file)
+            elif self._path is not None and self._path.parent != Path():
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(file, isolation_level=None, timeout=0)
+        except OSError as error:
+            raise StateError(f"{where}: the state file cannot be opened: {error.strerror or error}") from None
+        except sqlite3.Error as error:
+            raise StateError(f"{where}: the state file cannot be opened: {error}") from None
+        try:
+            # The first write takes SQLite's own lock and keeps it: the system gives it back however we die.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")
+            _prepare(connection, where)
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+            connection.execute("PRAGMA temp_store = FILE")
+            # A write after the switch to WAL, which gave the lock back for a moment.
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if "locked" in str(error) or "busy" in str(error):
+                raise StateError(
+                    f"{where}: another run is using this state file; wait for it to end, or name another with --state"
+                ) from None
+            raise StateError(f"{where}: the state file cannot be used: {error}") from None
+        except sqlite3.DatabaseError:
+            connection.close()
+            raise StateError(f"{where}: is not a state file") from None
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _prepare(connection: sqlite3.Connection, where: str) -> None:
+    """Brings an empty file or one of an older version to this version, in the transaction that is open."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application == APPLICATION:
+        if version > VERSION:
+            raise StateError(f"{where}: was written by a newer zoho_async (version {version}, known {VERSION})")
+    elif application or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise StateError(f"{where}: is not a state file")
+    else:
+        version = 0
+    for older in range(version, VERSION):
+        for statement in MIGRATIONS[older]:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _copy_database(path: str, to: str) -> None:
+    """Copies a database that a run may be writing to, as it stands at one moment.
+
+    Whoever writes holds SQLite's lock, so nobody else can open the file. Its pages change only when its log is put
+    into them: a copy of the pages with the whole log behind is one moment's, unless the log was begun anew meanwhile.
+    """
+    for _ in range(10):
+        before = _log_head(path)
+        shutil.copyfile(path, to)
+        if before:
+            # A run that has just ended has taken its log away; then the heads differ too.
+            with suppress(FileNotFoundError):
+                shutil.copyfile(f"{path}-wal", f"{to}-wal")
+        if _log_head(path) == before:
+            return
+        Path(f"{to}-wal").unlink(missing_ok=True)
+    raise StateError(f"{path}: another run is using this state file; wait for it to end")
+
+
+def _log_head(path: str) -> bytes:
+    try:
+        with Path(f"{path}-wal").open("rb") as file:
+            return file.read(32)
+    except FileNotFoundError:
+        return b""
+
+
+def now() -> str:
+    """This moment in UTC, as the state file writes it: ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def storable(text: str) -> str:
+    """Text as SQLite can hold it: halves of characters, which no encoding has, become question marks.
+
+    For what people read. One such text would else fail the transaction of all that wait with it.
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
