@@ -154,11 +154,13 @@ async def test_a_record_that_is_gone_is_made_again(fake: FakeZoho, zoho: Zoho, t
 
 @pytest.mark.parametrize("field", ["contact_name", "gst_no", "email", "company_name"])
 async def test_rows_are_matched_by_any_field(fake: FakeZoho, zoho: Zoho, field: str) -> None:
-    key: dict[str, Any] = {field: "27AAA" if field != "email" else None}
+    key: dict[str, Any] = {field: "27AAAAA0000A1Z5" if field != "email" else None}
     persons = [{"first_name": "Ann", "email": "ann@x.example"}]
     seeded = {"contact_name": "There", **{name: value for name, value in key.items() if value}}
     fake.seed([{**seeded, "contact_persons": persons}, {"contact_name": "Other"}])
-    cells: dict[str, Any] = {field: "27AAA"} if field != "email" else {"contact_persons[0].email": "ANN@x.example"}
+    cells: dict[str, Any] = (
+        {field: "27AAAAA0000A1Z5"} if field != "email" else {"contact_persons[0].email": "ANN@x.example"}
+    )
     given = [{"contact_name": seeded["contact_name"], **cells, "notes": "new"}]
     expected = await planned(zoho.books.contacts, given, match_by=field)
     push = bulk.push(zoho.books.contacts, given, match_by=field)
@@ -300,7 +302,7 @@ async def test_with_wait_the_next_day_is_waited_for(
 async def test_options_that_cannot_be_are_told(zoho: Zoho) -> None:
     for resource, options, word in (
         (zoho.books.contacts, {"upsert_by": KEY, "match_by": "email"}, "either by"),
-        (zoho.books.contacts, {"match_by": "emial"}, "did you mean"),
+        (zoho.books.contacts, {"match_by": "company_nam"}, "did you mean `company_name`"),
         (zoho.books.contacts, {"empty": "drop"}, "keep"),
         (zoho.books.contacts, {"on_name_taken": "suffix"}, "suffix:FIELD"),
         (zoho.books.contacts, {"on_name_taken": "suffix:nothing"}, "no column `nothing`"),

@@ -1,291 +1,672 @@
-"""What an update has to send so that a record says what the row says, and nothing else of it is lost. Pure."""
+"""The smallest update that makes a record what a row says, and takes nothing from it that the row does not name. Pure.
+
+Three parts of a record need care, for an update replaces them, or nobody knows whether it does:
+
+- `contact_persons`: the list of an update is the new list, so it holds everyone the record has, or is not sent.
+- an address: whether the service replaces or patches it is not documented, so it is sent whole or not at all.
+- `tags`: sent together with those the record has.
+
+Everything else is sent field by field, only where it differs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import msgspec
 
 from zoho_async.errors import Fault
+from zoho_async.structs import secret_fields, secret_repr
 from zoho_async.validation import Rule
 
-from .columns import Rules
+from .columns import Rules, original
 from .narrow import is_list, is_mapping
 
-PERSONS = "contact_persons"
-_PERSON = "contact_person_id"
+_PERSONS = "contact_persons"
 _CUSTOM = "custom_fields"
-_NOT_READ = ("enable_portal",)
-"""What can be written of a person but is called otherwise in answers: never sent on behalf of the record."""
+_PRIMARY = "is_primary_contact"
+_PORTAL = "enable_portal"
+_PATCHED = frozenset({"default_templates"})
+"""Objects of which only the members that differ are sent."""
+_NEVER_CLEARED = frozenset({"address_id", "contact_person_id", _PRIMARY, _PORTAL})
+"""What has no empty state: an empty cell says nothing about who somebody is."""
+_CUSTOM_KEYS = ("api_name", "customfield_id", "index", "label")
+"""What a custom field can be known by, the best first."""
+_NUMBER = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{1,60})?")
+_DIGITS = 60
+"""A number longer than this is compared as it is written, for a few characters could stand for megabytes."""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One field that the row changes."""
+    """One value an update changes. Values of secret fields are `***`."""
 
     path: str
+    """As the column is called: `notes`, `billing_address.city`, `contact_persons[0].phone`, `cf_region`. A person the
+    row does not name, who changes because another becomes primary, stands by id: `contact_persons[460001].…`."""
     before: Any
-    """None: nothing."""
+    """None when the record has nothing there."""
     after: Any
-    """None: it is emptied."""
+    """None when it is cleared."""
 
 
 class Merged(msgspec.Struct, frozen=True, kw_only=True):
-    """The update a record needs."""
+    """What a row changes in a record. Where there are `faults`, nothing of it should be sent."""
 
     changes: dict[str, Any]
-    """The body; empty when nothing differs."""
+    """The body of the update; empty when nothing differs. It may share values with the row."""
     differences: tuple[Difference, ...] = ()
+    """What `changes` changes, value by value; nothing of `left_out`."""
     left_out: tuple[str, ...] = ()
-    """Fields that differ, or that the record does not show, and that an update does not take."""
+    """Fields that differ, or that the record does not show, and that the update does not take."""
     faults: tuple[Fault, ...] = ()
+    """What of the row cannot be brought together with this record."""
+
+    def __repr__(self) -> str:
+        return secret_repr(self, ("changes",))
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return secret_fields(self, ("changes",))
 
 
 def merge(
-    record: Mapping[str, Any], body: Mapping[str, Any], *, cleared: Collection[str] = (), rules: Rules, schema: str
-) -> Merged:
-    """The smallest update that makes `record`, as Zoho answered it, say what `body` says.
-
-    `cleared` are paths of fields that shall be emptied, `schema` names the update's struct in `rules`. Addresses are
-    sent whole and contact persons all of them, because what an update leaves out of those may be removed by it.
-    """
-    fields = rules.get(schema, {})
-    changes: dict[str, Any] = {}
-    differences: list[Difference] = []
-    left_out: list[str] = []
-    faults: list[Fault] = []
-    empties = _by_field(cleared)
-    for name in dict.fromkeys((*body, *empties)):
-        here: list[Difference] = []
-        value = _field(record, name, body.get(name), empties.get(name, ()), fields.get(name), rules, here, faults)
-        if not here:
-            continue
-        if name in fields:
-            changes[name] = value
-            differences += here
-        else:
-            left_out.append(name)
-    if changes:
-        for name, rule in fields.items():
-            # In front, as they would stand in a body of their own.
-            if rule.required and name not in changes and not _nothing(value := body.get(name, record.get(name))):
-                changes = {name: value, **changes}
-    return Merged(changes=changes, differences=tuple(differences), left_out=tuple(left_out), faults=tuple(faults))
-
-
-def _field(
     record: Mapping[str, Any],
-    name: str,
-    wanted: Any,
-    cleared: Sequence[str],
-    rule: Rule | None,
+    body: Mapping[str, Any],
+    *,
+    cleared: Collection[str] = (),
     rules: Rules,
-    differences: list[Difference],
-    faults: list[Fault],
-) -> Any:
-    if name == _CUSTOM or name.startswith("cf_"):
-        return _customs(record, wanted, cleared, differences)
-    if name == PERSONS:
-        return _persons(record, wanted, cleared, rules.get(rule.schema if rule else "", {}), differences, faults)
-    has = record.get(name)
-    if is_mapping(wanted) or any(path != name for path in cleared):
-        members: Mapping[str, Any] = has if is_mapping(has) else {}
-        ours: dict[str, Any] = dict(wanted) if is_mapping(wanted) else {}
-        ours |= {path.removeprefix(f"{name}."): None for path in cleared if path != name}
-        changed = _members(f"{name}.", members, ours, differences)
-        if not name.endswith("_address") or not changed:
-            return changed
-        known = rules.get(rule.schema if rule else "", {})
-        return {**{key: members[key] for key in known if not _nothing(members.get(key))}, **ours}
-    if is_list(wanted) and name == "tags":
-        theirs = [one for one in has if is_mapping(one)] if is_list(has) else []
-        merged = {str(one.get("tag_id")): _of(one, ("tag_id", "tag_option_id")) for one in theirs}
-        before = dict(merged)
-        merged |= {str(one.get("tag_id")): dict(one) for one in wanted if is_mapping(one)}
-        if any(
-            not equal(before.get(key, {}).get("tag_option_id"), one.get("tag_option_id")) for key, one in merged.items()
-        ):
-            differences.append(Difference(path=name, before=list(before.values()) or None, after=list(merged.values())))
-        return list(merged.values())
-    if not equal(has, wanted):
-        differences.append(Difference(path=name, before=None if _nothing(has) else has, after=wanted))
-    return wanted
+    schema: str,
+    places: Mapping[str, str] | None = None,
+) -> Merged:
+    """The smallest safe update of a record by a row.
+
+    `record` is the record as Zoho answers it, untyped and in any shape: what is no value of its field counts as
+    nothing. `body` is the row as a request body, as `Columns.read` makes it; `places` is the third part of what that
+    returns, and needed where the row leaves places of a list empty. None or "" in the body empties a field, as do the
+    columns named by `cleared` where the body does not set them. `rules` are the product's tables, and `schema` names
+    the update's request struct in them. Neither record nor body is changed. Raises KeyError for an unknown schema.
+    """
+    fields = rules[schema]
+    merger = _Merger(record, rules, cleared, places or {})
+    parts: dict[str, _Part] = {}
+    left_out: list[str] = []
+    names = dict.fromkeys([*body, *(_top(path, fields) for path in cleared)])
+    for name in names:
+        part = merger.part(name, body, fields.get(name))
+        left_out += part.left_out
+        if name in fields:
+            parts[name] = part
+        elif part.differences:
+            left_out.append(name)
+    differences = [one for part in parts.values() for one in part.differences]
+    faults = [fault for part in parts.values() for fault in part.faults]
+    changes = {name: part.value for name, part in parts.items() if part.differences or fields[name].required}
+    for name, rule in fields.items():
+        if rule.required and changes.get(name) is None:
+            changes.pop(name, None)
+            if any(one.path == name for one in differences):
+                faults.append(Fault(path=name, rule="required", message="is required and cannot be emptied"))
+            if not _nothing(known := _sendable(record.get(name), rule, rules)):
+                changes[name] = known
+    return Merged(
+        changes=changes if differences else {},
+        differences=tuple(differences),
+        left_out=tuple(dict.fromkeys(left_out)),
+        faults=tuple(faults),
+    )
 
 
-def equal(has: Any, wanted: Any) -> bool:
-    """Whether a record's value says what a row's does, however either is written."""
-    if _nothing(has) or _nothing(wanted):
-        return _nothing(has) and _nothing(wanted)
-    if isinstance(has, bool) or isinstance(wanted, bool):
-        return str(has).lower() == str(wanted).lower()
-    if isinstance(has, int | float | Decimal) and isinstance(wanted, int | float | Decimal):
-        return _number(has) == _number(wanted)
-    if isinstance(has, int | float | Decimal) and isinstance(wanted, str):
-        return str(has) == wanted
-    if isinstance(wanted, int | float | Decimal) and isinstance(has, str):
-        return has == str(wanted) or _number(has) == _number(wanted)
-    if is_list(has) and is_list(wanted):
-        return len(has) == len(wanted) and all(equal(one, other) for one, other in zip(has, wanted, strict=True))
-    if is_mapping(has) and is_mapping(wanted):
-        # What the record says beyond is its own.
-        return all(equal(has.get(name), value) for name, value in wanted.items())
-    return bool(has == wanted)
+# -- values
 
 
-def _number(value: Any) -> Decimal | None:
-    try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        return None
+def same(before: Any, after: Any, *, loose: bool = False) -> bool:
+    """Whether a record that has `before` has what a row sets by `after`.
+
+    Absent, None, "", [] and {} are the same nothing. Of an object only the members that the row sets count, in lists
+    item by item. Numbers compare by value, booleans may be written as words, and a number of the record is compared
+    with a text of the row as text, or by value too when `loose`.
+    """
+    if _nothing(before) or _nothing(after):
+        return _nothing(before) and _nothing(after)
+    if is_mapping(after):
+        return is_mapping(before) and all(same(before.get(name), value, loose=loose) for name, value in after.items())
+    if is_list(after):
+        return (
+            is_list(before)
+            and len(before) == len(after)
+            and all(same(old, new, loose=loose) for old, new in zip(before, after, strict=True))
+        )
+    if isinstance(before, bool) or isinstance(after, bool):
+        return _truth(before) is not None and _truth(before) is _truth(after)
+    by_value = _is_number(after) or (loose and _is_number(before))
+    if by_value and (old := _number(before)) is not None and (new := _number(after)) is not None:
+        return old == new
+    if _is_scalar(before) and _is_scalar(after):
+        return _text(before) == _text(after)
+    return bool(before == after)
 
 
 def _nothing(value: Any) -> bool:
-    return value is None or (isinstance(value, str | list | dict) and not value)
+    if is_mapping(value):
+        return all(map(_nothing, value.values()))
+    return _blank(value) or (is_list(value) and not value)
 
 
-def _members(
-    prefix: str, has: Mapping[str, Any], wanted: Mapping[str, Any], differences: list[Difference]
-) -> dict[str, Any]:
-    changed: dict[str, Any] = {}
-    for name, value in wanted.items():
-        before = has.get(name)
-        if not equal(before, value):
-            changed[name] = value
-            differences.append(
-                Difference(path=f"{prefix}{name}", before=None if _nothing(before) else before, after=value)
-            )
-    return changed
+def _blank(value: Any) -> bool:
+    return value is None or value is msgspec.UNSET or (isinstance(value, str) and value == "")
 
 
-def _customs(
-    record: Mapping[str, Any], wanted: Any, cleared: Sequence[str], differences: list[Difference]
-) -> list[dict[str, Any]]:
-    asked: list[Mapping[str, Any]] = [one for one in wanted if is_mapping(one)] if is_list(wanted) else []
-    asked += [{"api_name": name, "value": None} for name in cleared]
-    changed: list[dict[str, Any]] = []
-    for one in asked:
-        before = _custom(record, one)
-        if not equal(before, one.get("value")):
-            changed.append(dict(one))
-            path = str(one.get("api_name") or one.get("label") or one.get("customfield_id") or one.get("index"))
-            differences.append(
-                Difference(path=path, before=None if _nothing(before) else before, after=one.get("value"))
-            )
-    return changed
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
-def _custom(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> Any:
-    fields: Any = record.get(_CUSTOM)
-    for name in ("api_name", "customfield_id", "index", "label"):
-        if _nothing(wanted.get(name)):
-            continue
-        for one in fields if is_list(fields) else ():
-            if is_mapping(one) and equal(one.get(name), wanted[name]):
-                return one.get("value")
-    name = str(wanted.get("api_name") or "")
-    hashed: Any = record.get("custom_field_hash")
-    for key in (f"{name}_unformatted", name) if name else ():
-        for place in (record, hashed):
-            if is_mapping(place) and not _nothing(place.get(key)):
-                return place[key]
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str) or _is_number(value)
+
+
+def _number(value: Any) -> Decimal | None:
+    """A number, or a text that is one, as a decimal; None for anything else."""
+    if isinstance(value, str):
+        return Decimal(value) if _NUMBER.fullmatch(value) else None
+    if isinstance(value, float):
+        return Decimal(repr(value)) if isfinite(value) else None
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        number = Decimal(value)
+        return number if number.is_finite() else None
     return None
 
 
-def _persons(
-    record: Mapping[str, Any],
-    wanted: Any,
-    cleared: Sequence[str],
-    fields: Mapping[str, Rule],
-    differences: list[Difference],
-    faults: list[Fault],
-) -> list[dict[str, Any]]:
-    listed: Any = record.get(PERSONS)
-    theirs: list[Mapping[str, Any]] = [one for one in listed if is_mapping(one)] if is_list(listed) else []
-    ours: list[dict[str, Any]] = [dict(one) for one in wanted if is_mapping(one)] if is_list(wanted) else []
-    for place, person in enumerate(ours):
-        prefix = f"{PERSONS}[{place}]."
-        person |= {path.removeprefix(prefix): None for path in cleared if path.startswith(prefix)}
-    pairs = match_persons(theirs, ours)
-    ids = {str(one.get(_PERSON)) for one in theirs}
-    for place, person in enumerate(ours):
-        if not _nothing(person.get(_PERSON)) and str(person[_PERSON]) not in ids:
-            message = "the record has no contact person of this id"
-            faults.append(Fault(path=f"{PERSONS}[{place}].{_PERSON}", rule="person", message=message))
-    before = len(differences)
-    merged: list[dict[str, Any]] = []
-    for number, their in enumerate(theirs):
-        kept = {key: their[key] for key in fields if key not in _NOT_READ and not _nothing(their.get(key))}
-        mine = next((one for one, other in pairs.items() if other == number), None)
-        if mine is not None:
-            compared = {**their, "enable_portal": their.get("is_added_in_portal", their.get("enable_portal"))}
-            person = {key: value for key, value in ours[mine].items() if key != _PERSON}
-            kept |= _members(f"{PERSONS}[{mine}].", compared, person, differences)
-        merged.append(kept)
-    for place, person in enumerate(ours):
-        if place not in pairs:
-            fresh = {key: value for key, value in person.items() if value is not None and key != _PERSON}
-            if fresh:
-                _members(f"{PERSONS}[{place}].", {}, fresh, differences)
-                merged.append(fresh)
-    if len(differences) == before:
-        return []
-    primary = next((place for place, one in enumerate(ours) if one.get("is_primary_contact") is True), None)
-    if primary is not None:
-        at = pairs.get(primary, len(theirs) + sum(1 for place in range(primary) if place not in pairs))
-        for number, one in enumerate(merged):
-            if number == at or one.get("is_primary_contact"):
-                one["is_primary_contact"] = number == at
-    return merged
+def _text(value: Any) -> str:
+    """A scalar as text; "" for what is none."""
+    if isinstance(value, str):
+        return value
+    if not _is_number(value):
+        return ""
+    number = _number(value)
+    if number is None:
+        return str(value)
+    return format(number, "f") if abs(number.adjusted()) <= _DIGITS else str(number)
 
 
-def match_persons(theirs: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]]) -> dict[int, int]:
-    """Which of a row's persons is which of the record's, by place: by id, by e-mail, else by a name only one has."""
-    pairs: dict[int, int] = {}
+def _truth(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(value) if isinstance(value, str) else None
 
-    def pair(key: Callable[[Mapping[str, Any]], str], *, alone: bool, may: Callable[[int, int], bool]) -> None:
-        for place, person in enumerate(ours):
-            if place in pairs or not key(person):
-                continue
-            free = [
-                number
-                for number, one in enumerate(theirs)
-                if number not in pairs.values() and key(one) == key(person) and may(place, number)
-            ]
-            if free and (not alone or len(free) == 1):
-                pairs[place] = free[0]
 
-    def has_email(person: Mapping[str, Any]) -> bool:
-        return bool(_email(person))
+def _folded(value: Any) -> str:
+    return _text(value).strip().casefold()
 
-    pair(lambda one: str(one.get(_PERSON) or ""), alone=False, may=lambda place, number: True)
-    # One that names an id is that one or nobody.
-    pair(_email, alone=False, may=lambda place, _: _nothing(ours[place].get(_PERSON)))
-    pair(
-        _name,
-        alone=True,
-        may=lambda place, number: (
-            _nothing(ours[place].get(_PERSON)) and not (has_email(ours[place]) and has_email(theirs[number]))
-        ),
-    )
+
+def _objects(value: Any) -> list[tuple[int, Mapping[str, Any]]]:
+    """The objects of a list with their places; nothing for what is no list."""
+    return [(place, item) for place, item in enumerate(value) if is_mapping(item)] if is_list(value) else []
+
+
+def _shown(record: Mapping[str, Any], name: str) -> Any:
+    """What a record has under a request's name; whether there is a portal is answered under another name."""
+    if name == _PORTAL and not _blank(record.get("is_added_in_portal")):
+        return record["is_added_in_portal"]
+    return record.get(name)
+
+
+def _sendable(value: Any, rule: Rule, rules: Rules) -> Any:
+    """A record's value as an update takes it; None when there is nothing, or no value of this kind."""
+    if _nothing(value):
+        return None
+    if rule.kind == "object":
+        kept = _kept(value, rules[rule.schema], rules) if rule.schema and is_mapping(value) else value
+        return kept if is_mapping(kept) and kept else None
+    if rule.kind == "boolean":
+        return _truth(value)
+    if rule.kind in ("integer", "number"):
+        return value if _is_number(value) else _number(value)
+    if rule.kind in ("array", "any"):
+        return value
+    return _text(value) or None
+
+
+def _kept(record: Mapping[str, Any], members: Mapping[str, Rule], rules: Rules) -> dict[str, Any]:
+    """All that an update can carry of an object of the record."""
+    values = {name: _sendable(record.get(name), rule, rules) for name, rule in members.items() if name != _PORTAL}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _overlaid(kept: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The record's members with the row's over them, objects member by member."""
+    inner = {
+        name: _overlaid(old, value)
+        for name, value in values.items()
+        if is_mapping(value) and is_mapping(old := kept.get(name))
+    }
+    return {**kept, **values, **inner}
+
+
+# -- columns
+
+
+def _top(path: str, fields: Mapping[str, Rule]) -> str:
+    """The field of the body that a column belongs to."""
+    head = re.split(r"[.\[]", path, maxsplit=1)[0]
+    return _CUSTOM if head == path and head.startswith("cf_") and head not in fields else head
+
+
+# -- persons
+
+
+class _Pairs(msgspec.Struct, kw_only=True):
+    """Which person of the record each person of a row is."""
+
+    places: dict[int, int]
+    """From places of the row to places of the record; a person of the row who is missing is new."""
+    unknown: list[int]
+    """Places of the row whose id the record has not."""
+    twice: list[int]
+    """Places of the row whose id another place of the row has too."""
+
+
+def _paired(rows: Mapping[int, Mapping[str, Any]], people: Mapping[int, Mapping[str, Any]]) -> _Pairs:
+    """Matches persons by id, then e-mail, then all that is said of them, then name; each of the record is taken once.
+
+    Each way goes through all persons before the next. Where several have the e-mail, one of the same name comes
+    first. A name matches only where it can mean but one, and where the e-mails do not contradict it. In `rows` stands
+    None for what is emptied.
+    """
+    pairs = _Pairs(places={}, unknown=[], twice=[])
+    ids: dict[str, int] = {}
+    for place, person in people.items():
+        ids.setdefault(_text(person.get("contact_person_id")), place)
+    free = dict(people)
+
+    def take(place: int, found: int) -> None:
+        pairs.places[place] = found
+        del free[found]
+
+    rest: list[int] = []
+    for place, row in rows.items():
+        known = _text(row.get("contact_person_id"))
+        if not known:
+            rest.append(place)
+        elif known not in ids:
+            pairs.unknown.append(place)
+        elif ids[known] not in free:
+            pairs.twice.append(place)
+        else:
+            take(place, ids[known])
+
+    if (seats := _settled({place: rows[place] for place in rest}, free)) is not None:
+        pairs.places.update(seats)
+        return pairs
+    # Who says most goes first: another of the same name, who says less, must not take that one's place.
+    rest.sort(key=lambda place: -_weight(rows[place]))
+    for way in ((_by_mail, _by_whole_name), (_by_mail, _by_all), (_by_mail,), (_by_all,), (_by_name,)):
+        for place in [one for one in rest if one not in pairs.places]:
+            found = [other for other, person in free.items() if all(matches(rows[place], person) for matches in way)]
+            if found and (way != (_by_name,) or len(found) == 1):
+                take(place, found[0])
     return pairs
 
 
-def _email(person: Mapping[str, Any]) -> str:
-    return str(person.get("email") or "").strip().casefold()
+def _settled(rows: Mapping[int, Mapping[str, Any]], people: Mapping[int, Mapping[str, Any]]) -> dict[int, int] | None:
+    """Somebody for every person of a row who has all of it already, a different one for each; None if there is no such.
+
+    So a row whose persons share an e-mail or a name, or have neither, changes nothing when it comes a second time.
+    The classic matching by augmenting paths.
+    """
+    seats: dict[int, int] = {}
+    taken: dict[int, int] = {}
+    for place in rows:
+        reached: dict[int, int] = {}
+        queue = [place]
+        end: int | None = None
+        for row in queue:
+            for other, person in people.items():
+                if other not in reached and _weight(rows[row]) and _has(person, rows[row]):
+                    reached[other] = row
+                    if other not in taken:
+                        end = other
+                        break
+                    queue.append(taken[other])
+            if end is not None:
+                break
+        if end is None:
+            return None
+        while end is not None:
+            row = reached[end]
+            before = seats.get(row)
+            seats[row], taken[end], end = end, row, before
+    return seats
 
 
-def _name(person: Mapping[str, Any]) -> str:
-    parts = (str(person.get(name) or "").strip().casefold() for name in ("first_name", "last_name"))
-    return "\n".join(parts).strip("\n")
+def _has(person: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    return all(same(_shown(person, name), value) for name, value in row.items())
 
 
-def _of(value: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {name: value[name] for name in names if not _nothing(value.get(name))}
+def _described(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a row says of who a person is, with None for what it empties; switches left out."""
+    return {
+        name: value
+        for name, value in row.items()
+        if not (isinstance(value, bool) or is_mapping(value)) and name != "contact_person_id"
+    }
 
 
-def _by_field(paths: Collection[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for path in paths:
-        found.setdefault(path.partition(".")[0].partition("[")[0], []).append(path)
-    return found
+def _weight(row: Mapping[str, Any]) -> int:
+    """How much a row says of who a person is; with 0 it names nobody."""
+    return sum(not _nothing(value) for value in _described(row).values())
+
+
+def _name(person: Mapping[str, Any]) -> tuple[str, str]:
+    return _folded(person.get("first_name")), _folded(person.get("last_name"))
+
+
+def _by_mail(row: Mapping[str, Any], person: Mapping[str, Any]) -> bool:
+    mail = _folded(row.get("email"))
+    return mail != "" and mail == _folded(person.get("email"))
+
+
+def _by_whole_name(row: Mapping[str, Any], person: Mapping[str, Any]) -> bool:
+    return any(_name(row)) and _name(row) == _name(person)
+
+
+def _by_all(row: Mapping[str, Any], person: Mapping[str, Any]) -> bool:
+    # Without it a person without an e-mail whose name several have would be added again by every run. What the row
+    # empties counts: a row of a telephone number must not empty the name of somebody who has that number.
+    return _weight(row) > 0 and all(same(person.get(name), value) for name, value in _described(row).items())
+
+
+def _by_name(row: Mapping[str, Any], person: Mapping[str, Any]) -> bool:
+    if _folded(row.get("email")) and _folded(person.get("email")):
+        return False
+    return _by_whole_name(row, person)
+
+
+# -- merging
+
+
+class _Part(msgspec.Struct, kw_only=True):
+    """What becomes of one field of the body, or of one object in it."""
+
+    value: Any = None
+    differences: list[Difference] = msgspec.field(default_factory=list[Difference])
+    faults: list[Fault] = msgspec.field(default_factory=list[Fault])
+    left_out: list[str] = msgspec.field(default_factory=list[str])
+
+
+class _Merger:
+    """One record and one row; holds what all parts need and no results."""
+
+    def __init__(
+        self, record: Mapping[str, Any], rules: Rules, cleared: Collection[str], places: Mapping[str, str]
+    ) -> None:
+        self._record = record
+        self._rules = rules
+        self._cleared = cleared
+        self._places = places
+
+    def part(self, name: str, body: Mapping[str, Any], rule: Rule | None) -> _Part:
+        """What becomes of one field of the body. `rule` is None when the update does not take it."""
+        given = body.get(name)
+        if name == _PERSONS:
+            return self._persons(given, rule)
+        if name == _CUSTOM:
+            return self._custom_fields(given)
+        if name == "tags":
+            return self._tags(given, rule)
+        emptied = name in body or name in self._cleared
+        inside = any(path.startswith(f"{name}.") for path in self._cleared)
+        if is_mapping(given) or (_blank(given) and inside and not emptied):
+            return self._object(name, given, rule)
+        if _blank(given) and (not emptied or name in _NEVER_CLEARED):
+            return _Part()
+        if _blank(given) and (is_mapping(self._record.get(name)) or (rule is not None and rule.kind == "object")):
+            return self._object(name, self._emptied(name, rule), rule)
+        part = _Part()
+        self._compare(part, name, _shown(self._record, name), given, rule)
+        part.value = None if _blank(given) else given
+        return part
+
+    def _emptied(self, name: str, rule: Rule | None) -> dict[str, None]:
+        """Every member of an object, to be emptied."""
+        before = self._record.get(name)
+        members = self._members(rule)
+        names = members if members is not None else before if is_mapping(before) else ()
+        return dict.fromkeys(member for member in names if member not in _NEVER_CLEARED)
+
+    def _members(self, rule: Rule | None) -> Mapping[str, Rule] | None:
+        """What an object, or an item of a list, may hold in the update; None when that is not known."""
+        return self._rules[rule.schema] if rule is not None and rule.schema else None
+
+    def _compare(self, part: _Part, path: str, before: Any, after: Any, rule: Rule | None) -> bool:
+        """Notes a difference; whether there is one."""
+        if same(before, after):
+            return False
+        shown = [None if nothing else value for value, nothing in ((before, _nothing(before)), (after, _blank(after)))]
+        if rule is not None and rule.secret:
+            shown = [None if value is None else "***" for value in shown]
+        part.differences.append(Difference(path=path, before=shown[0], after=shown[1]))
+        return True
+
+    def _inside(self, column: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What the row sets in an object, with None for what it empties."""
+        wanted = dict(given)
+        for path in self._cleared:
+            if path.startswith(f"{column}."):
+                head, dot, inner = path[len(column) + 1 :].partition(".")
+                if not dot:
+                    wanted.setdefault(head, None)
+                elif is_mapping(old := wanted.get(head)) or _blank(old):
+                    wanted[head] = {inner: None, **(old or {})}
+        return {
+            name: None if _blank(value) else value
+            for name, value in wanted.items()
+            if not (_blank(value) and name in _NEVER_CLEARED)
+        }
+
+    def _overlay(
+        self, before: Mapping[str, Any], given: Mapping[str, Any], members: Mapping[str, Rule] | None, column: str
+    ) -> _Part:
+        """The members a row sets in an object, as they are to be sent, and which of them differ.
+
+        `members` are those the update takes, None for any.
+        """
+        part = _Part(value={})
+        for name, value in self._inside(column, given).items():
+            path, old = f"{column}.{name}", _shown(before, name)
+            rule = members.get(name) if members is not None else None
+            if members is not None and rule is None:
+                if not same(old, value):
+                    part.left_out.append(path)
+            elif is_mapping(value):
+                inner = self._overlay(old if is_mapping(old) else {}, value, self._members(rule), path)
+                part.differences += inner.differences
+                part.left_out += inner.left_out
+                if inner.value:
+                    part.value[name] = inner.value
+            elif self._compare(part, path, old, value, rule) or not (_blank(value) or name == _PORTAL):
+                part.value[name] = value
+        return part
+
+    def _object(self, name: str, given: Any, rule: Rule | None) -> _Part:
+        before = self._record.get(name)
+        old: Mapping[str, Any] = before if is_mapping(before) else {}
+        new: Mapping[str, Any] = given if is_mapping(given) else {}
+        members = self._members(rule)
+        ours, theirs = _text(new.get("address_id")), _text(old.get("address_id"))
+        if rule is not None and ours and theirs and ours != theirs:
+            # The values that the record has there are another address's, and must not be written over this one.
+            message = f"is not the record's, whose address has the id {theirs}"
+            return _Part(faults=[Fault(path=f"{name}.address_id", rule="address", message=message)])
+        part = self._overlay(old, new, members, name)
+        if name in _PATCHED:
+            changed = {one.path for one in part.differences}
+            part.value = {key: value for key, value in part.value.items() if f"{name}.{key}" in changed}
+        elif members is not None:
+            part.value = _overlaid(_kept(old, members, self._rules), part.value)
+        return part
+
+    def _tags(self, given: Any, rule: Rule | None) -> _Part:
+        members = self._members(rule)
+        part = _Part(value=[])
+        tags = [tag for _, tag in _objects(self._record.get("tags"))]
+        sent = [_kept(tag, members or {}, self._rules) for tag in tags]
+        # A record has one option of a tag: of two the row gives, the latter counts.
+        wanted = {_text(tag.get("tag_id")) or f"[{place}]": (place, tag) for place, tag in _objects(given)}
+        for place, tag in wanted.values():
+            tag_id = _text(tag.get("tag_id"))
+            known = next(
+                (
+                    at
+                    for at, one in enumerate(tags)
+                    if (_text(one.get("tag_id")) == tag_id if tag_id else same(one, tag))
+                ),
+                None,
+            )
+            column = original(f"tags[{place}]", self._places)
+            overlay = self._overlay(tags[known] if known is not None else {}, tag, members, column)
+            part.differences += overlay.differences
+            part.left_out += overlay.left_out
+            if known is not None:
+                sent[known] = _overlaid(sent[known], overlay.value)
+            else:
+                sent.append(overlay.value)
+        part.value = [tag for tag in sent if tag]
+        return part
+
+    # -- custom fields
+
+    def _custom_fields(self, given: Any) -> _Part:
+        part = _Part(value=[])
+        for column, item in self._custom_items(given):
+            before, value = self._custom_value(item), item["value"]
+            if not same(before, value, loose=True):
+                part.value.append(item)
+                part.differences.append(
+                    Difference(path=column, before=None if _nothing(before) else before, after=value)
+                )
+        return part
+
+    def _custom_items(self, given: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The custom fields that the row sets or empties, with their columns."""
+        seen: set[str] = set()
+        for place, item in _objects(given):
+            api_name = _text(item.get("api_name"))
+            seen.add(api_name)
+            column = original(f"{_CUSTOM}[{place}].value", self._places)
+            if "value" in item or column in self._cleared or api_name in self._cleared:
+                value = item.get("value")
+                yield (
+                    api_name or original(f"{_CUSTOM}[{place}]", self._places),
+                    {
+                        **item,
+                        "value": None if _blank(value) else value,
+                    },
+                )
+        for path in self._cleared:
+            if path.startswith("cf_") and path not in seen and "." not in path:
+                yield path, {"api_name": path, "value": None}
+
+    def _custom_value(self, item: Mapping[str, Any]) -> Any:
+        """What the record has in a custom field."""
+        entry = self._custom_entry(item)
+        if entry is not None and "value" in entry:
+            return entry["value"]
+        name = _text(item.get("api_name")) or _text((entry or {}).get("api_name"))
+        by_name = self._record.get("custom_field_hash")
+        for place in (by_name, self._record):
+            for key in (f"{name}_unformatted", name):
+                if name and is_mapping(place) and key in place:
+                    return place[key]
+        return None
+
+    def _custom_entry(self, item: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        entries = [entry for _, entry in _objects(self._record.get(_CUSTOM))]
+        for position, key in enumerate(_CUSTOM_KEYS):
+            wanted = _text(item.get(key))
+            for entry in entries:
+                if (
+                    wanted
+                    and _text(entry.get(key)) == wanted
+                    and not _contradicts(entry, item, _CUSTOM_KEYS[:position])
+                ):
+                    return entry
+        return None
+
+    # -- persons
+
+    def _persons(self, given: Any, rule: Rule | None) -> _Part:
+        columns = {place: original(f"{_PERSONS}[{place}]", self._places) for place, _ in _objects(given)}
+        rows = {place: self._inside(columns[place], row) for place, row in _objects(given)}
+        people = dict(enumerate(person for _, person in _objects(self._record.get(_PERSONS))))
+        members = self._members(rule)
+        pairs = _paired(rows, people)
+        part = _Part(faults=_person_faults(rows, columns, pairs))
+        if part.faults and rule is not None:
+            return part
+        overlays: dict[int, dict[str, Any]] = {}
+        for place, row in rows.items():
+            known: Mapping[str, Any] = people[pairs.places[place]] if place in pairs.places else {}
+            overlay = self._overlay(known, row, members, columns[place])
+            overlays[place] = overlay.value
+            part.differences += overlay.differences
+            part.left_out += overlay.left_out
+        if members is None or not part.differences:
+            return part
+        sent = [_kept(person, members, self._rules) for person in people.values()]
+        paths = [f"{_PERSONS}[{_text(person.get('contact_person_id')) or at}]" for at, person in people.items()]
+        primary: int | None = None
+        for place, row in rows.items():
+            at = pairs.places.get(place, len(sent))
+            if at == len(sent):
+                sent.append({})
+                paths.append("")
+            sent[at] = _overlaid(sent[at], overlays[place])
+            paths[at] = columns[place]
+            if _truth(row.get(_PRIMARY)) is True:
+                primary = at
+        if _PRIMARY in members:
+            _make_primary(part, sent, paths, primary)
+        part.value = sent
+        return part
+
+
+def _contradicts(entry: Mapping[str, Any], item: Mapping[str, Any], keys: Sequence[str]) -> bool:
+    """Whether both name the field by one of these keys, and differently."""
+    pairs = [(_text(entry.get(key)), _text(item.get(key))) for key in keys]
+    return any(one and other and one != other for one, other in pairs)
+
+
+def _person_faults(rows: Mapping[int, Mapping[str, Any]], columns: Mapping[int, str], pairs: _Pairs) -> list[Fault]:
+    faults = [
+        Fault(path=f"{columns[place]}.contact_person_id", rule="person", message=message)
+        for places, message in (
+            (pairs.unknown, "is the id of no contact person of this record"),
+            (pairs.twice, "is given twice: each contact person can stand in a row once"),
+        )
+        for place in places
+    ]
+    for place, row in rows.items():
+        if place not in pairs.places and place not in (*pairs.unknown, *pairs.twice) and not _weight(row):
+            message = "names nobody: needs an id, an e-mail address or a name"
+            faults.append(Fault(path=columns[place], rule="person", message=message))
+    promoted = [place for place, row in rows.items() if _truth(row.get(_PRIMARY)) is True]
+    faults += [
+        Fault(path=f"{columns[place]}.{_PRIMARY}", rule="primary", message="only one person can be primary")
+        for place in promoted[1:]
+    ]
+    return faults
+
+
+def _make_primary(part: _Part, sent: list[dict[str, Any]], paths: Sequence[str], primary: int | None) -> None:
+    """Leaves one primary person: the one the row makes so (the rest are then told that they are not), else the first
+    who is."""
+    flags = [_truth(person.get(_PRIMARY)) for person in sent]
+    chosen = primary if primary is not None else next((at for at, flag in enumerate(flags) if flag is True), None)
+    for at, person in enumerate(sent):
+        if at != chosen and (primary is not None or flags[at] is True):
+            person[_PRIMARY] = False
+            if flags[at] is True:
+                part.differences.append(Difference(path=f"{paths[at]}.{_PRIMARY}", before=True, after=False))

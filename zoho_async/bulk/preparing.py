@@ -32,6 +32,7 @@ class _Packed(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     body: dict[str, Any]
     cleared: tuple[str, ...]
+    places: dict[str, str]
     missing: tuple[Fault, ...]
     key: str
     name: str

@@ -28,7 +28,9 @@ class Job(msgspec.Struct, kw_only=True):
     row: Row
     body: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     cleared: tuple[str, ...] = ()
-    """Paths in the body whose cells are empty and shall empty the record's fields."""
+    """Columns whose cells are empty and shall empty the record's fields."""
+    places: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    """From a path in the body to its column, where they differ."""
     faults: tuple[Fault, ...] = ()
     missing: tuple[Fault, ...] = ()
     """What a new record needs and the row does not give; an update does without."""
@@ -117,7 +119,7 @@ class RowReader:
             body, faults, places = self.columns.read(row.values)
             given = frozenset(str(name) for name in row.values)
             if self.options.empty == "clear":
-                cleared = tuple(self._cleared(row.values, body, places))
+                cleared = tuple(self._cleared(row.values))
         faults += customs_twice(body)
         wrong = {fault.path for fault in faults}
         missing: list[Fault] = []
@@ -129,7 +131,7 @@ class RowReader:
             # A column the input does not have may stand in the record already; an empty cell in it is a mistake.
             later = fault.rule == "required" and self.options.field and path not in given and path in self.target.fields
             (missing if later else faults).append(ours)
-        job = Job(row=row, body=body, cleared=cleared, missing=tuple(missing), name_field=self._name)
+        job = Job(row=row, body=body, cleared=cleared, places=places, missing=tuple(missing), name_field=self._name)
         job.digest = digest_of(body) if not cleared else digest_of({"body": body, "cleared": cleared})
         job.name = str(body.get(self._name) or "").strip() if self._name else ""
         job.kind = str(body.get(self._kind) or self._usual_kind) if self._kind else ""
@@ -162,25 +164,11 @@ class RowReader:
             return "", Fault(path=name, rule="key", message=message)
         return text, None
 
-    def _cleared(self, values: Mapping[str, Any], body: Mapping[str, Any], places: Mapping[str, str]) -> Iterator[str]:
-        moved = {was: here for here, was in places.items()}
+    def _cleared(self, values: Mapping[str, Any]) -> Iterator[str]:
         for name, cell in self.columns.leaves(values):
-            if cell is not None and not (isinstance(cell, str) and not cell.strip()):
-                continue
-            column = self.columns.column(name)
-            if column is None:
-                continue
-            first, bracket, rest = name.partition("[")
-            if not bracket:
+            empty = cell is None or (isinstance(cell, str) and not cell.strip())
+            if empty and self.columns.column(name) is not None:
                 yield name
-                continue
-            # In a list only what belongs to an item that the row gives: an empty item takes nobody away.
-            place, _, rest = rest.partition("]")
-            here = moved.get(f"{first}[{place}]")
-            if here is None and f"{first}[{place}]" not in places and int(place) < len(body.get(first, ())):
-                here = f"{first}[{place}]"
-            if here is not None:
-                yield here + rest
 
     def rename(self, job: Job) -> Fault | None:
         """Puts the suffix behind the job's name; the fault when that cannot be."""

@@ -327,7 +327,9 @@ class Sender:
 def merge_job(target: Target, job: Job, record: Mapping[str, Any]) -> Merged:
     """What an update has to send so that a record says what a row says."""
     body = {name: value for name, value in job.body.items() if name != target.natural.parent}
-    merged = merge(record, body, cleared=job.cleared, rules=target.rules, schema=target.update_schema)
+    merged = merge(
+        record, body, cleared=job.cleared, places=job.places, rules=target.rules, schema=target.update_schema
+    )
     required = target.rules.get(target.update_schema, {}).get(target.natural.parent)
     if merged.changes and required is not None:
         merged.changes[target.natural.parent] = job.parent

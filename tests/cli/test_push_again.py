@@ -1,0 +1,140 @@
+"""Plans, runs, retries and ids: what a migration of many days needs beside the push itself."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli.process import Cli
+
+from zoho_async.fake import FakeZoho
+
+Write = Callable[[str, str], Path]
+PUSH = ("push", "books", "contacts", "--per-minute", "0", "--from")
+KEY = ("--upsert-by", "cf_external_id")
+
+
+def calls(fake: FakeZoho) -> int:
+    return sum(one["requests"] for name, one in fake.counts.items() if name.startswith("books."))
+
+
+async def test_the_plan_is_what_the_push_does_to_the_call(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    fake.seed([{"contact_name": f"N{i}", "cf_external_id": f"K{i}", "notes": "x"} for i in range(450)])
+    fake.seed([{"contact_name": f"Taken {i}"} for i in range(3)])
+    rows = [f"N{i},K{i},{'y' if i % 3 == 0 else 'x'}" for i in range(300)]
+    rows += [f"New {i},L{i},x" for i in range(50)] + [f"Taken {i},M{i},x" for i in range(3)] + [",Z,x", "New 1,Y,x"]
+    write("a.csv", "contact_name,cf_external_id,notes\n" + "\n".join(rows) + "\n")
+    before = calls(fake)
+    planned = await cli(*PUSH, "a.csv", *KEY, "--dry-run", "--json")
+    assert planned.code == 3, planned.err
+    plan = planned.json
+    assert calls(fake) - before == plan["reads_spent"]
+    assert [plan[name] for name in ("rows", "create", "update", "unchanged", "faulty", "colliding")] == [
+        *(355, 50, 100, 200, 1, 4),
+    ]
+    assert plan["exact"]
+    assert plan["planned"][0]["differences"] == [{"path": "notes", "before": "x", "after": "y"}]
+    before = calls(fake)
+    pushed = (await cli(*PUSH, "a.csv", *KEY, "--json")).json
+    assert calls(fake) - before == plan["calls"] == pushed["reads"] + pushed["writes"]
+    assert (pushed["reads"], pushed["writes"]) == (plan["reads"], plan["writes"])
+    assert [pushed[name] for name in ("created", "updated", "unchanged", "failed")] == [50, 100, 200, 5]
+    text = (await cli(*PUSH, "a.csv", *KEY, "--dry-run")).out
+    assert "0 to create, 0 to update, 350 unchanged, 1 faulty, 4 colliding" in text
+
+
+async def test_the_plan_says_when_it_will_be_done(cli: Cli, write: Write) -> None:
+    async with FakeZoho(per_day=1_000, per_minute=None, unique=["cf_external_id"]) as fake:
+        environment = {**cli.environment, "ZOHO_ACCESS_TOKEN": fake.access_token, "ZOHO_API_URL": fake.url}
+        rows = "".join(f"N{i},K{i}\n" for i in range(2_500))
+        write("a.csv", "contact_name,cf_external_id\n" + rows)
+        arguments = (*PUSH, "a.csv", *KEY, "--reserve", "100", "--dry-run")
+        plan = (await cli(*arguments, "--json", environment=environment)).json
+        assert (plan["left_today"], plan["per_day"], plan["reserve"], plan["days"]) == (999, 1000, 100, 3)
+        assert plan["limited_by"] == "day"
+        assert set(plan["larger_plans"]) == {"2000", "5000", "10000"}
+        text = (await cli(*arguments, environment=environment)).out
+        assert "calls left today: 998, of which 100 are left to others" in text
+        assert "done with a plan of so many calls a day: 2,000: " in text
+
+
+async def test_a_used_up_day_leaves_the_reserve(cli: Cli, write: Write) -> None:
+    async with FakeZoho(per_day=100, per_minute=None, unique=["cf_external_id"]) as fake:
+        environment = {**cli.environment, "ZOHO_ACCESS_TOKEN": fake.access_token, "ZOHO_API_URL": fake.url}
+        write("a.csv", "contact_name,cf_external_id\n" + "".join(f"N{i},K{i}\n" for i in range(200)))
+        result = await cli(*PUSH, "a.csv", *KEY, "--reserve", "40", environment=environment)
+        assert result.code == 5, result
+        assert "the day's calls are used up: run the same command again after 20" in result.out
+        assert calls(fake) == 60
+        listed = await cli("runs", environment=environment)
+        assert "run 1 " in listed.out
+        assert " stopped " in listed.out
+
+
+async def test_only_what_a_run_has_left_undone_is_retried(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", "contact_name,cf_external_id\n" + "".join(f"N{i},K{i}\n" for i in range(20)))
+    fake.script("books.contacts.upsert", ["pass"] * 5 + ["status:400"] * 3)
+    first = await cli(*PUSH, "a.csv", *KEY, "--json", "--concurrency", "1")
+    assert (first.code, first.json["failed"], first.json["run"]) == (3, 3, 1)
+    with (cli.folder / "a.failed.csv").open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 3
+    retried = await cli(*PUSH, "a.csv", *KEY, "--retry", "1", "--json")
+    assert (retried.code, retried.json["rows"], retried.json["created"]) == (0, 3, 3)
+    assert set(fake.created("cf_external_id").values()) == {1}
+    unknown = await cli(*PUSH, "a.csv", *KEY, "--retry", "9")
+    assert (unknown.code, unknown.err) == (
+        2,
+        "there is no run 9 of this target in the state file; see `zoho-async runs`\n",
+    )
+    shown = await cli("runs", "show", "1")
+    assert shown.code == 0
+    assert shown.out.count(" failed: Zoho refused it") == 3
+    lines = [json.loads(line) for line in (await cli("runs", "--json")).out.splitlines()]
+    assert [(one["id"], one["state"], one["undone"]) for one in lines] == [(2, "complete", 0), (1, "complete", 3)]
+    assert (await cli("runs", "show", "7")).code == 2
+    assert (await cli("runs", "--state", "none")).code == 2
+
+
+async def test_ids_of_records_persons_and_addresses(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write(
+        "a.csv",
+        "contact_name,cf_external_id,billing_address.city,contact_persons[0].email\n"
+        "A,1,Roma,a@x.example\nB,2,,b@x.example\n",
+    )
+    assert (await cli(*PUSH, "a.csv", *KEY)).code == 0
+    assert (await cli("ids", "--to", "map.csv")).code == 0
+    with (cli.folder / "map.csv").open(encoding="utf-8", newline="") as file:
+        listed = list(csv.DictReader(file))
+    records = {one["source_key"]: one["zoho_id"] for one in listed if one["part"] == "record"}
+    stored = fake.organization().contacts
+    assert {key: stored[zoho_id]["contact_name"] for key, zoho_id in records.items()} == {"1": "A", "2": "B"}
+    persons = {one["part_key"]: one["zoho_id"] for one in listed if one["part"] == "contact_persons"}
+    assert persons == {
+        person["email"]: person["contact_person_id"] for one in stored.values() for person in one["contact_persons"]
+    }
+    assert {one["zoho_id"] for one in listed if one["part"] == "billing_address"} == {
+        one["billing_address"]["address_id"] for one in stored.values()
+    }
+    assert (await cli("ids", "--to", "none/map.csv")).code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--match-by", "company_nam"), "did you mean `company_name`"),
+        (("--upsert-by", "cf_external_id", "--match-by", "email"), "either by"),
+        (("--empty", "drop"), "keep"),
+        (("--on-name-taken", "ignore"), "suffix:FIELD"),
+        (("--window", "7-19"), "7-19"),
+    ],
+)
+async def test_options_that_cannot_be_end_before_any_call(
+    fake: FakeZoho, cli: Cli, write: Write, options: tuple[str, ...], word: str
+) -> None:
+    write("a.csv", "contact_name,cf_external_id\nA,1\n")
+    result = await cli(*PUSH, "a.csv", *options)
+    assert (result.code, word in result.err, result.err.count("\n")) == (2, True, 1), result
+    assert calls(fake) == 0
