@@ -48,7 +48,7 @@ def test_every_command_line_in_the_readme_is_one_the_program_knows() -> None:
     from zoho_async.cli.app import app
 
     lines = re.findall(r"zoho-async ([a-z]+)((?: [^\n`]*)?)", README)
-    assert {name for name, _ in lines} == {"push", "pull", "operations", "call", "fake"}
+    assert {name for name, _ in lines} == {"push", "pull", "operations", "call", "fake", "runs", "ids"}
     for name, rest in lines:
         shown = CliRunner().invoke(app, [name, "--help"]).output
         for option in re.findall(r"--[a-z-]+", rest):
