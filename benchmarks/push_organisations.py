@@ -90,8 +90,7 @@ def main() -> int:
     most = max(one["most_in_a_minute"] for one in stats["organizations"].values())
     window = given.seconds / 2
     print(
-        f"{given.organisations} organisations, {PER_MINUTE} calls a minute each; "
-        f"of that in the last {window:g} seconds: "
+        f"{given.organisations} organisations at {PER_MINUTE} calls a minute; of that in the last {window:g} seconds: "
         f"slowest {min(parts):.1%}, median {statistics.median(parts):.1%}, fastest {max(parts):.1%}"
     )
     print(

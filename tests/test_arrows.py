@@ -44,7 +44,7 @@ ARROWS: dict[str, set[str]] = {
         "transport",
     },
     "product": {"operation", "paging", "structs", "transport", "uploads", "validation"},
-    "bulk": {"encoding", "errors", "operation", "registry", "validation"},
+    "bulk": {"encoding", "errors", "operation", "registry", "structs", "validation"},
     "fake": {"operation", "registry", "validation"},
     "testing": {"fake"},
     "cli": {

@@ -416,11 +416,16 @@ def test_a_loop_that_ends_right_after_is_left_without_a_word(tmp_path: Path, col
 async def test_an_error_that_is_no_calls_fails_its_row_and_counts_no_write(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(self: Any, body: Any, /) -> Any:
-        raise OverflowError("port must be 0-65535")
+    transport = type(zoho.books.contacts._transport)
+    send = transport.send
+
+    async def broken(self: Any, operation: Any, **values: Any) -> Any:
+        if operation.id == CREATE:
+            raise OverflowError("port must be 0-65535")
+        return await send(self, operation, **values)
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(zoho.books.contacts), "create", broken)
+        patch.setattr(transport, "send", broken)
         push = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
         outcomes = await run(push)
     assert [(one.status, one.reason) for one in outcomes] == [("failed", "port must be 0-65535")] * 3

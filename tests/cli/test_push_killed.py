@@ -161,6 +161,7 @@ def requests(fake: FakeZoho) -> int:
     return sum(one["requests"] for name, one in fake.counts.items() if not name.startswith("oauth"))
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ROUTES)
 async def test_a_push_killed_forty_times_over_a_bad_line(
     fake: FakeZoho, cli: Cli, write: Callable[[str, str], Path], name: str

@@ -163,10 +163,15 @@ class Sender:
         return await self._written(decision, lambda: self._create(job), "created", None, "")
 
     async def _create(self, job: Job) -> Any:
-        resource = self._target.resource
+        """The answer as a mapping: of a new record only ids are wanted, and a struct of all of it takes much longer."""
+        transport, operations = self._target.resource._transport, self._target.operations
         if not self._options.upsert_by:
-            return await resource.create(job.body)
-        return await resource.upsert(job.body, field=self._options.upsert_by, value=job.key, create=True)
+            sent = transport.send(operations["create"], body=job.body, type=dict[str, Any])
+        else:
+            key = {"X-Unique-Identifier-Key": self._options.upsert_by, "X-Unique-Identifier-Value": job.key}
+            headers = {**key, "X-Upsert": True}
+            sent = transport.send(operations["upsert"], headers=headers, body=job.body, type=dict[str, Any])
+        return (await sent).data
 
     async def _written(
         self,
@@ -232,7 +237,7 @@ class Sender:
                 await journal.withdraw(job.identity)
                 return RowOutcome(row=job.row, status="failed", action="none", error=error)
             self._line.count_sick(None)
-            made = record_id or str(getattr(record, self._target.record_id, "") or "")
+            made = record_id or str(_member(record, self._target.record_id) or "")
             await journal.settle(job.identity, "done", record_id=made, parts=parts_of(record))
             return done(job, action, made, merged)
 
