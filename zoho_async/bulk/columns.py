@@ -23,6 +23,8 @@ from zoho_async.validation import Kind, Rule
 
 from .narrow import is_list, is_mapping
 from .problems import UnknownColumnError
+from .readers import LONGEST
+from .wording import plain
 
 Rules = Mapping[str, Mapping[str, Rule]]
 
@@ -33,6 +35,8 @@ _PATH = re.compile(r"[^.\[\]]+(\[\d{1,4}\])?(\.[^.\[\]]+(\[\d{1,4}\])?)*")
 _STEP = re.compile(r"([^.\[\]]+)(?:\[(\d+)\])?")
 _MANGLED = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+")
 _CUSTOM = "custom_fields"
+_LISTED = 20
+"""So many unknown columns are named in one sentence."""
 _DIGITS = 60
 """No amount has more digits before or behind the point; beyond it a few characters could stand for megabytes."""
 
@@ -60,6 +64,7 @@ class Columns:
         self._rules = rules
         self._schema = schema
         self._known: dict[str, Column | None] = {}
+        self._hints: dict[str, str] = {}
 
     def column(self, name: str) -> Column | None:
         """The column of that name; None when it names no field that can be set by one cell."""
@@ -76,14 +81,18 @@ class Columns:
         """Raises UnknownColumnError, naming every unknown column and the nearest known ones. `where` names the file."""
         unknown = [name for name in dict.fromkeys(names) if self.column(name) is None]
         if unknown:
-            words = "; ".join(f"`{name}`{self.hint(name)}" for name in unknown)
+            words = "; ".join(f"`{plain(name, 100)}`{self.hint(name)}" for name in unknown[:_LISTED])
+            if len(unknown) > _LISTED:
+                words += f" and {len(unknown) - _LISTED:,} others"
             raise UnknownColumnError(f"{where}: unknown column{'s' * (len(unknown) > 1)} {words}", unknown)
 
     def hint(self, name: str) -> str:
         """The nearest known names, as the end of a sentence; empty when none is near."""
-        plain = re.sub(r"\[\d*\]", "[0]", name)
-        near = difflib.get_close_matches(plain, self.names(), n=3, cutoff=0.6)
-        return f" (did you mean {' or '.join(f'`{one}`' for one in near)}?)" if near else ""
+        if name not in self._hints:
+            wanted = re.sub(r"\[\d*\]", "[0]", name)
+            near = difflib.get_close_matches(wanted, self.names(), n=3, cutoff=0.6)
+            self._hints[name] = f" (did you mean {' or '.join(f'`{one}`' for one in near)}?)" if near else ""
+        return self._hints[name]
 
     def names(self) -> list[str]:
         """Every column there is, lists with place 0, custom fields left out."""
@@ -222,6 +231,8 @@ def scalar(cell: Any) -> Any:
             text.encode()
         except UnicodeEncodeError:
             return Problem("type", "holds half a character (a lone surrogate), which no encoding can carry")
+        if len(text) > LONGEST:
+            return Problem("max_length", f"must be at most {LONGEST:,} characters, has {len(text):,}")
         return text
     if isinstance(cell, bool | date):
         return cell
@@ -321,7 +332,7 @@ def _number(cell: Any) -> Any:
     text = "" if isinstance(cell, bool) else str(cell).strip()
     if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text):
         return Problem("type", f"must be a number such as 1234.50, is {_short(cell)}")
-    return Decimal(text)
+    return scalar(Decimal(text))
 
 
 def _boolean(cell: Any) -> Any:

@@ -29,7 +29,6 @@ class FailedFile:
         self.path = failed_path(source.path)
         self._part = self.path.with_name(f"{self.path.name}.part")
         self._file: TextIO | None = None
-        self._writer: Any = None
         self.count = 0
         self.finished = False
         self.trusted = ""
@@ -96,7 +95,7 @@ class FailedFile:
             padded = [*cells, *[""] * (width - len(cells))]
             kept = [cell for cell, name in zip(padded, self._source.columns, strict=False) if name not in ADDED]
             # Cells beyond the header go behind our own, so that none is lost.
-            self._writer.writerow([*kept, *added, *cells[width:]])
+            self._write([*kept, *added, *cells[width:]])
         else:
             assert self._file is not None
             self._file.write(_object_with(row, added) + "\n")
@@ -106,8 +105,19 @@ class FailedFile:
         # The handle lives as long as this object; __exit__ closes it.
         self._file = self._part.open("w", encoding=source.encoding, newline="" if source.format == "csv" else "\n")
         if source.format == "csv":
-            self._writer = csv.writer(self._file, delimiter=source.separator, lineterminator="\n")
-            self._writer.writerow([*(name for name in source.columns if name not in ADDED), *ADDED])
+            self._write([*(name for name in source.columns if name not in ADDED), *ADDED])
+
+    def _write(self, cells: list[str]) -> None:
+        # By itself the writer of Python 3.11 and 3.12 leaves a lone carriage return unquoted, which ends a row.
+        lone = any("\r" in cell for cell in cells)
+        assert self._file is not None
+        writer = csv.writer(
+            self._file,
+            delimiter=self._source.separator,
+            lineterminator="\n",
+            quoting=csv.QUOTE_ALL if lone else csv.QUOTE_MINIMAL,
+        )
+        writer.writerow(cells)
 
 
 def failed_path(path: Path) -> Path:
@@ -120,7 +130,7 @@ def _object_with(row: Row, added: tuple[str, ...]) -> str:
     try:
         # Raw keeps every member as it was written, digit by digit.
         members: dict[str, Any] = dict(msgspec.json.decode(text, type=dict[str, msgspec.Raw]))
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         members = {ADDED_LINE: text}
     members |= dict(zip(ADDED, (row.number, *added[1:]), strict=True))
     return msgspec.json.encode(members).decode()

@@ -10,11 +10,14 @@ from zoho_async.errors import Fault, ZohoError
 
 from .mapping import Status
 from .readers import Row
+from .wording import plain
 
 Action = Literal["created", "updated", "unchanged", "settled", "none"]
 
 NAME_TAKEN = 3062
 """Zoho's code for a name that another record has."""
+NAMED = 10
+"""So many faults of one row are put into words."""
 
 
 class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +41,10 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def reason(self) -> str:
         """Why the row is not done, as the end of a sentence; empty when it is."""
         if self.faults:
-            return "; ".join(fault.message if not fault.path else str(fault) for fault in self.faults)
-        return "" if self.error is None or self.status == "done" else _reason(self.error, self.status)
+            words = [_word(fault) for fault in self.faults[:NAMED]]
+            more = len(self.faults) - len(words)
+            return "; ".join([*words, f"and {more:,} more faults"] if more else words)
+        return "" if self.error is None or self.status == "done" else plain(_reason(self.error, self.status), 1_000)
 
     @property
     def kind(self) -> str:
@@ -137,6 +142,11 @@ class UnsettledError(Exception):
             "an earlier run sent this row and nobody can say whether it took effect, and no single record was found "
             "that can only be its; look in Zoho, or name a field to match by"
         )
+
+
+def _word(fault: Fault) -> str:
+    message = plain(fault.message)
+    return f"{plain(fault.path, 100)}: {message}" if fault.path else message
 
 
 def _reason(error: Exception, status: Status) -> str:

@@ -19,11 +19,15 @@ import msgspec
 
 from .narrow import is_mapping
 from .problems import InputError
+from .wording import plain
 
 LONGEST = 131_072
 """Characters a cell may have; a row with a longer one is faulty."""
 _UNCLOSED = 1 << 24
 """From so many on, a cell is taken for a quote that is never closed, and the file for unreadable."""
+
+_LISTED = 20
+"""So many columns are named in one sentence."""
 
 SEPARATORS = (",", ";", "\t", "|")
 
@@ -145,8 +149,10 @@ def read_object(text: str) -> tuple[dict[str, Any], str]:
     """One line of JSON Lines as a mapping, or the word on why it is none."""
     try:
         value: Any = _json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, ValueError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         return {}, f"is not valid JSON: {error}"
+    except ArithmeticError:
+        return {}, "is not valid JSON that can be read: it holds a number with an immense exponent"
     if not is_mapping(value):
         return {}, "is not a JSON object"
     return dict(value), ""
@@ -303,4 +309,5 @@ def _check_text(path: Path, encoding: str) -> None:
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+    listed = ", ".join(f"`{plain(name, 100)}`" for name in names[:_LISTED])
+    return f"{listed} and {len(names) - _LISTED:,} others" if len(names) > _LISTED else listed

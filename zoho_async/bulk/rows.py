@@ -19,6 +19,9 @@ from .problems import InputError
 from .readers import ADDED, ADDED_LINE, Row, RowFile
 from .target import Target
 
+LONGEST_KEY = 4_000
+"""Bytes of a key that an upsert carries in a header; servers refuse headers of 8 kB as a whole."""
+
 _canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string")
 
 
@@ -161,6 +164,9 @@ class RowReader:
             text = text.strip().casefold() if name == "email" else text.strip()
         if text != text.strip() or not text.isprintable() or not text:
             message = "must not begin or end with a blank or hold line breaks: rows are matched by it"
+            return "", Fault(path=name, rule="key", message=message)
+        if self.options.upsert_by and len(text.encode()) > LONGEST_KEY:
+            message = f"must be at most {LONGEST_KEY:,} bytes, has {len(text.encode()):,}: rows are matched by it"
             return "", Fault(path=name, rule="key", message=message)
         return text, None
 
