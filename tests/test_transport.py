@@ -34,6 +34,7 @@ from zoho_async import (
     policy,
 )
 from zoho_async.auth import Accounts
+from zoho_async.books.contacts import CREATE
 from zoho_async.stores import Token
 
 
@@ -564,3 +565,27 @@ async def test_half_a_character_is_refused_before_anything_is_sent(server: Fault
             with pytest.raises(ConfigError):
                 await zoho.request(method, path)
     assert server.seen == []
+
+
+async def test_the_last_moment_before_the_wire(server: FaultServer) -> None:
+    """What is awaited there comes after the wait for a turn, once a call, and can still call it off."""
+    happened: list[str] = []
+
+    async def before() -> None:
+        happened.append(f"sent {len(server.seen)}")
+
+    async def call_off() -> None:
+        raise LookupError("not any more")
+
+    async with client(server, limits=Limits(per_minute=None, concurrency=1)) as zoho:
+        send = zoho._transport.send
+        server.script(json_fault(429, 44))
+        await send(CREATE, body={"contact_name": "A"}, before=before)
+        assert happened == ["sent 0"]
+        assert len(server.seen) == 2
+        with pytest.raises(LookupError):
+            await send(CREATE, body={"contact_name": "B"}, before=call_off)
+        assert len(server.seen) == 2
+        # Its turn was given back, and it counts as no call.
+        assert zoho.quota.sent == 2
+        await zoho.books.contacts.create({"contact_name": "C"})

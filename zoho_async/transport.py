@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -89,6 +89,7 @@ class Transport:
         files: Mapping[str, Any] | None = None,
         type: None = None,
         to: None = None,
+        before: Callable[[], Awaitable[None]] | None = None,
     ) -> Response[T]: ...
 
     @overload
@@ -103,6 +104,7 @@ class Transport:
         files: Mapping[str, Any] | None = None,
         type: Any,
         to: str | PathLike[str] | None = None,
+        before: Callable[[], Awaitable[None]] | None = None,
     ) -> Response[Any]: ...
 
     @overload
@@ -117,6 +119,7 @@ class Transport:
         files: Mapping[str, Any] | None = None,
         type: None = None,
         to: str | PathLike[str],
+        before: Callable[[], Awaitable[None]] | None = None,
     ) -> Response[Path]: ...
 
     async def send(
@@ -130,8 +133,9 @@ class Transport:
         files: Mapping[str, Any] | None = None,
         type: Any = None,
         to: str | PathLike[str] | None = None,
+        before: Callable[[], Awaitable[None]] | None = None,
     ) -> Response[Any]:
-        """Execute one operation; see `Zoho.send`."""
+        """Execute one operation; see `Zoho.send`. `before` as in `perform`."""
         place = _destination(operation, type, to)
         organization_id = self.settings.organization_id
         if operation.organization is not None and organization_id is None:
@@ -149,7 +153,7 @@ class Transport:
             body=body,
             files=files,
         )
-        response = await self.perform(operation, request, type, place)
+        response = await self.perform(operation, request, type, place, before)
         if operation.kind == "page":
             page: Page[Any] = response.data
             page.response = response
@@ -196,9 +200,18 @@ class Transport:
     # -- the loop
 
     async def perform(
-        self, operation: Operation[Any], request: Request, wanted: Any = None, to: Path | None = None
+        self,
+        operation: Operation[Any],
+        request: Request,
+        wanted: Any = None,
+        to: Path | None = None,
+        before: Callable[[], Awaitable[None]] | None = None,
     ) -> Response[Any]:
-        """Send one request as often as the policy allows. Deciders are in `policy`; here is only the doing."""
+        """Send one request as often as the policy allows. Deciders are in `policy`; here is only the doing.
+
+        `before` is awaited when the first attempt may start, its last moment before the wire; what it raises ends the
+        call, of which nothing was sent.
+        """
         self.shared.exchange.check_loop()
         call = Call(self.settings, operation, self.shared.budget)
         limiter = self.limiter(operation.product)
@@ -213,8 +226,12 @@ class Transport:
                 raise call.quota_exceeded(error.resets_at) from None
             except Paused as error:
                 raise call.rate_limit_exceeded(error.seconds) from None
-            sent = True
+            sent = False
             try:
+                if before is not None:
+                    await before()
+                    before = None
+                sent = True
                 answer = await call.in_flight(self._attempt(operation, request, token, wanted, to))
                 sent = answer.outcome.sent is not Sent.NEVER
                 limiter.learn(answer.headers)

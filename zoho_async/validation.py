@@ -64,65 +64,76 @@ def validate(body: Any, type: type[Any] | None = None) -> list[Fault]:
         if not isinstance(body, msgspec.Struct):
             raise TypeError("validate() needs a request struct, or a mapping and type=")
         type = body.__class__
-    return list(_object(body, type.__name__, rules_of(type), ""))
+    faults: list[Fault] = []
+    _object(body, type.__name__, rules_of(type), "", faults)
+    return faults
 
 
-def _object(value: Any, schema: str, tables: Rules, path: str) -> Iterator[Fault]:
+def _object(value: Any, schema: str, tables: Rules, path: str, faults: list[Fault]) -> None:
     rules = tables[schema]
-    if isinstance(value, msgspec.Struct):
-        names = dict(zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True))
-        given = {wire: getattr(value, name) for name, wire in names.items()}
+    given: Mapping[str, Any]
+    if isinstance(value, dict):
+        given = cast("dict[str, Any]", value)
+    elif isinstance(value, msgspec.Struct):
+        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
+        given = {wire: getattr(value, name) for name, wire in names}
     elif isinstance(value, Mapping):
-        given = dict(cast("Mapping[str, Any]", value))
+        given = cast("Mapping[str, Any]", value)
     else:
-        yield Fault(path=path or "body", rule="type", message=f"must be an object, not {_shown(value)}")
+        faults.append(Fault(path=path or "body", rule="type", message=f"must be an object, not {_shown(value)}"))
         return
     for name, item in given.items():
         place = f"{path}.{name}" if path else str(name)
         rule = rules.get(name)
         if rule is None:
-            yield Fault(path=place, rule="unknown", message="is no field that Zoho documents")
+            faults.append(Fault(path=place, rule="unknown", message="is no field that Zoho documents"))
         elif item is not msgspec.UNSET and item is not None:
-            for fault in _value(item, rule, tables, place):
-                yield msgspec.structs.replace(fault, warning=True) if rule.disputed else fault
+            before = len(faults)
+            _value(item, rule, tables, place, faults)
+            if rule.disputed:
+                faults[before:] = [msgspec.structs.replace(fault, warning=True) for fault in faults[before:]]
     for name, rule in rules.items():
-        item = given.get(name)
-        if rule.required and (item is None or item is msgspec.UNSET or item == ""):
-            yield Fault(path=f"{path}.{name}" if path else name, rule="required", message="is required")
+        if rule.required:
+            item = given.get(name)
+            if item is None or item is msgspec.UNSET or item == "":
+                place = f"{path}.{name}" if path else name
+                faults.append(Fault(path=place, rule="required", message="is required"))
 
 
-def _value(value: Any, rule: Rule, tables: Rules, path: str) -> Iterator[Fault]:
-    if rule.kind == "any":
+def _value(value: Any, rule: Rule, tables: Rules, path: str, faults: list[Fault]) -> None:
+    kind = rule.kind
+    if kind == "any":
         return
-    if rule.kind == "object":
+    if kind == "object":
         if rule.schema:
-            yield from _object(value, rule.schema, tables, path)
+            _object(value, rule.schema, tables, path, faults)
         elif not isinstance(value, Mapping):
-            yield Fault(path=path, rule="type", message=f"must be an object, not {_shown(value)}")
+            faults.append(Fault(path=path, rule="type", message=f"must be an object, not {_shown(value)}"))
         return
-    if rule.kind == "array":
+    if kind == "array":
         if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__"):
-            yield Fault(path=path, rule="type", message=f"must be a list, not {_shown(value)}")
+            faults.append(Fault(path=path, rule="type", message=f"must be a list, not {_shown(value)}"))
             return
         for index, item in enumerate(value):
             place = f"{path}[{index}]"
             if rule.items == "object" and rule.schema:
-                yield from _object(item, rule.schema, tables, place)
+                _object(item, rule.schema, tables, place, faults)
             elif rule.items and rule.items != "any":
-                yield from _value(item, Rule(rule.items), tables, place)  # type: ignore[arg-type]
+                _value(item, Rule(rule.items), tables, place, faults)  # type: ignore[arg-type]
         return
-    message = _TYPES[rule.kind](value)
+    message = _TYPES[kind](value)
     if message:
         shown = "***" if rule.secret else _shown(value)
-        yield Fault(path=path, rule="type", message=f"{message}, not {shown}")
-        return
-    if isinstance(value, str):
-        yield from _text(value, rule, path)
+        faults.append(Fault(path=path, rule="type", message=f"{message}, not {shown}"))
+    elif isinstance(value, str):
+        faults.extend(_text(value, rule, path))
     elif isinstance(value, int | Decimal) and not isinstance(value, bool):
         if rule.minimum is not None and value < rule.minimum:
-            yield Fault(path=path, rule="minimum", message=f"must be at least {rule.minimum}, not {value}")
+            message = f"must be at least {rule.minimum}, not {value}"
+            faults.append(Fault(path=path, rule="minimum", message=message))
         if rule.maximum is not None and value > rule.maximum:
-            yield Fault(path=path, rule="maximum", message=f"must be at most {rule.maximum}, not {value}")
+            message = f"must be at most {rule.maximum}, not {value}"
+            faults.append(Fault(path=path, rule="maximum", message=message))
 
 
 def _text(value: str, rule: Rule, path: str) -> Iterator[Fault]:

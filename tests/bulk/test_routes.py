@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,8 @@ from zoho_async.bulk.planning import Plan, plan
 from zoho_async.bulk.pushing import Push
 from zoho_async.bulk.routes import Known, decide
 from zoho_async.bulk.rows import Job
-from zoho_async.bulk.schedule import Window
 from zoho_async.bulk.target import Target
-from zoho_async.errors import Fault, QuotaExceededError
+from zoho_async.errors import Fault
 from zoho_async.fake import FakeZoho
 
 KEY = "cf_external_id"
@@ -254,49 +252,6 @@ async def test_contact_persons(fake: FakeZoho, zoho: Zoho, product: str) -> None
     fake.script(f"{product}.contact_persons.create", ["reset_before"])
     (outcome,) = await run(bulk.push(persons, [{"contact_id": second, "first_name": "Zoe"}], pause=0))
     assert outcome.status == "unknown"
-
-
-async def test_with_wait_the_next_day_is_waited_for(
-    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fake.script("books.contacts.create", ["pass", "429:45"])
-    slept: list[datetime] = []
-
-    async def sleep(moment: datetime, **_: Any) -> None:
-        slept.append(moment)
-        clock[0] = max(moment, clock[0] + timedelta(hours=30))
-        await asyncio.sleep(0)
-
-    clock = [datetime.now().astimezone()]
-    monkeypatch.setattr(bulk.line, "sleep_until", sleep)
-    monkeypatch.setattr(bulk.line, "local_now", lambda: clock[0])
-    events: list[bulk.Event] = []
-    rows = [{"contact_name": f"N{i}"} for i in range(3)]
-    with pytest.raises(QuotaExceededError):
-        await run(bulk.push(zoho.books.contacts, rows[:2], concurrency=1))
-    fake.script("books.contacts.create", ["429:45"])
-    fresh = zoho.with_options(organization_id=zoho.organization_id)
-    push = bulk.push(fresh.books.contacts, rows, concurrency=1, wait=False)
-    with pytest.raises(QuotaExceededError):
-        await run(push)
-    assert not slept
-    push = bulk.push(fresh.books.contacts, rows, concurrency=1, window="00:00-00:01", on_event=events.append)
-    push.stop()
-    assert await run(push) == []
-    line = bulk.line.Line(
-        bulk.PushSummary(), patience=9, pause=0, wait=True, window=Window.parse("00:00-23:59"), tell=events.append
-    )
-    answers: list[Any] = [QuotaExceededError("used up", operation="x"), "done"]
-
-    async def call() -> Any:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    assert await line.patient(call) == "done"
-    assert [event.stage for event in events if event.stage == "wait"]
-    assert slept
 
 
 async def test_options_that_cannot_be_are_told(zoho: Zoho) -> None:

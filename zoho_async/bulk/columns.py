@@ -429,6 +429,8 @@ def _packed(node: Any, path: str, column: str, places: dict[str, str]) -> Any:
         return out
     return {
         key: _packed(member, f"{path}.{key}" if path else str(key), f"{column}.{key}" if column else str(key), places)
+        if isinstance(member, dict)
+        else member
         for key, member in members.items()
     }
 
@@ -437,10 +439,16 @@ def customs_twice(body: Mapping[str, Any], prefix: str = "") -> list[Fault]:
     """A fault for every custom field that a body sets more than once, however it was written."""
     faults: list[Fault] = []
     for name, value in body.items():
-        for place, item in enumerate(value) if is_list(value) else [("", value)]:
-            if is_mapping(item) and name != _CUSTOM:
-                faults += customs_twice(item, f"{prefix}{name}[{place}]." if is_list(value) else f"{prefix}{name}.")
-        if name == _CUSTOM and is_list(value):
+        if is_mapping(value):
+            if name != _CUSTOM:
+                faults += customs_twice(value, f"{prefix}{name}.")
+        elif not is_list(value):
+            continue
+        elif name != _CUSTOM:
+            for place, item in enumerate(value):
+                if is_mapping(item):
+                    faults += customs_twice(item, f"{prefix}{name}[{place}].")
+        elif len(value) > 1:
             for key in ("api_name", "customfield_id"):
                 given = Counter(str(one[key]) for one in value if is_mapping(one) and one.get(key))
                 faults += [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -17,6 +18,14 @@ T = TypeVar("T")
 
 _UNKNOWN_RESET = timedelta(hours=1)
 """How long to wait for a new day when nobody says when it begins."""
+
+
+class Stopped(Exception):  # noqa: N818 - a signal: nothing went wrong
+    """The push was asked to end before a call was let out; nothing of that call was sent."""
+
+
+class _Closed(Exception):  # noqa: N818 - a signal
+    """The window has closed while a call waited its turn."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +46,7 @@ class Line:
         self,
         summary: PushSummary,
         *,
+        concurrency: int,
         patience: int,
         pause: float,
         wait: bool,
@@ -56,32 +66,75 @@ class Line:
         self._window = window
         self._tell = tell
         self._sick = 0
+        self._slots = asyncio.Semaphore(concurrency)
+        self._held: set[asyncio.Task[Any]] = set()
+        """Who waits for a call to be let out."""
+        self._awaited: datetime | None = None
+
+    def stop(self) -> None:
+        """Lets no further call out: who waits for that gets Stopped, what is in flight is finished."""
+        self.stopped = True
+        for task in self._held:
+            task.cancel()
+
+    def let_out(self) -> None:
+        """A call's last moment before the wire; from now on it is finished, come what may."""
+        self._held.discard(_task())
+        if self.stopped:
+            raise Stopped
+        if self._window is not None and not self._window.open_at(local_now()):
+            raise _Closed
 
     async def read(self, call: Callable[[], Awaitable[T]]) -> T:
         """Makes a call that reads."""
         self.summary.reads += 1
         self._tell(Event(stage="read", done=self.summary.reads))
-        return await self.patient(call)
+        try:
+            return await self.patient(call)
+        except Stopped:
+            self.summary.reads -= 1
+            raise
 
     async def patient(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Makes a call, once it may be made; a call refused for want of quota is made again when there is some."""
-        while True:
-            if self._window is not None:
-                now = local_now()
-                if not self._window.open_at(now):
-                    await self._until(self._window.next_opening(now), "the window is closed")
-            try:
-                return await call()
-            except QuotaExceededError as error:
-                if not self._wait or self.stopped:
-                    raise
-                await self._until(error.resets_at or local_now() + _UNKNOWN_RESET, "the day's calls are used up")
+        """Makes a call, once it may be made; a call refused for want of quota is made again when there is some.
+
+        Raises Stopped when the push is asked to end while the call waits. A write tells by `let_out` when it no longer
+        does; a read may be given up at any time.
+        """
+        task = _task()
+        try:
+            while True:
+                self._held.add(task)
+                if self.stopped:
+                    raise Stopped
+                if self._window is not None:
+                    now = local_now()
+                    if not self._window.open_at(now):
+                        await self._until(self._window.next_opening(now), "the window is closed")
+                try:
+                    async with self._slots:
+                        return await call()
+                except QuotaExceededError as error:
+                    if not self._wait:
+                        raise
+                    self._held.add(task)
+                    await self._until(error.resets_at or local_now() + _UNKNOWN_RESET, "the day's calls are used up")
+                except _Closed:
+                    continue
+        except asyncio.CancelledError:
+            # Only who is still held was cancelled by `stop`, unless somebody else has cancelled it too.
+            if task in self._held and self.stopped and task.uncancel() == 0:
+                raise Stopped from None
+            raise
+        finally:
+            self._held.discard(task)
 
     async def _until(self, moment: datetime, why: str) -> None:
-        self._tell(Event(stage="wait", until=moment, why=why))
-        # Asked to stop meanwhile, it must not sleep through the night.
-        while not self.stopped and local_now() < moment:
-            await sleep_until(min(moment, local_now() + timedelta(seconds=1)), now=local_now)
+        # All who wait for the same moment tell of it once.
+        if self._awaited is None or abs(moment - self._awaited) > timedelta(seconds=2):
+            self._awaited = moment
+            self._tell(Event(stage="wait", until=moment, why=why))
+        await sleep_until(moment, now=local_now)
 
     def end(self, error: ZohoError) -> None:
         """Nothing more is begun; `error` is raised in the end."""
@@ -93,6 +146,12 @@ class Line:
         self._sick = self._sick + 1 if sick else 0
         if error is not None and self._sick >= self._patience:
             self.end(error)
+
+
+def _task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None, "calls are made by tasks"
+    return task
 
 
 def local_now() -> datetime:

@@ -44,6 +44,9 @@ from .schedule import Window
 from .sending import Sender, faulty
 from .target import Target
 
+AHEAD = 2
+"""So many times `concurrency` rows are under way: while some wait for their calls, others wait for the disk."""
+
 SICK = 3
 """So many times `concurrency` calls in a row that find the service unavailable end the run."""
 
@@ -84,7 +87,13 @@ class Push:
         self._concurrency = concurrency
         self._tell = on_event or _silence
         self._line = Line(
-            self.summary, patience=SICK * concurrency, pause=pause, wait=wait, window=window, tell=self._tell
+            self.summary,
+            concurrency=concurrency,
+            patience=SICK * concurrency,
+            pause=pause,
+            wait=wait,
+            window=window,
+            tell=self._tell,
         )
         self._exhausted = False
         self._begun = False
@@ -100,7 +109,7 @@ class Push:
 
     def stop(self) -> None:
         """Begins no further row; calls in flight are finished and their outcomes still come."""
-        self._line.stopped = True
+        self._line.stop()
 
     def __aiter__(self) -> AsyncIterator[RowOutcome]:
         if self._begun:
@@ -187,7 +196,8 @@ class Push:
                             return
             async with aclosing(preparation.decisions(self._rows, checked=checked)) as decisions:
                 source = self._until_stopped(decisions)
-                async with aclosing(closable(map(sender.perform, source, concurrency=self._concurrency))) as outcomes:
+                performed = map(sender.perform, source, concurrency=AHEAD * self._concurrency)
+                async with aclosing(closable(performed)) as outcomes:
                     async for outcome in outcomes:
                         given = _row_outcome(outcome)
                         if given is not None:
@@ -197,7 +207,7 @@ class Push:
                 await give(given)
         if self._line.ended is not None:
             raise self._line.ended
-        self.summary.complete = self._exhausted
+        self.summary.complete = self._exhausted and not sender.left
 
     async def _until_stopped(self, source: AsyncGenerator[Decision, None]) -> AsyncIterator[Decision]:
         async for decision in source:

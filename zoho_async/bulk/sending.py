@@ -13,7 +13,7 @@ from zoho_async.errors import DecodeError, DuplicateError, InvalidError, NotFoun
 
 from .index import Found
 from .journal import Journal, Part
-from .line import Line
+from .line import Line, Stopped
 from .mapping import FATAL, Status, status_of
 from .merging import Merged, merge
 from .narrow import is_list, is_mapping
@@ -22,7 +22,10 @@ from .outcomes import NAME_TAKEN, Action, RowOutcome, UnsettledError
 from .preparing import Preparation
 from .routes import Decision, made_since, may_repeat
 from .rows import Job
-from .target import Target
+from .target import Target, required_path
+
+Before = Callable[[], Awaitable[None]]
+"""What is done in a call's last moment before the wire."""
 
 TRIES = 3
 """How often a row is sent whose outcome stays unknown."""
@@ -44,9 +47,11 @@ class Sender:
         self._opened = False
         self._first = asyncio.Lock()
         self._deferred: list[tuple[Decision, datetime]] = []
+        self.left = False
+        """Whether a row was left to the next run, because the push was asked to end."""
 
     async def perform(self, decision: Decision) -> RowOutcome | None:
-        """The outcome of one row; None when it is put off until the end."""
+        """The outcome of one row; None when it is put off until the end, or left to the next run."""
         job = decision.job
         match decision.route:
             case "refuse":
@@ -58,7 +63,11 @@ class Sender:
                 await self._journal.settle(job.identity, "unknown")
                 return unknown(job, UnsettledError())
             case _:
-                return await self._alone(decision)
+                try:
+                    return await self._alone(decision)
+                except Stopped:
+                    self.left = True
+                    return None
 
     async def _alone(self, decision: Decision) -> RowOutcome | None:
         """The first call goes alone: wrong credentials or a missing scope must cost one call, not ten."""
@@ -125,15 +134,18 @@ class Sender:
                 job.identity, job.digest, label=job.label, record_id=found.record_id, parts=parts_of(record)
             )
             return done(job, "settled" if begun else "unchanged", found.record_id, merged)
-        await self._journal.intend(
-            job.identity, job.digest, operation="update", label=job.label, image=(found.record_id, _json.encode(record))
-        )
-        resource = self._target.resource
+        operation = self._target.operations["update"]
+        (place,) = required_path(operation)
 
-        async def update() -> Any:
-            return await resource.update(found.record_id, merged.changes)
+        async def intend() -> None:
+            image = (found.record_id, _json.encode(record))
+            await self._journal.intend(job.identity, job.digest, operation="update", label=job.label, image=image)
 
-        return await self._written(decision, update, "updated", merged, found.record_id)
+        async def update(before: Before) -> Any:
+            path = {place: found.record_id}
+            return await self._target.send(operation, path=path, body=merged.changes, before=before)
+
+        return await self._written(decision, intend, update, "updated", merged, found.record_id)
 
     async def _adopt(self, decision: Decision) -> RowOutcome | None:
         job, found = decision.job, decision.record
@@ -158,25 +170,26 @@ class Sender:
 
     async def _send(self, decision: Decision) -> RowOutcome | None:
         job = decision.job
-        operation = "upsert" if self._options.upsert_by else "create"
-        await self._journal.intend(job.identity, job.digest, operation=operation, label=job.label)
-        return await self._written(decision, lambda: self._create(job), "created", None, "")
-
-    async def _create(self, job: Job) -> Any:
-        """The answer as a mapping: of a new record only ids are wanted, and a struct of all of it takes much longer."""
-        transport, operations = self._target.resource._transport, self._target.operations
-        if not self._options.upsert_by:
-            sent = transport.send(operations["create"], body=job.body, type=dict[str, Any])
-        else:
+        name = "upsert" if self._options.upsert_by else "create"
+        headers: dict[str, Any] = {}
+        if self._options.upsert_by:
             key = {"X-Unique-Identifier-Key": self._options.upsert_by, "X-Unique-Identifier-Value": job.key}
             headers = {**key, "X-Upsert": True}
-            sent = transport.send(operations["upsert"], headers=headers, body=job.body, type=dict[str, Any])
-        return (await sent).data
+
+        async def intend() -> None:
+            await self._journal.intend(job.identity, job.digest, operation=name, label=job.label)
+
+        async def create(before: Before) -> Any:
+            operation = self._target.operations[name]
+            return await self._target.send(operation, headers=headers, body=job.body, before=before)
+
+        return await self._written(decision, intend, create, "created", None, "")
 
     async def _written(
         self,
         decision: Decision,
-        call: Callable[[], Awaitable[Any]],
+        intend: Before,
+        call: Callable[[Before], Awaitable[Any]],
         action: Action,
         merged: Merged | None,
         record_id: str,
@@ -185,12 +198,27 @@ class Sender:
         begun = datetime.now(UTC)
         summary = self._line.summary
         uncertain: ZohoError | None = None
+        intended = False
         tries = 0
+
+        async def before() -> None:
+            # As late as can be: what a killed run has only meant to send need not be looked up.
+            nonlocal intended
+            self._line.let_out()
+            if not intended:
+                await intend()
+                intended = True
+
         while True:
             tries += 1
             summary.writes += 1
             try:
-                record = await self._line.patient(call)
+                record = await self._line.patient(lambda: call(before))
+            except Stopped:
+                summary.writes -= 1
+                if uncertain is not None:
+                    return await self._undecided(job, uncertain)
+                raise
             except DecodeError as error:
                 # Zoho has acted; only what it answered cannot be read.
                 await journal.settle(job.identity, "done", record_id=record_id)
@@ -200,7 +228,7 @@ class Sender:
                     summary.writes -= 1
                 if isinstance(error, FATAL):
                     # What Zoho refuses for such a reason it has not executed.
-                    if uncertain is None and error.sent is not None:
+                    if intended and uncertain is None and error.sent is not None:
                         await journal.withdraw(job.identity)
                     raise
                 self._line.count_sick(error)
@@ -223,6 +251,9 @@ class Sender:
                         return await self._undecided(job, error)
                     continue
                 code = "" if error.code is None else str(error.code)
+                if not intended:
+                    # Refused on our side; its outcome is on record all the same.
+                    await intend()
                 if isinstance(error, NotFoundError) and action == "updated":
                     await journal.withdraw(job.identity)
                     return RowOutcome(row=job.row, status="failed", action="none", error=error)
@@ -234,7 +265,8 @@ class Sender:
                 summary.writes -= 1
                 if uncertain is not None:
                     return await self._undecided(job, error)
-                await journal.withdraw(job.identity)
+                if intended:
+                    await journal.withdraw(job.identity)
                 return RowOutcome(row=job.row, status="failed", action="none", error=error)
             self._line.count_sick(None)
             made = record_id or str(_member(record, self._target.record_id) or "")
@@ -316,6 +348,8 @@ class Sender:
                 decisions = await self._preparation.decide([decision.job for decision, _ in waiting])
             except ZohoError as error:
                 self._line.end(error)
+            except Stopped:
+                pass
             else:
                 for decision in decisions:
                     outcome = await self.perform(decision)

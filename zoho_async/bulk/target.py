@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -59,6 +59,22 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         settings: Any = getattr(getattr(self.resource, "_transport", None), "settings", None)
         place = getattr(settings, "api_url", None) or getattr(settings, "data_center", "")
         return str(place), str(getattr(settings, "organization_id", ""))
+
+    async def send(
+        self,
+        operation: Operation[Any],
+        *,
+        path: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        body: Any,
+        before: Callable[[], Awaitable[None]],
+    ) -> Any:
+        """Makes a write and gives the record of its answer as a mapping: of what was written only the ids are wanted,
+        and a struct of all of it takes much longer. `before` is awaited in the last moment before the wire."""
+        sent = await self.resource._transport.send(
+            operation, path=path, headers=headers, body=body, type=dict[str, Any], before=before
+        )
+        return sent.data
 
     @property
     def natural(self) -> Natural:

@@ -1,0 +1,234 @@
+"""The line to Zoho: what is let out and when, what waits, and who goes when the push is asked to end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import client_of
+
+from zoho_async import Limits, bulk
+from zoho_async.bulk import line as lines
+from zoho_async.bulk.database import Database
+from zoho_async.bulk.line import Event, Line, Stopped
+from zoho_async.bulk.schedule import Window
+from zoho_async.bulk.target import Target
+from zoho_async.errors import QuotaExceededError
+from zoho_async.fake import FakeZoho
+
+CREATE = "books.contacts.create"
+
+
+class Clock:
+    """This machine's clock, turned by hand: sleeping turns it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, hour: int) -> None:
+        self.now = datetime(2026, 3, 10, hour, tzinfo=UTC)
+        self.slept: list[datetime] = []
+
+        async def sleep(moment: datetime, **_: Any) -> None:
+            await asyncio.sleep(0)
+            self.slept.append(moment)
+            self.now = max(self.now, moment)
+
+        monkeypatch.setattr(lines, "sleep_until", sleep)
+        monkeypatch.setattr(lines, "local_now", lambda: self.now)
+
+
+def line(
+    tell: Callable[[Event], None] = lambda event: None,
+    *,
+    concurrency: int = 2,
+    wait: bool = False,
+    window: str | None = None,
+) -> Line:
+    opened = Window.parse(window) if window is not None else None
+    return Line(bulk.PushSummary(), concurrency=concurrency, patience=9, pause=0, wait=wait, window=opened, tell=tell)
+
+
+def answering(*answers: Any) -> Callable[[], Awaitable[Any]]:
+    left = list(answers)
+
+    async def call() -> Any:
+        answer = left.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return call
+
+
+def used_up(resets_at: datetime | None = None) -> QuotaExceededError:
+    return QuotaExceededError("used up", operation="x", resets_at=resets_at)
+
+
+async def test_a_spent_day_is_waited_for_when_that_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, events = Clock(monkeypatch, 20), list[Event]()
+    midnight = clock.now.replace(hour=0) + timedelta(days=1)
+    with pytest.raises(QuotaExceededError):
+        await line().patient(answering(used_up(midnight), "done"))
+    assert not clock.slept
+    patient = line(events.append, wait=True)
+    assert await patient.patient(answering(used_up(midnight), "done")) == "done"
+    assert clock.slept == [midnight]
+    # When nobody says when the new day begins, it is tried by the hour.
+    assert await patient.patient(answering(used_up(), used_up(), "done")) == "done"
+    assert clock.now == midnight + timedelta(hours=2)
+    assert [(event.stage, event.until) for event in events] == [
+        ("wait", midnight + timedelta(hours=hours)) for hours in (0, 1, 2)
+    ]
+
+
+async def test_all_who_wait_for_one_moment_tell_of_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, events = Clock(monkeypatch, 20), list[Event]()
+    patient = line(events.append, wait=True)
+    moments = [clock.now + timedelta(hours=1, milliseconds=number) for number in range(5)]
+    await asyncio.gather(*(patient.patient(answering(used_up(moment), "done")) for moment in moments))
+    assert len(clock.slept) == 5
+    assert len(events) == 1
+
+
+async def test_a_closed_window_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch, 12)
+    assert await line(window="19:00-07:00").patient(answering("done")) == "done"
+    assert clock.now.hour == 19
+    clock.now = clock.now.replace(hour=3)
+    assert await line(window="19:00-07:00").patient(answering("done")) == "done"
+    assert clock.now.hour == 3
+
+
+async def test_a_call_that_waited_its_turn_until_the_window_closed_waits_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock(monkeypatch, 6)
+    patient, let_out = line(window="19:00-07:00"), list[datetime]()
+
+    async def call() -> str:
+        if not clock.slept:
+            clock.now = clock.now.replace(hour=7)
+        patient.let_out()
+        let_out.append(clock.now)
+        return "done"
+
+    assert await patient.patient(call) == "done"
+    assert [moment.hour for moment in let_out] == [19]
+
+
+async def test_stopping_drops_who_waits_and_not_who_was_let_out() -> None:
+    patient = line(concurrency=2)
+    both, ends, inside = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def call(name: str, *, let_out: bool) -> str:
+        if let_out:
+            patient.let_out()
+        inside.append(name)
+        if len(inside) == 2:
+            both.set()
+        await ends.wait()
+        return name
+
+    sent = asyncio.create_task(patient.patient(lambda: call("sent", let_out=True)))
+    waiting = asyncio.create_task(patient.patient(lambda: call("waiting", let_out=False)))
+    queued = asyncio.create_task(patient.patient(lambda: call("queued", let_out=True)))
+    await asyncio.wait_for(both.wait(), 30)
+    patient.stop()
+    for task in (waiting, queued):
+        with pytest.raises(Stopped):
+            await task
+    with pytest.raises(Stopped):
+        await patient.patient(answering("late"))
+    ends.set()
+    assert await sent == "sent"
+    assert inside == ["sent", "waiting"]
+
+
+async def test_a_read_given_up_is_not_counted() -> None:
+    patient = line()
+    patient.stop()
+    with pytest.raises(Stopped):
+        await patient.read(answering("never"))
+    assert patient.summary.reads == 0
+
+
+async def test_cancelled_from_outside_while_stopping_is_cancelled() -> None:
+    patient = line()
+    task = asyncio.create_task(patient.patient(asyncio.Event().wait))
+    await asyncio.sleep(0)
+    patient.stop()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_stopped_push_does_not_wait_for_its_turn(fake: FakeZoho, tmp_path: Path) -> None:
+    """At one call a minute nothing would end here if rows that only wait were sent."""
+    given = [{"contact_name": f"N{number}"} for number in range(40)]
+    async with client_of(fake, limits=Limits(per_minute=2, burst=2)) as zoho:
+        push = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", on_name_taken="allow")
+        outcomes: list[bulk.RowOutcome] = []
+        async for outcome in push:
+            outcomes.append(outcome)
+            push.stop()
+        label = Target.of(zoho.books.contacts).label
+    assert [outcome.status for outcome in outcomes] == ["done"]
+    assert not push.summary.complete
+    assert push.summary.writes == fake.counts[CREATE]["requests"] == 1
+    assert await states(tmp_path / "s", label) == ["done"]
+    # Nothing is in doubt, though such creates could not be looked up: the next run sends all the others.
+    async with client_of(fake) as zoho:
+        again = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", on_name_taken="allow")
+        assert {outcome.status async for outcome in again} == {"done"}
+    assert len(fake.created()) == fake.counts[CREATE]["requests"] == 40
+
+
+async def test_a_push_cut_off_has_meant_to_send_only_what_was_on_the_wire(fake: FakeZoho, tmp_path: Path) -> None:
+    given = [{"contact_name": f"N{number}"} for number in range(40)]
+    async with client_of(fake, limits=Limits(per_minute=2, burst=2)) as zoho:
+        push = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", on_name_taken="allow")
+        async for _ in push:
+            break
+        await push.aclose()
+        label = Target.of(zoho.books.contacts).label
+    assert await states(tmp_path / "s", label) == ["done"]
+
+
+async def test_a_push_whose_window_closes_sends_nothing_more(
+    fake: FakeZoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, events = Clock(monkeypatch, 6), list[Event]()
+    given = [{"contact_name": f"N{number}"} for number in range(30)]
+    sent_at: list[tuple[int, int]] = []
+    async with client_of(fake) as zoho:
+        push = bulk.push(
+            zoho.books.contacts,
+            given,
+            window="19:00-07:00",
+            on_event=events.append,
+            concurrency=3,
+            state=tmp_path / "s",
+        )
+        async for outcome in push:
+            assert outcome.status == "done"
+            if push.summary.rows == 10:
+                sent_at.append((clock.now.hour, fake.counts[CREATE]["requests"]))
+                clock.now = clock.now.replace(hour=7)
+    assert push.summary.complete
+    assert len(fake.created()) == 30
+    ((hour, sent),) = sent_at
+    assert hour == 6
+    assert sent <= 10 + 2 * 3
+    assert [event.until.hour for event in events if event.stage == "wait" and event.until is not None] == [19]
+
+
+async def states(file: Path, label: str) -> list[str]:
+    """What the journal says of every row it knows."""
+    async with Database(file) as database:
+        return await database.run(
+            lambda connection: [
+                str(state) for (state,) in connection.execute("SELECT state FROM journal WHERE target = ?", (label,))
+            ]
+        )
