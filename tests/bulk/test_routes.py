@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from zoho_async import Zoho, bulk
+from zoho_async.bulk import index
 from zoho_async.bulk.database import Database
 from zoho_async.bulk.index import Found
 from zoho_async.bulk.journal import Entry
@@ -26,6 +27,8 @@ KEY = "cf_external_id"
 NOW = datetime.now(UTC)
 UPSERT, MATCH, CREATE = Options(upsert_by=KEY), Options(match_by="email"), Options()
 HERE = Found(record_id="1", name="A", created=NOW.isoformat())
+ANOTHER = Found(record_id="3", name="B", created=NOW.isoformat())
+REKEYED = Found(record_id="4", name="A", match="77", created=NOW.isoformat())
 OLD = Found(record_id="2", name="A", created=(NOW - timedelta(days=9)).isoformat())
 
 
@@ -49,15 +52,28 @@ def entry(state: Any, digest: str = "d") -> Entry:
         (CREATE, {"entry": entry("intent"), "named": HERE}, "adopt", "1"),
         (CREATE, {"entry": entry("unknown"), "named": HERE, "owned": True}, "refuse", None),
         (CREATE, {"entry": entry("intent"), "named": OLD}, "refuse", None),
-        (Options(on_name_taken="allow"), {"entry": entry("intent"), "named": HERE}, "unknown", None),
+        (Options(on_name_taken="allow"), {"entry": entry("intent"), "named": HERE}, "adopt", "1"),
+        (Options(on_name_taken="allow"), {"entry": entry("intent"), "named": OLD}, "unknown", None),
         (Options(on_name_taken="allow"), {"named": HERE}, "create", None),
         (Options(on_name_taken="match"), {"named": OLD}, "update", "2"),
-        (Options(on_name_taken="match"), {"named": OLD, "owned": True}, "refuse", None),
+        (Options(on_name_taken="match"), {"named": OLD, "owned": True}, "update", "2"),
         (Options(on_name_taken="suffix", suffix_field="notes"), {"named": OLD}, "create", None),
         (MATCH, {"keyed": (HERE, OLD)}, "refuse", None),
-        (UPSERT, {"keyed": (HERE,), "named": OLD}, "refuse", None),
+        (UPSERT, {"keyed": (ANOTHER,), "named": OLD}, "refuse", None),
+        (UPSERT, {"keyed": (HERE,), "named": OLD}, "update", "1"),
         (UPSERT, {"keyed": (HERE,), "named": HERE}, "update", "1"),
         (CREATE, {"entry": entry("failed")}, "create", None),
+        # Somebody has given the record of an earlier run another key, which another row has, or none has.
+        (UPSERT, {"entry": entry("done"), "own": REKEYED, "meant": lambda key: key == "77"}, "upsert", None),
+        (UPSERT, {"entry": entry("done"), "own": REKEYED}, "skip", "4"),
+        (UPSERT, {"entry": entry("done", "other"), "own": REKEYED}, "update", "4"),
+        # A name does not make a record a row's that has another's key.
+        (Options(upsert_by=KEY, on_name_taken="match"), {"named": REKEYED}, "refuse", None),
+        (Options(upsert_by=KEY, on_name_taken="match"), {"named": OLD}, "update", "2"),
+        # Where the parent's records were not read, the state tells which record a changed row has.
+        (CREATE, {"entry": entry("done", "other"), "indexed": False}, "update", "1"),
+        (CREATE, {"entry": entry("unknown", "other"), "indexed": False}, "unknown", None),
+        (CREATE, {"orphaned": "contact_id"}, "refuse", None),
     ],
 )
 def test_the_route(options: Options, known: dict[str, Any], route: str, record: str | None) -> None:
@@ -72,9 +88,8 @@ def test_the_route(options: Options, known: dict[str, Any], route: str, record: 
     made = decide(
         job,
         Known(
-            **known,
-            indexed=True,
-            holder=lambda name: named if name == "A" else None,
+            **{"indexed": True, **known},
+            namesakes=lambda kind, name: [named] if named is not None and name == "A" else [],
             owned=lambda record_id: owned,
         ),
         options,
@@ -82,6 +97,13 @@ def test_the_route(options: Options, known: dict[str, Any], route: str, record: 
     )
     assert (made.route, made.record and made.record.record_id) == (route, record)
     assert bool(made.job.faults) == (route == "refuse")
+
+
+def test_a_row_that_was_mended_after_it_was_sent_is_done() -> None:
+    """The state knows a row without a key by what it first said: the input it came from still says that."""
+    job = Job(row=bulk.Row(number=1), digest="first", identity="first#1")
+    known = Known(entry=msgspec.structs.replace(entry("done", "mended"), identity="first#1"))
+    assert decide(job, known, CREATE, rename=lambda job: None).route == "skip"
 
 
 async def run(push: Push) -> list[bulk.RowOutcome]:
@@ -268,3 +290,104 @@ async def test_options_that_cannot_be_are_told(zoho: Zoho) -> None:
     ):
         with pytest.raises(bulk.InputError, match=word):
             bulk.push(resource, [], **options)  # type: ignore[arg-type]
+
+
+async def test_one_record_is_written_by_one_row(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    contacts, state = zoho.books.contacts, tmp_path / "s"
+    (first,) = await run(bulk.push(contacts, [row(1)], upsert_by=KEY, state=state))
+    # Somebody gives the record the key of a row that is yet to come.
+    await contacts.update(first.record_id, {"custom_fields": [{"api_name": KEY, "value": "K2"}]})
+    given = [row(1, contact_name="One", notes="one"), row(2, notes="two")]
+    outcomes = await run(bulk.push(contacts, given, upsert_by=KEY, state=state))
+    assert [one.action for one in outcomes] == ["created", "updated"]
+    assert {one["custom_fields"][KEY]: one["notes"] for one in fake.organization().contacts.values()} == {
+        "K1": "one",
+        "K2": "two",
+    }
+    # The record of one row by its key, of the other by its name.
+    fake.seed([{"contact_name": "A", KEY: "K77"}, {"contact_name": "B"}])
+    given = [row(1, contact_name="A"), row(77, contact_name="C"), row(78, contact_name="B"), row(79, contact_name="B2")]
+    outcomes = await run(bulk.push(contacts, given, upsert_by=KEY, on_name_taken="match"))
+    assert [(one.action, one.code) for one in outcomes] == [
+        ("none", "3062"),
+        ("updated", ""),
+        ("updated", ""),
+        ("created", ""),
+    ]
+    # Two rows that lead to one record by two ways: the second is refused.
+    fake.seed([{"contact_name": "D", "contact_persons": [{"first_name": "Ann", "email": "d@x.example"}]}])
+    given = [
+        {"contact_name": "D", "contact_persons[0].email": "new@x.example"},
+        {"contact_name": "E", "contact_persons[0].email": "d@x.example"},
+    ]
+    expected = await planned(contacts, given, match_by="email", on_name_taken="match")
+    push = bulk.push(contacts, given, match_by="email", on_name_taken="match")
+    outcomes = await run(push)
+    assert [one.status for one in outcomes].count("done") == 1
+    assert (push.summary.reads, push.summary.writes) == (expected.reads, expected.writes)
+
+
+async def test_persons_of_a_contact_that_is_not_there_cost_no_write(fake: FakeZoho, zoho: Zoho) -> None:
+    given = [{"contact_id": "999", "first_name": "Ann", "email": "a@x.example"}]
+    expected = await planned(zoho.books.contact_persons, given, match_by="email")
+    push = bulk.push(zoho.books.contact_persons, given, match_by="email")
+    (outcome,) = await run(push)
+    assert (outcome.status, outcome.reason) == ("failed", "contact_id: names a record that Zoho does not have")
+    assert (push.summary.reads, push.summary.writes) == (expected.reads, expected.writes) == (1, 0)
+
+
+async def test_a_name_that_a_row_does_not_change_is_not_taken(fake: FakeZoho, zoho: Zoho) -> None:
+    """A vendor and a customer may have one name; a row that does not say its kind is the record's."""
+    fake.seed([{"contact_name": "A", "contact_type": "vendor", KEY: "K1"}, {"contact_name": "A"}])
+    (outcome,) = await run(bulk.push(zoho.books.contacts, [row(1, contact_name="A", notes="x")], upsert_by=KEY))
+    assert outcome.action == "updated"
+    given = [{"contact_name": "A", "contact_type": "vendor", "notes": "y"}]
+    (outcome,) = await run(bulk.push(zoho.books.contacts, given, match_by="contact_name"))
+    assert outcome.action == "updated"
+    assert [one["notes"] for one in fake.organization().contacts.values() if "notes" in one] == ["y"]
+
+
+async def test_a_row_matched_by_its_name_is_matched_again(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    fake.seed([{"contact_name": "A", "notes": "theirs"}])
+    for note in ("first", "second", "third"):
+        given = [{"contact_name": "A", "notes": note}]
+        push = bulk.push(zoho.books.contacts, given, on_name_taken="match", state=tmp_path / "s")
+        assert [one.action for one in await run(push)] == ["updated"]
+    assert [one["notes"] for one in fake.organization().contacts.values()] == ["third"]
+
+
+THEIRS = {"contact_name": "Theirs", KEY: "K300", "contact_persons": [{"first_name": "Bob", "email": "bob@x.example"}]}
+OURS = {"contact_persons[0].first_name": "Ann", "contact_persons[0].email": "ann@x.example"}
+
+
+async def test_what_others_add_in_the_middle_of_a_long_push_is_seen(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push = bulk.push(zoho.books.contacts, [row(number, **OURS) for number in range(1, 301)], upsert_by=KEY)
+    async for outcome in push:
+        if push.summary.rows == 10:
+            (theirs,) = fake.seed([THEIRS])
+            monkeypatch.setattr(index, "REFRESH", timedelta(0))
+        if outcome.row.number == 300:
+            assert (outcome.action, outcome.record_id) == ("updated", theirs["contact_id"])
+        if push.summary.rows == 100:
+            monkeypatch.undo()
+    assert push.summary.complete
+    assert len(fake.organization().contacts) == 300
+    stored = fake.organization().contacts[theirs["contact_id"]]
+    assert [one["first_name"] for one in stored["contact_persons"]] == ["Bob", "Ann"]
+
+
+async def test_what_an_upsert_has_written_over_is_told(fake: FakeZoho, zoho: Zoho) -> None:
+    push = bulk.push(zoho.books.contacts, [row(number, **OURS) for number in range(1, 301)], upsert_by=KEY)
+    warned: list[bulk.RowOutcome] = []
+    async for outcome in push:
+        if push.summary.rows == 10:
+            (theirs,) = fake.seed([THEIRS])
+            moment = datetime.fromisoformat(theirs["created_time"]) - timedelta(minutes=1)
+            theirs["created_time"] = moment.strftime("%Y-%m-%dT%H:%M:%S%z")
+        if outcome.warning:
+            warned.append(outcome)
+    ((number, action, warning),) = [(one.row.number, one.action, one.warning) for one in warned]
+    assert (number, action) == (300, "updated")
+    assert warning.startswith("somebody has made a record with this key")

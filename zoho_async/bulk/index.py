@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -25,6 +26,9 @@ Read = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 PER_PAGE = 200
 
+REFRESH = timedelta(minutes=15)
+"""So long a list is taken for what Zoho has; then what others have added since is read."""
+
 _COLUMNS = "record_id, parent, kind, name, match, created, row"
 _json = msgspec.json.Encoder(decimal_format="number")
 
@@ -34,6 +38,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
     record_id: str
     name: str = ""
+    kind: str = ""
+    match: str = ""
+    """Its value of the field rows are matched by."""
     created: str = ""
     """When it was made, as Zoho wrote it; empty when the list does not say."""
     row: str = ""
@@ -49,8 +56,13 @@ class Index:
         self._target = target
         self._options = options
         self._read = read
+        self._reading = asyncio.Lock()
         self._complete = False
         self._parents: set[str] = set()
+        self._orphaned: set[str] = set()
+        self._read_at = datetime.min.replace(tzinfo=UTC)
+        self._newest: datetime | None = None
+        """When the newest record was made that a whole reading has seen."""
 
     async def __aenter__(self) -> Index:
         def work(connection: sqlite3.Connection) -> None:
@@ -68,42 +80,66 @@ class Index:
         return
 
     @property
-    def whole(self) -> bool:
-        """Whether the whole list is known, so that absence says something."""
-        return self._complete
+    def stale(self) -> bool:
+        """Whether it is so long since the list was read that others may have added records worth knowing."""
+        return self._complete and self._sorted and datetime.now(UTC) - self._read_at > REFRESH
 
     def knows(self, parent: str) -> bool:
         """Whether the records of a parent are known."""
         return self._complete or parent in self._parents
 
+    def orphaned(self, parent: str) -> bool:
+        """Whether Zoho has no such parent."""
+        return parent in self._orphaned
+
     async def read(self) -> None:
-        """Reads the whole list, once."""
-        if not self._complete:
-            await self._read_pages("")
-            self._complete = True
+        """Reads the whole list, once; what was added since when that is some time ago."""
+        async with self._reading:
+            if not self._complete:
+                await self._read_all()
+            elif self.stale and self._options.field:
+                await self._read_newest()
 
     async def read_parent(self, parent: str) -> None:
         """Reads the records of one parent, once."""
-        if parent not in self._parents:
-            # When there is no such parent, what Zoho says of a row that names it will be clear enough.
-            with suppress(NotFoundError):
-                await self._read_pages(parent)
+        async with self._reading:
+            if parent in self._parents:
+                return
+            try:
+                await self._read_pages(parent, {})
+            except NotFoundError:
+                self._orphaned.add(parent)
             self._parents.add(parent)
 
     async def again(self) -> None:
-        """Reads the whole list anew, as it is now."""
-        await self._database.run(lambda connection: connection.execute("DELETE FROM temp.records") and None)
-        self._complete = False
-        await self.read()
+        """Reads what was added since the list was read; the whole list where that cannot be told apart."""
+        async with self._reading:
+            if self._sorted and self._complete:
+                await self._read_newest()
+                return
+            await self._database.run(lambda connection: connection.execute("DELETE FROM temp.records") and None)
+            self._complete = False
+            await self._read_all()
 
-    async def _read_pages(self, parent: str) -> None:
+    @property
+    def _sorted(self) -> bool:
+        return "sort_column" in self._target.filters
+
+    async def _read_all(self) -> None:
+        # What is made meanwhile comes behind all that is read: nothing shifts.
+        await self._read_pages("", {"sort_column": "created_time", "sort_order": "A"} if self._sorted else {})
+        self._complete = True
+
+    async def _read_newest(self) -> None:
+        # A record more than one reading has seen does no harm; clocks and second fractions are allowed for.
+        since = self._newest - timedelta(seconds=2) if self._newest is not None else None
+        await self._read_pages("", {"sort_column": "created_time", "sort_order": "D"}, since)
+
+    async def _read_pages(self, parent: str, order: Mapping[str, str], since: datetime | None = None) -> None:
+        """Reads a list to its end, or until its records were made before a moment."""
         resource = self._target.resource
-        known = self._target.filters
-        order: dict[str, Any] = {}
-        if "sort_column" in known:
-            # What is made meanwhile comes behind all that is read: nothing shifts.
-            order = {"sort_column": "created_time", "sort_order": "A"}
         place = (parent,) if parent else ()
+        newest = self._newest
         number = 1
         while True:
 
@@ -112,9 +148,13 @@ class Index:
                 return await listing
 
             found = await self._read(page)
+            self._read_at = datetime.now(UTC)
             rows: list[Mapping[str, Any]] = [row for row in found.rows if is_mapping(row)]
             await self._put(rows, parent)
-            if found.cursor is None:
+            moments = [moment for row in rows if (moment := made_at(_text(row.get("created_time")))) is not None]
+            newest = max([newest, *moments] if newest is not None else moments, default=newest)
+            if found.cursor is None or (since is not None and moments and min(moments) < since):
+                self._newest = newest
                 return
             number += 1
 
@@ -155,9 +195,9 @@ def keyed(connection: sqlite3.Connection, key: str, parent: str) -> list[Found]:
     return _found(connection, "match = ? AND parent = ?", (key, parent)) if key else []
 
 
-def named(connection: sqlite3.Connection, kind: str, name: str) -> Found | None:
-    """The record of that name; for use inside `Database.run`."""
-    return next(iter(_found(connection, "name = ? AND kind = ?", (name, kind))), None) if name else None
+def named(connection: sqlite3.Connection, kind: str, name: str) -> list[Found]:
+    """The records of that name; for use inside `Database.run`."""
+    return _found(connection, "name = ? AND kind = ?", (name, kind)) if name else []
 
 
 def identified(connection: sqlite3.Connection, record_id: str) -> Found | None:
@@ -165,11 +205,20 @@ def identified(connection: sqlite3.Connection, record_id: str) -> Found | None:
     return next(iter(_found(connection, "record_id = ?", (record_id,))), None) if record_id else None
 
 
+def made_at(created: str) -> datetime | None:
+    """When a record was made, from what Zoho wrote of it; None when that says no moment."""
+    try:
+        moment = datetime.fromisoformat(created)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
 def _found(connection: sqlite3.Connection, where: str, values: tuple[str, ...]) -> list[Found]:
     return [
-        Found(record_id=record_id, name=name, created=created, row=row)
-        for record_id, name, created, row in connection.execute(
-            f"SELECT record_id, name, created, row FROM temp.records WHERE {where} LIMIT 10", values
+        Found(record_id=record_id, name=name, kind=kind, match=match, created=created, row=row)
+        for record_id, name, kind, match, created, row in connection.execute(
+            f"SELECT record_id, name, kind, match, created, row FROM temp.records WHERE {where} LIMIT 10", values
         )
     ]
 

@@ -31,9 +31,9 @@ class _Closed(Exception):  # noqa: N818 - a signal
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """How far a push is."""
 
-    stage: Literal["check", "read", "wait"]
+    stage: Literal["check", "read", "write", "wait"]
     done: int = 0
-    """In `check`: rows; in `read`: calls so far."""
+    """In `check`: rows checked, in `read`: calls made, in `write`: rows with an outcome; all so far."""
     until: datetime | None = None
     """In `wait`: when it goes on."""
     why: str = ""

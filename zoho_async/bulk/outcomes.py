@@ -137,10 +137,14 @@ class PushSummary(msgspec.Struct, kw_only=True):
 class UnsettledError(Exception):
     """A write of which nobody can say whether it took effect, and which cannot be looked up."""
 
-    def __init__(self) -> None:
+    def __init__(self, record_id: str = "", differs: str = "") -> None:
+        """`record_id`: of a record that may be the row's and differs from it in the fields `differs`."""
+        found = "no single record was found that can only be its"
+        if record_id:
+            found = f"record {record_id} of that name, made since, is not what the row says ({differs})"
         super().__init__(
-            "an earlier run sent this row and nobody can say whether it took effect, and no single record was found "
-            "that can only be its; look in Zoho, or name a field to match by"
+            "this row was sent and nobody can say whether it took effect: "
+            f"{found}; look in Zoho, or name a field to match by"
         )
 
 

@@ -147,8 +147,10 @@ async def _count(
     assert found is not None
     if not found.row:
         made.reads += 1
-    if decision.route == "adopt":
-        made.unchanged += 1
+    if target.resource is None:
+        made.exact = False
+        made.update += 1
+        made.writes += 1
         return
     record: Any = msgspec.json.decode(found.row) if found.row else None
     if record is None:
@@ -166,7 +168,11 @@ async def _count(
         made.unchanged += 1
         return
     merged = merge_job(target, job, record)
-    if merged.faults:
+    if decision.route == "adopt":
+        # Made since, and not what the row says: nobody can say whose it is.
+        same = not (merged.faults or merged.changes)
+        made.unchanged, made.unknown = made.unchanged + same, made.unknown + (not same)
+    elif merged.faults:
         made.rows -= 1
         job.faults = merged.faults
         _count_faulty(made, job, on_faulty)

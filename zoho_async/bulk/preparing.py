@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -13,10 +14,11 @@ import msgspec
 
 from zoho_async.errors import Fault
 
-from .index import Found, Index, Read, identified, keyed, named
+from .index import Index, Read, identified, keyed, named
 from .journal import Journal
 from .mapping import closable, iterate
 from .options import Options
+from .problems import InputError
 from .readers import Row, RowFile
 from .routes import Decision, Known, decide, name_fault
 from .rows import Job, RowReader, row_of
@@ -28,8 +30,9 @@ BATCH = 200
 
 
 class _Packed(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A checked row on its way through the table of checked rows, without the row itself."""
+    """A checked row on its way through the table of checked rows."""
 
+    row: Row | None
     body: dict[str, Any]
     cleared: tuple[str, ...]
     places: dict[str, str]
@@ -38,6 +41,7 @@ class _Packed(msgspec.Struct, kw_only=True, omit_defaults=True):
     name: str
     name_field: str
     kind: str
+    kind_given: bool
     parent: str
     digest: str
     identity: str
@@ -57,10 +61,17 @@ class Preparation:
         self._options = options
         self._reader = RowReader(target, options)
         self._seen = Seen(journal.database)
+        self.checked = 0
+        """Rows that `check` has seen, faulty ones included."""
+        self.good = 0
         self.index = Index(journal.database, target, options, read)
 
     async def check(self, rows: Iterable[Any]) -> AsyncGenerator[list[Job], None]:
-        """Checks every row, a batch at a time; yields the faulty ones and keeps the others for `decisions`."""
+        """Checks every row, a batch at a time; yields the faulty ones and keeps the others for `decisions`.
+
+        The rows of a file are kept themselves: whatever happens to the file meanwhile, what was checked is pushed.
+        """
+        whole = isinstance(rows, RowFile)
 
         def prepare(connection: sqlite3.Connection) -> None:
             connection.execute("CREATE TEMP TABLE checked (number INTEGER PRIMARY KEY, job TEXT)")
@@ -68,40 +79,73 @@ class Preparation:
         await self._journal.database.run(prepare)
         for batch in _batched(rows):
             jobs = await self._checked(batch)
-            good = [(job.row.number, _packed(job)) for job in jobs if not job.faults]
+            good = [(job.row.number, _packed(job, whole=whole)) for job in jobs if not job.faults]
 
             def keep(connection: sqlite3.Connection, good: list[tuple[int, str]] = good) -> None:
                 connection.executemany("INSERT INTO checked VALUES (?, ?)", good)
 
             await self._journal.database.run(keep)
+            self.checked += len(batch)
+            self.good += len(good)
             yield [job for job in jobs if job.faults]
 
     async def decisions(
         self, rows: Iterable[Any] | AsyncIterable[Any], *, checked: bool
     ) -> AsyncGenerator[Decision, None]:
         """The decision for every row; `checked`: `check` has seen them, and only the good ones are of interest."""
-        async with aclosing(_batches(rows)) as batches:
-            async for batch in batches:
-                jobs = await self._kept(batch) if checked else await self._checked(batch)
+        if not checked:
+            async with aclosing(_batches(rows)) as batches:
+                async for batch in batches:
+                    for decision in await self.decide(await self._checked(batch)):
+                        yield decision
+            return
+        taken = 0
+        async with aclosing(self._kept(rows)) as kept:
+            async for jobs in kept:
+                taken += len(jobs)
                 for decision in await self.decide(jobs):
                     yield decision
+        if taken < self.good:
+            raise InputError(f"the input has changed while it was pushed: {self.good - taken:,} rows are gone from it")
 
     async def decide(self, jobs: Sequence[Job]) -> list[Decision]:
         """The routes of some rows, as things stand now."""
         await self._look(jobs)
 
         def work(connection: sqlite3.Connection) -> list[Decision]:
-            return [
-                decide(job, self._known(connection, job), self._options, rename=self._reader.rename) for job in jobs
-            ]
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS temp.used (record_id TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID"
+            )
+            made: list[Decision] = []
+            for job in jobs:
+                decision = decide(job, self._known(connection, job), self._options, rename=self._reader.rename)
+                made.append(self._alone(connection, decision))
+            return made
 
         return await self._journal.database.run(work)
 
+    def _alone(self, connection: sqlite3.Connection, decision: Decision) -> Decision:
+        """The same decision, or a refusal when an earlier row has the record."""
+        job, found = decision.job, decision.record
+        if found is None:
+            return decision
+        (first,) = connection.execute(
+            "INSERT INTO temp.used VALUES (?, ?) ON CONFLICT (record_id) DO UPDATE SET number = number "
+            "RETURNING number",
+            (found.record_id, job.row.number),
+        ).fetchone()
+        if first == job.row.number:
+            return decision
+        message = f"leads to the same record ({found.record_id}) as row {first}"
+        job.faults = (Fault(path=self._options.field or job.name_field, rule="ambiguous", message=message),)
+        return Decision(job=job, route="refuse", known=decision.known)
+
     def _known(self, connection: sqlite3.Connection, job: Job) -> Known:
         entry = self._journal.entry(connection, job.identity)
-
-        def holder(name: str) -> Found | None:
-            return named(connection, job.kind, name)
+        natural, options = self._target.natural, self._options
+        same_key = keyed(connection, job.key, job.parent)
+        if options.field == natural.name and job.kind_given:
+            same_key = [one for one in same_key if one.kind == job.kind]
 
         def owned(record_id: str) -> bool:
             return self._journal.owner(connection, record_id) not in ("", job.identity)
@@ -112,11 +156,13 @@ class Preparation:
         return Known(
             entry=entry,
             own=identified(connection, entry.record_id) if entry is not None else None,
-            keyed=tuple(keyed(connection, job.key, job.parent)),
+            keyed=tuple(same_key),
             indexed=self.index.knows(job.parent),
-            holder=holder,
+            orphaned=natural.parent if self.index.orphaned(job.parent) else "",
+            namesakes=partial(named, connection),
             owned=owned,
             claimed=claimed,
+            meant=lambda key: self._seen.has(connection, _seen_key(key, job.parent, options)),
         )
 
     async def _look(self, jobs: Sequence[Job]) -> None:
@@ -150,7 +196,7 @@ class Preparation:
         matched = bool(options.field)
         known = [job for job in jobs if (job.key if matched else not job.faults)]
         looks = await self._seen.identify(
-            [(_key(job, options) if matched else job.digest, job.row.number) for job in known],
+            [(_seen_key(job.key, job.parent, options) if matched else job.digest, job.row.number) for job in known],
             counted=not matched,
             carried={job.row.number: job.row.identity for job in known if job.row.identity},
         )
@@ -182,18 +228,30 @@ class Preparation:
         (first,) = await self._seen.first(job.kind, [(job.name, job.row.number)])
         return first == job.row.number
 
-    async def _kept(self, batch: Sequence[Row]) -> list[Job]:
-        numbers = [row.number for row in batch]
+    async def _kept(self, rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[list[Job], None]:
+        """The good rows that `check` has kept, some at a time."""
+        if isinstance(rows, RowFile):
+            last = 0
+            while found := await self._between(last + 1, None):
+                last = max(found)
+                yield [_unpacked(text) for text in found.values()]
+            return
+        async with aclosing(_batches(rows)) as batches:
+            async for batch in batches:
+                found = await self._between(batch[0].number, batch[-1].number)
+                yield [_unpacked(found[row.number], row) for row in batch if row.number in found]
 
+    async def _between(self, first: int, last: int | None) -> dict[int, str]:
         def work(connection: sqlite3.Connection) -> dict[int, str]:
             return dict(
                 connection.execute(
-                    "SELECT number, job FROM checked WHERE number BETWEEN ? AND ?", (min(numbers), max(numbers))
+                    "SELECT number, job FROM checked WHERE number >= ? AND (?2 IS NULL OR number <= ?2) "
+                    "ORDER BY number LIMIT ?3",
+                    (first, last, BATCH),
                 ).fetchall()
             )
 
-        found = await self._journal.database.run(work)
-        return [_unpacked(found[row.number], row) for row in batch if row.number in found]
+        return await self._journal.database.run(work)
 
 
 def repeatable(rows: Any) -> bool:
@@ -201,17 +259,21 @@ def repeatable(rows: Any) -> bool:
     return isinstance(rows, RowFile) or (isinstance(rows, Sequence) and not isinstance(rows, str | bytes))
 
 
-def _key(job: Job, options: Options) -> str:
-    return f"{options.field}={job.key}" + (f"@{job.parent}" if job.parent else "")
+def _seen_key(key: str, parent: str, options: Options) -> str:
+    return f"{options.field}={key}" + (f"@{parent}" if parent else "")
 
 
-def _packed(job: Job) -> str:
+def _packed(job: Job, *, whole: bool) -> str:
     values = {name: getattr(job, name) for name in _Packed.__struct_fields__}
+    if not whole:
+        values["row"] = None
     return _encoder.encode(_Packed(**values)).decode()
 
 
-def _unpacked(text: str, row: Row) -> Job:
-    return Job(row=row, **msgspec.structs.asdict(_decoder.decode(text)))
+def _unpacked(text: str, row: Row | None = None) -> Job:
+    packed = _decoder.decode(text)
+    packed.row = row or packed.row
+    return Job(**msgspec.structs.asdict(packed))
 
 
 def _batched(rows: Iterable[Any]) -> Iterator[list[Row]]:

@@ -176,6 +176,7 @@ class Push:
             self.summary.count(outcome)
             if outcome.status != "done":
                 await runs.remember(journal.database, self.summary.run, [_problem(outcome)])
+            self._tell(Event(stage="write", done=self.summary.rows))
             ready.put_nowait(outcome)
             # No further ahead of who consumes them than one.
             await ready.join()
@@ -185,11 +186,9 @@ class Push:
         checked = repeatable(self._rows)
         async with preparation.index:
             if checked and not isinstance(self._rows, AsyncIterable):
-                count = 0
                 async with aclosing(preparation.check(self._rows)) as batches:
                     async for wrong in batches:
-                        count += 1
-                        self._tell(Event(stage="check", done=count))
+                        self._tell(Event(stage="check", done=preparation.checked))
                         for job in wrong:
                             await give(faulty(job))
                         if self._line.stopped:
@@ -202,7 +201,9 @@ class Push:
                         given = _row_outcome(outcome)
                         if given is not None:
                             await give(given)
-            # With what was put off: the outcomes still unknown.
+                        if sender.due:
+                            async for settled in sender.settle():
+                                await give(settled)
             async for given in sender.settle():
                 await give(given)
         if self._line.ended is not None:

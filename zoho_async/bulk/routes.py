@@ -10,7 +10,7 @@ import msgspec
 
 from zoho_async.errors import Fault
 
-from .index import Found
+from .index import Found, made_at
 from .journal import Entry
 from .options import Options
 from .rows import Job
@@ -32,12 +32,16 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """The records with the row's key."""
     indexed: bool = False
     """Whether the target's list was read, so that absence says something."""
-    holder: Callable[[str], Found | None] = lambda name: None
-    """The record that has a name, among those of the row's kind."""
+    orphaned: str = ""
+    """The field that names the parent, when Zoho has no such parent."""
+    namesakes: Callable[[str, str], list[Found]] = lambda kind, name: []
+    """The records of a kind that have a name."""
     owned: Callable[[str], bool] = lambda record_id: False
     """Whether a record belongs to another row."""
     claimed: Callable[[str], bool] = lambda name: False
     """Whether another row of the input has a name."""
+    meant: Callable[[str], bool] = lambda key: False
+    """Whether a row of the input has a key."""
 
 
 class Decision(msgspec.Struct, kw_only=True):
@@ -53,15 +57,23 @@ def decide(job: Job, known: Known, options: Options, *, rename: Callable[[Job], 
     """The route of one row. `rename` puts the suffix behind a job's name, or says why not."""
     if job.faults:
         return Decision(job=job, route="refuse", known=known)
-    entry = known.entry
-    same = entry is not None and entry.state == "done" and entry.digest == job.digest
-    if same and (known.own is not None or not known.indexed):
-        return Decision(job=job, route="skip", record=known.own, known=known)
+    if known.orphaned:
+        fault = Fault(path=known.orphaned, rule="not_found", message="names a record that Zoho does not have")
+        return _refused(job, known, fault)
+    entry, own = known.entry, known.own
+    if own is not None and options.field and own.match != job.key and known.meant(own.match):
+        # Somebody has made another row's record of it.
+        own = None
+    same = entry is not None and entry.state == "done" and _is_content(job, entry, options)
+    if same and (own is not None or not known.indexed):
+        return Decision(job=job, route="skip", record=own, known=known)
     if len(known.keyed) > 1:
         number = "several" if len(known.keyed) > 9 else str(len(known.keyed))
         message = f"{number} records in Zoho have it; a row is matched with one only"
         return _refused(job, known, Fault(path=options.field, rule="ambiguous", message=message))
-    found = known.keyed[0] if known.keyed else known.own
+    found = known.keyed[0] if known.keyed else own
+    if found is None and not known.indexed and entry is not None and entry.state == "done" and entry.record_id:
+        found = Found(record_id=entry.record_id)
     if found is not None:
         return _present(job, known, options, found, rename)
     if same and entry is not None and entry.record_id and not options.upsert_by:
@@ -69,10 +81,16 @@ def decide(job: Job, known: Known, options: Options, *, rename: Callable[[Job], 
     return _absent(job, known, options, rename)
 
 
+def _is_content(job: Job, entry: Entry, options: Options) -> bool:
+    """Whether a row is what was sent; also when it was mended since, which a row without a key is known by."""
+    original = not options.field and job.identity.rpartition("#")[0] == job.digest
+    return entry.digest == job.digest or original
+
+
 def _present(job: Job, known: Known, options: Options, found: Found, rename: Callable[[Job], Fault | None]) -> Decision:
-    holder = _holder(job, known, options)
-    if holder is not None and holder.record_id != found.record_id:
-        fault = _renamed(job, known, options, rename, found.record_id)
+    kind = job.kind if job.kind_given else found.kind or job.kind
+    if job.name != found.name and _taken(job, known, options, kind, found.record_id):
+        fault = _renamed(job, known, options, rename, kind, found.record_id)
         if fault is not None:
             return _refused(job, known, fault)
     return Decision(job=job, route="update", record=found, known=known)
@@ -81,15 +99,17 @@ def _present(job: Job, known: Known, options: Options, found: Found, rename: Cal
 def _absent(job: Job, known: Known, options: Options, rename: Callable[[Job], Fault | None]) -> Decision:
     entry = known.entry
     begun = entry is not None and entry.state in ("intent", "unknown")
-    holder = _holder(job, known, options)
-    if holder is not None:
-        free = not known.owned(holder.record_id)
-        ours = entry is not None and begun and not options.field and made_since(holder, entry.intended_at)
-        if free and ours:
-            return Decision(job=job, route="adopt", record=holder, known=known)
-        if free and options.on_name_taken == "match":
+    namesakes = known.namesakes(job.kind, job.name) if job.name else []
+    if entry is not None and begun and not options.field:
+        ours = [one for one in namesakes if made_since(one, entry.intended_at) and not known.owned(one.record_id)]
+        if len(ours) == 1:
+            return Decision(job=job, route="adopt", record=ours[0], known=known)
+    if namesakes and options.on_name_taken != "allow":
+        holder = namesakes[0]
+        # One that has another key is another row's, whatever its name.
+        if options.on_name_taken == "match" and (not options.field or holder.match in ("", job.key)):
             return Decision(job=job, route="update", record=holder, known=known)
-        fault = _renamed(job, known, options, rename, "")
+        fault = _renamed(job, known, options, rename, job.kind, "")
         if fault is not None:
             return _refused(job, known, fault)
     if begun and not may_repeat(job, known, options):
@@ -110,26 +130,25 @@ def may_repeat(job: Job, known: Known, options: Options) -> bool:
 
 def made_since(record: Found, moment: datetime) -> bool:
     """Whether a record was made after an intent, the difference of two clocks allowed for."""
-    try:
-        created = datetime.fromisoformat(record.created)
-    except ValueError:
+    created = made_at(record.created)
+    return created is not None and created >= moment - CLOCKS_APART
+
+
+def _taken(job: Job, known: Known, options: Options, kind: str, allowed: str) -> bool:
+    """Whether a record but the allowed one has the job's name."""
+    if not job.name or options.on_name_taken == "allow":
         return False
-    return created.tzinfo is not None and created >= moment - CLOCKS_APART
-
-
-def _holder(job: Job, known: Known, options: Options) -> Found | None:
-    return known.holder(job.name) if job.name and options.on_name_taken != "allow" else None
+    return any(one.record_id != allowed for one in known.namesakes(kind, job.name))
 
 
 def _renamed(
-    job: Job, known: Known, options: Options, rename: Callable[[Job], Fault | None], allowed: str
+    job: Job, known: Known, options: Options, rename: Callable[[Job], Fault | None], kind: str, allowed: str
 ) -> Fault | None:
     if options.on_name_taken == "suffix" and not job.renamed:
         fault = rename(job)
         if fault is not None:
             return fault
-        holder = known.holder(job.name)
-        if (holder is None or holder.record_id == allowed) and not known.claimed(job.name):
+        if not _taken(job, known, options, kind, allowed) and not known.claimed(job.name):
             return None
     return name_fault(job, "another record in Zoho has it")
 

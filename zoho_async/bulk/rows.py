@@ -43,6 +43,8 @@ class Job(msgspec.Struct, kw_only=True):
     name_field: str = ""
     kind: str = ""
     """Within which the name must be unique."""
+    kind_given: bool = False
+    """Whether the row itself says its kind."""
     parent: str = ""
     """Id of the record it belongs to."""
     digest: str = ""
@@ -137,6 +139,7 @@ class RowReader:
         job = Job(row=row, body=body, cleared=cleared, places=places, missing=tuple(missing), name_field=self._name)
         job.digest = digest_of(body) if not cleared else digest_of({"body": body, "cleared": cleared})
         job.name = str(body.get(self._name) or "").strip() if self._name else ""
+        job.kind_given = bool(self._kind and body.get(self._kind))
         job.kind = str(body.get(self._kind) or self._usual_kind) if self._kind else ""
         if self._parent:
             job.parent = str(body.get(self._parent) or "")

@@ -91,3 +91,12 @@ class Seen:
             # No name was ever asked for.
             return None
         return None if found is None else int(found[0])
+
+    def has(self, connection: sqlite3.Connection, key: str) -> bool:
+        """Whether `identify` was told of a row with a key; for use inside `Database.run`."""
+        try:
+            found = connection.execute(f"SELECT 1 FROM {self._keys} WHERE key = ?", (key,)).fetchone()
+        except sqlite3.OperationalError:
+            # No key was ever asked for.
+            return False
+        return found is not None

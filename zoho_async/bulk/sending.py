@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from zoho_async.errors import DecodeError, DuplicateError, InvalidError, NotFoundError, ZohoError
 
-from .index import Found
+from .index import Found, made_at
 from .journal import Journal, Part
 from .line import Line, Stopped
 from .mapping import FATAL, Status, status_of
@@ -20,7 +21,7 @@ from .narrow import is_list, is_mapping
 from .options import Options
 from .outcomes import NAME_TAKEN, Action, RowOutcome, UnsettledError
 from .preparing import Preparation
-from .routes import Decision, made_since, may_repeat
+from .routes import Decision, may_repeat
 from .rows import Job
 from .target import Target, required_path
 
@@ -29,6 +30,18 @@ Before = Callable[[], Awaitable[None]]
 
 TRIES = 3
 """How often a row is sent whose outcome stays unknown."""
+PUT_OFF = 200
+"""So many rows of unknown outcome are looked up together, by one reading of the newest of the list."""
+
+_OVERWRITTEN = (
+    "somebody has made a record with this key since the list was read, and the upsert has written over it: contact "
+    "persons that the row does not have are gone"
+)
+
+
+class _Stale(Exception):  # noqa: N818 - a signal
+    """What a decision was made upon is too old by now."""
+
 
 _json = msgspec.json.Encoder(decimal_format="number")
 
@@ -46,12 +59,14 @@ class Sender:
         self._preparation = preparation
         self._opened = False
         self._first = asyncio.Lock()
-        self._deferred: list[tuple[Decision, datetime]] = []
+        self._deferred: list[Decision] = []
+        self._deferrals: Counter[str] = Counter()
+        self._redecided: set[int] = set()
         self.left = False
         """Whether a row was left to the next run, because the push was asked to end."""
 
     async def perform(self, decision: Decision) -> RowOutcome | None:
-        """The outcome of one row; None when it is put off until the end, or left to the next run."""
+        """The outcome of one row; None when it is put off until `settle`, or left to the next run."""
         job = decision.job
         match decision.route:
             case "refuse":
@@ -63,11 +78,19 @@ class Sender:
                 await self._journal.settle(job.identity, "unknown")
                 return unknown(job, UnsettledError())
             case _:
-                try:
-                    return await self._alone(decision)
-                except Stopped:
-                    self.left = True
-                    return None
+                pass
+        try:
+            return await self._alone(decision)
+        except Stopped:
+            self.left = True
+            return None
+        except _Stale:
+            # Once is enough: the list has just been read.
+            self._redecided.add(job.row.number)
+            (fresh,) = await self._preparation.decide([job])
+            return await self.perform(fresh)
+        finally:
+            self._redecided.discard(job.row.number)
 
     async def _alone(self, decision: Decision) -> RowOutcome | None:
         """The first call goes alone: wrong credentials or a missing scope must cost one call, not ten."""
@@ -148,14 +171,19 @@ class Sender:
         return await self._written(decision, intend, update, "updated", merged, found.record_id)
 
     async def _adopt(self, decision: Decision) -> RowOutcome | None:
+        """A record that was made after a call of unknown outcome: the row's, if it says what the row says."""
         job, found = decision.job, decision.record
         assert found is not None
         record = await self._record(found)
-        if record is not None and await self._journal.adopt(job.identity, found.record_id):
-            await self._journal.settle(job.identity, "done", record_id=found.record_id, parts=parts_of(record))
-            return done(job, "settled", found.record_id)
+        differs = ""
+        if record is not None:
+            merged = merge_job(self._target, job, record)
+            differs = ", ".join(merged.changes) or ", ".join(fault.path for fault in merged.faults)
+            parts = parts_of(record)
+            if not differs and await self._journal.adopt(job.identity, found.record_id, parts=parts):
+                return done(job, "settled", found.record_id)
         await self._journal.settle(job.identity, "unknown")
-        return unknown(job, UnsettledError())
+        return unknown(job, UnsettledError(found.record_id if differs else "", differs))
 
     async def _verify(self, decision: Decision) -> RowOutcome | None:
         """The list does not have a record that an earlier run made: it is gone, or the list has skipped it."""
@@ -195,8 +223,9 @@ class Sender:
         record_id: str,
     ) -> RowOutcome | None:
         job, journal = decision.job, self._journal
-        begun = datetime.now(UTC)
         summary = self._line.summary
+        entry = decision.known.entry
+        begun = entry is not None and entry.state in ("intent", "unknown")
         uncertain: ZohoError | None = None
         intended = False
         tries = 0
@@ -205,6 +234,9 @@ class Sender:
             # As late as can be: what a killed run has only meant to send need not be looked up.
             nonlocal intended
             self._line.let_out()
+            if not intended and action == "created" and self._is_stale(job):
+                # It has waited so long that somebody else may have made the record.
+                raise _Stale
             if not intended:
                 await intend()
                 intended = True
@@ -214,7 +246,7 @@ class Sender:
             summary.writes += 1
             try:
                 record = await self._line.patient(lambda: call(before))
-            except Stopped:
+            except (Stopped, _Stale):
                 summary.writes -= 1
                 if uncertain is not None:
                     return await self._undecided(job, uncertain)
@@ -233,20 +265,19 @@ class Sender:
                     raise
                 self._line.count_sick(error)
                 unclear = status_of(error) == "unknown"
-                if unclear or (uncertain is not None and _is_name_taken(error)):
+                perhaps_there = uncertain is not None or (begun and not self._options.upsert_by)
+                if unclear or (perhaps_there and _is_name_taken(error)):
                     uncertain = error
                     if action == "updated" or tries >= TRIES:
                         return await self._undecided(job, error)
+                    if not self._options.upsert_by and self._target.natural.name:
+                        return await self._put_off(decision, error)
                     await asyncio.sleep(self._line.pause)
                     if self._options.upsert_by:
                         continue
-                    settled = await self._looked_up(decision, begun)
+                    settled = await self._among_siblings(decision)
                     if settled is not None:
                         return settled
-                    if self._defers:
-                        await journal.settle(job.identity, "unknown")
-                        self._deferred.append((decision, begun))
-                        return None
                     if not self._may_repeat(decision):
                         return await self._undecided(job, error)
                     continue
@@ -271,92 +302,94 @@ class Sender:
             self._line.count_sick(None)
             made = record_id or str(_member(record, self._target.record_id) or "")
             await journal.settle(job.identity, "done", record_id=made, parts=parts_of(record))
+            if action == "created" and tries == 1 and decision.known.entry is None and _was_there(record):
+                return done(job, "updated", made, warning=_OVERWRITTEN)
             return done(job, action, made, merged)
 
-    # -- outcomes nobody knows
+    def _is_stale(self, job: Job) -> bool:
+        known = self._options.field and job.row.number not in self._redecided
+        return bool(known) and self._preparation.index.stale
 
-    @property
-    def _defers(self) -> bool:
-        """Whether a record can only be found by reading the whole list again, which is done once, at the end."""
-        natural = self._target.natural
-        return bool(natural.name) and not self._target.name_filter
+    # -- outcomes nobody knows
 
     def _may_repeat(self, decision: Decision) -> bool:
         return may_repeat(decision.job, decision.known, self._options)
 
-    async def _looked_up(self, decision: Decision, begun: datetime) -> RowOutcome | None:
-        """A create that can be found by itself: by its name, or among the records of its parent."""
-        job, target = decision.job, self._target
-        entry = decision.known.entry
-        since = entry.intended_at if entry is not None and entry.state in ("intent", "unknown") else begun
+    async def _put_off(self, decision: Decision, error: ZohoError) -> RowOutcome | None:
+        """Leaves a row to `settle`: one look at the list does for all that are put off."""
+        identity = decision.job.identity
+        self._deferrals[identity] += 1
+        if self._deferrals[identity] >= TRIES:
+            return await self._undecided(decision.job, error)
+        await self._journal.settle(identity, "unknown")
+        self._deferred.append(decision)
+        return None
+
+    @property
+    def due(self) -> bool:
+        """Whether so many rows are put off that it is time to settle them."""
+        return len(self._deferred) >= PUT_OFF
+
+    async def settle(self) -> AsyncGenerator[RowOutcome, None]:
+        """Looks up what was put off, and sends again what is not there: ends when nothing is put off any more."""
+        while self._deferred:
+            waiting, self._deferred = self._deferred, []
+            decisions = await self._looked_up([decision.job for decision in waiting])
+            for number, decision in enumerate(decisions):
+                try:
+                    outcome = await self.perform(decision)
+                except FATAL:
+                    # It has ended the push; these stay as the journal has them.
+                    del decisions[number:]
+                    break
+                if outcome is not None:
+                    yield outcome
+                elif not any(one.job is decision.job for one in self._deferred):
+                    # Left to the next run.
+                    yield unknown(decision.job, UnsettledError())
+            looked = {decision.job.row.number for decision in decisions}
+            for decision in waiting:
+                if decision.job.row.number not in looked:
+                    yield unknown(decision.job, UnsettledError())
+
+    async def _looked_up(self, jobs: list[Job]) -> list[Decision]:
+        """Fresh decisions; none when the push has ended or is asked to."""
+        if self._line.ended is not None or self._line.stopped:
+            return []
         try:
-            if target.natural.parent and self._options.match_by:
-                found = await self._among_siblings(job)
-            elif target.name_filter:
-                found = [one for one in await self._by_name(job) if made_since(one, since)]
-            else:
-                return None
+            await asyncio.sleep(self._line.pause)
+            await self._preparation.index.again()
+            return await self._preparation.decide(jobs)
+        except ZohoError as error:
+            self._line.end(error)
+        except Stopped:
+            pass
+        return []
+
+    async def _among_siblings(self, decision: Decision) -> RowOutcome | None:
+        """A create whose record is found among those of its parent."""
+        job, target, field = decision.job, self._target, self._options.match_by
+        if not field:
+            return None
+
+        async def page() -> Any:
+            return await target.resource.list(job.parent, type=dict[str, Any])
+
+        try:
+            rows = (await self._line.read(page)).rows
         except ZohoError as failure:
             if isinstance(failure, FATAL):
                 raise
             # It cannot be looked up now; it must not be sent again for that.
             return await self._undecided(job, failure)
+        except Stopped:
+            return await self._undecided(job, UnsettledError())
+        found = [str(row.get(target.record_id)) for row in rows if _matching(row.get(field), field) == job.key]
         if not found:
             return None
-        if len(found) == 1 and await self._journal.adopt(job.identity, found[0].record_id):
-            return done(job, "settled", found[0].record_id)
+        if len(found) == 1 and await self._journal.adopt(job.identity, found[0]):
+            return done(job, "settled", found[0])
         return await self._undecided(job, UnsettledError())
-
-    async def _by_name(self, job: Job) -> list[Found]:
-        target = self._target
-        name, field = job.name, target.name_filter
-        limit = target.filters[field].max_length
-        wanted = {field: name}
-        if limit is not None and len(name) > limit:
-            # The filter does not take the whole name: its beginning does, and the rows are compared in full.
-            wanted = {f"{field}_startswith": name[:limit]}
-
-        async def page() -> Any:
-            return await target.resource.list(**wanted, type=dict[str, Any])
-
-        rows = (await self._line.read(page)).rows
-        return [
-            Found(record_id=str(row.get(target.record_id)), created=str(row.get("created_time") or ""))
-            for row in rows
-            if str(row.get(field) or "").strip() == name.strip()
-        ]
-
-    async def _among_siblings(self, job: Job) -> list[Found]:
-        target, field = self._target, self._options.match_by
-
-        async def page() -> Any:
-            return await target.resource.list(job.parent, type=dict[str, Any])
-
-        rows = (await self._line.read(page)).rows
-        same = [row for row in rows if _matching(row.get(field), field) == job.key]
-        return [Found(record_id=str(row.get(target.record_id))) for row in same]
-
-    async def settle(self) -> AsyncGenerator[RowOutcome, None]:
-        """Looks up what was put off: the whole list once, for all of them."""
-        waiting, self._deferred = self._deferred, []
-        if not waiting:
-            return
-        if self._line.ended is None and not self._line.stopped:
-            await asyncio.sleep(self._line.pause)
-            try:
-                await self._preparation.index.again()
-                decisions = await self._preparation.decide([decision.job for decision, _ in waiting])
-            except ZohoError as error:
-                self._line.end(error)
-            except Stopped:
-                pass
-            else:
-                for decision in decisions:
-                    outcome = await self.perform(decision)
-                    yield outcome if outcome is not None else unknown(decision.job, UnsettledError())
-                return
-        for decision, _ in waiting:
-            yield unknown(decision.job, UnsettledError())
 
     async def _undecided(self, job: Job, error: Exception) -> RowOutcome:
         await self._journal.settle(job.identity, "unknown")
@@ -390,6 +423,12 @@ def parts_of(record: Any) -> list[Part]:
     ]
 
 
+def _was_there(record: Any) -> bool:
+    """Whether a record that an upsert has answered with was made well before it was written last."""
+    made, written = (made_at(str(_member(record, f"{name}_time") or "")) for name in ("created", "last_modified"))
+    return made is not None and written is not None and written - made > timedelta(seconds=10)
+
+
 def _member(value: Any, name: str) -> Any:
     return value.get(name) if is_mapping(value) else getattr(value, name, None)
 
@@ -411,8 +450,7 @@ def unknown(job: Job, error: Exception) -> RowOutcome:
     return RowOutcome(row=job.row, status="unknown", action="none", error=error, identity=job.identity)
 
 
-def done(job: Job, action: Action, record_id: str, merged: Merged | None = None) -> RowOutcome:
-    warning = ""
+def done(job: Job, action: Action, record_id: str, merged: Merged | None = None, warning: str = "") -> RowOutcome:
     if merged is not None and merged.left_out:
         warning = f"an update does not take {', '.join(merged.left_out)}: not changed"
     return RowOutcome(

@@ -120,12 +120,6 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return str(request.__name__)
 
     @property
-    def name_filter(self) -> str:
-        """The filter of the list by which a record is found by its name; empty when there is none."""
-        name = self.natural.name
-        return name if name in self.filters else ""
-
-    @property
     def filters(self) -> dict[str, Parameter]:
         """Filters of its list, by name."""
         return {one.name: one for one in self.operations["list"].parameters if one.location == "query"}
