@@ -17,6 +17,12 @@ T = TypeVar("T")
 
 _UNKNOWN_RESET = timedelta(hours=1)
 """How long to wait for a new day when nobody says when it begins."""
+_SAME_MOMENT = timedelta(minutes=1)
+"""What is waited for is told in whole seconds, by answers that take some time: so far two of one moment may differ."""
+
+
+class StoppedError(Exception):
+    """The push was asked to end while a call had to wait until it may be made; it was not made."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,34 +57,53 @@ class Line:
         """Whether the push was asked to end gently."""
         self.ended: ZohoError | None = None
         """What ended the push before its time."""
+        self.left = False
+        """Whether a call was not made because the push was asked to end."""
         self._patience = patience
         self._wait = wait
         self._window = window
         self._tell = tell
         self._sick = 0
+        self._told: dict[str, datetime] = {}
 
     async def read(self, call: Callable[[], Awaitable[T]]) -> T:
         """Makes a call that reads."""
         self.summary.reads += 1
         self._tell(Event(stage="read", done=self.summary.reads))
-        return await self.patient(call)
+        try:
+            return await self.patient(call)
+        except StoppedError:
+            self.summary.reads -= 1
+            raise
 
     async def patient(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Makes a call, once it may be made; a call refused for want of quota is made again when there is some."""
+        """Makes a call, once it may be made; a call refused for want of quota is made again when there is some.
+
+        StoppedError when the push is asked to end before the window opens.
+        """
         while True:
-            if self._window is not None:
-                now = local_now()
-                if not self._window.open_at(now):
-                    await self._until(self._window.next_opening(now), "the window is closed")
+            await self._open()
             try:
                 return await call()
             except QuotaExceededError as error:
+                if self._wait and not self.stopped:
+                    await self._until(error.resets_at or local_now() + _UNKNOWN_RESET, "the day's calls are used up")
                 if not self._wait or self.stopped:
                     raise
-                await self._until(error.resets_at or local_now() + _UNKNOWN_RESET, "the day's calls are used up")
+
+    async def _open(self) -> None:
+        """Returns when the window is open."""
+        while self._window is not None and not self._window.open_at(now := local_now()):
+            if self.stopped:
+                self.left = True
+                raise StoppedError
+            await self._until(self._window.next_opening(now), "the window is closed")
 
     async def _until(self, moment: datetime, why: str) -> None:
-        self._tell(Event(stage="wait", until=moment, why=why))
+        # All calls under way come to wait at once, until about the same moment.
+        if why not in self._told or abs(moment - self._told[why]) > _SAME_MOMENT:
+            self._told[why] = moment
+            self._tell(Event(stage="wait", until=moment, why=why))
         # Asked to stop meanwhile, it must not sleep through the night.
         while not self.stopped and local_now() < moment:
             await sleep_until(min(moment, local_now() + timedelta(seconds=1)), now=local_now)

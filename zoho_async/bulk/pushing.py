@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -29,7 +29,7 @@ from zoho_async.errors import QuotaExceededError
 from . import runs
 from .database import Database
 from .journal import Journal
-from .line import Event, Line
+from .line import Event, Line, StoppedError
 from .mapping import (
     Outcome,
     closable,
@@ -99,7 +99,7 @@ class Push:
         await self.aclose()
 
     def stop(self) -> None:
-        """Begins no further row; calls in flight are finished and their outcomes still come."""
+        """Begins no further row nor waits on; calls in flight are finished and their outcomes still come."""
         self._line.stopped = True
 
     def __aiter__(self) -> AsyncIterator[RowOutcome]:
@@ -185,19 +185,22 @@ class Push:
                             await give(faulty(job))
                         if self._line.stopped:
                             return
-            async with aclosing(preparation.decisions(self._rows, checked=checked)) as decisions:
-                source = self._until_stopped(decisions)
-                async with aclosing(closable(map(sender.perform, source, concurrency=self._concurrency))) as outcomes:
-                    async for outcome in outcomes:
-                        given = _row_outcome(outcome)
-                        if given is not None:
-                            await give(given)
+            # Raised where the list cannot be read because the window is closed.
+            with suppress(StoppedError):
+                async with aclosing(preparation.decisions(self._rows, checked=checked)) as decisions:
+                    source = self._until_stopped(decisions)
+                    performed = map(sender.perform, source, concurrency=self._concurrency)
+                    async with aclosing(closable(performed)) as outcomes:
+                        async for outcome in outcomes:
+                            given = _row_outcome(outcome)
+                            if given is not None:
+                                await give(given)
             # With what was put off: the outcomes still unknown.
             async for given in sender.settle():
                 await give(given)
         if self._line.ended is not None:
             raise self._line.ended
-        self.summary.complete = self._exhausted
+        self.summary.complete = self._exhausted and not self._line.left
 
     async def _until_stopped(self, source: AsyncGenerator[Decision, None]) -> AsyncIterator[Decision]:
         async for decision in source:

@@ -13,7 +13,7 @@ from zoho_async.errors import DecodeError, DuplicateError, InvalidError, NotFoun
 
 from .index import Found
 from .journal import Journal, Part
-from .line import Line
+from .line import Line, StoppedError
 from .mapping import FATAL, Status, status_of
 from .merging import Merged, merge
 from .narrow import is_list, is_mapping
@@ -75,6 +75,9 @@ class Sender:
     async def _ending(self, decision: Decision) -> RowOutcome | None:
         try:
             return await self._carry_out(decision)
+        except StoppedError:
+            # As if its turn had not come.
+            return None
         except FATAL as error:
             self._line.end(error)
             raise
@@ -191,6 +194,11 @@ class Sender:
             summary.writes += 1
             try:
                 record = await self._line.patient(call)
+            except StoppedError:
+                summary.writes -= 1
+                if uncertain is None:
+                    await journal.withdraw(job.identity)
+                raise
             except DecodeError as error:
                 # Zoho has acted; only what it answered cannot be read.
                 await journal.settle(job.identity, "done", record_id=record_id)
@@ -314,6 +322,8 @@ class Sender:
             try:
                 await self._preparation.index.again()
                 decisions = await self._preparation.decide([decision.job for decision, _ in waiting])
+            except StoppedError:
+                pass
             except ZohoError as error:
                 self._line.end(error)
             else:
