@@ -34,7 +34,7 @@ from zoho_async import (
     policy,
 )
 from zoho_async.auth import Accounts
-from zoho_async.books.contacts import CREATE
+from zoho_async.books.contacts import CREATE, UPDATE
 from zoho_async.stores import Token
 
 
@@ -568,7 +568,7 @@ async def test_half_a_character_is_refused_before_anything_is_sent(server: Fault
 
 
 async def test_the_last_moment_before_the_wire(server: FaultServer) -> None:
-    """What is awaited there comes after the wait for a turn, once a call, and can still call it off."""
+    """What is awaited there comes after the wait for a turn, and can still call it off; not what may have acted."""
     happened: list[str] = []
 
     async def before() -> None:
@@ -581,11 +581,16 @@ async def test_the_last_moment_before_the_wire(server: FaultServer) -> None:
         send = zoho._transport.send
         server.script(json_fault(429, 44))
         await send(CREATE, body={"contact_name": "A"}, before=before)
-        assert happened == ["sent 0"]
+        assert happened == ["sent 0", "sent 1"]
         assert len(server.seen) == 2
         with pytest.raises(LookupError):
             await send(CREATE, body={"contact_name": "B"}, before=call_off)
         assert len(server.seen) == 2
         # Its turn was given back, and it counts as no call.
         assert zoho.quota.sent == 2
+        server.script(Fault("reset", acts=True))
+        happened.clear()
+        await send(UPDATE, path={"contact_id": "1"}, body={"contact_name": "A"}, before=before)
+        assert happened == ["sent 2"]
+        assert len(server.seen) == 4
         await zoho.books.contacts.create({"contact_name": "C"})

@@ -209,8 +209,8 @@ class Transport:
     ) -> Response[Any]:
         """Send one request as often as the policy allows. Deciders are in `policy`; here is only the doing.
 
-        `before` is awaited when the first attempt may start, its last moment before the wire; what it raises ends the
-        call, of which nothing was sent.
+        `before` is awaited when an attempt may start, its last moment before the wire, unless an earlier one may have
+        acted; what it raises ends the call, of which nothing was executed.
         """
         self.shared.exchange.check_loop()
         call = Call(self.settings, operation, self.shared.budget)
@@ -228,9 +228,8 @@ class Transport:
                 raise call.rate_limit_exceeded(error.seconds) from None
             sent = False
             try:
-                if before is not None:
+                if before is not None and not call.maybe_acted:
                     await before()
-                    before = None
                 sent = True
                 answer = await call.in_flight(self._attempt(operation, request, token, wanted, to))
                 sent = answer.outcome.sent is not Sent.NEVER

@@ -11,15 +11,7 @@ from zoho_async.fake import FakeZoho
 
 @pytest.fixture
 def cli(fake: FakeZoho, tmp_path: Path) -> Cli:
-    return Cli(
-        tmp_path,
-        {
-            "ZOHO_ACCESS_TOKEN": fake.access_token,
-            "ZOHO_ORGANIZATION_ID": fake.organization_id,
-            "ZOHO_API_URL": fake.url,
-            "ZOHO_ACCOUNTS_URL": fake.url,
-        },
-    )
+    return Cli.against(fake, tmp_path)
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
+
+from zoho_async.fake import FakeZoho
 
 
 class Ended(msgspec.Struct):
@@ -28,6 +30,19 @@ class Cli:
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
         self.environment = environment
+
+    @classmethod
+    def against(cls, fake: FakeZoho, folder: Path) -> Self:
+        """With the static token of a fake."""
+        return cls(
+            folder,
+            {
+                "ZOHO_ACCESS_TOKEN": fake.access_token,
+                "ZOHO_ORGANIZATION_ID": fake.organization_id,
+                "ZOHO_API_URL": fake.url,
+                "ZOHO_ACCOUNTS_URL": fake.url,
+            },
+        )
 
     async def start(
         self,

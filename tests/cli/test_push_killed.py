@@ -11,31 +11,19 @@ import csv
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
-from cli.process import Cli, Ended, ended, until
+from cli.killing import FAULT_RATE, Bench, Schedule
+from cli.process import Cli
 
 from zoho_async.fake import FakeZoho
 
-ROWS = 1_500
-"""Each run starts a process and reads the list of what is there: with 5,000 rows a route takes minutes, not seconds."""
-KILLS = 40
-RUNS_TO_KILL = 60
-"""A run may end by itself, over a line so bad, before it is killed; in so many runs all kills must have been done."""
+ROWS = 5_000
 FAULTY_EVERY = 100
-EARLY_EVERY = 3
-"""Every so many kills one comes at any moment from the start on; the others come while rows are written."""
-WRITTEN_BEFORE_KILL = 30
-"""At most so many acts come before a kill, and some in flight: rows are left for the runs that are not killed."""
-EXPIRING = (10, 20, 30)
-"""Before these kills every access token expires under the run. Zoho deals out ten in ten minutes."""
-CONCURRENCY = 10
-ENDING_RUNS = 6
-"""So many runs may end with unknown rows; each settles what the one before it could not."""
-FAULTS = ("reset_before", "reset_after", "torn", "status:503", "status:503_after", "html:502_after")
-FAULT_RATE = 0.03
+SCHEDULE = Schedule(start=7, check=6, list=6, write=17, end=4)
+EXPIRING = (4, 9, 14)
+"""Of the kills while rows are written. Zoho deals out ten tokens in ten minutes."""
 
 LONG = "n" * 231
 
@@ -103,114 +91,50 @@ def made(route: Route) -> Input:
     return Input(text="\n".join(lines) + "\n", good=good, faulty=faulty)
 
 
-class Bench:
-    """A push over a line with faults, killed at random."""
-
-    def __init__(self, fake: FakeZoho, cli: Cli, route: Route, seed: int) -> None:
-        self.fake, self.cli, self.route = fake, cli, route
-        self.random = random.Random(seed)
-        self.push = (
-            *("push", "books", "contacts", "--from", "a.csv", *route.options),
-            *("--per-minute", "0", "--concurrency", CONCURRENCY, "--json"),
-        )
-
-    async def kill_one(self, number: int) -> bool:
-        """Starts a run and kills it; whether it was still there to be killed."""
-        early = number % EARLY_EVERY == 0
-        acts = self.fake.acts(self.route.write)
-        expire_at = acts + WRITTEN_BEFORE_KILL // 4 if number in EXPIRING else None
-        wanted = acts + self.random.randrange(1, WRITTEN_BEFORE_KILL)
-        if expire_at is not None:
-            wanted = max(wanted, expire_at + CONCURRENCY)
-        process = await self.cli.start(*self.push)
-        waiting = asyncio.ensure_future(process.wait())
-        if early and expire_at is None:
-            # From the first import to the first writes: the list is read in between.
-            moment = asyncio.ensure_future(asyncio.sleep(self.random.random() * 1.5))
-            await until(lambda: self.fake.acts(self.route.write) >= wanted or waiting.done() or moment.done())
-            moment.cancel()
-        else:
-            if expire_at is not None:
-                await until(lambda: self.fake.acts(self.route.write) >= expire_at or waiting.done())
-                self.fake.expire_tokens()
-            await until(lambda: self.fake.acts(self.route.write) >= wanted or waiting.done())
-            await asyncio.sleep(self.random.random() * 0.01)
-        alive = not waiting.done()
-        if alive:
-            process.kill()
-        _, err = await process.communicate()
-        await waiting
-        assert b"Traceback" not in err, err.decode()
-        return alive
-
-    async def whole(self) -> Ended:
-        """A run that nobody kills."""
-        return await ended(await self.cli.start(*self.push))
-
-
-def adds_up(summary: dict[str, Any]) -> bool:
-    parts = ("sent", "unchanged", "settled", "failed", "unknown")
-    return (
-        summary["rows"] == sum(summary[part] for part in parts)
-        and summary["sent"] == summary["created"] + summary["updated"]
-        and summary["failed"] + summary["unknown"] == sum(summary["kinds"].values())
-    )
-
-
-def requests(fake: FakeZoho) -> int:
-    return sum(one["requests"] for name, one in fake.counts.items() if not name.startswith("oauth"))
-
-
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", ROUTES)
-async def test_a_push_killed_forty_times_over_a_bad_line(
-    fake: FakeZoho, cli: Cli, write: Callable[[str, str], Path], name: str
-) -> None:
-    route = ROUTES[name]
+async def test_a_push_killed_forty_times_over_a_bad_line(tmp_path: Path) -> None:
+    async with asyncio.TaskGroup() as side_by_side:
+        for seed, (name, route) in enumerate(ROUTES.items()):
+            folder = tmp_path / name
+            folder.mkdir()
+            side_by_side.create_task(killed_forty_times(route, folder, seed), name=name)
+
+
+async def killed_forty_times(route: Route, folder: Path, seed: int) -> None:
     rows = made(route)
-    write("a.csv", rows.text)
-    del cli.environment["ZOHO_ACCESS_TOKEN"]
-    cli.environment |= {
-        "ZOHO_CLIENT_ID": fake.client_id,
-        "ZOHO_CLIENT_SECRET": fake.client_secret,
-        "ZOHO_REFRESH_TOKEN": fake.refresh_token,
-    }
-    for fault in FAULTS:
-        fake.chance("*", fault, FAULT_RATE / len(FAULTS))
-    bench = Bench(fake, cli, route, seed=1)
-    killed = 0
-    for _ in range(RUNS_TO_KILL):
-        killed += await bench.kill_one(killed + 1)
-        if killed == KILLS:
-            break
-    assert killed == KILLS
-    assert fake.acts(route.write) < len(rows.good), "nothing was left for the runs that end"
+    (folder / "a.csv").write_text(rows.text, encoding="utf-8", newline="")
+    async with FakeZoho(per_minute=None, seed=seed) as fake:
+        contacts = fake.organization().contacts
+        bench = Bench(
+            fake,
+            Cli.against(fake, folder),
+            route.options,
+            rows=len(rows.good),
+            written=lambda: len(contacts),
+            seed=seed,
+        )
+        await bench.kill(SCHEDULE.kills(random.Random(seed), len(rows.good), EXPIRING))
+        assert len(bench.killed) == 40
 
-    for _ in range(ENDING_RUNS):
-        before = requests(fake)
-        result = await bench.whole()
-        summary = result.json
-        assert adds_up(summary), summary
-        if result.code in (0, 3) and not summary["unknown"]:
-            break
-    else:
-        pytest.fail(f"rows stay unknown: {summary}")
-    assert (result.code, summary["complete"], summary["failed"]) == (3, True, len(rows.faulty))
-    # The client repeats some calls by itself and does not count them.
-    assert requests(fake) - before >= summary["reads"] + summary["writes"]
-    holds(fake, route, rows)
-    tells(cli.folder / "a.failed.csv", rows)
-    # One token for all runs, and one for each time it expired; a kill can lose one that was not yet written down.
-    assert len(EXPIRING) < fake.token_requests <= 10
+        summary = (result := await bench.settled()).json
+        assert (result.code, summary["complete"], summary["failed"]) == (3, True, len(rows.faulty))
+        assert (summary["rows"], summary["rows"] - summary["failed"]) == (ROWS, len(rows.good))
+        holds(fake, route, rows)
+        tells(folder / "a.failed.csv", rows)
+        # One token for all runs, and one for each time it expired; a kill can lose one that was not yet written down.
+        assert len(EXPIRING) < fake.token_requests <= 10
+        # So bad was the line: some of it was not acted upon at all.
+        asked = fake.counts[route.write]
+        assert asked["requests"] - asked["acted"] > ROWS * FAULT_RATE / 10
 
-    fake.clear_faults()
-    before, writes = requests(fake), fake.acts(route.write)
-    again = (await bench.whole()).json
-    assert adds_up(again)
-    assert (again["unchanged"], again["failed"], again["writes"]) == (len(rows.good), len(rows.faulty), 0)
-    assert requests(fake) - before == again["reads"]
-    assert fake.acts(route.write) == writes
-    holds(fake, route, rows)
+        fake.clear_faults()
+        before, writes = bench.requests(), fake.acts(route.write)
+        again = (await bench.whole()).json
+        assert (again["unchanged"], again["failed"], again["writes"]) == (len(rows.good), len(rows.faulty), 0)
+        assert bench.requests() - before == again["reads"]
+        assert fake.acts(route.write) == writes
+        holds(fake, route, rows)
+        assert fake.crashes == 0
 
 
 def holds(fake: FakeZoho, route: Route, rows: Input) -> None:

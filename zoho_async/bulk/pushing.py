@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -29,7 +29,7 @@ from zoho_async.errors import QuotaExceededError
 from . import runs
 from .database import Database
 from .journal import Journal
-from .line import Event, Line
+from .line import Event, Line, Stopped
 from .mapping import (
     Outcome,
     closable,
@@ -108,7 +108,7 @@ class Push:
         await self.aclose()
 
     def stop(self) -> None:
-        """Begins no further row; calls in flight are finished and their outcomes still come."""
+        """Begins no further row nor waits on; calls in flight are finished and their outcomes still come."""
         self._line.stop()
 
     def __aiter__(self) -> AsyncIterator[RowOutcome]:
@@ -193,17 +193,19 @@ class Push:
                             await give(faulty(job))
                         if self._line.stopped:
                             return
-            async with aclosing(preparation.decisions(self._rows, checked=checked)) as decisions:
-                source = self._until_stopped(decisions)
-                performed = map(sender.perform, source, concurrency=AHEAD * self._concurrency)
-                async with aclosing(closable(performed)) as outcomes:
-                    async for outcome in outcomes:
-                        given = _row_outcome(outcome)
-                        if given is not None:
-                            await give(given)
-                        if sender.due:
-                            async for settled in sender.settle():
-                                await give(settled)
+            # Raised where the list cannot be read because the push is to end.
+            with suppress(Stopped):
+                async with aclosing(preparation.decisions(self._rows, checked=checked)) as decisions:
+                    source = self._until_stopped(decisions)
+                    performed = map(sender.perform, source, concurrency=AHEAD * self._concurrency)
+                    async with aclosing(closable(performed)) as outcomes:
+                        async for outcome in outcomes:
+                            given = _row_outcome(outcome)
+                            if given is not None:
+                                await give(given)
+                            if sender.due:
+                                async for settled in sender.settle():
+                                    await give(settled)
             async for given in sender.settle():
                 await give(given)
         if self._line.ended is not None:

@@ -250,6 +250,9 @@ class Sender:
                 summary.writes -= 1
                 if uncertain is not None:
                     return await self._undecided(job, uncertain)
+                if intended:
+                    # Refused for a limit, and not sent again.
+                    await journal.withdraw(job.identity)
                 raise
             except DecodeError as error:
                 # Zoho has acted; only what it answered cannot be read.

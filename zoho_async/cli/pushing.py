@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import AsyncExitStack, suppress
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ async def push_command(order: Order, interruption: Interruption) -> int:
             error = ended
         # A retry has tried some rows only: what it did not try may stand in the file that is there.
         failed.finished = run.summary.complete and order.retry is None
-    _report(order, checked.target, zoho, state, failed, run.summary, error)
+    _report(order, checked.target, zoho, state, failed, run.summary, error, total)
     if error is not None:
         raise error
     return SOME_FAILED if run.summary.failed or run.summary.unknown else DONE
@@ -171,7 +171,9 @@ async def _note_files(state: Path, failed: FailedFile, pushed: str, summary: Pus
 def _tell(event: Event, progress: Progress) -> None:
     if event.stage == "wait" and event.until is not None:
         when = f"{event.until.astimezone():%Y-%m-%d %H:%M %Z}"
-        progress.say(f"{event.why}: waiting until {when}", event="wait", until=event.until, why=event.why)
+        progress.say(
+            f"{event.why}: waiting until {when}", event="wait", until=event.until.astimezone(UTC), why=event.why
+        )
 
 
 def _note(
@@ -215,6 +217,7 @@ def _report(
     failed: FailedFile,
     summary: PushSummary,
     error: ZohoError | None,
+    total: int | None,
 ) -> None:
     failed_file = str(failed.path) if failed.count else None
     resets_at = error.resets_at if isinstance(error, QuotaExceededError) else None
@@ -241,7 +244,10 @@ def _report(
         f"  {calls:,} calls ({summary.writes:,} writes, {summary.reads:,} reads) in {span(summary.seconds)}",
     ]
     if not summary.complete:
-        lines.append("  not finished: run the same command again to go on")
+        left = ""
+        if total is not None and total > summary.rows:
+            left = f"{total - summary.rows:,} of {total:,} rows are left; "
+        lines.append(f"  not finished: {left}run the same command again to go on")
     if failed_file is not None:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(summary.kinds.items()))
         lines.append(f"  failed rows: {failed_file} ({kinds})")
