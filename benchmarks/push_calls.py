@@ -86,9 +86,9 @@ async def measure(fake: Server, count: int, foreign: int, folder: Path) -> bool:
     good.append(report("create, empty target", count, await pushed(fake, rows, folder / "create.sqlite"), 1.0))
     fake.reset()
     disturb(fake, "books.contacts.create", count + count // AMBIGUOUS)
-    # Each that ends without an answer is looked up by its name: with a list, which is counted with the index here.
+    # Those that end without an answer are looked up together, by reading the newest of the list: index again.
     calls = await pushed(fake, rows, folder / "looked up.sqlite")
-    report("create, 2 % of the calls ambiguous", count, calls)
+    good.append(report("create, 2 % of the calls ambiguous", count, calls, 1.02))
     stats = fake.ask("GET", "stats")["organizations"][fake.organization_id]
     print(f"contacts there in the end: {stats['contacts']:,} of {count:,}")
     return all(good) and stats["contacts"] == count

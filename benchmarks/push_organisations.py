@@ -4,8 +4,8 @@
 
 Every organisation has a push of its own with its state on disk, 95 calls a minute, in real time, against a FakeZoho
 that blocks whoever makes more than 100. Counted are the contacts the server has made in each during the second half of
-the time; with the 120 seconds given that is the second minute, when the burst of the beginning is over. Less than 120
-seconds measures a part of a minute only. Exits 1 when an organisation has less than `--least` of its 95.
+the time; with the 120 seconds given that is the second minute, when the burst of the beginning is over. Exits 1 when an
+organisation has less than `--least` of its 95.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--least", type=float, default=0.9)
     given = parser.parse_args()
+    if given.seconds < 120:
+        parser.error("less than 120 seconds measures the burst of the first minute only")
     print(machine(), flush=True)
     names = [str(10_000_000 + number) for number in range(given.organisations)]
     wanted = [word for name in names for word in ("--organization", name)]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -456,3 +457,12 @@ async def test_durable_flushes_every_commit(tmp_path: Path, durable: bool, level
 )
 def test_halves_of_characters_become_question_marks(text: str, stored: str) -> None:
     assert storable(text) == stored
+
+
+async def test_a_new_state_file_is_its_owners_alone(tmp_path: Path) -> None:
+    for file in (tmp_path / "s", tmp_path / "folder" / "s"):
+        async with Database(file):
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        file.chmod(0o640)
+        async with Database(file):
+            assert stat.S_IMODE(file.stat().st_mode) == 0o640

@@ -212,6 +212,11 @@ class Database:
                 _copy_database(where, file)
             elif self._path is not None and self._path.parent != Path():
                 self._path.parent.mkdir(parents=True, exist_ok=True)
+            if self._create and self._path is not None:
+                # It holds what records were before they were changed: nobody else's business. Only one that is new is
+                # touched, for to close a file gives back all locks that this process has on it.
+                with suppress(FileExistsError):
+                    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             connection = sqlite3.connect(file, isolation_level=None, timeout=0)
         except OSError as error:
             raise StateError(f"{where}: the state file cannot be opened: {error.strerror or error}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -259,12 +259,6 @@ def _without_nulls(body: Mapping[str, Any], prefix: str = "") -> tuple[dict[str,
 def _custom_names(values: Any) -> list[str]:
     fields: Any = values.get("custom_fields") if is_mapping(values) else None
     return [str(one["api_name"]) for one in fields if is_mapping(one) and "api_name" in one] if is_list(fields) else []
-
-
-def rows_of(values: Iterable[Any], first: int = 1) -> Iterator[Row]:
-    """Whatever the caller gives as rows, numbered."""
-    for number, value in enumerate(values, first):
-        yield row_of(value, number)
 
 
 def row_of(values: Any, number: int) -> Row:
