@@ -98,7 +98,7 @@ class RowReader:
     def read(self, row: Row) -> Job:
         """One row as a job, with every fault it has."""
         if row.fault:
-            return Job(row=row, faults=(Fault(path="", rule="unreadable", message=row.fault),))
+            return Job(row=row, faults=(Fault(path=row.field, rule="unreadable", message=row.fault),))
         try:
             return self._read(row)
         except Exception as error:  # noqa: BLE001 - whatever a caller puts into a row, it must not harm the others
