@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -161,3 +162,19 @@ def test_a_custom_field_given_twice_is_a_fault() -> None:
 def test_a_struct_is_sent_as_it_says_with_nulls() -> None:
     struct = ContactCreate(contact_name="A", notes="", credit_limit=Decimal("1.10"))
     assert msgspec.json.encode(read(struct).body) == b'{"contact_name":"A","credit_limit":1.1,"notes":""}'
+
+
+async def test_a_key_may_be_a_whole_number_of_any_length(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    keys = ("460000000000000000123", "4.6E+20", "460000000000000000124.0", "460000000000000000125")
+    path.write_text("".join(f'{{"contact_name": "N{at}", "cf_external_id": {key}}}\n' for at, key in enumerate(keys)))
+    for action in ("created", "unchanged"):
+        run = bulk.push(zoho.books.contacts, bulk.open_rows(path), upsert_by="cf_external_id")
+        outcomes = sorted([one async for one in run], key=lambda one: one.row.number)
+        assert [(one.status, one.action, one.kind) for one in outcomes] == [
+            ("done", action, ""),
+            ("failed", "none", "mangled"),
+            ("failed", "none", "mangled"),
+            ("done", action, ""),
+        ]
+    assert fake.created("cf_external_id") == {"460000000000000000123": 1, "460000000000000000125": 1}

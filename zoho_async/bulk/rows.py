@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -156,6 +157,8 @@ class RowReader:
             return "", Fault(path=name, rule="required", message="is required: rows are matched by it")
         if name.startswith("cf_") and (problem := mangled(value)) is not None:
             return "", Fault(path=name, rule=problem.rule, message=problem.message)
+        if isinstance(value, Decimal):
+            value = format(value, "f")
         if isinstance(value, bool) or not isinstance(value, str | int):
             return "", Fault(path=name, rule="type", message="must be text or a whole number: rows are matched by it")
         text = str(value)
