@@ -12,10 +12,11 @@ import msgspec
 import pytest
 
 from zoho_async import Zoho, bulk
-from zoho_async.books import ContactCreate, CustomFieldInput
+from zoho_async.books import AddressInput, ContactCreate, ContactPersonInput, CustomFieldInput
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.rows import RowReader
 from zoho_async.bulk.target import Target
+from zoho_async.encoding import to_builtins
 from zoho_async.fake import FakeZoho
 
 READER = RowReader(Target.named("books.contacts"), Options())
@@ -178,3 +179,39 @@ async def test_a_key_may_be_a_whole_number_of_any_length(fake: FakeZoho, zoho: Z
             ("done", action, ""),
         ]
     assert fake.created("cf_external_id") == {"460000000000000000123": 1, "460000000000000000125": 1}
+
+
+@pytest.mark.parametrize("empty", ["keep", "clear"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        ContactCreate(contact_name="A", notes=None, credit_limit=None),
+        ContactCreate(contact_name="A", billing_address=None, contact_persons=None, custom_fields=None, tags=None),
+        ContactCreate(contact_name="A", billing_address=AddressInput(city=None, zip="1")),
+        ContactCreate(contact_name="A", billing_address=AddressInput(city=None)),
+        ContactCreate(
+            contact_name="A",
+            contact_persons=[
+                ContactPersonInput(first_name=None, email=None),
+                ContactPersonInput(first_name="Ann", email=None),
+            ],
+        ),
+        ContactCreate(
+            contact_name="A",
+            custom_fields=[
+                CustomFieldInput(api_name="cf_a", value=None),
+                CustomFieldInput(api_name="cf_b", value=["x", None]),
+            ],
+        ),
+        ContactCreate(contact_name=None),  # pyright: ignore[reportArgumentType]
+    ],
+)
+def test_what_is_null_in_a_struct_is_what_it_is_in_a_mapping(values: ContactCreate, empty: Any) -> None:
+    reader = RowReader(Target.named("books.contacts"), Options(empty=empty, match_by="notes"))
+    struct = reader.read(bulk.Row(number=1, values=values))
+    mapping = reader.read(bulk.Row(number=1, values=to_builtins(values)))
+    assert struct.body == mapping.body
+    assert sorted(struct.cleared) == sorted(mapping.cleared)
+    assert bool(struct.cleared) is (empty == "clear")
+    assert struct.places == mapping.places
+    assert (struct.faults, struct.missing) == (mapping.faults, mapping.missing)
