@@ -638,7 +638,9 @@ class _Merger:
 
     def _persons(self, given: Any, rule: Rule | None) -> _Part:
         columns = {place: original(f"{_PERSONS}[{place}]", self._places) for place, _ in _objects(given)}
-        rows = {place: self._inside(columns[place], row) for place, row in _objects(given)}
+        rows: Mapping[int, Mapping[str, Any]] = {
+            place: self._inside(columns[place], row) for place, row in _objects(given)
+        }
         people = dict(enumerate(person for _, person in _objects(self._record.get(_PERSONS))))
         members = self._members(rule)
         pairs = _paired(rows, people)
