@@ -274,7 +274,8 @@ def _header(path: Path, encoding: str) -> tuple[str, list[str]]:
     if "\0" in text:
         raise InputError(f"{path}: the header {_ZERO}")
     if marked(text, encoding) != text:
-        raise InputError(f"{path}: the header {word(text, encoding)} and try again")
+        like = family(path) if encoding != "utf-16" else ""
+        raise InputError(f"{path}: the header {word(text, encoding)} and try again{like}")
     return best
 
 

@@ -44,7 +44,7 @@ def _lasting(stream: TextIO | None) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     stream.flush()
-    return _text(stream.fileno(), stream.encoding, lines=stream.line_buffering)
+    return _text(stream.fileno(), stream.encoding, lines=stream.line_buffering or stream.write_through)
 
 
 def _text(number: int, encoding: str, *, lines: bool) -> TextIO:
