@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import logging
 import random
 from collections.abc import AsyncIterator
@@ -327,6 +328,23 @@ async def test_requests_carry_the_token_and_nothing_unasked_for(server: FaultSer
     assert seen.headers["content-type"] == "application/json"
     assert "cookie" not in seen.headers
     assert seen.target == "/books/v3/contacts?organization_id=10234695"
+
+
+@pytest.mark.parametrize("size", [10, 600_000, 1_100_000, 5_000_000])
+async def test_a_body_of_any_length_arrives_whole_and_acts_once(server: FaultServer, size: int) -> None:
+    # A warning is an error here, and aiohttp warns of bytes that are long.
+    server.script(json_fault(429, 44))
+    value = "ü" * (size // 2)
+    async with client(server) as zoho:
+        await zoho.books.contacts.create({"contact_name": "A", "custom_fields": [{"api_name": "cf_a", "value": value}]})
+    first, second = server.seen
+    body = {"contact_name": "A", "custom_fields": [{"api_name": "cf_a", "value": value}]}
+    assert json.loads(first.body) == json.loads(second.body) == body
+    assert server.acted == {second.body: 1}
+    for seen in server.seen:
+        assert seen.headers["content-length"] == str(len(seen.body))
+        assert "transfer-encoding" not in seen.headers
+        assert seen.headers["content-type"] == "application/json"
 
 
 async def test_every_read_succeeds_within_its_attempts_or_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:

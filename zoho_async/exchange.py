@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _LONGEST_REFUSAL = 64 * 1024
 """Bytes. A download of more than that is a file; of less, it may be a refusal under a good status."""
 _CHUNK = 256 * 1024
+_PIECE = 512 * 1024
+"""Bytes. A longer body is written piece by piece."""
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -144,7 +146,7 @@ class Exchange:
             async with session.request(
                 request.method,
                 URL(url, encoded=True),
-                data=_form(request.parts, opened, broken) if request.parts else request.body,
+                data=_form(request.parts, opened, broken) if request.parts else _body(request.body),
                 headers=headers,
                 allow_redirects=False,
                 raise_for_status=False,  # a caller's session may have it on; the body says what a status does not
@@ -173,6 +175,11 @@ class Exchange:
         self._opened = True
         if session is not None and self._owned:
             await session.close()
+
+
+def _body(body: bytes | None) -> bytes | BytesIO | None:
+    # In pieces: aiohttp would write a long one in one go, and warns that this holds up the event loop.
+    return BytesIO(body) if body is not None and len(body) > _PIECE else body
 
 
 def _form(parts: Sequence[Part], opened: AsyncExitStack, broken: list[Unreadable]) -> FormData:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from zoho_async import Zoho, bulk
-from zoho_async.books import ContactCreate, CustomFieldInput
+from zoho_async.books import AddressInput, ContactCreate, ContactPersonInput, CustomFieldInput
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.rows import RowReader
 from zoho_async.bulk.target import Target
+from zoho_async.encoding import to_builtins
 from zoho_async.fake import FakeZoho
 
 READER = RowReader(Target.named("books.contacts"), Options())
@@ -161,3 +163,55 @@ def test_a_custom_field_given_twice_is_a_fault() -> None:
 def test_a_struct_is_sent_as_it_says_with_nulls() -> None:
     struct = ContactCreate(contact_name="A", notes="", credit_limit=Decimal("1.10"))
     assert msgspec.json.encode(read(struct).body) == b'{"contact_name":"A","credit_limit":1.1,"notes":""}'
+
+
+async def test_a_key_may_be_a_whole_number_of_any_length(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    keys = ("460000000000000000123", "4.6E+20", "460000000000000000124.0", "460000000000000000125")
+    path.write_text("".join(f'{{"contact_name": "N{at}", "cf_external_id": {key}}}\n' for at, key in enumerate(keys)))
+    for action in ("created", "unchanged"):
+        run = bulk.push(zoho.books.contacts, bulk.open_rows(path), upsert_by="cf_external_id")
+        outcomes = sorted([one async for one in run], key=lambda one: one.row.number)
+        assert [(one.status, one.action, one.kind) for one in outcomes] == [
+            ("done", action, ""),
+            ("failed", "none", "mangled"),
+            ("failed", "none", "mangled"),
+            ("done", action, ""),
+        ]
+    assert fake.created("cf_external_id") == {"460000000000000000123": 1, "460000000000000000125": 1}
+
+
+@pytest.mark.parametrize("empty", ["keep", "clear"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        ContactCreate(contact_name="A", notes=None, credit_limit=None),
+        ContactCreate(contact_name="A", billing_address=None, contact_persons=None, custom_fields=None, tags=None),
+        ContactCreate(contact_name="A", billing_address=AddressInput(city=None, zip="1")),
+        ContactCreate(contact_name="A", billing_address=AddressInput(city=None)),
+        ContactCreate(
+            contact_name="A",
+            contact_persons=[
+                ContactPersonInput(first_name=None, email=None),
+                ContactPersonInput(first_name="Ann", email=None),
+            ],
+        ),
+        ContactCreate(
+            contact_name="A",
+            custom_fields=[
+                CustomFieldInput(api_name="cf_a", value=None),
+                CustomFieldInput(api_name="cf_b", value=["x", None]),
+            ],
+        ),
+        ContactCreate(contact_name=None),  # pyright: ignore[reportArgumentType]
+    ],
+)
+def test_what_is_null_in_a_struct_is_what_it_is_in_a_mapping(values: ContactCreate, empty: Any) -> None:
+    reader = RowReader(Target.named("books.contacts"), Options(empty=empty, match_by="notes"))
+    struct = reader.read(bulk.Row(number=1, values=values))
+    mapping = reader.read(bulk.Row(number=1, values=to_builtins(values)))
+    assert struct.body == mapping.body
+    assert sorted(struct.cleared) == sorted(mapping.cleared)
+    assert bool(struct.cleared) is (empty == "clear")
+    assert struct.places == mapping.places
+    assert (struct.faults, struct.missing) == (mapping.faults, mapping.missing)

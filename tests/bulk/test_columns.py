@@ -175,6 +175,10 @@ def test_cells_are_read_by_kind(kind: Any, cell: Any, value: Any) -> None:
         ("id", "4.6E+14", "mangled"),
         ("id", "4,6e+14", "mangled"),
         ("id", Decimal("4.6E+14"), "mangled"),
+        ("id", Decimal("460000000000000000000.0"), "mangled"),
+        ("id", Decimal("4.60000000000097E+14"), "mangled"),
+        ("id", 4.6e14, "mangled"),
+        ("id", -(10**20), "id"),
         ("id", "46000-1", "id"),
         ("object", "x", "type"),
     ],
@@ -183,6 +187,11 @@ def test_cells_that_cannot_be_read_are_problems(kind: Any, cell: Any, rule: str)
     read = convert(Rule(kind=kind), cell)
     assert isinstance(read, Problem)
     assert read.rule == rule
+
+
+def test_a_whole_number_is_an_id_with_all_its_digits_however_long() -> None:
+    for number in (460000000000097, 2**63 - 1, 2**63, 460000000000000000123, 10**40):
+        assert convert(Rule(kind="id"), number) == str(number)
 
 
 def test_every_fault_of_a_row_is_gathered() -> None:

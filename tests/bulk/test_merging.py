@@ -478,6 +478,47 @@ def test_persons_who_share_an_e_mail_are_told_apart_by_name() -> None:
     ]
 
 
+def test_an_e_mail_that_several_have_tells_nobody() -> None:
+    ann = {"contact_person_id": "1", "first_name": "Ann", "last_name": "Lee", "email": "info@x.test", "phone": "1"}
+    bob = {"contact_person_id": "2", "first_name": "Bob", "last_name": "Ray", "email": "Info@x.test"}
+    cat = {"contact_person_id": "3", "first_name": "Cat", "email": "cat@x.test"}
+    record = people(ann, bob, cat)
+
+    def told(*rows: dict[str, Any]) -> list[tuple[str, str, str]]:
+        merged = contact(record, people(*rows))
+        assert not (merged.faults and merged.changes)
+        return [(fault.path, fault.rule, fault.message) for fault in merged.faults]
+
+    def phones(*rows: dict[str, Any]) -> list[Any]:
+        merged = contact(record, people(*rows))
+        assert merged.faults == ()
+        return [one.get("phone") for one in merged.changes["contact_persons"]]
+
+    mail = {"email": "info@x.test"}
+    word = "2 persons of the record have it; give first_name or contact_person_id"
+    for row in (
+        {**mail, "phone": "9"},
+        {**mail, "is_primary_contact": True},
+        {**mail, "first_name": "Dan"},
+        {**mail, "first_name": "Ann", "last_name": "Ray"},
+    ):
+        assert told(row) == [("contact_persons[0].email", "ambiguous", word)]
+    assert told({"first_name": "Cat"}, {**mail, "phone": "9"}) == [("contact_persons[1].email", "ambiguous", word)]
+    assert told({**mail, "phone": "8"}, {**mail, "phone": "9"}) == [
+        (f"contact_persons[{at}].email", "ambiguous", word) for at in (0, 1)
+    ]
+    # A name tells, whole or in part; so does an id, or that the other is taken.
+    assert phones({**mail, "first_name": "bob", "last_name": "Ray", "phone": "9"}) == ["1", "9", None]
+    assert phones({**mail, "first_name": "Bob", "phone": "9"}) == ["1", "9", None]
+    assert phones({**mail, "last_name": "Lee", "phone": "9"}) == ["9", None, None]
+    assert phones({**mail, "contact_person_id": "2", "phone": "9"}) == ["1", "9", None]
+    assert phones({**mail, "phone": "9"}, {**mail, "first_name": "Ann"}) == ["1", "9", None]
+    # What changes nobody needs no telling.
+    assert contact(record, people(mail)) == Merged(changes={})
+    assert contact(record, people({**mail, "phone": "1"})) == Merged(changes={})
+    assert phones(mail, {"first_name": "Cat", "phone": "9"}) == ["1", None, "9"]
+
+
 def test_persons_who_share_all_they_can_be_known_by_are_not_mixed_up() -> None:
     rows = people({"email": "info@x.test"}, {"email": "info@x.test", "phone": "1"})
     new = contact(people(), rows).changes["contact_persons"]
@@ -545,11 +586,16 @@ def test_one_primary_person() -> None:
     assert flags(merged) == [False, False, False, True, False]
     assert changed("contact_persons[2].is_primary_contact", True, False) in merged.differences
     assert flags(contact(PEOPLE, people({"first_name": "Dan"}))) == [True, False, None, None]
-    assert flags(contact(PEOPLE, people({"contact_person_id": "11", "is_primary_contact": False}))) == [
-        False,
-        False,
-        None,
-    ]
+    # One is always primary, the first if nobody else is: so it would be written again by every run.
+    assert contact(PEOPLE, people({"contact_person_id": "11", "is_primary_contact": False})).changes == {}
+    merged = contact(PEOPLE, people({"email": "ann@example.test", "is_primary_contact": False, "phone": "6"}))
+    assert (flags(merged), len(merged.differences)) == ([True, False, None], 1)
+    second = people(BOB, {**ANN, "contact_person_id": "14"})
+    assert flags(contact(second, people({"contact_person_id": "14", "is_primary_contact": False}))) == [False, False]
+    both = people(
+        {"first_name": "Bob", "is_primary_contact": True}, {"contact_person_id": "11", "is_primary_contact": False}
+    )
+    assert flags(contact(PEOPLE, both)) == [False, True, False]
     two = people(ANN, {**BOB, "is_primary_contact": "true"})
     assert flags(contact(two, people({"first_name": "Dan"}))) == [True, False, None]
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from zoho_async import Zoho, bulk
+from zoho_async.books import ContactCreate, CustomFieldInput
 from zoho_async.bulk import index
 from zoho_async.bulk.database import Database
 from zoho_async.bulk.index import Found
@@ -20,6 +21,7 @@ from zoho_async.bulk.pushing import Push
 from zoho_async.bulk.routes import Known, decide
 from zoho_async.bulk.rows import Job
 from zoho_async.bulk.target import Target
+from zoho_async.encoding import to_builtins
 from zoho_async.errors import Fault
 from zoho_async.fake import FakeZoho
 
@@ -229,6 +231,31 @@ async def test_empty_cells_keep_or_clear(fake: FakeZoho, zoho: Zoho) -> None:
     (stored,) = fake.organization().contacts.values()
     assert "notes" not in stored
     assert stored["custom_fields"] == {KEY: "K1"}
+
+
+@pytest.mark.parametrize("form", ["struct", "mapping"])
+async def test_nulls_keep_or_clear(fake: FakeZoho, zoho: Zoho, form: str) -> None:
+    address = {"address": "Via", "city": "Roma"}
+    fake.seed([{"contact_name": "N1", KEY: "K1", "notes": "x", "cf_region": "south", "billing_address": address}])
+    struct = ContactCreate(
+        contact_name="N1",
+        notes=None,
+        billing_address=None,
+        custom_fields=[
+            CustomFieldInput(api_name=KEY, value="K1"),
+            CustomFieldInput(api_name="cf_region", value=None),
+        ],
+    )
+    given: Any = [struct if form == "struct" else to_builtins(struct)]
+    assert [one.action for one in await run(bulk.push(zoho.books.contacts, given, upsert_by=KEY))] == ["unchanged"]
+    cleared = bulk.push(zoho.books.contacts, given, upsert_by=KEY, empty="clear")
+    assert [one.action for one in await run(cleared)] == ["updated"]
+    (stored,) = fake.organization().contacts.values()
+    assert "notes" not in stored
+    assert stored["custom_fields"] == {KEY: "K1"}
+    assert not any(stored["billing_address"].get(name) for name in address)
+    again = bulk.push(zoho.books.contacts, given, upsert_by=KEY, empty="clear")
+    assert [one.action for one in await run(again)] == ["unchanged"]
 
 
 @pytest.mark.parametrize(

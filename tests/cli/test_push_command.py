@@ -124,7 +124,12 @@ async def test_a_mended_file_of_failed_rows_sends_only_those(fake: FakeZoho, cli
     [
         ("a.csv", b"", (), "is empty"),
         ("none.csv", None, (), "there is no such file"),
-        ("a.csv", "contact_name\nMüller\n".encode("latin-1"), (), "not valid UTF-8"),
+        (
+            "a.csv",
+            "contact_name,Straße\nA,B\n".encode("latin-1"),
+            (),
+            "the header holds bytes that are no UTF-8 (0xDF)",
+        ),
         ("a.csv", b"contact_nam\nA\n", (), "`contact_nam` (did you mean `contact_name`"),
         ("a.jsonl", b'{"contact_name": "A"}\n{"contact_name": "B", "billing_address": {"citty": "X"}}\n', (), "citty"),
         ("a.csv", b"contact_name,zoho_crm_id\nA,1\n", (), "`zoho_crm_id`"),

@@ -37,6 +37,8 @@ _MANGLED = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+")
 _CUSTOM = "custom_fields"
 _LISTED = 20
 """So many unknown columns are named in one sentence."""
+_LONG = 1 << 63
+"""From here on a whole number is longer than JSON's writer takes it."""
 _DIGITS = 60
 """No amount has more digits before or behind the point; beyond it a few characters could stand for megabytes."""
 
@@ -243,7 +245,7 @@ def scalar(cell: Any) -> Any:
         if abs(number.adjusted()) > _DIGITS:
             return Problem("type", f"must be a number of at most {_DIGITS} digits")
         # JSON's writer takes whole numbers of 64 bits; as a decimal a longer one keeps every digit.
-        return int(cell) if isinstance(cell, int) and cell.bit_length() < 64 else number
+        return int(cell) if isinstance(cell, int) and abs(cell) < _LONG else number
     return Problem("type", f"must be text, a number, true or false, a date or a time, not {type(cell).__name__}")
 
 
@@ -295,6 +297,9 @@ def _written(moment: date) -> Any:
 
 def mangled(cell: Any) -> Problem | None:
     """Whether a spreadsheet has made a rounded number of what was an id, as in `4.6E+14`."""
+    if isinstance(cell, Decimal) and cell.as_tuple().exponent == 0 and abs(cell) >= _LONG:
+        # A whole number that was too long for `scalar` to leave it one: every digit is there.
+        return None
     if isinstance(cell, float | Decimal) or (isinstance(cell, str) and _MANGLED.fullmatch(cell.strip())):
         return Problem("mangled", f"was rounded by a spreadsheet ({cell}); export the column as text")
     return None

@@ -12,7 +12,7 @@ Everything else is sent field by field, only where it differs.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from math import isfinite
 from typing import Any
@@ -257,6 +257,10 @@ def _top(path: str, fields: Mapping[str, Rule]) -> str:
 # -- persons
 
 
+_Way = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
+"""Whether a person of a row may be a person of the record."""
+
+
 class _Pairs(msgspec.Struct, kw_only=True):
     """Which person of the record each person of a row is."""
 
@@ -266,16 +270,18 @@ class _Pairs(msgspec.Struct, kw_only=True):
     """Places of the row whose id the record has not."""
     twice: list[int]
     """Places of the row whose id another place of the row has too."""
+    ambiguous: dict[int, int]
+    """Places of the row whose e-mail several persons of the record have, any of whom it may be; with their number."""
 
 
 def _paired(rows: Mapping[int, Mapping[str, Any]], people: Mapping[int, Mapping[str, Any]]) -> _Pairs:
     """Matches persons by id, then e-mail, then all that is said of them, then name; each of the record is taken once.
 
-    Each way goes through all persons before the next. Where several have the e-mail, one of the same name comes
-    first. A name matches only where it can mean but one, and where the e-mails do not contradict it. In `rows` stands
-    None for what is emptied.
+    Each way goes through all persons before the next. Where several have the e-mail the name tells which is meant, or
+    all that is said of them, or that the others are taken; else it is `ambiguous`. A name alone matches only where it
+    can mean but one, and where the e-mails do not contradict it. In `rows` stands None for what is emptied.
     """
-    pairs = _Pairs(places={}, unknown=[], twice=[])
+    pairs = _Pairs(places={}, unknown=[], twice=[], ambiguous={})
     ids: dict[str, int] = {}
     for place, person in people.items():
         ids.setdefault(_text(person.get("contact_person_id")), place)
@@ -302,11 +308,34 @@ def _paired(rows: Mapping[int, Mapping[str, Any]], people: Mapping[int, Mapping[
         return pairs
     # Who says most goes first: another of the same name, who says less, must not take that one's place.
     rest.sort(key=lambda place: -_weight(rows[place]))
-    for way in ((_by_mail, _by_whole_name), (_by_mail, _by_all), (_by_mail,), (_by_all,), (_by_name,)):
-        for place in [one for one in rest if one not in pairs.places]:
-            found = [other for other, person in free.items() if all(matches(rows[place], person) for matches in way)]
-            if found and (way != (_by_name,) or len(found) == 1):
-                take(place, found[0])
+
+    def found(place: int, *ways: _Way) -> list[int]:
+        return [other for other, person in free.items() if all(matches(rows[place], person) for matches in ways)]
+
+    def waiting() -> list[int]:
+        return [place for place in rest if place not in pairs.places and place not in pairs.ambiguous]
+
+    left = len(rest) + 1
+    # Again as long as somebody is found: who is taken may leave another the only one.
+    while len(waiting()) < left:
+        left = len(waiting())
+        for more in ((_by_whole_name,), (_by_given_name,), (_by_the_rest,), ()):
+            for place in waiting():
+                some = found(place, _by_mail, *more)
+                if len(some) > 1:
+                    # To take one who has it all already changes nobody.
+                    some = [other for other in some if _has(free[other], rows[place])]
+                if some:
+                    take(place, some[0])
+    for place in waiting():
+        if found(place, _by_mail):
+            pairs.ambiguous[place] = sum(_by_mail(rows[place], person) for person in people.values())
+    for place in waiting():
+        if some := found(place, _by_all):
+            take(place, some[0])
+    for place in waiting():
+        if len(some := found(place, _by_name)) == 1:
+            take(place, some[0])
     return pairs
 
 
@@ -372,10 +401,20 @@ def _by_whole_name(row: Mapping[str, Any], person: Mapping[str, Any]) -> bool:
     return any(_name(row)) and _name(row) == _name(person)
 
 
+def _by_given_name(row: Mapping[str, Any], person: Mapping[str, Any]) -> bool:
+    given = [(ours, theirs) for ours, theirs in zip(_name(row), _name(person), strict=True) if ours]
+    return bool(given) and all(ours == theirs for ours, theirs in given)
+
+
 def _by_all(row: Mapping[str, Any], person: Mapping[str, Any]) -> bool:
     # Without it a person without an e-mail whose name several have would be added again by every run. What the row
     # empties counts: a row of a telephone number must not empty the name of somebody who has that number.
     return _weight(row) > 0 and all(same(person.get(name), value) for name, value in _described(row).items())
+
+
+def _by_the_rest(row: Mapping[str, Any], person: Mapping[str, Any]) -> bool:
+    """All but the e-mail: that two write it in different ways tells nothing."""
+    return _by_all({name: value for name, value in row.items() if name != "email"}, person)
 
 
 def _by_name(row: Mapping[str, Any], person: Mapping[str, Any]) -> bool:
@@ -599,13 +638,16 @@ class _Merger:
 
     def _persons(self, given: Any, rule: Rule | None) -> _Part:
         columns = {place: original(f"{_PERSONS}[{place}]", self._places) for place, _ in _objects(given)}
-        rows = {place: self._inside(columns[place], row) for place, row in _objects(given)}
+        rows: Mapping[int, Mapping[str, Any]] = {
+            place: self._inside(columns[place], row) for place, row in _objects(given)
+        }
         people = dict(enumerate(person for _, person in _objects(self._record.get(_PERSONS))))
         members = self._members(rule)
         pairs = _paired(rows, people)
         part = _Part(faults=_person_faults(rows, columns, pairs))
         if part.faults and rule is not None:
             return part
+        rows = _without_idle_demotion(rows, people, pairs)
         overlays: dict[int, dict[str, Any]] = {}
         for place, row in rows.items():
             known: Mapping[str, Any] = people[pairs.places[place]] if place in pairs.places else {}
@@ -648,6 +690,9 @@ def _person_faults(rows: Mapping[int, Mapping[str, Any]], columns: Mapping[int, 
         )
         for place in places
     ]
+    for place, count in pairs.ambiguous.items():
+        message = f"{count} persons of the record have it; give first_name or contact_person_id"
+        faults.append(Fault(path=f"{columns[place]}.email", rule="ambiguous", message=message))
     for place, row in rows.items():
         if place not in pairs.places and place not in (*pairs.unknown, *pairs.twice) and not _weight(row):
             message = "names nobody: needs an id, an e-mail address or a name"
@@ -658,6 +703,24 @@ def _person_faults(rows: Mapping[int, Mapping[str, Any]], columns: Mapping[int, 
         for place in promoted[1:]
     ]
     return faults
+
+
+def _without_idle_demotion(
+    rows: Mapping[int, Mapping[str, Any]], people: Mapping[int, Mapping[str, Any]], pairs: _Pairs
+) -> Mapping[int, Mapping[str, Any]]:
+    """The persons of a row; not that the first of the record is no longer primary when nobody is made so in his place.
+
+    One person is always primary, and if none is said to be so it is the first: every run would write it in vain.
+    """
+    first = next(iter(people), None)
+    if any(_truth(row.get(_PRIMARY)) is True for row in rows.values()):
+        return rows
+    return {
+        place: {name: value for name, value in row.items() if name != _PRIMARY}
+        if first is not None and pairs.places.get(place) == first and _truth(row.get(_PRIMARY)) is False
+        else row
+        for place, row in rows.items()
+    }
 
 
 def _make_primary(part: _Part, sent: list[dict[str, Any]], paths: Sequence[str], primary: int | None) -> None:

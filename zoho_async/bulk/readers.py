@@ -1,7 +1,7 @@
 """CSV and JSON Lines files as rows, streamed; what makes the whole file unusable is found before the first row.
 
 A file is gone through once when it is opened: its encoding, its quoting, its header. So a run never stops in the
-middle because line 90,000 turns out to be unreadable. Memory does not grow with the file.
+middle because of where line 90,000 leaves open what a row is. Memory does not grow with the file.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import codecs
 import csv
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,13 +20,13 @@ import msgspec
 
 from .narrow import is_mapping
 from .problems import InputError
+from .records import records
+from .twice import given_twice
+from .unfit import UNREAD, errors_of, family, first_marked, fit, marked, word
 from .wording import plain
 
 LONGEST = 131_072
 """Characters a cell may have; a row with a longer one is faulty."""
-_UNCLOSED = 1 << 24
-"""From so many on, a cell is taken for a quote that is never closed, and the file for unreadable."""
-
 _LISTED = 20
 """So many columns are named in one sentence."""
 
@@ -36,6 +37,14 @@ ADDED = ("zoho_row", "zoho_reason", "zoho_code", "zoho_field", "zoho_hint", "zoh
 ADDED_IDENTITY = ADDED[-1]
 ADDED_LINE = "zoho_line"
 """In JSON Lines: the text of a line that could not be read at all."""
+
+_IGNORED = frozenset({*ADDED, ADDED_LINE})
+
+TWICE = "is given more than once"
+_ZERO = (
+    "holds a zero byte; the file is not text in UTF-8, or it is UTF-16 without a byte order mark: save it as UTF-8 "
+    "and try again"
+)
 
 _json = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -53,6 +62,8 @@ class Row(msgspec.Struct, kw_only=True):
     """As it stood in the file: list of cells (CSV) or the text of the line (JSON Lines)."""
     fault: str = ""
     """Why the row cannot be read; then there are no values."""
+    field: str = ""
+    """The column that is the reason, if it is one."""
     identity: str = ""
     """What the state calls the row, if it comes from a file of failed rows; so equal rows stay apart."""
 
@@ -81,6 +92,8 @@ class RowFile:
         """How many rows there are."""
 
         self._numbers = numbers
+        self._family: str | None = None
+        """What the file's encoding seems to be, once somebody had to ask."""
 
     def __iter__(self) -> Iterator[Row]:
         rows = self._csv() if self.format == "csv" else self._jsonl()
@@ -101,61 +114,88 @@ class RowFile:
     def _csv(self) -> Iterator[Row]:
         width = len(self.columns)
         place = self.columns.index(ADDED_IDENTITY) if ADDED_IDENTITY in self.columns else -1
-        with self.path.open(encoding=self.encoding, newline="") as file:
-            reader = csv.reader(file, delimiter=self.separator, strict=True)
-            number = 0
-            header = True
-            end = 0
-            for cells in _lines(reader):
-                line, end = end + 1, reader.line_num
-                if not cells:
+        rows = records(self.path, self.encoding, self.separator)
+        next(rows, None)
+        for number, record in enumerate(rows, 1):
+            cells, line = record.cells, record.line
+            if not record.fit or record.fault:
+                field, fault = ("", record.fault) if record.fault else self._unfit(cells)
+                cells = [marked(cell, self.encoding) for cell in cells]
+                if fault:
+                    yield Row(number=number, line=line, raw=cells, fault=fault, field=field)
                     continue
-                if header:
-                    header = False
-                    continue
-                number += 1
-                if (longest := max(map(len, cells))) > LONGEST:
-                    fault = f"has a cell of {longest:,} characters; at most {LONGEST:,} are read"
-                    yield Row(number=number, line=line, raw=cells, fault=fault)
-                elif len(cells) == width:
-                    values = {
-                        name: cell
-                        for name, cell in zip(self.columns, cells, strict=True)
-                        if name not in ADDED and name != ADDED_LINE
-                    }
-                    identity = cells[place] if place >= 0 else ""
-                    yield Row(number=number, line=line, values=values, raw=cells, identity=identity)
-                else:
-                    fault = f"has {len(cells):,} cells where the header has {width:,} columns"
-                    yield Row(number=number, line=line, raw=cells, fault=fault)
+            if (longest := max(map(len, cells))) > LONGEST:
+                fault = f"has a cell of {longest:,} characters; at most {LONGEST:,} are read"
+                yield Row(number=number, line=line, raw=cells, fault=fault)
+            elif len(cells) == width:
+                values = {name: cell for name, cell in zip(self.columns, cells, strict=True) if name not in _IGNORED}
+                identity = cells[place] if place >= 0 else ""
+                yield Row(number=number, line=line, values=values, raw=cells, identity=identity)
+            else:
+                fault = f"has {len(cells):,} cells where the header has {width:,} columns"
+                yield Row(number=number, line=line, raw=cells, fault=fault)
+
+    def _unfit(self, cells: Sequence[str]) -> tuple[str, str]:
+        """The column of the first cell that is no text, and what is wrong with it."""
+        for name, cell in zip_longest(self.columns, cells, fillvalue=""):
+            if name not in _IGNORED and not fit(cell) and (fault := word(cell, self.encoding)):
+                return name, self._told(fault, cell)
+        return "", ""
+
+    def _told(self, fault: str, text: str) -> str:
+        """The fault of a text, with what can be said of the file's encoding when it holds what its encoding has not."""
+        if self.encoding == "utf-16" or marked(text, self.encoding) == text:
+            return fault
+        if self._family is None:
+            self._family = family(self.path)
+        return fault + self._family
 
     def _jsonl(self) -> Iterator[Row]:
-        with self.path.open(encoding=self.encoding) as file:
+        with self.path.open(encoding=self.encoding, errors=errors_of(self.encoding)) as file:
             number = 0
             for line, text in enumerate(file, 1):
                 stripped = text.strip()
                 if not stripped:
                     continue
                 number += 1
-                members, fault = read_object(stripped)
-                values = {name: cell for name, cell in members.items() if name not in ADDED and name != ADDED_LINE}
-                if ADDED_LINE in members and not values:
-                    fault = f"still is a line that could not be read: write the row in place of `{ADDED_LINE}`"
-                identity = str(members.get(ADDED_IDENTITY, ""))
-                yield Row(number=number, line=line, values=values, raw=stripped, fault=fault, identity=identity)
+                yield self._object(number, line, stripped)
+
+    def _object(self, number: int, line: int, text: str) -> Row:
+        if "\0" in text:
+            return Row(number=number, line=line, raw=marked(text, self.encoding), fault=word("\0", self.encoding))
+        unfit = not fit(text)
+        raw = marked(text, self.encoding) if unfit else text
+        members, fault, field = read_object(raw)
+        values = {name: cell for name, cell in members.items() if name not in _IGNORED}
+        if unfit:
+            found = first_marked(values)
+            if raw != text and (found or fault):
+                field, fault = found[0] if found else "", self._told(word(text, self.encoding), text)
+            elif found:
+                field, fault = found[0], word(found[1], self.encoding)
+        if field and fault == TWICE and field in members:
+            # Of a member given twice the file of failed rows would keep one: so it gets the line as it is.
+            raw = UNREAD + raw
+        if ADDED_LINE in members and not values:
+            fault = f"still is a line that could not be read: write the row in place of `{ADDED_LINE}`"
+        identity = str(members.get(ADDED_IDENTITY, ""))
+        if fault:
+            return Row(number=number, line=line, raw=raw, fault=fault, field=plain(field, 100), identity=identity)
+        return Row(number=number, line=line, values=values, raw=raw, identity=identity)
 
 
-def read_object(text: str) -> tuple[dict[str, Any], str]:
-    """One line of JSON Lines as a mapping, or the word on why it is none."""
+def read_object(text: str) -> tuple[dict[str, Any], str, str]:
+    """One line of JSON Lines as a mapping; or the word on why it is none, and the member at fault, if it is one."""
     try:
         value: Any = _json.decode(text)
+        if not is_mapping(value):
+            return {}, "is not a JSON object", ""
+        twice = given_twice(text, value)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        return {}, f"is not valid JSON: {error}"
+        return {}, f"is not valid JSON: {error}", ""
     except ArithmeticError:
-        return {}, "is not valid JSON that can be read: it holds a number with an immense exponent"
-    if not is_mapping(value):
-        return {}, "is not a JSON object"
-    return dict(value), ""
+        return {}, "is not valid JSON that can be read: it holds a number with an immense exponent", ""
+    return dict(value), TWICE if twice else "", twice
 
 
 def open_rows(path: str | Path) -> RowFile:
@@ -165,7 +205,8 @@ def open_rows(path: str | Path) -> RowFile:
     byte order mark, UTF-16 with one). JSON Lines by its name (.jsonl, .ndjson) or by a first character `{`.
 
     Raises InputError, in one sentence, for a file that is not there, is empty, has no rows, is in another encoding,
-    has broken quotes, or names a column twice or not at all.
+    has a quote that leaves open where rows end, or names a column twice or not at all. What is wrong in one row only,
+    be it bytes that are no text, is that row's fault.
     """
     path = Path(path)
     try:
@@ -179,9 +220,12 @@ def open_rows(path: str | Path) -> RowFile:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     if not start:
         raise InputError(f"{path}: the file is empty")
+    if b"\0" in start[:4] and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(f"{path}: line 1 {_ZERO}")
     encoding = _encoding(start)
-    _check_text(path, encoding)
-    with path.open(encoding=encoding, newline="") as file:
+    if encoding == "utf-16":
+        _check_utf_16(path)
+    with path.open(encoding=encoding, errors=errors_of(encoding), newline="") as file:
         head = next((line for line in file if line.strip()), "")
     if not head:
         raise InputError(f"{path}: the file is empty")
@@ -193,7 +237,7 @@ def open_rows(path: str | Path) -> RowFile:
 
 
 def _open_jsonl(path: Path, encoding: str) -> RowFile:
-    with path.open(encoding=encoding) as file:
+    with path.open(encoding=encoding, errors=errors_of(encoding)) as file:
         count = sum(1 for line in file if line.strip())
     return RowFile(path, format="jsonl", encoding=encoding, count=count)
 
@@ -207,7 +251,7 @@ def _open_csv(path: Path, encoding: str) -> RowFile:
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise InputError(f"{path}: the header names {_listed(twice)} more than once")
-    count = _count_csv(path, encoding, separator) - 1
+    count = sum(1 for _ in records(path, encoding, separator)) - 1
     if count < 1:
         raise InputError(f"{path}: there is a header but not one row")
     return RowFile(path, format="csv", encoding=encoding, separator=separator, columns=tuple(names), count=count)
@@ -217,7 +261,7 @@ def _header(path: Path, encoding: str) -> tuple[str, list[str]]:
     """The separator that splits the header into most columns, and those columns."""
     best = ",", list[str]()
     for separator in SEPARATORS:
-        with path.open(encoding=encoding, newline="") as file:
+        with path.open(encoding=encoding, errors=errors_of(encoding), newline="") as file:
             try:
                 cells = _first(csv.reader(file, delimiter=separator, strict=True))
             except csv.Error:
@@ -226,6 +270,12 @@ def _header(path: Path, encoding: str) -> tuple[str, list[str]]:
             best = separator, cells
     if not best[1]:
         raise InputError(f"{path}: line 1: the quotes of the header do not match")
+    text = "".join(best[1])
+    if "\0" in text:
+        raise InputError(f"{path}: the header {_ZERO}")
+    if marked(text, encoding) != text:
+        like = family(path) if encoding != "utf-16" else ""
+        raise InputError(f"{path}: the header {word(text, encoding)} and try again{like}")
     return best
 
 
@@ -236,76 +286,16 @@ def _first(rows: Iterator[list[str]]) -> list[str]:
     return []
 
 
-def _count_csv(path: Path, encoding: str, separator: str) -> int:
-    with path.open(encoding=encoding, newline="") as file:
-        reader = csv.reader(file, delimiter=separator, strict=True)
-        begins = 1
-        count = 0
-        try:
-            for cells in _lines(reader):
-                begins = reader.line_num + 1
-                count += bool(cells)
-        except csv.Error as error:
-            raise InputError(
-                f"{path}: the row that begins in line {begins} cannot be read: {_csv_word(error)}"
-            ) from None
-    return count
-
-
-def _lines(reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    """The rows of a CSV reader with cells of any reasonable length; the module's own limit would end the file."""
-    while True:
-        # The limit is the whole process's: nobody else may find it changed.
-        usual = csv.field_size_limit(_UNCLOSED)
-        try:
-            cells = next(reader, None)
-        finally:
-            csv.field_size_limit(usual)
-        if cells is None:
-            return
-        yield cells
-
-
-def _csv_word(error: csv.Error) -> str:
-    text = str(error)
-    if "unexpected end of data" in text:
-        return "a quote is opened and never closed"
-    if "expected after" in text:
-        return "text follows a closing quote (a quote inside a quoted cell is written twice)"
-    if "field larger" in text:
-        return f"a cell is longer than {_UNCLOSED:,} characters, or a quote is opened and never closed"
-    return text
-
-
 def _encoding(start: bytes) -> str:
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     return "utf-8-sig" if start.startswith(codecs.BOM_UTF8) else "utf-8"
 
 
-def _check_text(path: Path, encoding: str) -> None:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    line = 1
-    chunk = b""
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                text = decoder.decode(chunk)
-                if "\0" in text:
-                    line += text[: text.index("\0")].count("\n")
-                    raise InputError(
-                        f"{path}: line {line} holds a zero byte; the file is not text in UTF-8, or it is UTF-16 "
-                        "without a byte order mark: save it as UTF-8"
-                    )
-                line += text.count("\n")
-            decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        before: bytes = error.object[: error.start]
-        line += before.count(b"\n")
-        name = "UTF-16" if encoding == "utf-16" else "UTF-8"
-        raise InputError(
-            f"{path}: line {line} is not valid {name} ({error.reason}); save the file as UTF-8 and try again"
-        ) from None
+def _check_utf_16(path: Path) -> None:
+    """Raises InputError where a byte is missing, for nobody can tell where."""
+    if path.stat().st_size % 2:
+        raise InputError(f"{path}: is not valid UTF-16, for a byte is missing or too many; save the file as UTF-8")
 
 
 def _listed(names: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -100,7 +101,7 @@ class RowReader:
     def read(self, row: Row) -> Job:
         """One row as a job, with every fault it has."""
         if row.fault:
-            return Job(row=row, faults=(Fault(path="", rule="unreadable", message=row.fault),))
+            return Job(row=row, faults=(Fault(path=row.field, rule="unreadable", message=row.fault),))
         try:
             return self._read(row)
         except Exception as error:  # noqa: BLE001 - whatever a caller puts into a row, it must not harm the others
@@ -117,9 +118,11 @@ class RowReader:
             found = nested(row.values)
             if isinstance(found, Problem):
                 return Job(row=row, faults=(found.fault(""),))
-            body = to_builtins(found)
+            given = frozenset(found)
+            nulls: list[str] = []
+            body = _without_nulls(to_builtins(found), "", "", nulls, places)
             if self.options.empty == "clear":
-                body, cleared = _without_nulls(body)
+                cleared = tuple(nulls)
         else:
             body, faults, places = self.columns.read(row.values)
             given = frozenset(str(name) for name in row.values)
@@ -159,6 +162,8 @@ class RowReader:
             return "", Fault(path=name, rule="required", message="is required: rows are matched by it")
         if name.startswith("cf_") and (problem := mangled(value)) is not None:
             return "", Fault(path=name, rule=problem.rule, message=problem.message)
+        if isinstance(value, Decimal):
+            value = format(value, "f")
         if isinstance(value, bool) or not isinstance(value, str | int):
             return "", Fault(path=name, rule="type", message="must be text or a whole number: rows are matched by it")
         text = str(value)
@@ -176,7 +181,8 @@ class RowReader:
     def _cleared(self, values: Mapping[str, Any]) -> Iterator[str]:
         for name, cell in self.columns.leaves(values):
             empty = cell is None or (isinstance(cell, str) and not cell.strip())
-            if empty and self.columns.column(name) is not None:
+            # An object that is null stands for all its members.
+            if empty and self.columns.field(name) is not None:
                 yield name
 
     def rename(self, job: Job) -> Fault | None:
@@ -233,27 +239,35 @@ def _at(body: Mapping[str, Any], columns: Columns, name: str) -> Any:
     return node
 
 
-def _without_nulls(body: Mapping[str, Any], prefix: str = "") -> tuple[dict[str, Any], tuple[str, ...]]:
-    """A struct's body without the members that are null, and the paths of those."""
-    kept: dict[str, Any] = {}
-    cleared: list[str] = []
-    for name, value in body.items():
-        path = f"{prefix}{name}"
-        if value is None:
-            cleared.append(path)
-        elif is_mapping(value):
-            kept[name], more = _without_nulls(value, f"{path}.")
-            cleared += more
-        elif is_list(value) and name != "custom_fields":
-            items: list[Any] = []
-            for place, item in enumerate(value):
-                found, more = _without_nulls(item, f"{path}[{place}].") if is_mapping(item) else (item, ())
-                items.append(found)
-                cleared += more
-            kept[name] = items
-        else:
-            kept[name] = value
-    return kept, tuple(cleared)
+def _without_nulls(value: Any, here: str, was: str, nulls: list[str], places: dict[str, str]) -> Any:
+    """A struct's body without what is null, as `Columns.read` leaves empty cells out; UNSET when nothing remains.
+
+    `nulls` gets the paths of what is left out, `places` where a list's item is now and where it was.
+    """
+    if value is None:
+        nulls.append(was)
+        return msgspec.UNSET
+    if is_mapping(value):
+        members: dict[str, Any] = {}
+        for name, item in value.items():
+            joint = f".{name}" if was else name
+            # What a custom field holds may have any form.
+            whole = name == "value" and item is not None
+            kept = item if whole else _without_nulls(item, f"{here}{joint}", f"{was}{joint}", nulls, places)
+            if kept is not msgspec.UNSET:
+                members[name] = kept
+        return members if members or not value or not was else msgspec.UNSET
+    if is_list(value):
+        items: list[Any] = []
+        for place, item in enumerate(value):
+            now, before = f"{here}[{len(items)}]", f"{was}[{place}]"
+            kept = _without_nulls(item, now, before, nulls, places)
+            if kept is not msgspec.UNSET:
+                items.append(kept)
+                if now != before:
+                    places[now] = before
+        return items if items or not value else msgspec.UNSET
+    return value
 
 
 def _custom_names(values: Any) -> list[str]:

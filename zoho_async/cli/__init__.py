@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from types import FrameType
 
 from .exits import INTERRUPTED, USAGE
+from .streams import json_line, lasting, log_as_json
 
 
 def main() -> None:
     """Entry point of `zoho-async`; ends the process with one of the documented exit codes."""
+    lasting()
     if find_spec("typer") is None or find_spec("rich") is None:
         sys.stderr.write("zoho-async needs typer and rich: pip install 'zoho_async[cli]'\n")
         sys.exit(USAGE)
@@ -20,9 +23,24 @@ def main() -> None:
     try:
         from .app import app
 
+        if "--json" in sys.argv[1:]:
+            sys.exit(_machine_readable(app))
         app()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _machine_readable(app: Callable[..., int | None]) -> int:
+    log_as_json()
+    try:
+        return app(standalone_mode=False) or 0
+    except Exception as error:
+        # What typer raises for wrong usage has a name of its own in each of its versions.
+        tell: Callable[[], str] | None = getattr(error, "format_message", None)
+        if tell is None:
+            raise
+        sys.stderr.write(json_line({"event": "error", "kind": "UsageError", "message": tell()}))
+        return USAGE
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from time import monotonic
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import msgspec
+from .streams import json_line
 
 EVERY = 5.0
 """Seconds between two plain lines."""
 EVERY_JSON = 1.0
+
+
+class Note(Protocol):
+    """How far a push is, beside the outcomes of its rows: `bulk.Event`."""
+
+    @property
+    def stage(self) -> str:
+        """`check`, `read`, `write` or `wait`."""
+        ...
+
+    @property
+    def done(self) -> int:
+        """In `check` and `write` rows, in `read` calls, so far."""
+        ...
+
+    @property
+    def until(self) -> datetime | None:
+        """In `wait`: when it goes on."""
+        ...
+
+    @property
+    def why(self) -> str: ...
 
 
 class Progress(Protocol):
@@ -23,6 +47,10 @@ class Progress(Protocol):
     ) -> None: ...
     def advance(self, done: int, text: str, **numbers: object) -> None:
         """How many are done, and the rest in words; `numbers` for machines."""
+        ...
+
+    def note(self, event: Note) -> None:
+        """What it does while no rows are done; may be called as often as one likes."""
         ...
 
     def say(self, sentence: str, **details: object) -> None:
@@ -39,13 +67,38 @@ def open_progress(title: str, total: int | None, *, json: bool) -> Progress:
     return LineProgress(title, total)
 
 
+def _waiting(event: Note) -> tuple[str, dict[str, object]] | None:
+    """What is said of a wait: the sentence and its details."""
+    if event.until is None:
+        return None
+    when = f"{event.until.astimezone():%Y-%m-%d %H:%M %Z}"
+    return f"{event.why}: waiting until {when}", {
+        "event": "wait",
+        "until": event.until.astimezone(UTC),
+        "why": event.why,
+    }
+
+
+def _doing(event: Note) -> str:
+    """What is done while no rows are; empty for a stage nobody knows."""
+    match event.stage:
+        case "check":
+            return f"{event.done:,} rows checked"
+        case "read":
+            return f"{event.done:,} calls to read what is there"
+        case _:
+            return ""
+
+
 class _Plain:
     """What the two line-wise ones share."""
 
     every = EVERY
 
-    def __init__(self) -> None:
-        self._last = monotonic()
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._begun = clock()
+        self._last: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -55,49 +108,82 @@ class _Plain:
     ) -> None:
         sys.stderr.flush()
 
-    def _due(self) -> bool:
-        now = monotonic()
-        if now - self._last < self.every:
+    def _due(self, kind: str) -> bool:
+        now = self._clock()
+        if now - self._last.get(kind, self._begun) < self.every:
             return False
-        self._last = now
+        self._last[kind] = now
         return True
 
 
 class LineProgress(_Plain):
     """A line every few seconds."""
 
-    def __init__(self, title: str, total: int | None) -> None:
-        super().__init__()
+    def __init__(self, title: str, total: int | None, *, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__(clock)
         self._title = title
         self._of = f" of {total:,}" if total is not None else ""
+        self._text = ""
+        self._advanced: float | None = None
 
     def advance(self, done: int, text: str, **numbers: object) -> None:
-        if self._due():
-            sys.stderr.write(f"{self._title}: {done:,}{self._of} · {text}\n")
-            sys.stderr.flush()
+        self._text = text
+        self._advanced = self._clock()
+        if self._due("line"):
+            self._write(f"{self._title}: {done:,}{self._of}" + f" · {text}" * bool(text))
+
+    def note(self, event: Note) -> None:
+        if event.stage == "write":
+            self.advance(event.done, self._text)
+        elif event.stage == "wait":
+            if (told := _waiting(event)) is not None:
+                self.say(told[0])
+        elif (text := _doing(event)) and not self._busy() and self._due("line"):
+            self._write(f"{self._title}: {text}")
+
+    def _busy(self) -> bool:
+        """Whether rows get done, so that one hears of them."""
+        return self._advanced is not None and self._clock() - self._advanced < self.every
 
     def say(self, sentence: str, **details: object) -> None:
-        sys.stderr.write(f"{sentence}\n")
+        self._write(sentence)
+
+    def _write(self, line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 class JsonProgress(_Plain):
-    """One JSON object a line: `progress` every second, and every event that has details."""
+    """One JSON object a line: `progress`, `check` and `read` every second, and every event that has details."""
 
     every = EVERY_JSON
 
-    def __init__(self, total: int | None) -> None:
-        super().__init__()
+    def __init__(self, total: int | None, *, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__(clock)
         self._total = total
 
     def advance(self, done: int, text: str, **numbers: object) -> None:
-        if self._due():
+        if self._due("progress"):
             self._write({"event": "progress", "done": done, "total": self._total, **numbers})
+
+    def note(self, event: Note) -> None:
+        match event.stage:
+            case "write":
+                self.advance(event.done, "")
+            case "check" if self._due("check"):
+                self._write({"event": "check", "rows": event.done, "total": self._total})
+            case "read" if self._due("read"):
+                self._write({"event": "read", "calls": event.done})
+            case "wait" if (told := _waiting(event)) is not None:
+                self.say(told[0], **told[1])
+            case _:
+                pass
 
     def say(self, sentence: str, **details: object) -> None:
         self._write({"event": "message", "message": sentence, **details})
 
     def _write(self, event: dict[str, object]) -> None:
-        sys.stderr.write(msgspec.json.encode(event).decode() + "\n")
+        sys.stderr.write(json_line(event))
         sys.stderr.flush()
 
 
@@ -119,6 +205,7 @@ class BarProgress:
             console=Console(stderr=True),
         )
         self._task = self._bar.add_task(title, total=total, text="")
+        self._advanced: float | None = None
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -130,7 +217,18 @@ class BarProgress:
         self._bar.stop()
 
     def advance(self, done: int, text: str, **numbers: object) -> None:
+        self._advanced = monotonic()
         self._bar.update(self._task, completed=done, text=text)
+
+    def note(self, event: Note) -> None:
+        if event.stage == "write":
+            self._advanced = monotonic()
+            self._bar.update(self._task, completed=event.done)
+        elif event.stage == "wait":
+            if (told := _waiting(event)) is not None:
+                self.say(told[0])
+        elif (self._advanced is None or monotonic() - self._advanced >= EVERY_JSON) and (text := _doing(event)):
+            self._bar.update(self._task, text=text)
 
     def say(self, sentence: str, **details: object) -> None:
         self._bar.console.print(sentence, markup=False, highlight=False, soft_wrap=True)

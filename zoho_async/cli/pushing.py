@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import AsyncExitStack, suppress
-from datetime import UTC, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -169,11 +169,9 @@ async def _note_files(state: Path, failed: FailedFile, pushed: str, summary: Pus
 
 
 def _tell(event: Event, progress: Progress) -> None:
-    if event.stage == "wait" and event.until is not None:
-        when = f"{event.until.astimezone():%Y-%m-%d %H:%M %Z}"
-        progress.say(
-            f"{event.why}: waiting until {when}", event="wait", until=event.until.astimezone(UTC), why=event.why
-        )
+    # Of rows that are done the outcomes tell more.
+    if event.stage != "write":
+        progress.note(event)
 
 
 def _note(

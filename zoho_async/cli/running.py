@@ -8,12 +8,11 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-import msgspec
-
 from zoho_async.bulk.problems import InputError, StateError
 from zoho_async.errors import ZohoError
 
 from .exits import INTERRUPTED, SetupError, exit_code
+from .streams import json_line
 
 EXPECTED = (InputError, StateError, SetupError, ZohoError)
 """Errors that are told in one sentence; any other is a defect and shows its traceback."""
@@ -22,16 +21,21 @@ EXPECTED = (InputError, StateError, SetupError, ZohoError)
 class Interruption:
     """SIGINT or SIGTERM: the first asks the command to end gently, the second cancels it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, json: bool = False) -> None:
         self.requested = False
         self.gently: Callable[[], None] | None = None
         """What ends the command once its calls in flight are finished; None: it is cancelled at once."""
+        self._json = json
 
     def __call__(self, task: asyncio.Task[int]) -> None:
         """Called for each signal."""
         first, self.requested = not self.requested, True
         if first and self.gently is not None:
-            sys.stderr.write("interrupted: finishing the calls in flight (once more: stop at once)\n")
+            sentence = "interrupted: finishing the calls in flight (once more: stop at once)"
+            sys.stderr.write(
+                json_line({"event": "interrupted", "message": sentence}) if self._json else f"{sentence}\n"
+            )
+            sys.stderr.flush()
             self.gently()
         else:
             task.cancel()
@@ -39,7 +43,7 @@ class Interruption:
 
 def run(command: Callable[[Interruption], Awaitable[int]], *, json: bool) -> int:
     """Runs a command to its exit code; expected errors become one sentence on stderr."""
-    interruption = Interruption()
+    interruption = Interruption(json=json)
 
     async def watched() -> int:
         loop = asyncio.get_running_loop()
@@ -68,7 +72,7 @@ def tell_error(error: BaseException, *, json: bool) -> None:
     event: dict[str, object] = {"event": "error", "kind": type(error).__name__, "message": str(error)}
     if isinstance(error, ZohoError):
         event |= {"operation": error.operation, "status": error.status, "code": error.code, "sent": error.sent}
-    sys.stderr.write(msgspec.json.encode(event).decode() + "\n")
+    sys.stderr.write(json_line(event))
 
 
 async def _as_coroutine(awaitable: Awaitable[int]) -> int:
