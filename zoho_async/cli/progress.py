@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from time import monotonic
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -72,7 +72,11 @@ def _waiting(event: Note) -> tuple[str, dict[str, object]] | None:
     if event.until is None:
         return None
     when = f"{event.until.astimezone():%Y-%m-%d %H:%M %Z}"
-    return f"{event.why}: waiting until {when}", {"event": "wait", "until": event.until, "why": event.why}
+    return f"{event.why}: waiting until {when}", {
+        "event": "wait",
+        "until": event.until.astimezone(UTC),
+        "why": event.why,
+    }
 
 
 def _doing(event: Note) -> str:
