@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -28,7 +28,7 @@ class Clock:
         return self.now
 
 
-UNTIL = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+UNTIL = datetime(2026, 1, 2, 5, 4, tzinfo=timezone(timedelta(hours=2)))
 WAIT = Event("wait", until=UNTIL, why="the window is closed")
 SENTENCE = f"the window is closed: waiting until {UNTIL.astimezone():%Y-%m-%d %H:%M %Z}"
 
