@@ -56,7 +56,7 @@ class Job(msgspec.Struct, kw_only=True):
     @property
     def label(self) -> str:
         """What people know the row by."""
-        return self.key or self.name
+        return self.key or self.name or _person(self.body)
 
 
 class RowReader:
@@ -205,6 +205,11 @@ def custom_value(fields: Any, name: str) -> Any:
     if not is_list(fields):
         return None
     return next((one.get("value") for one in fields if is_mapping(one) and one.get("api_name") == name), None)
+
+
+def _person(body: Mapping[str, Any]) -> str:
+    names = (str(body.get(part) or "").strip() for part in ("first_name", "last_name"))
+    return str(body.get("email") or "").strip() or " ".join(filter(None, names))
 
 
 def _value(body: Mapping[str, Any], name: str) -> Any:

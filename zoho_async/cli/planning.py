@@ -160,7 +160,7 @@ def _as_text(order: Order, checked: Checked, made: Plan, calendar: Calendar) -> 
     if made.kinds:
         lines.append("  faulty: " + ", ".join(f"{kind} {count:,}" for kind, count in sorted(made.kinds.items())))
     if calendar.left_today is not None:
-        lines.append(f"  calls left today: {calendar.left_today:,}, of which {calendar.reserve:,} are left to others")
+        lines.append(f"  calls left today: {calendar.left_today:,}, {_reserved(calendar.left_today, calendar.reserve)}")
     done = calendar.forecast.done_at
     if done is None:
         lines.append("  it would never be done: the calls a day, less those left to others, do not suffice")
@@ -182,6 +182,12 @@ def _as_text(order: Order, checked: Checked, made: Plan, calendar: Calendar) -> 
         lines.append(f"  ... and {more:,} more")
     lines += [f"  first bodies: {to_json(body).decode()}" for body in made.samples]
     return lines
+
+
+def _reserved(left: int, reserve: int) -> str:
+    if reserve > left:
+        return f"all of which are left to others, who are to have {reserve:,} a day"
+    return f"of which {reserve:,} are left to others"
 
 
 def _shown(value: Any) -> str:
