@@ -13,6 +13,7 @@ from zoho_async.errors import Fault
 from zoho_async.validation import validate
 
 from .columns import Columns, Problem, customs_twice, mangled, nested, original
+from .marks import unmended
 from .narrow import is_list, is_mapping
 from .options import Options
 from .problems import InputError
@@ -101,6 +102,8 @@ class RowReader:
         """One row as a job, with every fault it has."""
         if row.fault:
             return Job(row=row, faults=(Fault(path="", rule="unreadable", message=row.fault),))
+        if (fault := unmended(row, self.options, self._name)) is not None:
+            return Job(row=row, identity=row.identity, faults=(fault,))
         try:
             return self._read(row)
         except Exception as error:  # noqa: BLE001 - whatever a caller puts into a row, it must not harm the others
