@@ -10,7 +10,7 @@ import codecs
 import csv
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -69,7 +69,7 @@ class RowFile:
         separator: str = "",
         columns: tuple[str, ...] = (),
         count: int = 0,
-        numbers: frozenset[int] | None = None,
+        identities: Mapping[int, str] | None = None,
     ) -> None:
         self.path = path
         self.format: Literal["csv", "jsonl"] = format
@@ -77,25 +77,27 @@ class RowFile:
         self.separator = separator
         self.columns = columns
         """The header of a CSV file, in order; empty for JSON Lines, where each row names its own."""
-        self.count = count
-        """How many rows there are."""
-
-        self._numbers = numbers
+        self.total = count
+        """How many rows the file has."""
+        self.count = count if identities is None else len(identities)
+        """How many of them are gone through."""
+        self._identities = identities
 
     def __iter__(self) -> Iterator[Row]:
         rows = self._csv() if self.format == "csv" else self._jsonl()
-        return rows if self._numbers is None else (row for row in rows if row.number in self._numbers)
+        return rows if self._identities is None else _chosen(rows, self._identities)
 
-    def only(self, numbers: Iterable[int]) -> RowFile:
-        """The same file with these rows only."""
+    def only(self, identities: Mapping[int, str]) -> RowFile:
+        """The same file with some of its rows only, given by their numbers, each with the identity it had in an
+        earlier run; empty: the one that the file says."""
         return RowFile(
             self.path,
             format=self.format,
             encoding=self.encoding,
             separator=self.separator,
             columns=self.columns,
-            count=self.count,
-            numbers=frozenset(numbers),
+            count=self.total,
+            identities=identities,
         )
 
     def _csv(self) -> Iterator[Row]:
@@ -143,6 +145,13 @@ class RowFile:
                     fault = f"still is a line that could not be read: write the row in place of `{ADDED_LINE}`"
                 identity = str(members.get(ADDED_IDENTITY, ""))
                 yield Row(number=number, line=line, values=values, raw=stripped, fault=fault, identity=identity)
+
+
+def _chosen(rows: Iterable[Row], identities: Mapping[int, str]) -> Iterator[Row]:
+    for row in rows:
+        if row.number in identities:
+            row.identity = identities[row.number] or row.identity
+            yield row
 
 
 def read_object(text: str) -> tuple[dict[str, Any], str]:
