@@ -82,6 +82,30 @@ async def test_a_new_run_stops_those_of_its_target_that_still_run(database: Data
     assert found[old].ended_at is None
 
 
+@pytest.mark.parametrize(
+    ("state", "summary", "untried", "input_rows"),
+    [
+        ("complete", {"rows": 3, "of": 3, "input_rows": 9}, 0, 9),
+        ("stopped", {"rows": 3, "of": 5, "input_rows": 5}, 2, 5),
+        # Asked to end when everything was done.
+        ("stopped", {"rows": 5, "of": 5, "input_rows": 5}, 0, 5),
+        ("failed", {"rows": 3, "of": None, "input_rows": None}, None, None),
+        ("complete", {"rows": 3}, 0, 3),
+    ],
+)
+async def test_how_many_rows_a_run_did_not_come_to(
+    database: Database, state: Any, summary: dict[str, Any], untried: int | None, input_rows: int | None
+) -> None:
+    number = await begin(database, "t", source="a.csv", options={})
+    run = await show(database, number)
+    assert run is not None
+    assert run.untried is None
+    await end(database, number, state, summary=summary)
+    run = await show(database, number)
+    assert run is not None
+    assert (run.untried, run.input_rows) == (untried, input_rows)
+
+
 async def test_runs_are_listed_newest_first(database: Database) -> None:
     assert await runs(database) == []
     numbers = [await begin(database, target, source="", options={}) for target in ("t", "u", "t")]

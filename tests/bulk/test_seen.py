@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoho_async.bulk.database import Database
+from zoho_async.bulk.marks import mark
+from zoho_async.bulk.options import Options
 from zoho_async.bulk.problems import StateError
+from zoho_async.bulk.readers import Row
 from zoho_async.bulk.seen import Seen
 
 
@@ -26,9 +29,29 @@ async def test_equal_keys_are_told_apart_or_named(database: Database) -> None:
 
 
 async def test_a_row_keeps_the_identity_it_had(database: Database) -> None:
-    keys = [("k", 1), ("k", 2), ("k", 3), ("k", 4), ("x", 5)]
-    found = await Seen(database).identify(keys, counted=True, carried={1: "k#2", 4: "k#2", 5: "k#1"})
-    assert found == [("k#2", 1), ("k#1", 2), ("k#3", 3), ("k#2", 1), ("x#1", 5)]
+    keys = [("k", 1), ("mended", 2), ("k", 3), ("k", 4)]
+    found = await Seen(database).identify(keys, counted=True, carried={1: "k#2", 2: "old#1"})
+    assert found == [("k#2", 1), ("old#1", 2), ("k#1", 3), ("k#3", 4)]
+    # A key is the identity, whatever a file says.
+    assert await Seen(database).identify([("k", 1)], counted=False, carried={1: "k#2"}) == [("k", 1)]
+
+
+async def test_only_the_first_row_keeps_an_identity_that_was_copied(database: Database) -> None:
+    seen = Seen(database)
+    assert await seen.identify([("k", 1), ("x", 2)], counted=True, carried={1: "k#1", 2: "k#1"}) == [
+        ("k#1", 1),
+        ("x#1", 2),
+    ]
+    assert await seen.identify([("k", 3)], counted=True, carried={3: "k#1"}) == [("k#2", 3)]
+
+
+async def test_a_mark_is_no_identity(database: Database) -> None:
+    rows = [("k", 1), ("k", 2)]
+    marks = {number: mark(Row(number=number), "name", Options()) for _, number in rows}
+    assert await Seen(database).identify(rows, counted=True, carried=marks) == [("k#1", 1), ("k#2", 2)]
+    # One may hold an identity.
+    marks[1] = mark(Row(number=1), "name", Options(), "k#2")
+    assert await Seen(database).identify(rows, counted=True, carried=marks) == [("k#2", 1), ("k#1", 2)]
 
 
 KEYS = st.sampled_from(["k", "k#1", "k#1#1", "k#2", "#", ""]) | st.text(st.characters(codec="utf-8"), max_size=3)

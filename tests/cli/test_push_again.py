@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cli.process import Cli
 
+from zoho_async.cli.planning import _reserved
 from zoho_async.fake import FakeZoho
 
 Write = Callable[[str, str], Path]
@@ -119,6 +120,24 @@ async def test_ids_of_records_persons_and_addresses(fake: FakeZoho, cli: Cli, wr
         one["billing_address"]["address_id"] for one in stored.values()
     }
     assert (await cli("ids", "--to", "none/map.csv")).code == 2
+
+
+async def test_ids_name_rows_without_a_key(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    (contact,) = fake.seed([{"contact_name": "P"}])
+    number = contact["contact_id"]
+    rows = f"{number},Ann,Bell,ann@x.example\n{number}, Ben ,Cole,\n{number},Cy,,\n"
+    write("p.csv", f"contact_id,first_name,last_name,email\n{rows}")
+    assert (await cli("push", "books", "contact_persons", "--from", "p.csv")).code == 0
+    assert (await cli("ids", "--to", "map.csv")).code == 0
+    with (cli.folder / "map.csv").open(encoding="utf-8", newline="") as file:
+        found = [row["source_key"] for row in csv.DictReader(file) if row["part"] == "record"]
+    assert found == ["Ben Cole", "Cy", "ann@x.example"]
+
+
+def test_a_reserve_is_never_more_than_what_is_left() -> None:
+    assert _reserved(100, 4) == "of which 4 are left to others"
+    assert _reserved(4, 4) == "of which 4 are left to others"
+    assert _reserved(3, 4) == "all of which are left to others, who are to have 4 a day"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,7 +12,9 @@ from typing import Any, TextIO
 import msgspec
 
 from .problems import InputError
-from .readers import ADDED, ADDED_LINE, Row, RowFile
+from .readers import ADDED, ADDED_LINE, Row, RowFile, open_rows, read_object
+
+NOT_TRIED = "was left undone by an earlier run and not tried again since"
 
 
 class FailedFile:
@@ -22,6 +25,8 @@ class FailedFile:
     mending that one: unless its content is the one the caller `trusted`, it is kept under another name (`aside`).
     A file of that name that is not ours is never touched, and one that could not be written is found out before the
     run (InputError at once).
+
+    Where only some rows are tried again (`again`), what the file that is there says of the others stays.
     """
 
     def __init__(self, source: RowFile) -> None:
@@ -38,6 +43,12 @@ class FailedFile:
         """Of the file that an earlier run left there."""
         self.written = ""
         """Digest of the file that this run wrote; empty until it stands in its place."""
+        self.again: Mapping[int, str] | None = None
+        """When only some rows are tried, those that were known to be undone: their identities by their numbers."""
+        self.tried: set[int] = set()
+        """Numbers of the rows that were tried; of use only with `again`."""
+        self.kept = 0
+        """Rows that were not tried and are in the file still."""
         try:
             self._try()
         except OSError as error:
@@ -48,6 +59,8 @@ class FailedFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.again is not None and not self._keep(self.again):
+            return
         if self._file is not None:
             self._file.close()
             self._displace()
@@ -100,6 +113,49 @@ class FailedFile:
             assert self._file is not None
             self._file.write(_object_with(row, added) + "\n")
 
+    def _keep(self, again: Mapping[int, str]) -> bool:
+        """Writes what is still undone of the rows that were not tried; False when the file that is there may stay."""
+        left = self._left()
+        told: set[int] = set()
+        if left is not None:
+            told = {number for row in left if (number := _number(row, left)) is not None}
+            self.kept = sum(_number(row, left) not in self.tried for row in left)
+        # One that we wrote is complete: what it does not tell was done since.
+        known = left is not None and digest_of_file(self.path) == self.trusted
+        missing = {} if known else {n: own for n, own in again.items() if n not in self.tried and n not in told}
+        if left is not None and not (self.count or missing or told & self.tried):
+            return False
+        if left is not None:
+            for row in left:
+                if _number(row, left) not in self.tried:
+                    self._copy(row, left)
+        for row in self._source.only(missing) if missing else ():
+            self.add(row, reason=NOT_TRIED, identity=missing[row.number])
+            self.count -= 1
+            self.kept += 1
+        self.finished = not self.count and not self.kept
+        return True
+
+    def _left(self) -> RowFile | None:
+        """The file that is there; None when there is none, or nobody can read it any more."""
+        try:
+            left = open_rows(self.path) if self.path.exists() else None
+        except InputError:
+            return None
+        return left if left is None or left.format == self._source.format else None
+
+    def _copy(self, row: Row, left: RowFile) -> None:
+        """One row of the file that is there, as it stands in it."""
+        if self._file is None:
+            self._open()
+        assert self._file is not None
+        if self._source.format != "csv":
+            self._file.write(f"{row.raw}\n")
+            return
+        cells = dict(zip(left.columns, row.raw, strict=False))
+        own = [name for name in self._source.columns if name not in ADDED]
+        self._write([*(cells.get(name, "") for name in (*own, *ADDED)), *row.raw[len(left.columns) :]])
+
     def _open(self) -> None:
         source = self._source
         # The handle lives as long as this object; __exit__ closes it.
@@ -118,6 +174,16 @@ class FailedFile:
             quoting=csv.QUOTE_ALL if lone else csv.QUOTE_MINIMAL,
         )
         writer.writerow(cells)
+
+
+def _number(row: Row, left: RowFile) -> int | None:
+    """The number that a row of a file of failed rows has in the input; None when nobody can say."""
+    name = ADDED[0]
+    if left.format == "csv":
+        text = str(dict(zip(left.columns, row.raw, strict=False)).get(name, ""))
+    else:
+        text = str(read_object(str(row.raw))[0].get(name, ""))
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def failed_path(path: Path) -> Path:

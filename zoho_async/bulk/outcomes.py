@@ -33,7 +33,8 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with the row; no call was spent on it."""
     error: Exception | None = None
     identity: str = ""
-    """What the state calls the row; equal rows of a create are told apart by it."""
+    """What the state calls the row; equal rows of a create are told apart by it. Of a row that is refused because of
+    another of the same input: a mark by which it is known until it is mended."""
     warning: str = ""
     """What of a row that is done could not be done, as a sentence."""
 
@@ -120,6 +121,10 @@ class PushSummary(msgspec.Struct, kw_only=True):
     """Whether every row was tried: the input was read to its end, and nothing ended the run before."""
     run: int = 0
     """Number of the run in its state file; 0 without one."""
+    of: int | None = None
+    """Rows that were to be tried; None when nobody could know beforehand."""
+    input_rows: int | None = None
+    """Rows of the whole input, those included that were not to be tried; None when nobody could know beforehand."""
 
     def count(self, outcome: RowOutcome) -> None:
         """Adds one row."""

@@ -17,6 +17,7 @@ from zoho_async.errors import Fault
 from .index import Index, Read, identified, keyed, named
 from .journal import Journal
 from .mapping import closable, iterate
+from .marks import mark
 from .options import Options
 from .problems import InputError
 from .readers import Row, RowFile
@@ -138,6 +139,7 @@ class Preparation:
             return decision
         message = f"leads to the same record ({found.record_id}) as row {first}"
         job.faults = (Fault(path=self._options.field or job.name_field, rule="ambiguous", message=message),)
+        job.identity = mark(job.row, "key", self._options, job.identity)
         return Decision(job=job, route="refuse", known=decision.known)
 
     def _known(self, connection: sqlite3.Connection, job: Job) -> Known:
@@ -205,6 +207,7 @@ class Preparation:
             if first != job.row.number:
                 message = f"is the same as in row {first}; only one row can have it"
                 job.faults = (*job.faults, Fault(path=options.field, rule="duplicate", message=message))
+                job.identity = mark(job.row, "key", options)
         if options.on_name_taken != "allow":
             await self._check_names([job for job in jobs if job.name and not job.faults])
         return jobs
@@ -214,8 +217,9 @@ class Preparation:
             some = [job for job in jobs if job.kind == kind]
             firsts = await self._seen.first(kind, [(job.name, job.row.number) for job in some])
             for job, first in zip(some, firsts, strict=True):
-                if first != job.row.number and not await self._told_apart(job):
-                    job.faults = job.faults or (name_fault(job, f"row {first} has it"),)
+                if first != job.row.number and not await self._told_apart(job) and not job.faults:
+                    job.faults = (name_fault(job, f"row {first} has it"),)
+                    job.identity = mark(job.row, "name", self._options, job.identity)
 
     async def _told_apart(self, job: Job) -> bool:
         """Whether a suffix gives the job a name of its own."""

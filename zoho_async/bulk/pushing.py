@@ -14,7 +14,6 @@ How a row is sent, and what is done when nobody can say whether a call took effe
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -78,7 +77,8 @@ class Push:
         window: Window | None,
         on_event: Callable[[Event], None] | None,
     ) -> None:
-        self.summary = PushSummary()
+        of, input_rows = _extent(rows)
+        self.summary = PushSummary(of=of, input_rows=input_rows)
         self._target = target
         self._rows = rows
         self._options = options
@@ -278,7 +278,14 @@ def _silence(event: Event) -> None:
 
 
 def _source(rows: Any) -> str:
-    return str(rows.path) if isinstance(rows, RowFile) else type(rows).__name__
+    return str(rows.path.absolute()) if isinstance(rows, RowFile) else type(rows).__name__
+
+
+def _extent(rows: Any) -> tuple[int | None, int | None]:
+    """How many rows are to be tried, and how many the input has in all."""
+    if isinstance(rows, RowFile):
+        return rows.count, rows.total
+    return (len(rows), len(rows)) if repeatable(rows) else (None, None)
 
 
 def _problem(outcome: RowOutcome) -> runs.ProblemRow:
@@ -287,9 +294,7 @@ def _problem(outcome: RowOutcome) -> runs.ProblemRow:
         number=row.number,
         line=row.line,
         identity=outcome.identity,
-        digest=hashlib.sha256(
-            repr(row.raw if row.raw is not None else row.values).encode(errors="replace")
-        ).hexdigest(),
+        digest=runs.digest_of_row(row),
         status=outcome.status,
         code=outcome.code,
         field=outcome.field,

@@ -10,7 +10,7 @@ import codecs
 import csv
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import zip_longest
 from pathlib import Path
@@ -80,7 +80,7 @@ class RowFile:
         separator: str = "",
         columns: tuple[str, ...] = (),
         count: int = 0,
-        numbers: frozenset[int] | None = None,
+        identities: Mapping[int, str] | None = None,
     ) -> None:
         self.path = path
         self.format: Literal["csv", "jsonl"] = format
@@ -88,27 +88,29 @@ class RowFile:
         self.separator = separator
         self.columns = columns
         """The header of a CSV file, in order; empty for JSON Lines, where each row names its own."""
-        self.count = count
-        """How many rows there are."""
-
-        self._numbers = numbers
+        self.total = count
+        """How many rows the file has."""
+        self.count = count if identities is None else len(identities)
+        """How many of them are gone through."""
+        self._identities = identities
         self._family: str | None = None
         """What the file's encoding seems to be, once somebody had to ask."""
 
     def __iter__(self) -> Iterator[Row]:
         rows = self._csv() if self.format == "csv" else self._jsonl()
-        return rows if self._numbers is None else (row for row in rows if row.number in self._numbers)
+        return rows if self._identities is None else _chosen(rows, self._identities)
 
-    def only(self, numbers: Iterable[int]) -> RowFile:
-        """The same file with these rows only."""
+    def only(self, identities: Mapping[int, str]) -> RowFile:
+        """The same file with some of its rows only, given by their numbers, each with the identity it had in an
+        earlier run; empty: the one that the file says."""
         return RowFile(
             self.path,
             format=self.format,
             encoding=self.encoding,
             separator=self.separator,
             columns=self.columns,
-            count=self.count,
-            numbers=frozenset(numbers),
+            count=self.total,
+            identities=identities,
         )
 
     def _csv(self) -> Iterator[Row]:
@@ -182,6 +184,13 @@ class RowFile:
         if fault:
             return Row(number=number, line=line, raw=raw, fault=fault, field=plain(field, 100), identity=identity)
         return Row(number=number, line=line, values=values, raw=raw, identity=identity)
+
+
+def _chosen(rows: Iterable[Row], identities: Mapping[int, str]) -> Iterator[Row]:
+    for row in rows:
+        if row.number in identities:
+            row.identity = identities[row.number] or row.identity
+            yield row
 
 
 def read_object(text: str) -> tuple[dict[str, Any], str, str]:

@@ -14,6 +14,7 @@ from zoho_async.errors import Fault
 from zoho_async.validation import validate
 
 from .columns import Columns, Problem, customs_twice, mangled, nested, original
+from .marks import unmended
 from .narrow import is_list, is_mapping
 from .options import Options
 from .problems import InputError
@@ -57,7 +58,7 @@ class Job(msgspec.Struct, kw_only=True):
     @property
     def label(self) -> str:
         """What people know the row by."""
-        return self.key or self.name
+        return self.key or self.name or _person(self.body)
 
 
 class RowReader:
@@ -102,6 +103,8 @@ class RowReader:
         """One row as a job, with every fault it has."""
         if row.fault:
             return Job(row=row, faults=(Fault(path=row.field, rule="unreadable", message=row.fault),))
+        if (fault := unmended(row, self.options, self._name)) is not None:
+            return Job(row=row, identity=row.identity, faults=(fault,))
         try:
             return self._read(row)
         except Exception as error:  # noqa: BLE001 - whatever a caller puts into a row, it must not harm the others
@@ -211,6 +214,11 @@ def custom_value(fields: Any, name: str) -> Any:
     if not is_list(fields):
         return None
     return next((one.get("value") for one in fields if is_mapping(one) and one.get("api_name") == name), None)
+
+
+def _person(body: Mapping[str, Any]) -> str:
+    names = (str(body.get(part) or "").strip() for part in ("first_name", "last_name"))
+    return str(body.get("email") or "").strip() or " ".join(filter(None, names))
 
 
 def _value(body: Mapping[str, Any], name: str) -> Any:

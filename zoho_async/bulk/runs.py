@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import uuid4
@@ -14,6 +15,7 @@ import msgspec
 
 from .database import Database, now, storable
 from .problems import StateError
+from .readers import Row
 
 RunState = Literal["running", "complete", "stopped", "failed"]
 
@@ -27,7 +29,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     target: str
     source: str
-    """Where the rows came from."""
+    """Where the rows came from: a file by its whole path, anything else by its type."""
     options: dict[str, Any]
     started_at: datetime
     """UTC."""
@@ -36,6 +38,21 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     state: RunState
     summary: dict[str, Any]
     error: str
+
+    @property
+    def untried(self) -> int | None:
+        """How many rows it did not come to; None when nobody knows, as of a run that was killed."""
+        if self.state == "complete":
+            return 0
+        of, rows = self.summary.get("of"), self.summary.get("rows")
+        return of - rows if isinstance(of, int) and isinstance(rows, int) else None
+
+    @property
+    def input_rows(self) -> int | None:
+        """How many rows the whole input had; None when nobody knows."""
+        # What an earlier version wrote down: right for a run of the whole input.
+        found: int | None = self.summary.get("input_rows", self.summary.get("rows"))
+        return found
 
 
 class ProblemRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +83,12 @@ class Identified(NamedTuple):
     key: str
     """What tells the part from others of the record; empty for the record itself."""
     id: str
+
+
+def digest_of_row(row: Row) -> str:
+    """What tells a row, as it stands in the input, from another."""
+    text = repr(row.raw if row.raw is not None else row.values)
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
 async def begin(database: Database, target: str, *, source: str, options: Mapping[str, Any]) -> int:
@@ -154,6 +177,14 @@ async def show(database: Database, run: int) -> Run | None:
 
 async def problems(database: Database, run: int) -> AsyncGenerator[ProblemRow, None]:
     """The rows of a run that were not done, in the order of the input. Read in batches: memory stays flat."""
+    async with aclosing(problem_batches(database, run)) as batches:
+        async for batch in batches:
+            for row in batch:
+                yield row
+
+
+async def problem_batches(database: Database, run: int) -> AsyncGenerator[list[ProblemRow], None]:
+    """The same, as they are read: some at a time."""
     names = ProblemRow.__struct_fields__
     # A number no row comes before.
     last = -(2**63)
@@ -168,9 +199,9 @@ async def problems(database: Database, run: int) -> AsyncGenerator[ProblemRow, N
     while fresh:
         batch = await database.run(work)
         fresh = len(batch) == BATCH
-        for row in batch:
-            yield ProblemRow(**dict(zip(names, row, strict=True)))
-            last = row[0]
+        if batch:
+            last = batch[-1][0]
+            yield [ProblemRow(**dict(zip(names, row, strict=True))) for row in batch]
 
 
 async def identities(database: Database, target: str | None) -> AsyncGenerator[Identified, None]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
 from .database import Database
+from .marks import own_identity
 
 
 class Seen:
@@ -29,10 +30,11 @@ class Seen:
         it: the row's own number when it is the first. In the order of the input.
 
         Rows of one run with the same key are told apart by `counted`: each is a row of its own, numbered; else the
-        later ones are told which row was the first. `carried` are identities that rows had in an earlier run, by the
-        rows' numbers: a row that has not changed since keeps its identity, and only the first one with it has it.
+        later ones are told which row was the first. `carried` are identities that counted rows had in an earlier run,
+        by the rows' numbers: a row keeps its own, whatever has changed in it, so that what is known of it stays its.
+        A row that was copied with its identity is a new one: only the first has it.
         """
-        identities = carried or {}
+        identities = {number: own_identity(identity) for number, identity in (carried or {}).items()}
 
         def seen(connection: sqlite3.Connection, key: str, number: int) -> tuple[int, int]:
             first, times = connection.execute(
@@ -41,6 +43,9 @@ class Seen:
                 (key, number),
             ).fetchone()
             return first, times
+
+        def taken(connection: sqlite3.Connection, identity: str) -> bool:
+            return connection.execute(f"SELECT 1 FROM {self._keys} WHERE key = ?", (identity,)).fetchone() is not None
 
         def work(connection: sqlite3.Connection) -> list[tuple[str, int]]:
             # Each time anew: a transaction that failed has taken the table with it.
@@ -51,10 +56,8 @@ class Seen:
             found: list[tuple[str, int]] = []
             for key, number in keys:
                 identity = identities.get(number, "") if counted else key
-                if counted and (not identity or identity.rpartition("#")[0] != key):
+                while counted and (not identity or taken(connection, identity)):
                     identity = f"{key}#{seen(connection, key, number)[1]}"
-                    while connection.execute(f"SELECT 1 FROM {self._keys} WHERE key = ?", (identity,)).fetchone():
-                        identity = f"{key}#{seen(connection, key, number)[1]}"
                 first, _ = seen(connection, identity, number)
                 found.append((identity, first))
             return found

@@ -62,7 +62,10 @@ Profile = Annotated[
 def push(
     product: Product,
     resource: Resource,
-    file: Annotated[Path, typer.Option("--from", metavar="FILE", help="CSV or JSON Lines.")],
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="CSV or JSON Lines. [with --retry: the file of that run]"),
+    ] = None,
     upsert_by: Annotated[
         str | None,
         typer.Option("--upsert-by", metavar="cf_NAME", help="Custom field without duplicates that identifies a row."),
@@ -102,6 +105,8 @@ def push(
     Columns are fields such as contact_name, billing_address.city, contact_persons[0].email, and custom fields by
     their name: cf_region. Rows that fail go, with the reason, into FILE.failed beside the input.
     """
+    if file is None and retry is None:
+        raise typer.BadParameter("name the file to push, or a run with --retry", param_hint="--from")
     order = pushing.Order(
         name=f"{product}.{resource}",
         file=file,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import AsyncExitStack
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from zoho_async.encoding import to_json
 
 from .exits import DONE, SOME_FAILED, SetupError
 from .progress import Progress, open_progress
-from .pushing import SHOWN, Checked, Order, check, default_state, resource_of
+from .pushing import SHOWN, Checked, Order, check, chosen, default_state, resource_of
 from .running import Interruption
 from .settings import connect
 
@@ -45,6 +46,9 @@ async def dry_run_command(order: Order, interruption: Interruption) -> int:
     try:
         zoho = connect(order.profile, allowed=order.limits)
     except SetupError:
+        if order.retry is not None:
+            # Which rows those are depends on the organisation.
+            raise
         zoho = None
     stopped = False
 
@@ -60,12 +64,13 @@ async def dry_run_command(order: Order, interruption: Interruption) -> int:
             target = msgspec.structs.replace(target, resource=resource_of(zoho, target))
             label = target.label
             state = state or default_state(order, zoho)
-        title = f"dry run {checked.source.path.name}"
-        progress = stack.enter_context(open_progress(title, checked.source.count, json=order.json))
-        faulty = _Faulty(order, progress)
+        again = await chosen(order, checked, state or Path(), label, create=False)
+        source = again.source.path
+        progress = stack.enter_context(open_progress(f"dry run {source.name}", again.rows.count, json=order.json))
+        faulty = _Faulty(source, progress)
         made = await plan(
             target,
-            checked.source,
+            again.rows,
             checked.options,
             state=state,
             label=label,
@@ -74,17 +79,17 @@ async def dry_run_command(order: Order, interruption: Interruption) -> int:
         )
         calendar = _calendar(order, zoho, made)
     if order.json:
-        sys.stdout.write(to_json(_as_json(order, checked, made, calendar)).decode() + "\n")
+        sys.stdout.write(to_json(_as_json(source, checked, made, calendar)).decode() + "\n")
     else:
-        sys.stdout.write("\n".join(_as_text(order, checked, made, calendar)) + "\n")
+        sys.stdout.write("\n".join(_as_text(source, checked, made, calendar)) + "\n")
     return SOME_FAILED if made.faulty or made.colliding else DONE
 
 
 class _Faulty:
     """Tells the first faulty rows."""
 
-    def __init__(self, order: Order, progress: Progress) -> None:
-        self._order = order
+    def __init__(self, source: Path, progress: Progress) -> None:
+        self._source = source
         self._progress = progress
         self._count = 0
 
@@ -92,7 +97,7 @@ class _Faulty:
         self._count += 1
         if self._count <= SHOWN:
             self._progress.say(
-                outcome.sentence(str(self._order.file)),
+                outcome.sentence(str(self._source)),
                 event="row",
                 status="failed",
                 row=outcome.row.number,
@@ -125,12 +130,12 @@ def _calendar(order: Order, zoho: Zoho | None, made: Plan) -> Calendar:
     )
 
 
-def _as_json(order: Order, checked: Checked, made: Plan, calendar: Calendar) -> dict[str, Any]:
+def _as_json(source: Path, checked: Checked, made: Plan, calendar: Calendar) -> dict[str, Any]:
     members = msgspec.structs.asdict(made)
     members["planned"] = [msgspec.to_builtins(one) for one in made.planned]
     return {
         "dry_run": True,
-        "file": str(order.file),
+        "file": str(source),
         "target": checked.target.name,
         **members,
         "calls": made.calls,
@@ -145,10 +150,10 @@ def _as_json(order: Order, checked: Checked, made: Plan, calendar: Calendar) -> 
     }
 
 
-def _as_text(order: Order, checked: Checked, made: Plan, calendar: Calendar) -> list[str]:
+def _as_text(source: Path, checked: Checked, made: Plan, calendar: Calendar) -> list[str]:
     most = "" if made.exact else "at most "
     lines = [
-        f"{order.file} -> {checked.target.name}, dry run: nothing was written, "
+        f"{source} -> {checked.target.name}, dry run: nothing was written, "
         f"{made.reads_spent:,} calls were spent on reading",
         f"  {made.rows:,} rows: {made.create:,} to create, {most}{made.update:,} to update, "
         f"{made.unchanged:,} unchanged, "
@@ -160,7 +165,7 @@ def _as_text(order: Order, checked: Checked, made: Plan, calendar: Calendar) -> 
     if made.kinds:
         lines.append("  faulty: " + ", ".join(f"{kind} {count:,}" for kind, count in sorted(made.kinds.items())))
     if calendar.left_today is not None:
-        lines.append(f"  calls left today: {calendar.left_today:,}, of which {calendar.reserve:,} are left to others")
+        lines.append(f"  calls left today: {calendar.left_today:,}, {_reserved(calendar.left_today, calendar.reserve)}")
     done = calendar.forecast.done_at
     if done is None:
         lines.append("  it would never be done: the calls a day, less those left to others, do not suffice")
@@ -182,6 +187,12 @@ def _as_text(order: Order, checked: Checked, made: Plan, calendar: Calendar) -> 
         lines.append(f"  ... and {more:,} more")
     lines += [f"  first bodies: {to_json(body).decode()}" for body in made.samples]
     return lines
+
+
+def _reserved(left: int, reserve: int) -> str:
+    if reserve > left:
+        return f"all of which are left to others, who are to have {reserve:,} a day"
+    return f"of which {reserve:,} are left to others"
 
 
 def _shown(value: Any) -> str:

@@ -10,16 +10,16 @@ from typing import Any
 
 import msgspec
 
-from zoho_async.bulk import runs
 from zoho_async.bulk.database import Database
 from zoho_async.bulk.failed import FailedFile, digest_of_file, ours
 from zoho_async.bulk.journal import Journal
 from zoho_async.bulk.line import Event
+from zoho_async.bulk.marks import is_mark
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.outcomes import PushSummary, RowOutcome
-from zoho_async.bulk.problems import InputError, StateError
+from zoho_async.bulk.problems import StateError
 from zoho_async.bulk.pushing import push
-from zoho_async.bulk.readers import RowFile, open_rows
+from zoho_async.bulk.readers import RowFile
 from zoho_async.bulk.rows import RowReader
 from zoho_async.bulk.schedule import Window
 from zoho_async.bulk.target import Target
@@ -29,6 +29,7 @@ from zoho_async.limits import Limits
 
 from .exits import DONE, SOME_FAILED
 from .progress import Progress, open_progress
+from .retrying import Retried, opened, retried
 from .running import Interruption
 from .settings import connect
 
@@ -41,7 +42,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     """Product and resource."""
-    file: Path
+    file: Path | None
+    """None: the one that the run to be retried has pushed."""
     upsert_by: str | None
     match_by: str | None = None
     empty: str = "keep"
@@ -60,31 +62,31 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     """An order in which nothing was found wrong so far."""
 
     target: Target
-    source: RowFile
+    source: RowFile | None
+    """None: the state file says which."""
     options: Options
 
 
 async def push_command(order: Order, interruption: Interruption) -> int:
     """Pushes; the summary goes to stdout."""
     checked = check(order)
-    source = checked.source
     zoho = connect(order.profile, allowed=order.limits)
     state = order.state or default_state(order, zoho)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(zoho)
         resource = resource_of(zoho, checked.target)
+        label = msgspec.structs.replace(checked.target, resource=resource).label
+        again = await chosen(order, checked, state, label)
+        source = again.source
         failed = FailedFile(source)
-        if failed.digest or order.retry is not None:
+        failed.again = again.undone if order.retry is not None else None
+        if failed.digest:
             async with Database(state) as database:
-                label = msgspec.structs.replace(checked.target, resource=resource).label
                 known = await Journal(database, label).knows_file(failed.digest)
                 failed.trusted = failed.digest if known else ""
-                rows = await _chosen(database, label, order, source)
-        else:
-            rows = source
         run = push(
             resource,
-            rows,
+            again.rows,
             upsert_by=order.upsert_by,
             match_by=order.match_by,
             empty=checked.options.empty,
@@ -100,8 +102,8 @@ async def push_command(order: Order, interruption: Interruption) -> int:
         # However the run ends: what it has written by then is ours to overwrite.
         stack.push_async_callback(_note_files, state, failed, pushed, run.summary)
         stack.enter_context(failed)
-        total = source.count if order.retry is None else None
-        progress = stack.enter_context(open_progress(f"push {source.path.name}", total, json=order.json))
+        title = f"push {source.path.name}"
+        progress = stack.enter_context(open_progress(title, again.rows.count, json=order.json))
         interruption.gently = run.stop
         error: ZohoError | None = None
         try:
@@ -110,9 +112,8 @@ async def push_command(order: Order, interruption: Interruption) -> int:
                     _note(outcome, run.summary, failed, progress, source, counted=not checked.options.field)
         except ZohoError as ended:
             error = ended
-        # A retry has tried some rows only: what it did not try may stand in the file that is there.
-        failed.finished = run.summary.complete and order.retry is None
-    _report(order, checked.target, zoho, state, failed, run.summary, error, total)
+        failed.finished = run.summary.complete
+    _report(order, checked.target, source, zoho, state, failed, run.summary, error)
     if error is not None:
         raise error
     return SOME_FAILED if run.summary.failed or run.summary.unknown else DONE
@@ -130,9 +131,17 @@ def check(order: Order) -> Checked:
     )
     if order.window is not None:
         Window.parse(order.window)
-    source = open_rows(order.file)
-    RowReader(target, options).check(source)
+    source = opened(order.file, RowReader(target, options)) if order.file is not None else None
     return Checked(target=target, source=source, options=options)
+
+
+async def chosen(order: Order, checked: Checked, state: Path, label: str, *, create: bool = True) -> Retried:
+    """The rows to push: all of the file, or those that a run has left undone. `create=False` changes no byte."""
+    if order.retry is None:
+        assert checked.source is not None
+        return Retried(source=checked.source, rows=checked.source, undone={})
+    reader = RowReader(checked.target, checked.options)
+    return await retried(state, order.retry, checked.source, reader, label=label, create=create)
 
 
 def resource_of(zoho: Zoho, target: Target) -> Any:
@@ -142,23 +151,15 @@ def resource_of(zoho: Zoho, target: Target) -> Any:
 
 
 def default_state(order: Order, zoho: Zoho) -> Path:
-    """The state file beside the input, one per organisation and resource, so that tomorrow's file goes on with it."""
-    return order.file.with_name(f"zoho-{zoho.organization_id}-{order.name.replace('.', '-')}.state.sqlite")
-
-
-async def _chosen(database: Database, label: str, order: Order, source: RowFile) -> RowFile:
-    """The rows to push: all of them, or those that a run has left undone."""
-    if order.retry is None:
-        return source
-    run = await runs.show(database, order.retry)
-    if run is None or run.target != label:
-        raise InputError(f"there is no run {order.retry} of this target in the state file; see `zoho-async runs`")
-    return source.only([one.number async for one in runs.problems(database, run.id)])
+    """The state file beside the input, one per organisation and resource, so that tomorrow's file goes on with it.
+    Where no input is named it is the one of this folder."""
+    folder = order.file.parent if order.file is not None else Path()
+    return folder / f"zoho-{zoho.organization_id}-{order.name.replace('.', '-')}.state.sqlite"
 
 
 async def _note_files(state: Path, failed: FailedFile, pushed: str, summary: PushSummary) -> None:
     """Remembers which files of failed rows may be overwritten: ours as we wrote it, and one that is all pushed."""
-    whole = summary.complete and not (summary.failed or summary.unknown)
+    whole = summary.complete and not (summary.failed or summary.unknown or failed.kept)
     digests = [digest for digest in (failed.written, pushed if whole else "") if digest]
     if digests:
         # Another run may have begun; the next one then keeps the file aside, and nothing is lost.
@@ -177,8 +178,10 @@ def _tell(event: Event, progress: Progress) -> None:
 def _note(
     outcome: RowOutcome, summary: PushSummary, failed: FailedFile, progress: Progress, source: RowFile, *, counted: bool
 ) -> None:
+    if failed.again is not None:
+        failed.tried.add(outcome.row.number)
     if outcome.status != "done":
-        identity = outcome.identity if counted else ""
+        identity = outcome.identity if counted or is_mark(outcome.identity) else ""
         failed.add(
             outcome.row,
             reason=outcome.reason,
@@ -210,22 +213,23 @@ def _note(
 def _report(
     order: Order,
     target: Target,
+    source: RowFile,
     zoho: Zoho,
     state: Path,
     failed: FailedFile,
     summary: PushSummary,
     error: ZohoError | None,
-    total: int | None,
 ) -> None:
-    failed_file = str(failed.path) if failed.count else None
+    failed_file = str(failed.path) if failed.count or failed.kept else None
     resets_at = error.resets_at if isinstance(error, QuotaExceededError) else None
     if order.json:
         result = {
-            "file": str(order.file),
+            "file": str(source.path),
             "target": target.name,
             "organization_id": zoho.organization_id,
             **msgspec.structs.asdict(summary),
             "failed_file": failed_file,
+            "failed_before": failed.kept,
             "kept_aside": str(failed.aside) if failed.aside is not None else None,
             "state": str(state),
             "error": str(error) if error is not None else None,
@@ -235,7 +239,7 @@ def _report(
         return
     calls = summary.writes + summary.reads
     lines = [
-        f"{order.file} -> {target.name} of organisation {zoho.organization_id}, run {summary.run}",
+        f"{source.path} -> {target.name} of organisation {zoho.organization_id}, run {summary.run}",
         f"  {summary.rows:,} rows: {summary.sent:,} sent ({summary.created:,} created, {summary.updated:,} updated), "
         f"{summary.unchanged:,} unchanged, {summary.settled:,} found sent, {summary.failed:,} failed, "
         f"{summary.unknown:,} unknown",
@@ -243,12 +247,13 @@ def _report(
     ]
     if not summary.complete:
         left = ""
-        if total is not None and total > summary.rows:
-            left = f"{total - summary.rows:,} of {total:,} rows are left; "
+        if summary.of is not None and summary.of > summary.rows:
+            left = f"{summary.of - summary.rows:,} of {summary.of:,} rows are left; "
         lines.append(f"  not finished: {left}run the same command again to go on")
     if failed_file is not None:
-        kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(summary.kinds.items()))
-        lines.append(f"  failed rows: {failed_file} ({kinds})")
+        kinds = [f"{kind} {count:,}" for kind, count in sorted(summary.kinds.items())]
+        kinds += [f"from earlier runs {failed.kept:,}"] if failed.kept else []
+        lines.append(f"  failed rows: {failed_file} ({', '.join(kinds)})")
     if failed.aside is not None:
         lines.append(f"  {failed.path} had been changed since it was written: kept as {failed.aside}")
     lines.append(f"  state: {state}")

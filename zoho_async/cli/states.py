@@ -50,7 +50,12 @@ async def runs_command(state: Path | None, run: int | None, interruption: Interr
 
 def _run_text(path: Path, run: runs.Run, problems: Sequence[Any], *, whole: bool, json: bool) -> str:
     if json:
-        event: dict[str, Any] = {"state_file": str(path), **msgspec.structs.asdict(run), "undone": len(problems)}
+        event: dict[str, Any] = {
+            "state_file": str(path),
+            **msgspec.structs.asdict(run),
+            "undone": len(problems),
+            "untried": run.untried,
+        }
         if whole:
             event["problems"] = problems
         return msgspec.json.encode(event).decode() + "\n"
@@ -58,16 +63,31 @@ def _run_text(path: Path, run: runs.Run, problems: Sequence[Any], *, whole: bool
     counts = ", ".join(
         f"{summary.get(name, 0):,} {name}" for name in ("created", "updated", "unchanged", "failed", "unknown")
     )
-    lines = [f"run {run.id}  {run.started_at.astimezone():%Y-%m-%d %H:%M}  {run.state}  {run.source}  {counts}"]
+    started = f"{run.started_at.astimezone():%Y-%m-%d %H:%M}"
+    lines = [f"run {run.id}  {started}  {run.state}  {_nearby(run.source)}  {counts}"]
     if whole:
         lines.append(f"  target: {run.target}")
         lines.append(f"  state: {path}")
         given = ", ".join(f"{name} {value}" for name, value in run.options.items() if value)
         lines.append(f"  options: {given}")
+        lines += _untried(run)
         for one in problems:
             code = f" (code {one.code})" if one.code else ""
             lines.append(f"  row {one.number} {one.status}: {one.reason}{code}")
     return "\n".join(lines) + "\n"
+
+
+def _untried(run: runs.Run) -> list[str]:
+    if run.untried is None:
+        # A run that is alive has no end yet.
+        return ["  nobody knows how many rows were not tried: it was killed"] if run.state != "running" else []
+    return [f"  {run.untried:,} of {run.summary['of']:,} rows were not tried"] if run.untried else []
+
+
+def _nearby(source: str) -> str:
+    """The path as one would write it here."""
+    path = Path(source)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else source
 
 
 async def ids_command(state: Path | None, to: Path, interruption: Interruption) -> int:
