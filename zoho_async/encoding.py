@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,6 +19,7 @@ from .uploads import Part, file_parts
 _BUILTIN_TYPES = (Decimal, datetime, date, bytes, bytearray)
 _DATA_PART = "JSONString"
 """What Zoho calls the part of a form that holds the body."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -231,7 +233,7 @@ def time_text(value: datetime) -> str:
 def travels(value: str) -> bool:
     """Whether an HTTP header can carry it."""
     # Blank ends would be stripped on the way and line breaks would start another header; aiohttp sends UTF-8.
-    return value == value.strip() and value != "" and not any(ord(sign) < 32 or ord(sign) == 127 for sign in value)
+    return value == value.strip() and value != "" and _CONTROL.search(value) is None
 
 
 def to_json(value: Any) -> bytes:

@@ -126,7 +126,10 @@ class Columns:
                 faults.append(Fault(path=name, rule="twice", message="is given twice, nested and as a column"))
                 continue
             seen.add(name)
-            value = convert(column.rule, cell)
+            plain_text = (
+                column.rule.kind == "string" and isinstance(cell, str) and cell.isascii() and len(cell) < LONGEST
+            )
+            value = str.__str__(cell) if plain_text else convert(column.rule, cell)
             if isinstance(value, Problem):
                 faults.append(value.fault(name))
             elif column.custom:

@@ -17,7 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
+
+import msgspec
 
 from .problems import StateError
 
@@ -104,6 +106,16 @@ MIGRATIONS: dict[int, Sequence[str]] = {
 it cannot differ from one that has grown."""
 
 
+class _Row(NamedTuple):
+    """A row for a statement that takes many."""
+
+    statement: str
+    row: Sequence[str | int]
+
+
+_Work = Callable[[sqlite3.Connection], Any] | _Row
+
+
 class Database:
     """The state file of any number of targets. Use as an async context manager, within one event loop.
 
@@ -120,7 +132,7 @@ class Database:
         self._create = create
         self._durable = durable
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="zoho-state")
-        self._waiting: list[tuple[Callable[[sqlite3.Connection], Any], asyncio.Future[Any]]] = []
+        self._waiting: list[tuple[_Work, asyncio.Future[Any]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._connection: sqlite3.Connection | None = None
         self._copy: tempfile.TemporaryDirectory[str] | None = None
@@ -163,9 +175,22 @@ class Database:
         and all get the same error. StateError when the file cannot be written, or is closed. A caller who is
         cancelled does not take the work back.
         """
+        result: T = await self._done(work)
+        return result
+
+    async def write(self, statement: str, row: Sequence[str | int]) -> None:
+        """Runs a statement that takes rows, a JSON list of lists, as its one parameter: once for all rows that wait
+        for the same transaction, behind whatever else is in it. Else like `run`.
+
+        Every statement costs a change of threads, and a thread that has to wait for Python: rows by the thousand need
+        few of them.
+        """
+        await self._done(_Row(statement, row))
+
+    async def _done(self, work: _Work) -> Any:
         if self._connection is None:
             raise StateError("the state file is closed")
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, future))
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush(), name="zoho-state")
@@ -187,17 +212,28 @@ class Database:
                 else:
                     future.set_result(result)
 
-    def _commit(self, works: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+    def _commit(self, works: Sequence[_Work]) -> list[Any]:
         connection = self._connection
         assert connection is not None
+        statements: dict[str, list[Sequence[str | int]]] = {}
+        for work in works:
+            if isinstance(work, _Row):
+                statements.setdefault(work.statement, []).append(work.row)
+        # A statement by itself is a transaction.
+        alone = len(statements) == 1 and sum(map(len, statements.values())) == len(works)
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            if not alone:
+                connection.execute("BEGIN IMMEDIATE")
             try:
-                results = [work(connection) for work in works]
+                results = [None if isinstance(work, _Row) else work(connection) for work in works]
+                for statement, rows in statements.items():
+                    connection.execute(statement, (as_rows(rows),))
             except BaseException:
-                connection.execute("ROLLBACK")
+                if not alone:
+                    connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
+            if not alone:
+                connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise StateError(f"{self._path}: the state cannot be written: {error}") from error
         return results
@@ -292,6 +328,11 @@ def _log_head(path: str) -> bytes:
             return file.read(32)
     except FileNotFoundError:
         return b""
+
+
+def as_rows(rows: Sequence[Sequence[str | int]]) -> str:
+    """Rows as the parameter of a statement that `Database.write` runs."""
+    return msgspec.json.encode(rows).decode()
 
 
 def now() -> str:

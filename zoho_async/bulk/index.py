@@ -57,6 +57,9 @@ class Index:
         self._options = options
         self._read = read
         self._reading = asyncio.Lock()
+        self._sorted = target.resource is not None and "sort_column" in target.filters
+        """Whether the newest records can be asked for first."""
+        self._empty = True
         self._complete = False
         self._parents: set[str] = set()
         self._orphaned: set[str] = set()
@@ -83,6 +86,11 @@ class Index:
     def stale(self) -> bool:
         """Whether it is so long since the list was read that others may have added records worth knowing."""
         return self._complete and self._sorted and datetime.now(UTC) - self._read_at > REFRESH
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was found so far, so that nobody need look."""
+        return self._empty
 
     def knows(self, parent: str) -> bool:
         """Whether the records of a parent are known."""
@@ -120,10 +128,6 @@ class Index:
             await self._database.run(lambda connection: connection.execute("DELETE FROM temp.records") and None)
             self._complete = False
             await self._read_all()
-
-    @property
-    def _sorted(self) -> bool:
-        return "sort_column" in self._target.filters
 
     async def _read_all(self) -> None:
         # What is made meanwhile comes behind all that is read: nothing shifts.
@@ -181,6 +185,8 @@ class Index:
             name = _text(row.get(natural.name)).strip() if natural.name else ""
             raw = _json.encode(row).decode() if parent else ""
             records.append((record_id, parent, kind, name, match, _text(row.get("created_time")), raw))
+
+        self._empty = self._empty and not records
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany(

@@ -6,7 +6,6 @@ digests, ids and Zoho's words, and beside it, for what is overwritten, the recor
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,12 +13,40 @@ from typing import Literal
 
 import msgspec
 
-from .database import Database, now, storable
+from .database import Database, as_rows, now, storable
 
 State = Literal["intent", "done", "failed", "unknown"]
 
 Part = tuple[str, str, str]
 """Part of a record, its key in the row, its id: ("contact_person", "ann@example.com", "460000000026051")."""
+
+
+_INTEND = """
+    INSERT INTO journal (target, identity, digest, state, intended_at, operation, label, run)
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), 'intent',
+        json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+        json_extract(value, '$[6]')
+    FROM json_each(?) WHERE true
+    ON CONFLICT (target, identity) DO UPDATE SET
+    prior = json_array(CASE state WHEN 'intent' THEN 'unknown' ELSE state END, digest, operation, label, run, code,
+        message, intended_at, settled_at),
+    intended_at = CASE WHEN state IN ('intent', 'unknown') AND digest = excluded.digest THEN intended_at
+        ELSE excluded.intended_at END,
+    label = CASE WHEN excluded.label <> '' THEN excluded.label ELSE label END,
+    digest = excluded.digest, state = 'intent', operation = excluded.operation, run = excluded.run,
+    settled_at = '', code = '', message = ''
+"""
+"""An intent that is written over is a call of a run that was killed: of unknown outcome."""
+
+_SETTLE = """
+    UPDATE journal SET
+    state = json_extract(value, '$[2]'), code = json_extract(value, '$[3]'), message = json_extract(value, '$[4]'),
+    settled_at = json_extract(value, '$[5]'), prior = '',
+    record_id = CASE WHEN json_extract(value, '$[6]') <> '' THEN json_extract(value, '$[6]') ELSE record_id END,
+    modified = CASE WHEN json_extract(value, '$[7]') <> '' THEN json_extract(value, '$[7]') ELSE modified END,
+    parts = CASE WHEN json_extract(value, '$[8]') <> '' THEN json_extract(value, '$[8]') ELSE parts END
+    FROM json_each(?) WHERE target = json_extract(value, '$[0]') AND identity = json_extract(value, '$[1]')
+"""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,27 +105,18 @@ class Journal:
         intent: since then the record may exist.
         """
 
+        moment = now()
+        row = (self._target, identity, digest, moment, operation, storable(label), self._run)
+        if image is None:
+            await self.database.write(_INTEND, row)
+            return
+
         def work(connection: sqlite3.Connection) -> None:
-            moment = now()
-            if image is not None:
-                connection.execute(
-                    "INSERT INTO images (target, run, identity, record_id, taken_at, image) VALUES (?, ?, ?, ?, ?, ?)",
-                    (self._target, self._run, identity, image[0], moment, image[1]),
-                )
-            # An intent that is written over is a call of a run that was killed: of unknown outcome.
             connection.execute(
-                "INSERT INTO journal (target, identity, digest, state, intended_at, operation, label, run) "
-                "VALUES (?, ?, ?, 'intent', ?, ?, ?, ?) "
-                "ON CONFLICT (target, identity) DO UPDATE SET "
-                "prior = json_array(CASE state WHEN 'intent' THEN 'unknown' ELSE state END, digest, operation, label, "
-                "run, code, message, intended_at, settled_at), "
-                "intended_at = CASE WHEN state IN ('intent', 'unknown') AND digest = excluded.digest "
-                "THEN intended_at ELSE excluded.intended_at END, "
-                "label = CASE WHEN excluded.label <> '' THEN excluded.label ELSE label END, "
-                "digest = excluded.digest, state = 'intent', operation = excluded.operation, run = excluded.run, "
-                "settled_at = '', code = '', message = ''",
-                (self._target, identity, digest, moment, operation, storable(label), self._run),
+                "INSERT INTO images (target, run, identity, record_id, taken_at, image) VALUES (?, ?, ?, ?, ?, ?)",
+                (self._target, self._run, identity, image[0], moment, image[1]),
             )
+            connection.execute(_INTEND, (as_rows([row]),))
 
         await self.database.run(work)
 
@@ -116,10 +134,9 @@ class Journal:
         """Returns when the outcome of an intent is on record. What is empty of `record_id`, `modified` and `parts`
         leaves what is known already."""
 
-        def work(connection: sqlite3.Connection) -> None:
-            self._settle(connection, identity, state, record_id, modified, parts, code=code, message=message)
-
-        await self.database.run(work)
+        await self.database.write(
+            _SETTLE, self._outcome(identity, state, record_id, modified, parts, code=code, message=message)
+        )
 
     async def note(
         self, identity: str, digest: str, *, label: str, record_id: str, modified: str = "", parts: Sequence[Part] = ()
@@ -134,7 +151,7 @@ class Journal:
                 "label = CASE WHEN excluded.label <> '' THEN excluded.label ELSE label END",
                 (self._target, identity, digest, now(), storable(label), self._run),
             )
-            self._settle(connection, identity, "done", record_id, modified, parts)
+            self._settle(connection, identity, record_id, modified, parts)
 
         await self.database.run(work)
 
@@ -163,7 +180,7 @@ class Journal:
                 (self._target, record_id, identity),
             ).fetchone()
             if taken is None:
-                self._settle(connection, identity, "done", record_id, modified, parts)
+                self._settle(connection, identity, record_id, modified, parts)
             return taken is None
 
         return await self.database.run(work)
@@ -208,6 +225,15 @@ class Journal:
         self,
         connection: sqlite3.Connection,
         identity: str,
+        record_id: str,
+        modified: str,
+        parts: Sequence[Part],
+    ) -> None:
+        connection.execute(_SETTLE, (as_rows([self._outcome(identity, "done", record_id, modified, parts)]),))
+
+    def _outcome(
+        self,
+        identity: str,
         state: State,
         record_id: str,
         modified: str,
@@ -215,23 +241,15 @@ class Journal:
         *,
         code: str = "",
         message: str = "",
-    ) -> None:
-        written = json.dumps([[storable(word) for word in part] for part in parts]) if parts else ""
-        connection.execute(
-            "UPDATE journal SET state = :state, code = :code, message = :message, settled_at = :now, prior = '', "
-            "record_id = CASE WHEN :record_id <> '' THEN :record_id ELSE record_id END, "
-            "modified = CASE WHEN :modified <> '' THEN :modified ELSE modified END, "
-            "parts = CASE WHEN :parts <> '' THEN :parts ELSE parts END "
-            "WHERE target = :target AND identity = :identity",
-            {
-                "target": self._target,
-                "identity": identity,
-                "state": state,
-                "record_id": record_id,
-                "modified": modified,
-                "parts": written,
-                "code": storable(code),
-                "message": storable(message),
-                "now": now(),
-            },
-        )
+    ) -> tuple[str, ...]:
+        """A row for `_SETTLE`."""
+        written = _written(parts) if parts else ""
+        said = (storable(code), storable(message))
+        return (self._target, identity, state, *said, now(), record_id, modified, written)
+
+
+def _written(parts: Sequence[Part]) -> str:
+    try:
+        return msgspec.json.encode(parts).decode()
+    except UnicodeEncodeError:
+        return msgspec.json.encode([[storable(word) for word in part] for part in parts]).decode()

@@ -145,7 +145,8 @@ class Preparation:
     def _known(self, connection: sqlite3.Connection, job: Job) -> Known:
         entry = self._journal.entry(connection, job.identity)
         natural, options = self._target.natural, self._options
-        same_key = keyed(connection, job.key, job.parent)
+        looking = not self.index.empty
+        same_key = keyed(connection, job.key, job.parent) if looking else []
         if options.field == natural.name and job.kind_given:
             same_key = [one for one in same_key if one.kind == job.kind]
 
@@ -157,11 +158,11 @@ class Preparation:
 
         return Known(
             entry=entry,
-            own=identified(connection, entry.record_id) if entry is not None else None,
+            own=identified(connection, entry.record_id) if looking and entry is not None else None,
             keyed=tuple(same_key),
             indexed=self.index.knows(job.parent),
             orphaned=natural.parent if self.index.orphaned(job.parent) else "",
-            namesakes=partial(named, connection),
+            namesakes=partial(named, connection) if looking else lambda kind, name: [],
             owned=owned,
             claimed=claimed,
             meant=lambda key: self._seen.has(connection, _seen_key(key, job.parent, options)),

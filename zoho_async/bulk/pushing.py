@@ -96,6 +96,7 @@ class Push:
             tell=self._tell,
         )
         self._exhausted = False
+        self._given = 0
         self._begun = False
         self._working: asyncio.Task[None] | None = None
 
@@ -130,11 +131,12 @@ class Push:
         # The work is a task's, whose end closes everything in order. Generators inside this one, all left at once by
         # a caller who breaks out of the loop, would be closed by the event loop in any order, and get into trouble.
         begun = monotonic()
-        ready: asyncio.Queue[RowOutcome | None] = asyncio.Queue()
+        ready: asyncio.Queue[RowOutcome | None] = asyncio.Queue(self._concurrency)
         working = self._working = asyncio.create_task(self._work(ready), name="zoho-push")
         try:
             while (outcome := await ready.get()) is not None:
                 self.summary.seconds = monotonic() - begun
+                self.summary.count(outcome)
                 ready.task_done()
                 yield outcome
             await asyncio.wait([working])
@@ -150,10 +152,17 @@ class Push:
             async with Database(self._state, durable=not self._options.upsert_by) as database:
                 options = msgspec.structs.asdict(self._options)
                 self.summary.run = await runs.begin(database, self._label, source=_source(self._rows), options=options)
-                journal = Journal(database, self._label, self.summary.run)
                 ended: Literal["complete", "stopped", "failed"] = "failed"
                 try:
-                    await self._push(journal, ready)
+                    try:
+                        await self._push(Journal(database, self._label, self.summary.run), ready)
+                    except Exception:
+                        await ready.join()
+                        raise
+                    # What was consumed is what is counted.
+                    await ready.join()
+                    if self._line.ended is not None:
+                        raise self._line.ended
                     ended = "complete" if self.summary.complete else "stopped"
                 except (asyncio.CancelledError, QuotaExceededError):
                     ended = "stopped"
@@ -169,17 +178,19 @@ class Push:
                         )
                     )
         finally:
+            if ready.full():
+                # Who consumed them has gone; what became of them is in the state.
+                ready.get_nowait()
             ready.put_nowait(None)
 
     async def _push(self, journal: Journal, ready: asyncio.Queue[RowOutcome | None]) -> None:
         async def give(outcome: RowOutcome) -> None:
-            self.summary.count(outcome)
             if outcome.status != "done":
                 await runs.remember(journal.database, self.summary.run, [_problem(outcome)])
-            self._tell(Event(stage="write", done=self.summary.rows))
-            ready.put_nowait(outcome)
-            # No further ahead of who consumes them than one.
-            await ready.join()
+            self._given += 1
+            self._tell(Event(stage="write", done=self._given))
+            # No further ahead of who consumes them than a few.
+            await ready.put(outcome)
 
         preparation = Preparation(journal, self._target, self._options, self._line.read)
         sender = Sender(self._target, self._options, self._line, journal, preparation)
@@ -208,9 +219,7 @@ class Push:
                                     await give(settled)
             async for given in sender.settle():
                 await give(given)
-        if self._line.ended is not None:
-            raise self._line.ended
-        self.summary.complete = self._exhausted and not sender.left
+        self.summary.complete = self._exhausted and not sender.left and self._line.ended is None
 
     async def _until_stopped(self, source: AsyncGenerator[Decision, None]) -> AsyncIterator[Decision]:
         async for decision in source:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -116,7 +116,7 @@ class RowReader:
         faults: list[Fault] = []
         body: dict[str, Any] = {}
         cleared: tuple[str, ...] = ()
-        given: frozenset[str] = frozenset()
+        given: Collection[Any] = ()
         if isinstance(row.values, msgspec.Struct):
             found = nested(row.values)
             if isinstance(found, Problem):
@@ -128,7 +128,7 @@ class RowReader:
                 cleared = tuple(nulls)
         else:
             body, faults, places = self.columns.read(row.values)
-            given = frozenset(str(name) for name in row.values)
+            given = row.values
             if self.options.empty == "clear":
                 cleared = tuple(self._cleared(row.values))
         faults += customs_twice(body)

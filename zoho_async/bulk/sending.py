@@ -416,9 +416,11 @@ def parts_of(record: Any) -> list[Part]:
     parts: list[Part] = []
     persons: Any = _member(record, "contact_persons")
     for person in persons if is_list(persons) else ():
-        name = " ".join(str(_member(person, part) or "") for part in ("first_name", "last_name")).strip()
         if person_id := _member(person, "contact_person_id"):
-            parts.append(("contact_persons", str(_member(person, "email") or name), str(person_id)))
+            known = _member(person, "email") or " ".join(
+                str(name) for part in ("first_name", "last_name") if (name := _member(person, part))
+            )
+            parts.append(("contact_persons", str(known), str(person_id)))
     return parts + [
         (place, "", str(address_id))
         for place in ("billing_address", "shipping_address")
@@ -428,8 +430,11 @@ def parts_of(record: Any) -> list[Part]:
 
 def _was_there(record: Any) -> bool:
     """Whether a record that an upsert has answered with was made well before it was written last."""
-    made, written = (made_at(str(_member(record, f"{name}_time") or "")) for name in ("created", "last_modified"))
-    return made is not None and written is not None and written - made > timedelta(seconds=10)
+    made, written = (str(_member(record, f"{name}_time") or "") for name in ("created", "last_modified"))
+    if made == written:
+        return False
+    then, now = made_at(made), made_at(written)
+    return then is not None and now is not None and now - then > timedelta(seconds=10)
 
 
 def _member(value: Any, name: str) -> Any:

@@ -17,6 +17,29 @@ from .natural import NATURAL, Natural
 from .problems import InputError
 
 
+class ReceiptPart(msgspec.Struct):
+    """A contact person or an address in the answer to a write."""
+
+    contact_person_id: str | None = None
+    email: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    address_id: str | None = None
+
+
+class Receipt(msgspec.Struct):
+    """What a push wants of the answer to a write: which record it is now, its parts, and whether it is new."""
+
+    contact_id: str | None = None
+    customer_id: str | None = None
+    contact_person_id: str | None = None
+    created_time: str | None = None
+    last_modified_time: str | None = None
+    contact_persons: list[ReceiptPart] | None = None
+    billing_address: ReceiptPart | None = None
+    shipping_address: ReceiptPart | None = None
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One resource of a client, with its operations by the names of its methods."""
 
@@ -68,13 +91,16 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         headers: Mapping[str, Any] | None = None,
         body: Any,
         before: Callable[[], Awaitable[None]],
-    ) -> Any:
-        """Makes a write and gives the record of its answer as a mapping: of what was written only the ids are wanted,
-        and a struct of all of it takes much longer. `before` is awaited in the last moment before the wire."""
+    ) -> Receipt:
+        """Makes a write and gives what of the answer is wanted; to read all of it takes much longer.
+
+        `before` is awaited in the last moment before the wire.
+        """
         sent = await self.resource._transport.send(
-            operation, path=path, headers=headers, body=body, type=dict[str, Any], before=before
+            operation, path=path, headers=headers, body=body, type=Receipt, before=before
         )
-        return sent.data
+        receipt: Receipt = sent.data
+        return receipt
 
     @property
     def natural(self) -> Natural:
