@@ -115,7 +115,9 @@ class Columns:
         places: dict[str, str] = {}
         customs: list[tuple[Column, Any]] = []
         seen: set[str] = set()
-        for name, cell in self.leaves(values):
+        # Nothing is nested in a row of text, such as one of CSV.
+        flat = all(isinstance(cell, str) for cell in values.values())
+        for name, cell in values.items() if flat else self.leaves(values):
             if cell is None or (isinstance(cell, str) and not cell.strip()):
                 continue
             column = self.field(name)

@@ -27,7 +27,9 @@ from .seen import Seen
 from .target import Target
 
 BATCH = 200
-"""Rows looked up in the state at once, when the input is not asynchronous."""
+"""Rows checked at once, when the input is not asynchronous."""
+DECIDED = 100
+"""Rows decided upon at once, which then wait in memory for their turns: of hundreds of pushes in one process, each."""
 
 
 class _Packed(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -78,7 +80,7 @@ class Preparation:
             connection.execute("CREATE TEMP TABLE checked (number INTEGER PRIMARY KEY, job TEXT)")
 
         await self._journal.database.run(prepare)
-        for batch in _batched(rows):
+        for batch in _batched(rows, BATCH):
             jobs = await self._checked(batch)
             good = [(job.row.number, _packed(job, whole=whole)) for job in jobs if not job.faults]
 
@@ -252,7 +254,7 @@ class Preparation:
                 connection.execute(
                     "SELECT number, job FROM checked WHERE number >= ? AND (?2 IS NULL OR number <= ?2) "
                     "ORDER BY number LIMIT ?3",
-                    (first, last, BATCH),
+                    (first, last, DECIDED),
                 ).fetchall()
             )
 
@@ -281,9 +283,9 @@ def _unpacked(text: str, row: Row | None = None) -> Job:
     return Job(**msgspec.structs.asdict(packed))
 
 
-def _batched(rows: Iterable[Any]) -> Iterator[list[Row]]:
+def _batched(rows: Iterable[Any], size: int) -> Iterator[list[Row]]:
     numbered = enumerate(rows, 1)
-    while batch := [row_of(values, number) for number, values in islice(numbered, BATCH)]:
+    while batch := [row_of(values, number) for number, values in islice(numbered, size)]:
         yield batch
 
 
@@ -296,5 +298,5 @@ async def _batches(rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[l
                 number += 1
                 yield [row_of(values, number)]
         return
-    for batch in _batched(rows):
+    for batch in _batched(rows, DECIDED):
         yield batch

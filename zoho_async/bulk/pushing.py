@@ -317,4 +317,6 @@ def _row_outcome(outcome: Outcome[Decision, RowOutcome | None]) -> RowOutcome | 
     if outcome.error is not None:
         return RowOutcome(row=job.row, status=outcome.status, action="none", error=outcome.error, identity=job.identity)
     result = outcome.result
-    return None if result is None else msgspec.structs.replace(result, identity=job.identity)
+    if result is None or result.identity == job.identity:
+        return result
+    return msgspec.structs.replace(result, identity=job.identity)
