@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from .database import Database, as_rows, now, storable
+from .database import Database, now, storable
 
 State = Literal["intent", "done", "failed", "unknown"]
 
@@ -23,10 +23,7 @@ Part = tuple[str, str, str]
 
 _INTEND = """
     INSERT INTO journal (target, identity, digest, state, intended_at, operation, label, run)
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), 'intent',
-        json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
-        json_extract(value, '$[6]')
-    FROM json_each(?) WHERE true
+    VALUES (?1, ?2, ?3, 'intent', ?4, ?5, ?6, ?7)
     ON CONFLICT (target, identity) DO UPDATE SET
     prior = json_array(CASE state WHEN 'intent' THEN 'unknown' ELSE state END, digest, operation, label, run, code,
         message, intended_at, settled_at),
@@ -39,13 +36,11 @@ _INTEND = """
 """An intent that is written over is a call of a run that was killed: of unknown outcome."""
 
 _SETTLE = """
-    UPDATE journal SET
-    state = json_extract(value, '$[2]'), code = json_extract(value, '$[3]'), message = json_extract(value, '$[4]'),
-    settled_at = json_extract(value, '$[5]'), prior = '',
-    record_id = CASE WHEN json_extract(value, '$[6]') <> '' THEN json_extract(value, '$[6]') ELSE record_id END,
-    modified = CASE WHEN json_extract(value, '$[7]') <> '' THEN json_extract(value, '$[7]') ELSE modified END,
-    parts = CASE WHEN json_extract(value, '$[8]') <> '' THEN json_extract(value, '$[8]') ELSE parts END
-    FROM json_each(?) WHERE target = json_extract(value, '$[0]') AND identity = json_extract(value, '$[1]')
+    UPDATE journal SET state = ?3, code = ?4, message = ?5, settled_at = ?6, prior = '',
+    record_id = CASE WHEN ?7 <> '' THEN ?7 ELSE record_id END,
+    modified = CASE WHEN ?8 <> '' THEN ?8 ELSE modified END,
+    parts = CASE WHEN ?9 <> '' THEN ?9 ELSE parts END
+    WHERE target = ?1 AND identity = ?2
 """
 
 
@@ -116,7 +111,7 @@ class Journal:
                 "INSERT INTO images (target, run, identity, record_id, taken_at, image) VALUES (?, ?, ?, ?, ?, ?)",
                 (self._target, self._run, identity, image[0], moment, image[1]),
             )
-            connection.execute(_INTEND, (as_rows([row]),))
+            connection.execute(_INTEND, row)
 
         await self.database.run(work)
 
@@ -229,7 +224,7 @@ class Journal:
         modified: str,
         parts: Sequence[Part],
     ) -> None:
-        connection.execute(_SETTLE, (as_rows([self._outcome(identity, "done", record_id, modified, parts)]),))
+        connection.execute(_SETTLE, self._outcome(identity, "done", record_id, modified, parts))
 
     def _outcome(
         self,
