@@ -6,9 +6,9 @@ How a row is sent, and what is done when nobody can say whether a call took effe
   kept. Sending that twice does nothing twice.
 - With `upsert_by`, one that is not there is made by the service's own upsert. The unique value stands in the body too,
   so a repeated call finds the record the first one made: an unknown outcome is settled by sending once more.
-- Else it is created, which is never repeated blindly. An unknown outcome is looked up after a pause: found, it is
-  settled; not found, it is sent again only where Zoho itself would refuse a second one (names are unique); anything
-  else leaves it `unknown`, and says so.
+- Else it is created, which is never repeated blindly. Unknown outcomes are looked up together, after a pause, in the
+  newest of the list: one that is there and says what the row says is settled; one that is not is sent again only where
+  Zoho itself would refuse a second (names are unique); anything else leaves it `unknown`, and says so.
 """
 
 from __future__ import annotations
@@ -252,7 +252,7 @@ def push(
     their end before the first call. `upsert_by` names a custom field that allows no duplicates, `match_by` any other
     field of the record (for Books contacts `email` is the primary contact person's): rows whose value has a record
     already update it, and only what they set and what differs; contact persons are merged by id, e-mail or name, so
-    that none is lost. `empty`: what an empty cell does to such a record, `keep` or `clear`. `on_name_taken`: `fail` a
+    that none is lost. `empty`: what an empty cell or a null does to such a record, `keep` or `clear`. `on_name_taken`: `fail` a
     row whose name another record has (code 3062), `match` it with that record, put `suffix:FIELD` behind its name, or
     `allow` equal names, if the organisation does. `state` is the file that lets the next run go on where this one
     ended, whatever ended it; without one the run cannot be resumed. `label` tells targets apart that share a state
@@ -264,7 +264,8 @@ def push(
     `.stop()` ends it gently, `async with` around the loop ends it when the loop is left early. AuthError,
     ConfigError, QuotaExceededError, RateLimitError, and UnavailableError when nothing gets through any more, are
     raised at the end of what was under way; the same call with the same `state` resumes. Raises InputError for a
-    resource or options that cannot be, and StateError for a state file in use.
+    resource or options that cannot be, and in the end for a sequence that lost rows while it was pushed; StateError
+    for a state file in use. Outcomes wait for who consumes them, at most `concurrency` of them.
     """
     target = Target.of(resource)
     options = Options.of(target, upsert_by=upsert_by, match_by=match_by, empty=empty, on_name_taken=on_name_taken)
