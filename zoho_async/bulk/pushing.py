@@ -252,8 +252,9 @@ def push(
     their end before the first call. `upsert_by` names a custom field that allows no duplicates, `match_by` any other
     field of the record (for Books contacts `email` is the primary contact person's): rows whose value has a record
     already update it, and only what they set and what differs; contact persons are merged by id, e-mail or name, so
-    that none is lost. `empty`: what an empty cell or a null does to such a record, `keep` or `clear`. `on_name_taken`: `fail` a
-    row whose name another record has (code 3062), `match` it with that record, put `suffix:FIELD` behind its name, or
+    that none is lost. `empty`: what an empty cell or a null does to such a record, `keep` or `clear`. `on_name_taken`:
+    `fail` a row whose name another record has (code 3062), `match` it with that record, put `suffix:FIELD` behind its
+    name, or
     `allow` equal names, if the organisation does. `state` is the file that lets the next run go on where this one
     ended, whatever ended it; without one the run cannot be resumed. `label` tells targets apart that share a state
     file (default: place, organisation and resource). `pause`: seconds before an unknown outcome is looked up or sent
