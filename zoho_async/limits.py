@@ -139,8 +139,9 @@ class Limiter:
         if self._waiters:
             self._admit(asyncio.get_running_loop())
 
-    async def acquire(self, max_pause: float | None = None) -> None:
-        """Wait until a call may start and count it. Cancelling the wait gives everything back.
+    async def acquire(self, max_pause: float | None = None, *, ahead: bool = False) -> None:
+        """Wait until a call may start and count it. Cancelling the wait gives everything back. `ahead`: before all
+        others who wait.
 
         Raises Exhausted when the day's budget is used up, Paused when the organisation is (or comes to be) held back
         for more than `max_pause` seconds; None waits however long it takes.
@@ -154,7 +155,7 @@ class Limiter:
             self._start(loop.time())
             return
         waiter: asyncio.Future[None] = loop.create_future()
-        self._waiters.append((waiter, patience))
+        (self._waiters.appendleft if ahead else self._waiters.append)((waiter, patience))
         self._admit(loop)
         try:
             await waiter

@@ -90,6 +90,7 @@ class Transport:
         type: None = None,
         to: None = None,
         before: Callable[[], Awaitable[None]] | None = None,
+        ahead: bool = False,
     ) -> Response[T]: ...
 
     @overload
@@ -105,6 +106,7 @@ class Transport:
         type: Any,
         to: str | PathLike[str] | None = None,
         before: Callable[[], Awaitable[None]] | None = None,
+        ahead: bool = False,
     ) -> Response[Any]: ...
 
     @overload
@@ -120,6 +122,7 @@ class Transport:
         type: None = None,
         to: str | PathLike[str],
         before: Callable[[], Awaitable[None]] | None = None,
+        ahead: bool = False,
     ) -> Response[Path]: ...
 
     async def send(
@@ -134,8 +137,9 @@ class Transport:
         type: Any = None,
         to: str | PathLike[str] | None = None,
         before: Callable[[], Awaitable[None]] | None = None,
+        ahead: bool = False,
     ) -> Response[Any]:
-        """Execute one operation; see `Zoho.send`. `before` as in `perform`."""
+        """Execute one operation; see `Zoho.send`. `before` and `ahead` as in `perform`."""
         place = _destination(operation, type, to)
         organization_id = self.settings.organization_id
         if operation.organization is not None and organization_id is None:
@@ -153,7 +157,7 @@ class Transport:
             body=body,
             files=files,
         )
-        response = await self.perform(operation, request, type, place, before)
+        response = await self.perform(operation, request, type, place, before, ahead)
         if operation.kind == "page":
             page: Page[Any] = response.data
             page.response = response
@@ -206,11 +210,13 @@ class Transport:
         wanted: Any = None,
         to: Path | None = None,
         before: Callable[[], Awaitable[None]] | None = None,
+        ahead: bool = False,
     ) -> Response[Any]:
         """Send one request as often as the policy allows. Deciders are in `policy`; here is only the doing.
 
         `before` is awaited when an attempt may start, its last moment before the wire, unless an earlier one may have
-        acted; what it raises ends the call, of which nothing was executed.
+        acted; what it raises ends the call, of which nothing was executed. `ahead`: its turn comes before that of all
+        who wait, for a write that must follow soon upon what was read.
         """
         self.shared.exchange.check_loop()
         call = Call(self.settings, operation, self.shared.budget)
@@ -219,7 +225,7 @@ class Transport:
         while True:
             try:
                 token = await call.token(self._token(), self.shared.refreshing)
-                await call.within(limiter.acquire(self.settings.max_wait))
+                await call.within(limiter.acquire(self.settings.max_wait, ahead=ahead))
                 # It may have been renewed while this call waited its turn.
                 token = self.settings.auth.latest(token)
             except Exhausted as error:

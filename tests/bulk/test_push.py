@@ -565,3 +565,47 @@ async def test_the_state_holds_no_content_and_no_secret(fake: FakeZoho, zoho: Zo
     assert b"private words" not in data
     assert b"Visible Name" not in data
     assert fake.access_token.encode() not in data
+
+
+async def test_stopping_twice_is_stopping_once(fake: FakeZoho, zoho: Zoho) -> None:
+    push = bulk.push(zoho.books.contacts, rows(200), concurrency=3)
+    async with asyncio.timeout(60):
+        async for _ in push:
+            push.stop()
+            push.stop()
+    assert not push.summary.complete
+    assert push.summary.rows == len(fake.created()) < 200
+
+
+async def test_open_outcomes_are_told_when_the_calls_run_out(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    fake.script(CREATE, ["pass", "reset_after", "reset_before", "pass", "429:45"])
+    push = bulk.push(zoho.books.contacts, rows(30), pause=0, concurrency=1, state=tmp_path / "s")
+    undone: list[str] = []
+    with pytest.raises(QuotaExceededError):
+        async for outcome in push:
+            if outcome.status != "done":
+                undone.append(outcome.status)
+    assert undone == ["unknown", "unknown"]
+    assert push.summary.unknown == 2
+
+
+async def test_a_state_that_cannot_be_written_ends_the_push(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle = Journal.settle
+
+    async def full(self: Journal, identity: str, *given: Any, **more: Any) -> None:
+        if len(fake.created()) > 5:
+            raise bulk.StateError("the disk is full")
+        await settle(self, identity, *given, **more)
+
+    monkeypatch.setattr(Journal, "settle", full)
+    push = bulk.push(zoho.books.contacts, rows(100), state=tmp_path / "s", concurrency=2)
+    with pytest.raises(bulk.StateError, match="the disk is full"):
+        await run(push)
+    monkeypatch.undo()
+    assert not push.summary.failed
+    again = bulk.push(zoho.books.contacts, rows(100), state=tmp_path / "s")
+    assert {one.status for one in await run(again)} == {"done"}
+    assert set(fake.created().values()) == {1}
+    assert len(fake.created()) == 100

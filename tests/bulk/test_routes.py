@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from conftest import client_of
 
 from zoho_async import Zoho, bulk
 from zoho_async.books import ContactCreate, CustomFieldInput
@@ -418,3 +420,56 @@ async def test_what_an_upsert_has_written_over_is_told(fake: FakeZoho, zoho: Zoh
     ((number, action, warning),) = [(one.row.number, one.action, one.warning) for one in warned]
     assert (number, action) == (300, "updated")
     assert warning.startswith("somebody has made a record with this key")
+
+
+async def test_all_rows_decided_before_the_list_was_read_anew_are_decided_again(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first row that finds the list old reads it for all."""
+    given = [row(number, **OURS) for number in range(1, 101)]
+    push = bulk.push(zoho.books.contacts, given, upsert_by=KEY)
+    theirs: list[Any] = []
+    monkeypatch.setattr(index.Index, "stale", property(lambda one: bool(theirs) and one.version == 1))
+    async for _ in push:
+        if not theirs:
+            made = [{**THEIRS, "contact_name": f"T{number}", KEY: f"K{number}"} for number in (60, 90, 100)]
+            theirs += fake.seed(made)
+    assert push.summary.updated == 3
+    for one in theirs:
+        stored = fake.organization().contacts[one["contact_id"]]
+        assert [person["first_name"] for person in stored["contact_persons"]] == ["Bob", "Ann"]
+
+
+async def test_a_record_is_read_again_when_its_update_had_to_wait(fake: FakeZoho, zoho: Zoho) -> None:
+    (record,) = fake.seed(
+        [{"contact_name": "N1", KEY: "K1", "contact_persons": [{"first_name": "Zoe", "email": "z@x.example"}]}]
+    )
+    contact_id = record["contact_id"]
+    zoe = fake.organization().contacts[contact_id]["contact_persons"][0]["contact_person_id"]
+    fake.script("books.contacts.update", ["429:44:1"])
+    push = bulk.push(zoho.books.contacts, [row(1, **OURS)], upsert_by=KEY)
+
+    async def somebody() -> None:
+        while fake.counts.get("books.contacts.update", {"requests": 0})["requests"] == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        persons = [{"contact_person_id": zoe}, {"first_name": "Bob", "email": "bob@x.example"}]
+        async with client_of(fake) as other:
+            await other.books.contacts.update(contact_id, {"contact_persons": persons})
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(somebody())
+        outcomes = await run(push)
+    assert [one.action for one in outcomes] == ["updated"]
+    stored = fake.organization().contacts[contact_id]
+    assert [person["first_name"] for person in stored["contact_persons"]] == ["Zoe", "Bob", "Ann"]
+
+
+async def test_a_person_is_looked_for_on_every_page_of_its_parent(fake: FakeZoho, zoho: Zoho) -> None:
+    people = [{"first_name": f"P{number}", "email": f"p{number}@x.example"} for number in range(230)]
+    (parent,) = fake.seed([{"contact_name": "N", "contact_persons": people}])
+    fake.script("books.contact_persons.create", ["reset_after"])
+    given = [{"contact_id": parent["contact_id"], "first_name": "Bob", "email": "bob@x.example"}]
+    (outcome,) = await run(bulk.push(zoho.books.contact_persons, given, match_by="email", pause=0))
+    assert outcome.action == "settled"
+    stored = fake.organization().contacts[parent["contact_id"]]
+    assert len(stored["contact_persons"]) == 231

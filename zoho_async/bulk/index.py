@@ -60,6 +60,8 @@ class Index:
         self._sorted = target.resource is not None and "sort_column" in target.filters
         """Whether the newest records can be asked for first."""
         self._empty = True
+        self.version = 0
+        """How often something was read to its end: what was decided under another may be out of date."""
         self._complete = False
         self._parents: set[str] = set()
         self._orphaned: set[str] = set()
@@ -152,13 +154,14 @@ class Index:
                 return await listing
 
             found = await self._read(page)
-            self._read_at = datetime.now(UTC)
             rows: list[Mapping[str, Any]] = [row for row in found.rows if is_mapping(row)]
             await self._put(rows, parent)
             moments = [moment for row in rows if (moment := made_at(_text(row.get("created_time")))) is not None]
             newest = max([newest, *moments] if newest is not None else moments, default=newest)
             if found.cursor is None or (since is not None and moments and min(moments) < since):
                 self._newest = newest
+                self._read_at = datetime.now(UTC)
+                self.version += 1
                 return
             number += 1
 

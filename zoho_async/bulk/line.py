@@ -73,6 +73,8 @@ class Line:
 
     def stop(self) -> None:
         """Lets no further call out: who waits for that gets Stopped, what is in flight is finished."""
+        if self.stopped:
+            return
         self.stopped = True
         for task in self._held:
             task.cancel()
@@ -80,7 +82,7 @@ class Line:
     def let_out(self) -> None:
         """A call's last moment before the wire; from now on it is finished, come what may."""
         self._held.discard(_task())
-        if self.stopped:
+        if self.stopped or self.ended is not None:
             raise Stopped
         if self._window is not None and not self._window.open_at(local_now()):
             raise _Closed

@@ -114,6 +114,7 @@ class Preparation:
     async def decide(self, jobs: Sequence[Job]) -> list[Decision]:
         """The routes of some rows, as things stand now."""
         await self._look(jobs)
+        version = self.index.version
 
         def work(connection: sqlite3.Connection) -> list[Decision]:
             connection.execute(
@@ -122,6 +123,7 @@ class Preparation:
             made: list[Decision] = []
             for job in jobs:
                 decision = decide(job, self._known(connection, job), self._options, rename=self._reader.rename)
+                decision.version = version
                 made.append(self._alone(connection, decision))
             return made
 

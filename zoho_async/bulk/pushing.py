@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -30,6 +30,7 @@ from .database import Database
 from .journal import Journal
 from .line import Event, Line, Stopped
 from .mapping import (
+    FATAL,
     Outcome,
     closable,
     map,  # noqa: A004 - our own map, named like the builtin
@@ -37,6 +38,7 @@ from .mapping import (
 from .options import Options
 from .outcomes import PushSummary, RowOutcome
 from .preparing import Preparation, repeatable
+from .problems import StateError
 from .readers import RowFile
 from .routes import Decision
 from .schedule import Window
@@ -204,19 +206,27 @@ class Push:
                             await give(faulty(job))
                         if self._line.stopped:
                             return
-            # Raised where the list cannot be read because the push is to end.
-            with suppress(Stopped):
+            try:
                 async with aclosing(preparation.decisions(self._rows, checked=checked)) as decisions:
                     source = self._until_stopped(decisions)
                     performed = map(sender.perform, source, concurrency=AHEAD * self._concurrency)
                     async with aclosing(closable(performed)) as outcomes:
                         async for outcome in outcomes:
+                            if isinstance(outcome.error, StateError):
+                                # What cannot be put on record must not go on.
+                                raise outcome.error
                             given = _row_outcome(outcome)
                             if given is not None:
                                 await give(given)
                             if sender.due:
                                 async for settled in sender.settle():
                                     await give(settled)
+            except Stopped:
+                # The list cannot be read because the push is to end.
+                pass
+            except FATAL as error:
+                # Raised in the end: rows whose outcomes are open are told all the same.
+                self._line.end(error)
             async for given in sender.settle():
                 await give(given)
         self.summary.complete = self._exhausted and not sender.left and self._line.ended is None

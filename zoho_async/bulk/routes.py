@@ -50,6 +50,8 @@ class Decision(msgspec.Struct, kw_only=True):
     job: Job
     route: Route
     record: Found | None = None
+    version: int = 0
+    """Of the index it was made with."""
     known: Known = msgspec.field(default_factory=Known)
 
 

@@ -6,13 +6,14 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import msgspec
 
 from zoho_async.errors import DecodeError, DuplicateError, InvalidError, NotFoundError, ZohoError
 
-from .index import Found, made_at
+from .index import PER_PAGE, Found, made_at
 from .journal import Journal, Part
 from .line import Line, Stopped
 from .mapping import FATAL, Status, status_of
@@ -30,6 +31,8 @@ Before = Callable[[], Awaitable[None]]
 
 TRIES = 3
 """How often a row is sent whose outcome stays unknown."""
+FRESH = 15.0
+"""Seconds after which a record is read again before it is written: others may have added to it."""
 PUT_OFF = 200
 """So many rows of unknown outcome are looked up together, by one reading of the newest of the list."""
 
@@ -85,10 +88,19 @@ class Sender:
             self.left = True
             return None
         except _Stale:
-            # Once is enough: the list has just been read.
-            self._redecided.add(job.row.number)
+            pass
+        # Once is enough: the list has just been read.
+        self._redecided.add(job.row.number)
+        try:
             (fresh,) = await self._preparation.decide([job])
             return await self.perform(fresh)
+        except (ZohoError, Stopped) as error:
+            if isinstance(error, FATAL):
+                self._line.end(error)
+                raise
+            # The list cannot be read now, or not any more; nothing of the row was sent.
+            self.left = True
+            return None
         finally:
             self._redecided.discard(job.row.number)
 
@@ -144,6 +156,7 @@ class Sender:
         job, found = decision.job, decision.record
         assert found is not None
         record = await self._record(found)
+        read_at = monotonic()
         if record is None:
             # Gone since the list was read.
             return await self._send(msgspec.structs.replace(decision, record=None))
@@ -166,9 +179,11 @@ class Sender:
 
         async def update(before: Before) -> Any:
             path = {place: found.record_id}
-            return await self._target.send(operation, path=path, body=merged.changes, before=before)
+            return await self._target.send(operation, path=path, body=merged.changes, before=before, ahead=True)
 
-        return await self._written(decision, intend, update, "updated", merged, found.record_id)
+        # A list's row is as old as the list: there is nothing newer to be read.
+        fresh = None if found.row else read_at
+        return await self._written(decision, intend, update, "updated", merged, found.record_id, fresh)
 
     async def _adopt(self, decision: Decision) -> RowOutcome | None:
         """A record that was made after a call of unknown outcome: the row's, if it says what the row says."""
@@ -221,6 +236,7 @@ class Sender:
         action: Action,
         merged: Merged | None,
         record_id: str,
+        read_at: float | None = None,
     ) -> RowOutcome | None:
         job, journal = decision.job, self._journal
         summary = self._line.summary
@@ -234,8 +250,8 @@ class Sender:
             # As late as can be: what a killed run has only meant to send need not be looked up.
             nonlocal intended
             self._line.let_out()
-            if not intended and action == "created" and self._is_stale(job):
-                # It has waited so long that somebody else may have made the record.
+            if uncertain is None and self._is_stale(decision, read_at, refused=intended):
+                # It has waited so long that somebody else may have made or changed the record.
                 raise _Stale
             if not intended:
                 await intend()
@@ -256,6 +272,8 @@ class Sender:
                 raise
             except DecodeError as error:
                 # Zoho has acted; only what it answered cannot be read.
+                if self._must_be_found(record_id):
+                    return await self._put_off(decision, error)
                 await journal.settle(job.identity, "done", record_id=record_id)
                 return msgspec.structs.replace(done(job, action, record_id, merged), error=error)
             except ZohoError as error:
@@ -304,21 +322,35 @@ class Sender:
                 return RowOutcome(row=job.row, status="failed", action="none", error=error)
             self._line.count_sick(None)
             made = record_id or str(_member(record, self._target.record_id) or "")
+            if self._must_be_found(made):
+                return await self._put_off(decision, UnsettledError())
             await journal.settle(job.identity, "done", record_id=made, parts=parts_of(record))
             if action == "created" and tries == 1 and decision.known.entry is None and _was_there(record):
                 return done(job, "updated", made, warning=_OVERWRITTEN)
             return done(job, action, made, merged)
 
-    def _is_stale(self, job: Job) -> bool:
-        known = self._options.field and job.row.number not in self._redecided
-        return bool(known) and self._preparation.index.stale
+    def _is_stale(self, decision: Decision, read_at: float | None, *, refused: bool) -> bool:
+        if read_at is not None and refused:
+            # It had to wait for a limit, however long.
+            return True
+        if decision.job.row.number in self._redecided:
+            return False
+        if read_at is not None:
+            return monotonic() - read_at > FRESH
+        if not self._options.field:
+            return False
+        return self._preparation.index.stale or decision.version != self._preparation.index.version
 
     # -- outcomes nobody knows
 
     def _may_repeat(self, decision: Decision) -> bool:
         return may_repeat(decision.job, decision.known, self._options)
 
-    async def _put_off(self, decision: Decision, error: ZohoError) -> RowOutcome | None:
+    def _must_be_found(self, record_id: str) -> bool:
+        """Whether a record that was made is known by nothing, until it is found by its name."""
+        return not record_id and not self._options.upsert_by and bool(self._target.natural.name)
+
+    async def _put_off(self, decision: Decision, error: Exception) -> RowOutcome | None:
         """Leaves a row to `settle`: one look at the list does for all that are put off."""
         identity = decision.job.identity
         self._deferrals[identity] += 1
@@ -375,11 +407,20 @@ class Sender:
         if not field:
             return None
 
-        async def page() -> Any:
-            return await target.resource.list(job.parent, type=dict[str, Any])
-
+        rows: list[Any] = []
+        number = 1
         try:
-            rows = (await self._line.read(page)).rows
+            while True:
+
+                async def page(number: int = number) -> Any:
+                    listing = target.resource.list(job.parent, page=number, per_page=PER_PAGE, type=dict[str, Any])
+                    return await listing
+
+                found_page = await self._line.read(page)
+                rows += found_page.rows
+                if found_page.cursor is None:
+                    break
+                number += 1
         except ZohoError as failure:
             if isinstance(failure, FATAL):
                 raise

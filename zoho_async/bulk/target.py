@@ -91,13 +91,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         headers: Mapping[str, Any] | None = None,
         body: Any,
         before: Callable[[], Awaitable[None]],
+        ahead: bool = False,
     ) -> Receipt:
         """Makes a write and gives what of the answer is wanted; to read all of it takes much longer.
 
-        `before` is awaited in the last moment before the wire.
+        `before` is awaited in the last moment before the wire. `ahead`: it goes before others that wait.
         """
         sent = await self.resource._transport.send(
-            operation, path=path, headers=headers, body=body, type=Receipt, before=before
+            operation, path=path, headers=headers, body=body, type=Receipt, before=before, ahead=ahead
         )
         receipt: Receipt = sent.data
         return receipt
