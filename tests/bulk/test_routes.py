@@ -13,7 +13,7 @@ from conftest import client_of
 
 from zoho_async import Zoho, bulk
 from zoho_async.books import ContactCreate, CustomFieldInput
-from zoho_async.bulk import index
+from zoho_async.bulk import index, line
 from zoho_async.bulk.database import Database
 from zoho_async.bulk.index import Found
 from zoho_async.bulk.journal import Entry
@@ -473,3 +473,24 @@ async def test_a_person_is_looked_for_on_every_page_of_its_parent(fake: FakeZoho
     assert outcome.action == "settled"
     stored = fake.organization().contacts[parent["contact_id"]]
     assert len(stored["contact_persons"]) == 231
+
+
+async def test_after_a_wait_a_list_that_cannot_be_sorted_is_read_anew(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = [{"contact_name": f"T{number}", "company_name": f"C{number}"} for number in (60, 90)]
+
+    async def sleep(moment: datetime, **_: Any) -> None:
+        fake.seed(theirs)
+        theirs.clear()
+        # The client, too, holds back until the day it was told of.
+        await asyncio.sleep(max(0.0, (moment - datetime.now(moment.tzinfo)).total_seconds()))
+
+    monkeypatch.setattr(line, "sleep_until", sleep)
+    fake.script("expense.customers.create", [*["pass"] * 20, *["429:45:1"] * 3])
+    given = [{"contact_name": f"N{number}", "company_name": f"C{number}"} for number in range(100)]
+    push = bulk.push(zoho.expense.customers, given, match_by="company_name", wait=True, concurrency=2)
+    assert {one.status for one in await run(push)} == {"done"}
+    companies = [one["company_name"] for one in fake.organization().contacts.values()]
+    assert sorted(companies) == sorted(set(companies))
+    assert push.summary.updated == 2

@@ -51,7 +51,12 @@ class Index:
     """The target's records. Pages are no snapshot: a record can be missing while others shift it from page to page,
     which is why nothing is decided by absence alone that Zoho would not refuse to do twice."""
 
-    def __init__(self, database: Database, target: Target, options: Options, read: Read) -> None:
+    def __init__(
+        self, database: Database, target: Target, options: Options, read: Read, waited: Callable[[], int]
+    ) -> None:
+        """`waited`: how often the push has had to wait for long; what was read before is old then."""
+        self._waited = waited
+        self._waits = waited()
         self._database = database
         self._target = target
         self._options = options
@@ -87,6 +92,8 @@ class Index:
     @property
     def stale(self) -> bool:
         """Whether it is so long since the list was read that others may have added records worth knowing."""
+        if self._waits != self._waited():
+            return self._complete or bool(self._parents)
         return self._complete and self._sorted and datetime.now(UTC) - self._read_at > REFRESH
 
     @property
@@ -108,11 +115,15 @@ class Index:
             if not self._complete:
                 await self._read_all()
             elif self.stale and self._options.field:
-                await self._read_newest()
+                await self._read_anew()
 
     async def read_parent(self, parent: str) -> None:
-        """Reads the records of one parent, once."""
+        """Reads the records of one parent, once, and again after a wait."""
         async with self._reading:
+            if self._waits != self._waited():
+                self._parents.clear()
+                self._waits = self._waited()
+                self.version += 1
             if parent in self._parents:
                 return
             try:
@@ -124,22 +135,28 @@ class Index:
     async def again(self) -> None:
         """Reads what was added since the list was read; the whole list where that cannot be told apart."""
         async with self._reading:
-            if self._sorted and self._complete:
-                await self._read_newest()
-                return
-            await self._database.run(lambda connection: connection.execute("DELETE FROM temp.records") and None)
-            self._complete = False
-            await self._read_all()
+            await self._read_anew()
+
+    async def _read_anew(self) -> None:
+        if self._sorted and self._complete:
+            # A record more than one reading has seen does no harm; clocks and second fractions are allowed for.
+            since = self._newest - timedelta(seconds=2) if self._newest is not None else None
+            await self._read_whole({"sort_column": "created_time", "sort_order": "D"}, since)
+            return
+        await self._database.run(lambda connection: connection.execute("DELETE FROM temp.records") and None)
+        self._complete = False
+        await self._read_all()
 
     async def _read_all(self) -> None:
         # What is made meanwhile comes behind all that is read: nothing shifts.
-        await self._read_pages("", {"sort_column": "created_time", "sort_order": "A"} if self._sorted else {})
+        await self._read_whole({"sort_column": "created_time", "sort_order": "A"} if self._sorted else {})
         self._complete = True
 
-    async def _read_newest(self) -> None:
-        # A record more than one reading has seen does no harm; clocks and second fractions are allowed for.
-        since = self._newest - timedelta(seconds=2) if self._newest is not None else None
-        await self._read_pages("", {"sort_column": "created_time", "sort_order": "D"}, since)
+    async def _read_whole(self, order: Mapping[str, str], since: datetime | None = None) -> None:
+        waits = self._waited()
+        await self._read_pages("", order, since)
+        self._read_at, self._waits = datetime.now(UTC), waits
+        self.version += 1
 
     async def _read_pages(self, parent: str, order: Mapping[str, str], since: datetime | None = None) -> None:
         """Reads a list to its end, or until its records were made before a moment."""
@@ -160,8 +177,6 @@ class Index:
             newest = max([newest, *moments] if newest is not None else moments, default=newest)
             if found.cursor is None or (since is not None and moments and min(moments) < since):
                 self._newest = newest
-                self._read_at = datetime.now(UTC)
-                self.version += 1
                 return
             number += 1
 

@@ -59,6 +59,8 @@ class Line:
         """Seconds before an unknown outcome is looked up."""
         self.stopped = False
         """Whether the push was asked to end gently."""
+        self.waits = 0
+        """How many moments were waited for, of a new day or a window."""
         self.ended: ZohoError | None = None
         """What ended the push before its time."""
         self._patience = patience
@@ -135,6 +137,7 @@ class Line:
         # All who wait for the same moment tell of it once.
         if self._awaited is None or abs(moment - self._awaited) > timedelta(seconds=2):
             self._awaited = moment
+            self.waits += 1
             self._tell(Event(stage="wait", until=moment, why=why))
         await sleep_until(moment, now=local_now)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 from functools import partial
@@ -58,7 +58,14 @@ _decoder = msgspec.json.Decoder(_Packed, float_hook=Decimal)
 class Preparation:
     """Rows to decisions. `read` makes the calls that read; without a resource none is made."""
 
-    def __init__(self, journal: Journal, target: Target, options: Options, read: Read) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        target: Target,
+        options: Options,
+        read: Read,
+        waited: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._journal = journal
         self._target = target
         self._options = options
@@ -67,7 +74,7 @@ class Preparation:
         self.checked = 0
         """Rows that `check` has seen, faulty ones included."""
         self.good = 0
-        self.index = Index(journal.database, target, options, read)
+        self.index = Index(journal.database, target, options, read, waited)
 
     async def check(self, rows: Iterable[Any]) -> AsyncGenerator[list[Job], None]:
         """Checks every row, a batch at a time; yields the faulty ones and keeps the others for `decisions`.

@@ -194,7 +194,7 @@ class Push:
             # No further ahead of who consumes them than a few.
             await ready.put(outcome)
 
-        preparation = Preparation(journal, self._target, self._options, self._line.read)
+        preparation = Preparation(journal, self._target, self._options, self._line.read, lambda: self._line.waits)
         sender = Sender(self._target, self._options, self._line, journal, preparation)
         checked = repeatable(self._rows)
         async with preparation.index:
