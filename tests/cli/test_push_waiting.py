@@ -110,7 +110,7 @@ async def test_a_push_waits_for_the_new_day_and_goes_on_by_itself(tmp_path: Path
         summary = result.json
         assert (summary["complete"], summary["created"], summary["error"]) == (True, ROWS, None)
         # The list, and after the wait what others may have added to it.
-    assert summary["reads"] + summary["writes"] == len(fake.arrivals) == 2 + ROWS
+        assert summary["reads"] + summary["writes"] == len(fake.arrivals) == 2 + ROWS
         assert waiting - fake.arrivals[0] >= timedelta(seconds=seconds)
         if concurrency == 1:
             # Of several calls some are in flight when the day turns, and hear that it has.
