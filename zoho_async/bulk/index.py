@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from itertools import count
+from typing import Any
 
 import msgspec
 
@@ -16,10 +18,8 @@ from zoho_async.errors import NotFoundError
 from .database import Database
 from .narrow import is_list, is_mapping
 from .options import Options
-from .rows import custom_value
+from .rows import custom_value, matchable
 from .target import Target
-
-T = TypeVar("T")
 
 Read = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """Makes a call that reads, counts it, and waits for whatever it has to wait for."""
@@ -64,7 +64,8 @@ class Index:
         self._reading = asyncio.Lock()
         self._sorted = target.resource is not None and "sort_column" in target.filters
         """Whether the newest records can be asked for first."""
-        self._empty = True
+        self.empty = True
+        """Whether nothing was found so far, so that nobody need look."""
         self.version = 0
         """How often something was read to its end: what was decided under another may be out of date."""
         self._complete = False
@@ -95,11 +96,6 @@ class Index:
         if self._waits != self._waited():
             return self._complete or bool(self._parents)
         return self._complete and self._sorted and datetime.now(UTC) - self._read_at > REFRESH
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing was found so far, so that nobody need look."""
-        return self._empty
 
     def knows(self, parent: str) -> bool:
         """Whether the records of a parent are known."""
@@ -160,25 +156,39 @@ class Index:
 
     async def _read_pages(self, parent: str, order: Mapping[str, str], since: datetime | None = None) -> None:
         """Reads a list to its end, or until its records were made before a moment."""
-        resource = self._target.resource
-        place = (parent,) if parent else ()
         newest = self._newest
-        number = 1
-        while True:
+        async with aclosing(self.pages(parent, order)) as pages:
+            async for rows in pages:
+                await self._put(rows, parent)
+                moments = [moment for row in rows if (moment := made_at(_text(row.get("created_time")))) is not None]
+                newest = max([newest, *moments] if newest is not None else moments, default=newest)
+                if since is not None and moments and min(moments) < since:
+                    break
+        self._newest = newest
 
-            async def page(number: int = number) -> Any:
-                listing = resource.list(*place, **order, page=number, per_page=PER_PAGE, type=dict[str, Any])
-                return await listing
+    async def pages(
+        self, parent: str, order: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[list[Mapping[str, Any]], None]:
+        """The rows of a list as Zoho has it now, a page at a time; of one parent where records belong to one."""
+        place = (parent,) if parent else ()
+        numbers = count(1)
+        more = True
+        while more:
+            listing = partial(
+                self._target.resource.list,
+                *place,
+                **(order or {}),
+                page=next(numbers),
+                per_page=PER_PAGE,
+                type=dict[str, Any],
+            )
+
+            async def page(listing: Callable[[], Awaitable[Any]] = listing) -> Any:
+                return await listing()
 
             found = await self._read(page)
-            rows: list[Mapping[str, Any]] = [row for row in found.rows if is_mapping(row)]
-            await self._put(rows, parent)
-            moments = [moment for row in rows if (moment := made_at(_text(row.get("created_time")))) is not None]
-            newest = max([newest, *moments] if newest is not None else moments, default=newest)
-            if found.cursor is None or (since is not None and moments and min(moments) < since):
-                self._newest = newest
-                return
-            number += 1
+            yield [row for row in found.rows if is_mapping(row)]
+            more = found.cursor is not None
 
     async def _put(self, rows: Sequence[Mapping[str, Any]], parent: str) -> None:
         target, field = self._target, self._options.field
@@ -198,13 +208,13 @@ class Index:
                     continue
             match = _text(value_of(full, field)) if field else ""
             if field and self._options.match_by:
-                match = match.strip().casefold() if field == "email" else match.strip()
+                match = matchable(match, field)
             kind = (_text(row.get(natural.kind)) or natural.usual_kind) if natural.kind else ""
             name = _text(row.get(natural.name)).strip() if natural.name else ""
             raw = _json.encode(row).decode() if parent else ""
             records.append((record_id, parent, kind, name, match, _text(row.get("created_time")), raw))
 
-        self._empty = self._empty and not records
+        self.empty = self.empty and not records
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany(

@@ -264,9 +264,8 @@ def push(
     already update it, and only what they set and what differs; contact persons are merged by id, e-mail or name, so
     that none is lost. `empty`: what an empty cell or a null does to such a record, `keep` or `clear`. `on_name_taken`:
     `fail` a row whose name another record has (code 3062), `match` it with that record, put `suffix:FIELD` behind its
-    name, or
-    `allow` equal names, if the organisation does. `state` is the file that lets the next run go on where this one
-    ended, whatever ended it; without one the run cannot be resumed. `label` tells targets apart that share a state
+    name, or `allow` equal names, if the organisation does. `state` is the file that lets the next run go on where this
+    one ended, whatever ended it; without one the run cannot be resumed. `label` tells targets apart that share a state
     file (default: place, organisation and resource). `pause`: seconds before an unknown outcome is looked up or sent
     again. `wait`: for the next day's calls instead of ending with QuotaExceededError. `window`: `19:00-07:00`, the
     only hours, by this machine's clock, in which calls are made. `on_event` hears how far it is.

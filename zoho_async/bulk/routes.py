@@ -43,6 +43,11 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     meant: Callable[[str], bool] = lambda key: False
     """Whether a row of the input has a key."""
 
+    @property
+    def begun(self) -> bool:
+        """Whether the row was sent in a call of unknown outcome."""
+        return self.entry is not None and self.entry.state in ("intent", "unknown")
+
 
 class Decision(msgspec.Struct, kw_only=True):
     """What to do with a row. `record` is the one to be updated, adopted or looked at."""
@@ -100,9 +105,8 @@ def _present(job: Job, known: Known, options: Options, found: Found, rename: Cal
 
 def _absent(job: Job, known: Known, options: Options, rename: Callable[[Job], Fault | None]) -> Decision:
     entry = known.entry
-    begun = entry is not None and entry.state in ("intent", "unknown")
     namesakes = known.namesakes(job.kind, job.name) if job.name else []
-    if entry is not None and begun and not options.field:
+    if entry is not None and known.begun and not options.field:
         ours = [one for one in namesakes if made_since(one, entry.intended_at) and not known.owned(one.record_id)]
         if len(ours) == 1:
             return Decision(job=job, route="adopt", record=ours[0], known=known)
@@ -114,7 +118,7 @@ def _absent(job: Job, known: Known, options: Options, rename: Callable[[Job], Fa
         fault = _renamed(job, known, options, rename, job.kind, "")
         if fault is not None:
             return _refused(job, known, fault)
-    if begun and not may_repeat(job, known, options):
+    if known.begun and not may_repeat(job, known, options):
         return Decision(job=job, route="unknown", known=known)
     if job.missing:
         return _refused(job, known, *job.missing)

@@ -172,7 +172,7 @@ class RowReader:
         text = str(value)
         if self.options.match_by:
             # Not an upsert's header: blanks around it are no part of it, and addresses know no case.
-            text = text.strip().casefold() if name == "email" else text.strip()
+            text = matchable(value, name)
         if text != text.strip() or not text.isprintable() or not text:
             message = "must not begin or end with a blank or hold line breaks: rows are matched by it"
             return "", Fault(path=name, rule="key", message=message)
@@ -202,6 +202,12 @@ class RowReader:
         job.name, job.renamed = name, True
         job.body = {**job.body, self._name: name}
         return None
+
+
+def matchable(value: Any, field: str) -> str:
+    """The value of a field that rows and records are matched by, as it is compared: addresses know no case."""
+    text = "" if value is None else str(value).strip()
+    return text.casefold() if field == "email" else text
 
 
 def digest_of(body: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from datetime import timedelta
 from time import monotonic
 from typing import Any
@@ -13,7 +14,7 @@ import msgspec
 
 from zoho_async.errors import DecodeError, DuplicateError, InvalidError, NotFoundError, ZohoError
 
-from .index import PER_PAGE, Found, made_at
+from .index import Found, made_at
 from .journal import Journal, Part
 from .line import Line, Stopped
 from .mapping import FATAL, Status, status_of
@@ -23,7 +24,7 @@ from .options import Options
 from .outcomes import NAME_TAKEN, Action, RowOutcome, UnsettledError
 from .preparing import Preparation
 from .routes import Decision, may_repeat
-from .rows import Job
+from .rows import Job, matchable
 from .target import Target, required_path
 
 Before = Callable[[], Awaitable[None]]
@@ -164,12 +165,11 @@ class Sender:
         if merged.faults:
             job.faults = merged.faults
             return faulty(job)
-        begun = decision.known.entry is not None and decision.known.entry.state in ("intent", "unknown")
         if not merged.changes:
             await self._journal.note(
                 job.identity, job.digest, label=job.label, record_id=found.record_id, parts=parts_of(record)
             )
-            return done(job, "settled" if begun else "unchanged", found.record_id, merged)
+            return done(job, "settled" if decision.known.begun else "unchanged", found.record_id, merged)
         operation = self._target.operations["update"]
         (place,) = required_path(operation)
 
@@ -240,8 +240,6 @@ class Sender:
     ) -> RowOutcome | None:
         job, journal = decision.job, self._journal
         summary = self._line.summary
-        entry = decision.known.entry
-        begun = entry is not None and entry.state in ("intent", "unknown")
         uncertain: ZohoError | None = None
         intended = False
         tries = 0
@@ -286,7 +284,7 @@ class Sender:
                     raise
                 self._line.count_sick(error)
                 unclear = status_of(error) == "unknown"
-                perhaps_there = uncertain is not None or (begun and not self._options.upsert_by)
+                perhaps_there = uncertain is not None or (decision.known.begun and not self._options.upsert_by)
                 if unclear or (perhaps_there and _is_name_taken(error)):
                     uncertain = error
                     if action == "updated" or tries >= TRIES:
@@ -407,20 +405,13 @@ class Sender:
         if not field:
             return None
 
-        rows: list[Any] = []
-        number = 1
+        found: list[str] = []
         try:
-            while True:
-
-                async def page(number: int = number) -> Any:
-                    listing = target.resource.list(job.parent, page=number, per_page=PER_PAGE, type=dict[str, Any])
-                    return await listing
-
-                found_page = await self._line.read(page)
-                rows += found_page.rows
-                if found_page.cursor is None:
-                    break
-                number += 1
+            async with aclosing(self._preparation.index.pages(job.parent)) as pages:
+                async for rows in pages:
+                    found += [
+                        str(row.get(target.record_id)) for row in rows if matchable(row.get(field), field) == job.key
+                    ]
         except ZohoError as failure:
             if isinstance(failure, FATAL):
                 raise
@@ -428,7 +419,6 @@ class Sender:
             return await self._undecided(job, failure)
         except Stopped:
             return await self._undecided(job, UnsettledError())
-        found = [str(row.get(target.record_id)) for row in rows if _matching(row.get(field), field) == job.key]
         if not found:
             return None
         if len(found) == 1 and await self._journal.adopt(job.identity, found[0]):
@@ -480,11 +470,6 @@ def _was_there(record: Any) -> bool:
 
 def _member(value: Any, name: str) -> Any:
     return value.get(name) if is_mapping(value) else getattr(value, name, None)
-
-
-def _matching(value: Any, field: str) -> str:
-    text = str(value or "").strip()
-    return text.casefold() if field == "email" else text
 
 
 def _is_name_taken(error: ZohoError) -> bool:

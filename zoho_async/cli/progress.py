@@ -4,38 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC
 from time import monotonic
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from .streams import json_line
+
+if TYPE_CHECKING:
+    from zoho_async.bulk.line import Event
 
 EVERY = 5.0
 """Seconds between two plain lines."""
 EVERY_JSON = 1.0
-
-
-class Note(Protocol):
-    """How far a push is, beside the outcomes of its rows: `bulk.Event`."""
-
-    @property
-    def stage(self) -> str:
-        """`check`, `read`, `write` or `wait`."""
-        ...
-
-    @property
-    def done(self) -> int:
-        """In `check` and `write` rows, in `read` calls, so far."""
-        ...
-
-    @property
-    def until(self) -> datetime | None:
-        """In `wait`: when it goes on."""
-        ...
-
-    @property
-    def why(self) -> str: ...
 
 
 class Progress(Protocol):
@@ -49,7 +30,7 @@ class Progress(Protocol):
         """How many are done, and the rest in words; `numbers` for machines."""
         ...
 
-    def note(self, event: Note) -> None:
+    def note(self, event: Event) -> None:
         """What it does while no rows are done; may be called as often as one likes."""
         ...
 
@@ -67,7 +48,7 @@ def open_progress(title: str, total: int | None, *, json: bool) -> Progress:
     return LineProgress(title, total)
 
 
-def _waiting(event: Note) -> tuple[str, dict[str, object]] | None:
+def _waiting(event: Event) -> tuple[str, dict[str, object]] | None:
     """What is said of a wait: the sentence and its details."""
     if event.until is None:
         return None
@@ -79,7 +60,7 @@ def _waiting(event: Note) -> tuple[str, dict[str, object]] | None:
     }
 
 
-def _doing(event: Note) -> str:
+def _doing(event: Event) -> str:
     """What is done while no rows are; empty for a stage nobody knows."""
     match event.stage:
         case "check":
@@ -132,7 +113,7 @@ class LineProgress(_Plain):
         if self._due("line"):
             self._write(f"{self._title}: {done:,}{self._of}" + f" · {text}" * bool(text))
 
-    def note(self, event: Note) -> None:
+    def note(self, event: Event) -> None:
         if event.stage == "write":
             self.advance(event.done, self._text)
         elif event.stage == "wait":
@@ -166,7 +147,7 @@ class JsonProgress(_Plain):
         if self._due("progress"):
             self._write({"event": "progress", "done": done, "total": self._total, **numbers})
 
-    def note(self, event: Note) -> None:
+    def note(self, event: Event) -> None:
         match event.stage:
             case "write":
                 self.advance(event.done, "")
@@ -220,7 +201,7 @@ class BarProgress:
         self._advanced = monotonic()
         self._bar.update(self._task, completed=done, text=text)
 
-    def note(self, event: Note) -> None:
+    def note(self, event: Event) -> None:
         if event.stage == "write":
             self._advanced = monotonic()
             self._bar.update(self._task, completed=event.done)
