@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -66,10 +66,10 @@ class Index:
         """Whether the newest records can be asked for first."""
         self.empty = True
         """Whether nothing was found so far, so that nobody need look."""
-        self.version = 0
-        """How often something was read to its end: what was decided under another may be out of date."""
+        self._version = 0
         self._complete = False
-        self._parents: set[str] = set()
+        self._parents: dict[str, int] = {}
+        """Whose records are known, with the version of each."""
         self._orphaned: set[str] = set()
         self._read_at = datetime.min.replace(tzinfo=UTC)
         self._newest: datetime | None = None
@@ -81,7 +81,7 @@ class Index:
                 "CREATE TEMP TABLE records (record_id TEXT PRIMARY KEY, parent TEXT, kind TEXT, name TEXT, match TEXT, "
                 "created TEXT, row TEXT) WITHOUT ROWID"
             )
-            connection.execute("CREATE INDEX temp.by_match ON records (match, parent)")
+            connection.execute("CREATE INDEX temp.by_match ON records (parent, match)")
             connection.execute("CREATE INDEX temp.by_name ON records (name, kind)")
 
         await self._database.run(work)
@@ -96,6 +96,11 @@ class Index:
         if self._waits != self._waited():
             return self._complete or bool(self._parents)
         return self._complete and self._sorted and datetime.now(UTC) - self._read_at > REFRESH
+
+    def version(self, parent: str) -> int:
+        """Another number whenever the records, those of a parent where they belong to one, were read anew or are
+        forgotten: what was decided under another may be out of date."""
+        return self._parents.get(parent, 0) if parent else self._version
 
     def knows(self, parent: str) -> bool:
         """Whether the records of a parent are known."""
@@ -117,21 +122,39 @@ class Index:
         """Reads the records of one parent, once, and again after a wait."""
         async with self._reading:
             if self._waits != self._waited():
-                self._parents.clear()
                 self._waits = self._waited()
-                self.version += 1
+                await self._forget(list(self._parents))
             if parent in self._parents:
                 return
             try:
                 await self._read_pages(parent, {})
             except NotFoundError:
                 self._orphaned.add(parent)
-            self._parents.add(parent)
+            self._version += 1
+            self._parents[parent] = self._version
 
-    async def again(self) -> None:
-        """Reads what was added since the list was read; the whole list where that cannot be told apart."""
+    async def _forget(self, parents: Collection[str]) -> None:
+        # First of all: who decides meanwhile must see that nothing is known.
+        for parent in parents:
+            self._parents.pop(parent, None)
+            self._orphaned.discard(parent)
+        gone = [(parent,) for parent in parents]
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany("DELETE FROM temp.records WHERE parent = ?", gone)
+
+        await self._database.run(work)
+
+    async def again(self, parents: Collection[str]) -> None:
+        """Reads what was added since the list was read; the whole list where that cannot be told apart.
+
+        Where records belong to parents, those of `parents` are forgotten, and read when they are next asked for.
+        """
         async with self._reading:
-            await self._read_anew()
+            if self._target.natural.parent:
+                await self._forget(parents)
+            else:
+                await self._read_anew()
 
     async def _read_anew(self) -> None:
         if self._sorted and self._complete:
@@ -152,7 +175,7 @@ class Index:
         waits = self._waited()
         await self._read_pages("", order, since)
         self._read_at, self._waits = datetime.now(UTC), waits
-        self.version += 1
+        self._version += 1
 
     async def _read_pages(self, parent: str, order: Mapping[str, str], since: datetime | None = None) -> None:
         """Reads a list to its end, or until its records were made before a moment."""
@@ -232,6 +255,11 @@ def keyed(connection: sqlite3.Connection, key: str, parent: str) -> list[Found]:
 def named(connection: sqlite3.Connection, kind: str, name: str) -> list[Found]:
     """The records of that name; for use inside `Database.run`."""
     return _found(connection, "name = ? AND kind = ?", (name, kind)) if name else []
+
+
+def forget(connection: sqlite3.Connection, record_id: str) -> None:
+    """Takes a record out that is not there any more; for use inside `Database.run`."""
+    connection.execute("DELETE FROM temp.records WHERE record_id = ?", (record_id,))
 
 
 def identified(connection: sqlite3.Connection, record_id: str) -> Found | None:

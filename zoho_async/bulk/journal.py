@@ -90,6 +90,16 @@ class Journal:
         ).fetchone()
         return "" if found is None else str(found[0])
 
+    def contested(self, connection: sqlite3.Connection) -> frozenset[str]:
+        """The labels that several rows of unknown outcome have, with different contents. For use inside
+        `Database.run`; it looks through the whole journal."""
+        found = connection.execute(
+            "SELECT label FROM journal WHERE target = ? AND state IN ('intent', 'unknown') "
+            "GROUP BY label HAVING COUNT(DISTINCT digest) > 1",
+            (self._target,),
+        )
+        return frozenset(label for (label,) in found)
+
     async def intend(
         self, identity: str, digest: str, *, operation: str, label: str = "", image: tuple[str, bytes] | None = None
     ) -> None:

@@ -65,6 +65,11 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...] = ()
     """What of the row cannot be brought together with this record."""
 
+    @property
+    def warning(self) -> str:
+        """What of the row cannot be changed, as a sentence."""
+        return f"an update does not take {', '.join(self.left_out)}: not changed" if self.left_out else ""
+
     def __repr__(self) -> str:
         return secret_repr(self, ("changes",))
 

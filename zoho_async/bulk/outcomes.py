@@ -6,10 +6,11 @@ from typing import Literal
 
 import msgspec
 
-from zoho_async.errors import Fault, ZohoError
+from zoho_async.errors import Fault, InvalidError, ZohoError
 
 from .mapping import Status
 from .readers import Row
+from .rows import Job
 from .wording import plain
 
 Action = Literal["created", "updated", "unchanged", "settled", "none"]
@@ -80,6 +81,36 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
         """One sentence that names the file, the row, the field and the rule."""
         line = f" (line {self.row.line})" if self.row.line else ""
         return f"{source} row {self.row.number}{line}: {self.reason}"
+
+
+def faulty(job: Job) -> RowOutcome:
+    """The outcome of a row that has faults."""
+    return RowOutcome(row=job.row, status="failed", action="none", faults=job.faults, identity=job.identity)
+
+
+def failed(job: Job, error: Exception) -> RowOutcome:
+    """The outcome of a row that was refused, or not sent at all."""
+    faults = error.faults if isinstance(error, InvalidError) else ()
+    return RowOutcome(row=job.row, status="failed", action="none", faults=faults, error=error, identity=job.identity)
+
+
+def unknown(job: Job, error: Exception) -> RowOutcome:
+    """The outcome of a row that was sent and nobody knows what became of it."""
+    faults = error.faults if isinstance(error, InvalidError) else ()
+    return RowOutcome(row=job.row, status="unknown", action="none", faults=faults, error=error, identity=job.identity)
+
+
+def done(job: Job, action: Action, record_id: str, *, warning: str = "", error: Exception | None = None) -> RowOutcome:
+    """The outcome of a row that Zoho has. `error`: why its answer could not be read."""
+    return RowOutcome(
+        row=job.row,
+        status="done",
+        action=action,
+        record_id=record_id,
+        identity=job.identity,
+        warning=warning,
+        error=error,
+    )
 
 
 _HINTS = {

@@ -113,7 +113,7 @@ async def plan(
                     if stopped():
                         break
                     made.reads += made.reads_spent - spent
-                    await _count(made, decision, target, most_reads, read, on_faulty)
+                    await _count(made, decision, preparation, target, most_reads, read, on_faulty)
                     spent = made.reads_spent
     return made
 
@@ -121,6 +121,7 @@ async def plan(
 async def _count(
     made: Plan,
     decision: Decision,
+    preparation: Preparation,
     target: Target,
     most_reads: int,
     read: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]],
@@ -162,7 +163,9 @@ async def _count(
         try:
             record = await read(lambda: target.resource.get(found.record_id, type=dict[str, Any]))
         except NotFoundError:
-            _count_new(made, job)
+            (fresh,) = await preparation.decide([job], gone=found.record_id)
+            made.rows -= 1
+            await _count(made, fresh, preparation, target, most_reads, read, on_faulty)
             return
     if decision.route == "verify":
         made.unchanged += 1

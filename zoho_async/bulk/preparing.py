@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 
 from zoho_async.errors import Fault
 
-from .index import Index, Read, identified, keyed, named
+from .index import Index, Read, forget, identified, keyed, named
 from .journal import Journal
 from .mapping import closable, iterate
 from .marks import mark
@@ -118,26 +118,30 @@ class Preparation:
         if taken < self.good:
             raise InputError(f"the input has changed while it was pushed: {self.good - taken:,} rows are gone from it")
 
-    async def decide(self, jobs: Sequence[Job]) -> list[Decision]:
-        """The routes of some rows, as things stand now."""
+    async def decide(self, jobs: Sequence[Job], *, gone: str = "") -> list[Decision]:
+        """The routes of some rows, as things stand now. `gone`: id of a record that was found not to be there."""
         await self._look(jobs)
-        version = self.index.version
+        versions = {job.parent: self.index.version(job.parent) for job in jobs}
 
         def work(connection: sqlite3.Connection) -> list[Decision]:
+            if gone:
+                forget(connection, gone)
+            contested = cache(lambda: self._journal.contested(connection))
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS temp.used (record_id TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID"
             )
             made: list[Decision] = []
             for job in jobs:
-                decision = decide(job, self._known(connection, job), self._options, rename=self._reader.rename)
-                decision.version = version
+                known = self._known(connection, job, gone=gone, contested=lambda label: label in contested())
+                decision = decide(job, known, self._options, rename=self._reader.rename)
+                decision.version = versions[job.parent]
                 made.append(self._alone(connection, decision))
             return made
 
         return await self._journal.database.run(work)
 
     def _alone(self, connection: sqlite3.Connection, decision: Decision) -> Decision:
-        """The same decision, or a refusal when an earlier row has the record."""
+        """The same decision, or another one when an earlier row has the record."""
         job, found = decision.job, decision.record
         if found is None:
             return decision
@@ -148,12 +152,16 @@ class Preparation:
         ).fetchone()
         if first == job.row.number:
             return decision
+        if decision.route == "adopt":
+            # One of two was made, and nobody can say which.
+            decision.route, decision.record = "unknown", None
+            return decision
         message = f"leads to the same record ({found.record_id}) as row {first}"
         job.faults = (Fault(path=self._options.field or job.name_field, rule="ambiguous", message=message),)
         job.identity = mark(job.row, "key", self._options, job.identity)
         return Decision(job=job, route="refuse", known=decision.known)
 
-    def _known(self, connection: sqlite3.Connection, job: Job) -> Known:
+    def _known(self, connection: sqlite3.Connection, job: Job, *, gone: str, contested: Callable[[str], bool]) -> Known:
         entry = self._journal.entry(connection, job.identity)
         natural, options = self._target.natural, self._options
         looking = not self.index.empty
@@ -174,6 +182,8 @@ class Preparation:
             indexed=self.index.knows(job.parent),
             orphaned=natural.parent if self.index.orphaned(job.parent) else "",
             namesakes=partial(named, connection) if looking else lambda kind, name: [],
+            gone=bool(gone) and entry is not None and entry.record_id == gone,
+            contested=contested,
             owned=owned,
             claimed=claimed,
             meant=lambda key: self._seen.has(connection, _seen_key(key, job.parent, options)),
@@ -200,8 +210,11 @@ class Preparation:
 
         same = await self._journal.database.run(unchanged)
         # One call for each parent: not for those whose rows an earlier run has settled.
-        for parent in dict.fromkeys(job.parent for job in good if job.identity not in same):
-            await self.index.read_parent(parent)
+        parents = dict.fromkeys(job.parent for job in good if job.identity not in same)
+        # While one is read, a wait or a look-up may have others forgotten.
+        while missing := [parent for parent in parents if not self.index.knows(parent)]:
+            for parent in missing:
+                await self.index.read_parent(parent)
 
     async def _checked(self, batch: Sequence[Row]) -> list[Job]:
         """Jobs with every fault that can be found without a call, those of rows that get into each other's way too."""

@@ -36,13 +36,13 @@ from .mapping import (
     map,  # noqa: A004 - our own map, named like the builtin
 )
 from .options import Options
-from .outcomes import PushSummary, RowOutcome
+from .outcomes import PushSummary, RowOutcome, faulty
 from .preparing import Preparation, repeatable
 from .problems import StateError
 from .readers import RowFile
 from .routes import Decision
 from .schedule import Window
-from .sending import Sender, faulty
+from .sending import Sender
 from .target import Target
 
 AHEAD = 2

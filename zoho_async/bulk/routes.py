@@ -32,12 +32,16 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """The records with the row's key."""
     indexed: bool = False
     """Whether the target's list was read, so that absence says something."""
+    gone: bool = False
+    """Whether the record that an earlier run noted for it was found not to be there."""
     orphaned: str = ""
     """The field that names the parent, when Zoho has no such parent."""
     namesakes: Callable[[str, str], list[Found]] = lambda kind, name: []
     """The records of a kind that have a name."""
     owned: Callable[[str], bool] = lambda record_id: False
     """Whether a record belongs to another row."""
+    contested: Callable[[str], bool] = lambda label: False
+    """Whether several rows of unknown outcome, with different contents, have a label."""
     claimed: Callable[[str], bool] = lambda name: False
     """Whether another row of the input has a name."""
     meant: Callable[[str], bool] = lambda key: False
@@ -57,6 +61,8 @@ class Decision(msgspec.Struct, kw_only=True):
     record: Found | None = None
     version: int = 0
     """Of the index it was made with."""
+    made_again: bool = False
+    """Whether it was made in place of one that things had changed under, a moment ago."""
     known: Known = msgspec.field(default_factory=Known)
 
 
@@ -71,7 +77,8 @@ def decide(job: Job, known: Known, options: Options, *, rename: Callable[[Job], 
     if own is not None and options.field and own.match != job.key and known.meant(own.match):
         # Somebody has made another row's record of it.
         own = None
-    same = entry is not None and entry.state == "done" and _is_content(job, entry, options)
+    settled = entry is not None and entry.state == "done" and not known.gone
+    same = settled and entry is not None and _is_content(job, entry, options)
     if same and (own is not None or not known.indexed):
         return Decision(job=job, route="skip", record=own, known=known)
     if len(known.keyed) > 1:
@@ -79,7 +86,7 @@ def decide(job: Job, known: Known, options: Options, *, rename: Callable[[Job], 
         message = f"{number} records in Zoho have it; a row is matched with one only"
         return _refused(job, known, Fault(path=options.field, rule="ambiguous", message=message))
     found = known.keyed[0] if known.keyed else own
-    if found is None and not known.indexed and entry is not None and entry.state == "done" and entry.record_id:
+    if found is None and not known.indexed and settled and entry is not None and entry.record_id:
         found = Found(record_id=entry.record_id)
     if found is not None:
         return _present(job, known, options, found, rename)
@@ -108,7 +115,7 @@ def _absent(job: Job, known: Known, options: Options, rename: Callable[[Job], Fa
     namesakes = known.namesakes(job.kind, job.name) if job.name else []
     if entry is not None and known.begun and not options.field:
         ours = [one for one in namesakes if made_since(one, entry.intended_at) and not known.owned(one.record_id)]
-        if len(ours) == 1:
+        if len(ours) == 1 and not known.contested(job.label):
             return Decision(job=job, route="adopt", record=ours[0], known=known)
     if namesakes and options.on_name_taken != "allow":
         holder = namesakes[0]
