@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import stat
 import subprocess
@@ -376,6 +377,28 @@ async def test_a_second_user_is_refused_in_a_clear_word(tmp_path: Path) -> None:
         with pytest.raises(StateError, match="another run"):
             async with Database(path):
                 pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks that closing a file gives back")
+async def test_looking_on_in_the_same_process_does_not_give_the_file_away(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    program = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from zoho_async.bulk.database import Database\n"
+        "async def main():\n"
+        "    async with Database(Path(sys.argv[1])):\n"
+        "        print('open')\n"
+        "asyncio.run(main())\n"
+    )
+    other = [sys.executable, "-c", program, str(path)]
+    async with Database(path):
+        async with Database(path, create=False) as looking:
+            assert await count(looking, "journal") == 0
+        refused = subprocess.run(other, capture_output=True, text=True, check=False)  # noqa: ASYNC221 - nothing else to do
+        assert "another run is using this state file" in refused.stderr
+        assert refused.stdout == ""
+    assert subprocess.run(other, capture_output=True, text=True, check=True).stdout == "open\n"  # noqa: ASYNC221
 
 
 async def test_files_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:

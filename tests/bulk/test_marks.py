@@ -106,3 +106,26 @@ async def test_a_row_that_led_to_the_record_of_another_is_known_as_well(
     assert MESSAGE in path.read_text()
     (record,) = fake.organization().contacts.values()
     assert (record["contact_name"], record["notes"]) == ("D", "first")
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "many rows apart"])
+async def test_a_row_whose_faulty_double_is_deleted_takes_its_place(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, apart: bool
+) -> None:
+    """The first row of a key was faulty; the second, refused for having the same key, stands alone in the next file."""
+    between = [f"B{number},{number},\n" for number in range(100, 400)] if apart else []
+    path = tmp_path / "a.csv"
+    lines = ["A,1,not money\n", *between, "A,1,5\n", "C,2,5\n", "D,2,5\n"]
+    path.write_text("".join([f"contact_name,{KEY},credit_limit\n", *lines]))
+    source = open_rows(path)
+    with FailedFile(source) as failed:
+        async for outcome in bulk.push(zoho.books.contacts, source, upsert_by=KEY):
+            if outcome.status != "done":
+                failed.add(outcome.row, reason=outcome.reason, identity=outcome.identity)
+    wrong = list(open_rows(failed.path))
+    assert [row.values["contact_name"] for row in wrong] == ["A", "A", "D"]
+    lines = failed.path.read_text().splitlines(keepends=True)
+    failed.path.write_text("".join(line for line in lines if "not money" not in line))
+    outcomes = [one async for one in bulk.push(zoho.books.contacts, open_rows(failed.path), upsert_by=KEY)]
+    # D is wrong still: C has been sent.
+    assert {one.row.values["contact_name"]: one.action for one in outcomes} == {"A": "created", "D": "none"}

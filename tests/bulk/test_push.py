@@ -4,7 +4,7 @@ import asyncio
 import gc
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -350,13 +350,86 @@ async def test_a_file_changed_while_it_is_pushed_is_pushed_as_it_was(
     assert "Another" not in fake.created()
 
 
-async def test_a_list_changed_while_it_is_pushed_is_told(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_a_list_changed_while_it_is_pushed_is_pushed_as_it_was(fake: FakeZoho, zoho: Zoho) -> None:
     given = rows(700)
     push = bulk.push(zoho.books.contacts, given)
+    names: set[str] = set()
+    async for outcome in push:
+        names.add(outcome.row.values["contact_name"])
+        del given[397:]
+        given[:5] = rows(10, "L")
+    assert push.summary.complete
+    assert names == set(fake.created()) == {row["contact_name"] for row in rows(700)}
+
+
+class Shrinking(Sequence[Any]):
+    """A sequence that promises not to change, and does."""
+
+    def __init__(self, given: list[Any]) -> None:
+        self.given = given
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.given[place]
+
+
+async def test_a_sequence_that_loses_rows_while_it_is_pushed_is_told(fake: FakeZoho, zoho: Zoho) -> None:
+    given = rows(700)
+    push = bulk.push(zoho.books.contacts, Shrinking(given))
     with pytest.raises(bulk.InputError, match="has changed while it was pushed: 3"):
         async for _ in push:
             del given[397:]
     assert not push.summary.complete
+
+
+@pytest.mark.parametrize("stage", ["check", "read", "write"])
+async def test_a_listener_that_fails_ends_the_push_and_harms_no_row(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, stage: str
+) -> None:
+    told: list[Any] = []
+
+    def hear(event: bulk.Event) -> None:
+        told.append(event)
+        if event.stage == stage:
+            raise LookupError("nobody is there")
+
+    push = bulk.push(zoho.books.contacts, rows(300), state=tmp_path / "s", on_event=hear)
+    outcomes: list[RowOutcome] = []
+    with pytest.raises(LookupError, match="nobody is there"):
+        async for outcome in push:
+            outcomes.append(outcome)  # noqa: PERF401 - those before the exception count
+    assert {one.action for one in outcomes} <= {"created"}
+    assert len(outcomes) == len(fake.created()) == push.summary.rows < 100
+    # It is not asked again.
+    assert [event.stage for event in told].count(stage) == 1
+    assert not push.summary.complete
+    assert (await tally(bulk.push(zoho.books.contacts, rows(300), state=tmp_path / "s")))["none"] == 0
+    assert set(fake.created().values()) == {1}
+    assert len(fake.created()) == 300
+
+
+async def tally(push: Push) -> Counter[str]:
+    return Counter(outcome.action for outcome in await run(push))
+
+
+@pytest.mark.parametrize("alike", [True, False])
+async def test_of_two_creates_of_one_name_one_was_made_and_nobody_knows_which(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, alike: bool
+) -> None:
+    """Both answers are lost; one record is there."""
+    given = [{"contact_name": "Twin"}, {"contact_name": "Twin"} if alike else {"contact_name": "Twin", "notes": "2"}]
+    fake.script(CREATE, ["reset_before", "reset_after"])
+    push = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", on_name_taken="allow", pause=0, concurrency=1)
+    outcomes = await run(push)
+    # Of two that say the same either has it; else neither is said to.
+    assert Counter(one.action for one in outcomes) == ({"settled": 1, "none": 1} if alike else {"none": 2})
+    assert {one.status for one in outcomes if one.action == "none"} == {"unknown"}
+    assert fake.created() == {"Twin": 1}
+    again = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", on_name_taken="allow", pause=0)
+    assert (await tally(again)) == ({"unchanged": 1, "none": 1} if alike else {"none": 2})
+    assert fake.created() == {"Twin": 1}
 
 
 async def test_wrong_credentials_cost_one_call(fake: FakeZoho) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,23 @@ def entry(state: Any, digest: str = "d") -> Entry:
         (UPSERT, {"entry": entry("done", "other"), "own": HERE}, "update", "1"),
         (UPSERT, {"entry": entry("done")}, "upsert", None),
         (CREATE, {"entry": entry("done")}, "verify", "1"),
+        (CREATE, {"entry": entry("done"), "gone": True}, "create", None),
+        (CREATE, {"entry": entry("done"), "gone": True, "named": ANOTHER}, "refuse", None),
+        (CREATE, {"entry": entry("done"), "indexed": False}, "skip", None),
+        (CREATE, {"entry": entry("done", "other"), "indexed": False}, "update", "1"),
+        (CREATE, {"entry": entry("done", "other"), "indexed": False, "gone": True}, "create", None),
         (UPSERT, {"entry": entry("intent")}, "upsert", None),
         (CREATE, {"entry": entry("intent")}, "create", None),
         (CREATE, {"entry": entry("intent"), "named": HERE}, "adopt", "1"),
         (CREATE, {"entry": entry("unknown"), "named": HERE, "owned": True}, "refuse", None),
         (CREATE, {"entry": entry("intent"), "named": OLD}, "refuse", None),
         (Options(on_name_taken="allow"), {"entry": entry("intent"), "named": HERE}, "adopt", "1"),
+        (
+            Options(on_name_taken="allow"),
+            {"entry": entry("intent"), "named": HERE, "contested": lambda label: label == "k"},
+            "unknown",
+            None,
+        ),
         (Options(on_name_taken="allow"), {"entry": entry("intent"), "named": OLD}, "unknown", None),
         (Options(on_name_taken="allow"), {"named": HERE}, "create", None),
         (Options(on_name_taken="match"), {"named": OLD}, "update", "2"),
@@ -176,6 +188,39 @@ async def test_a_record_that_is_gone_is_made_again(fake: FakeZoho, zoho: Zoho, t
         assert (push.summary.reads, push.summary.writes) == (expected.reads, expected.writes)
 
 
+@pytest.mark.parametrize(
+    ("policy", "action", "calls"),
+    [("fail", "none", (2, 0)), ("match", "updated", (3, 1)), ("suffix:notes", "created", (2, 1))],
+)
+async def test_a_record_that_somebody_has_made_again_is_found_by_its_name(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, policy: str, action: str, calls: tuple[int, int]
+) -> None:
+    given = [{"contact_name": "A", "notes": "n"}]
+    (first,) = await run(bulk.push(zoho.books.contacts, given, state=tmp_path / "s"))
+    await zoho.books.contacts.delete(first.record_id)
+    fake.seed([{"contact_name": "A", "website": "theirs.example"}])
+    expected = await planned(zoho.books.contacts, given, tmp_path / "s", on_name_taken=policy)
+    push = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", on_name_taken=policy)
+    (outcome,) = await run(push)
+    assert outcome.action == action
+    assert (push.summary.reads, push.summary.writes) == (expected.reads, expected.writes) == calls
+    assert expected.create + expected.update == calls[1]
+    assert expected.colliding == (action == "none")
+
+
+async def test_a_record_deleted_after_the_list_was_read_has_its_row_decided_anew(fake: FakeZoho, zoho: Zoho) -> None:
+    (theirs,) = fake.seed([{"contact_name": "A", KEY: "K1", "notes": "old"}])
+
+    async def rows() -> AsyncIterator[dict[str, Any]]:
+        yield {"contact_name": "B", KEY: "K2"}
+        await zoho.books.contacts.delete(theirs["contact_id"])
+        yield {"contact_name": "A", KEY: "K1", "notes": "new"}
+
+    push = bulk.push(zoho.books.contacts, rows(), upsert_by=KEY, concurrency=1)
+    assert [one.action for one in await run(push)] == ["created", "created"]
+    assert (push.summary.reads, push.summary.writes) == (2, 2)
+
+
 @pytest.mark.parametrize("field", ["contact_name", "gst_no", "email", "company_name"])
 async def test_rows_are_matched_by_any_field(fake: FakeZoho, zoho: Zoho, field: str) -> None:
     key: dict[str, Any] = {field: "27AAAAA0000A1Z5" if field != "email" else None}
@@ -276,6 +321,22 @@ async def test_customers_of_expense_and_billing(fake: FakeZoho, zoho: Zoho, prod
     again = bulk.push(customers, given, match_by=key)
     assert [one.action for one in await run(again)] == ["updated"] + ["unchanged"] * 4
     assert sum(one.get("company_name") == "New" for one in fake.organization().contacts.values()) == 1
+
+
+@pytest.mark.parametrize("product", ["books", "invoice"])
+async def test_persons_of_unknown_outcome_are_looked_up_among_those_of_their_contacts(
+    fake: FakeZoho, zoho: Zoho, product: str
+) -> None:
+    """Of three contacts only those are read again whose persons nobody knows of."""
+    contacts = [one["contact_id"] for one in fake.seed([{"contact_name": name} for name in "ABC"])]
+    given = [{"contact_id": one, "first_name": "Ann", "email": "a@x.example"} for one in contacts]
+    fake.script(f"{product}.contact_persons.create", ["reset_after", "reset_before"])
+    push = bulk.push(getattr(zoho, product).contact_persons, given, match_by="email", pause=0, concurrency=1)
+    outcomes = await run(push)
+    assert {one.row.number: one.action for one in outcomes} == {1: "settled", 2: "created", 3: "created"}
+    assert (push.summary.reads, push.summary.writes) == (5, 4)
+    stored = fake.organization().contacts
+    assert [len(stored[one]["contact_persons"]) for one in contacts] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("product", ["books", "invoice"])

@@ -21,6 +21,9 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from .problems import StateError
 
+if os.name == "posix":
+    from fcntl import LOCK_EX, LOCK_NB, flock
+
 T = TypeVar("T")
 
 VERSION = 2
@@ -133,6 +136,8 @@ class Database:
         self._waiting: list[tuple[_Work, asyncio.Future[Any]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._connection: sqlite3.Connection | None = None
+        self._lock: int | None = None
+        """The descriptor that holds a lock of our own, where the system has such locks."""
         self._copy: tempfile.TemporaryDirectory[str] | None = None
 
     async def __aenter__(self) -> Self:
@@ -163,6 +168,8 @@ class Database:
 
     def _end(self) -> None:
         self._thread.shutdown()
+        if self._lock is not None:
+            os.close(self._lock)
         if self._copy is not None:
             self._copy.cleanup()
 
@@ -238,10 +245,7 @@ class Database:
             elif self._path is not None and self._path.parent != Path():
                 self._path.parent.mkdir(parents=True, exist_ok=True)
             if self._create and self._path is not None:
-                # It holds what records were before they were changed: nobody else's business. Only one that is new is
-                # touched, for to close a file gives back all locks that this process has on it.
-                with suppress(FileExistsError):
-                    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+                self._lock = _locked(file)
             connection = sqlite3.connect(file, isolation_level=None, timeout=0)
         except OSError as error:
             raise StateError(f"{where}: the state file cannot be opened: {error.strerror or error}") from None
@@ -261,9 +265,7 @@ class Database:
         except sqlite3.OperationalError as error:
             connection.close()
             if "locked" in str(error) or "busy" in str(error):
-                raise StateError(
-                    f"{where}: another run is using this state file; wait for it to end, or name another with --state"
-                ) from None
+                raise _in_use(where) from None
             raise StateError(f"{where}: the state file cannot be used: {error}") from None
         except sqlite3.DatabaseError:
             connection.close()
@@ -272,6 +274,34 @@ class Database:
             connection.close()
             raise
         return connection
+
+
+def _locked(file: str) -> int | None:
+    """A descriptor with a lock, of a file that is made if need be.
+
+    SQLite's own lock is the process's, which loses it when it closes the file anywhere else, as to copy it.
+    """
+    # It holds what records were before they were changed: nobody else's business.
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    if os.name != "posix":
+        # There a file in use cannot be copied, so nothing is lost.
+        os.close(descriptor)
+        return None
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise _in_use(file) from None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _in_use(where: str) -> StateError:
+    return StateError(
+        f"{where}: another run is using this state file; wait for it to end, or name another with --state"
+    )
 
 
 def _prepare(connection: sqlite3.Connection, where: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 from functools import cache, partial
@@ -74,6 +74,7 @@ class Preparation:
         self.checked = 0
         """Rows that `check` has seen, faulty ones included."""
         self.good = 0
+        self._keeping = False
         self.index = Index(journal.database, target, options, read, waited)
 
     async def check(self, rows: Iterable[Any]) -> AsyncGenerator[list[Job], None]:
@@ -87,6 +88,7 @@ class Preparation:
             connection.execute("CREATE TEMP TABLE checked (number INTEGER PRIMARY KEY, job TEXT)")
 
         await self._journal.database.run(prepare)
+        self._keeping = True
         for batch in _batched(rows, BATCH):
             jobs = await self._checked(batch)
             good = [(job.row.number, _packed(job, whole=whole)) for job in jobs if not job.faults]
@@ -227,15 +229,34 @@ class Preparation:
             counted=not matched,
             carried={job.row.number: job.row.identity for job in known if job.row.identity},
         )
+        later: list[tuple[Job, int]] = []
         for job, (identity, first) in zip(known, looks, strict=True):
             job.identity = identity
             if first != job.row.number:
                 message = f"is the same as in row {first}; only one row can have it"
                 job.faults = (*job.faults, Fault(path=options.field, rule="duplicate", message=message))
-                job.identity = mark(job.row, "key", options)
+                later.append((job, first))
         if options.on_name_taken != "allow":
             await self._check_names([job for job in jobs if job.name and not job.faults])
+        good = await self._good({first for _, first in later}, jobs)
+        for job, first in later:
+            # Beside a row that is not sent either it may take that one's place.
+            if first in good:
+                job.identity = mark(job.row, "key", options)
         return jobs
+
+    async def _good(self, numbers: Collection[int], batch: Sequence[Job]) -> set[int]:
+        """Which of some rows, of this batch and earlier ones, are without a fault; all that nobody can tell of."""
+        good = {job.row.number for job in batch if not job.faults}
+        earlier = sorted(set(numbers) - {job.row.number for job in batch})
+        if not self._keeping:
+            return good.union(earlier)
+
+        def work(connection: sqlite3.Connection) -> list[int]:
+            select = "SELECT 1 FROM checked WHERE number = ?"
+            return [number for number in earlier if connection.execute(select, (number,)).fetchone()]
+
+        return good.union(await self._journal.database.run(work)) if earlier else good
 
     async def _check_names(self, jobs: Sequence[Job]) -> None:
         for kind in dict.fromkeys(job.kind for job in jobs):

@@ -14,7 +14,7 @@ How a row is sent, and what is done when nobody can say whether a call took effe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, MutableSequence
 from contextlib import aclosing
 from pathlib import Path
 from time import monotonic
@@ -79,6 +79,8 @@ class Push:
         window: Window | None,
         on_event: Callable[[Event], None] | None,
     ) -> None:
+        # What can be changed is taken as it is now.
+        rows = tuple(rows) if isinstance(rows, MutableSequence) else rows
         of, input_rows = _extent(rows)
         self.summary = PushSummary(of=of, input_rows=input_rows)
         self._target = target
@@ -87,7 +89,8 @@ class Push:
         self._state = state
         self._label = label
         self._concurrency = concurrency
-        self._tell = on_event or _silence
+        self._on_event = on_event
+        self._deaf: Exception | None = None
         self._line = Line(
             self.summary,
             concurrency=concurrency,
@@ -129,6 +132,15 @@ class Push:
                 self._working.cancel()
             await asyncio.wait([self._working])
 
+    def _tell(self, event: Event) -> None:
+        if self._on_event is None or self._deaf is not None:
+            return
+        try:
+            self._on_event(event)
+        except Exception as error:  # noqa: BLE001 - raised in the end; no row must be harmed by who listens
+            self._deaf = error
+            self._line.stop()
+
     async def _run(self) -> AsyncGenerator[RowOutcome, None]:
         # The work is a task's, whose end closes everything in order. Generators inside this one, all left at once by
         # a caller who breaks out of the loop, would be closed by the event loop in any order, and get into trouble.
@@ -144,6 +156,8 @@ class Push:
             await asyncio.wait([working])
             if not working.cancelled():
                 working.result()
+            if self._deaf is not None:
+                raise self._deaf
         finally:
             await self.aclose()
             self.summary.seconds = monotonic() - begun
@@ -258,17 +272,18 @@ def push(
     """Creates a record for every row, or updates the one that is there, each exactly once in effect.
 
     `resource` is a client's resource such as `zoho.books.contacts`. `rows`: a `RowFile` (`open_rows`), or any iterable
-    or async iterable of mappings (flat columns or nested) or request structs; files and sequences are checked to
-    their end before the first call. `upsert_by` names a custom field that allows no duplicates, `match_by` any other
-    field of the record (for Books contacts `email` is the primary contact person's): rows whose value has a record
-    already update it, and only what they set and what differs; contact persons are merged by id, e-mail or name, so
-    that none is lost. `empty`: what an empty cell or a null does to such a record, `keep` or `clear`. `on_name_taken`:
-    `fail` a row whose name another record has (code 3062), `match` it with that record, put `suffix:FIELD` behind its
-    name, or `allow` equal names, if the organisation does. `state` is the file that lets the next run go on where this
-    one ended, whatever ended it; without one the run cannot be resumed. `label` tells targets apart that share a state
-    file (default: place, organisation and resource). `pause`: seconds before an unknown outcome is looked up or sent
-    again. `wait`: for the next day's calls instead of ending with QuotaExceededError. `window`: `19:00-07:00`, the
-    only hours, by this machine's clock, in which calls are made. `on_event` hears how far it is.
+    or async iterable of mappings (flat columns or nested) or request structs; files and sequences are checked to their
+    end before the first call, and pushed as they were then. `upsert_by` names a custom field that allows no duplicates,
+    `match_by` any other field of the record (for Books contacts `email` is the primary contact person's): rows whose
+    value has a record already update it, and only what they set and what differs; contact persons are merged by id,
+    e-mail or name, so that none is lost. `empty`: what an empty cell or a null does to such a record, `keep` or
+    `clear`. `on_name_taken`: `fail` a row whose name another record has (code 3062), `match` it with that record, put
+    `suffix:FIELD` behind its name, or `allow` equal names, if the organisation does. `state` is the file that lets the
+    next run go on where this one ended, whatever ended it; without one the run cannot be resumed. `label` tells targets
+    apart that share a state file (default: place, organisation and resource). `pause`: seconds before an unknown
+    outcome is looked up or sent again. `wait`: for the next day's calls instead of ending with QuotaExceededError.
+    `window`: `19:00-07:00`, the only hours, by this machine's clock, in which calls are made. `on_event` hears how far
+    it is; an exception of it ends the push like `stop()`, and is raised in the end.
 
     Iterate the result: one `RowOutcome` per row as it is ready, never an exception for one row; `.summary` counts,
     `.stop()` ends it gently, `async with` around the loop ends it when the loop is left early. AuthError,
@@ -291,10 +306,6 @@ def push(
         window=Window.parse(window) if window is not None else None,
         on_event=on_event,
     )
-
-
-def _silence(event: Event) -> None:
-    """Nobody listens."""
 
 
 def _source(rows: Any) -> str:
