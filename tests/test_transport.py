@@ -585,30 +585,51 @@ async def test_half_a_character_is_refused_before_anything_is_sent(server: Fault
     assert server.seen == []
 
 
+class Gate:
+    """Tells what it was asked."""
+
+    def __init__(self, server: FaultServer, refusals: int = 0, *, shut: bool = False, kept: bool = False) -> None:
+        self.happened: list[str] = []
+        self.refusals = refusals
+        self._server = server
+        self._shut = shut
+        self._kept = kept
+
+    async def let_out(self) -> None:
+        self.happened.append(f"out {len(self._server.seen)}")
+        if self._shut:
+            raise LookupError("not any more")
+
+    def take_back(self) -> None:
+        self.happened.append(f"back {len(self._server.seen)}")
+        if self._kept:
+            raise LookupError("not again")
+
+
 async def test_the_last_moment_before_the_wire(server: FaultServer) -> None:
-    """What is awaited there comes after the wait for a turn, and can still call it off; not what may have acted."""
-    happened: list[str] = []
-
-    async def before() -> None:
-        happened.append(f"sent {len(server.seen)}")
-
-    async def call_off() -> None:
-        raise LookupError("not any more")
+    """A gate is asked after the wait for a turn, and can still call it off."""
 
     async with client(server, limits=Limits(per_minute=None, concurrency=1)) as zoho:
         send = zoho._transport.send
         server.script(json_fault(429, 44))
-        await send(CREATE, body={"contact_name": "A"}, before=before)
-        assert happened == ["sent 0", "sent 1"]
+        gate = Gate(server)
+        await send(CREATE, body={"contact_name": "A"}, gate=gate)
+        assert gate.happened == ["out 0", "back 1", "out 1"]
         assert len(server.seen) == 2
-        with pytest.raises(LookupError):
-            await send(CREATE, body={"contact_name": "B"}, before=call_off)
+        with pytest.raises(LookupError, match="not any more"):
+            await send(CREATE, body={"contact_name": "B"}, gate=Gate(server, shut=True))
         assert len(server.seen) == 2
         # Its turn was given back, and it counts as no call.
         assert zoho.quota.sent == 2
+        server.script(json_fault(429, 44))
+        with pytest.raises(LookupError, match="not again"):
+            await send(CREATE, body={"contact_name": "B"}, gate=Gate(server, kept=True))
+        assert len(server.seen) == 3
+        # What may have acted is not for the transport to repeat, idempotent or not.
         server.script(Fault("reset", acts=True))
-        happened.clear()
-        await send(UPDATE, path={"contact_id": "1"}, body={"contact_name": "A"}, before=before)
-        assert happened == ["sent 2"]
+        gate = Gate(server)
+        with pytest.raises(OutcomeUnknownError):
+            await send(UPDATE, path={"contact_id": "1"}, body={"contact_name": "A"}, gate=gate)
+        assert gate.happened == ["out 3"]
         assert len(server.seen) == 4
         await zoho.books.contacts.create({"contact_name": "C"})

@@ -42,7 +42,9 @@ class Call:
         "maybe_acted",
     )
 
-    def __init__(self, settings: Settings, operation: Operation[Any], budget: policy.RetryBudget) -> None:
+    def __init__(
+        self, settings: Settings, operation: Operation[Any], budget: policy.RetryBudget, *, refusals: int = 0
+    ) -> None:
         self._settings = settings
         self._operation = operation
         self._budget = budget
@@ -53,7 +55,7 @@ class Call:
         self._begun = 0.0
         self._sent_at = datetime.now(UTC)
         self._failures = 0
-        self._refusals = 0
+        self._refusals = refusals
         self._last: Answer | None = None
         self._sent: bool | None = False
         self.maybe_acted = False

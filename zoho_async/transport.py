@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from . import errors, policy
 from .call import Call
@@ -66,6 +66,21 @@ class Shared:
         await self.exchange.close()
 
 
+class Gate(Protocol):
+    """Who is asked whether a call may go out."""
+
+    @property
+    def refusals(self) -> int:
+        """How often it was refused for a limit before, in calls that came to nothing."""
+        ...
+
+    async def let_out(self) -> None:
+        """Awaited in the last moment before the wire; what it raises ends the call, of which nothing was executed."""
+
+    def take_back(self) -> None:
+        """Called when an attempt was surely not executed and the call waits for its turn again; may raise too."""
+
+
 class Transport:
     """Executes operations under one set of settings."""
 
@@ -89,7 +104,7 @@ class Transport:
         files: Mapping[str, Any] | None = None,
         type: None = None,
         to: None = None,
-        before: Callable[[], Awaitable[None]] | None = None,
+        gate: Gate | None = None,
         ahead: bool = False,
     ) -> Response[T]: ...
 
@@ -105,7 +120,7 @@ class Transport:
         files: Mapping[str, Any] | None = None,
         type: Any,
         to: str | PathLike[str] | None = None,
-        before: Callable[[], Awaitable[None]] | None = None,
+        gate: Gate | None = None,
         ahead: bool = False,
     ) -> Response[Any]: ...
 
@@ -121,7 +136,7 @@ class Transport:
         files: Mapping[str, Any] | None = None,
         type: None = None,
         to: str | PathLike[str],
-        before: Callable[[], Awaitable[None]] | None = None,
+        gate: Gate | None = None,
         ahead: bool = False,
     ) -> Response[Path]: ...
 
@@ -136,10 +151,10 @@ class Transport:
         files: Mapping[str, Any] | None = None,
         type: Any = None,
         to: str | PathLike[str] | None = None,
-        before: Callable[[], Awaitable[None]] | None = None,
+        gate: Gate | None = None,
         ahead: bool = False,
     ) -> Response[Any]:
-        """Execute one operation; see `Zoho.send`. `before` and `ahead` as in `perform`."""
+        """Execute one operation; see `Zoho.send`. `gate` and `ahead` as in `perform`."""
         place = _destination(operation, type, to)
         organization_id = self.settings.organization_id
         if operation.organization is not None and organization_id is None:
@@ -157,7 +172,7 @@ class Transport:
             body=body,
             files=files,
         )
-        response = await self.perform(operation, request, type, place, before, ahead)
+        response = await self.perform(operation, request, type, place, gate, ahead)
         if operation.kind == "page":
             page: Page[Any] = response.data
             page.response = response
@@ -209,17 +224,17 @@ class Transport:
         request: Request,
         wanted: Any = None,
         to: Path | None = None,
-        before: Callable[[], Awaitable[None]] | None = None,
+        gate: Gate | None = None,
         ahead: bool = False,
     ) -> Response[Any]:
         """Send one request as often as the policy allows. Deciders are in `policy`; here is only the doing.
 
-        `before` is awaited when an attempt may start, its last moment before the wire, unless an earlier one may have
-        acted; what it raises ends the call, of which nothing was executed. `ahead`: its turn comes before that of all
-        who wait, for a write that must follow soon upon what was read.
+        `gate` is asked whenever an attempt may start; with one, nothing is sent again that may have acted, not even
+        what is marked idempotent. `ahead`: its turn comes before that of all who wait, for a write that must follow
+        soon upon what was read.
         """
         self.shared.exchange.check_loop()
-        call = Call(self.settings, operation, self.shared.budget)
+        call = Call(self.settings, operation, self.shared.budget, refusals=0 if gate is None else gate.refusals)
         limiter = self.limiter(operation.product)
         refreshed = False
         while True:
@@ -234,8 +249,8 @@ class Transport:
                 raise call.rate_limit_exceeded(error.seconds) from None
             sent = False
             try:
-                if before is not None and not call.maybe_acted:
-                    await before()
+                if gate is not None:
+                    await gate.let_out()
                 sent = True
                 answer = await call.in_flight(self._attempt(operation, request, token, wanted, to))
                 sent = answer.outcome.sent is not Sent.NEVER
@@ -246,7 +261,7 @@ class Transport:
                 limiter.release(sent=sent)
             verdict = policy.classify(
                 answer.outcome,
-                repeatable=operation.idempotent,
+                repeatable=operation.idempotent and gate is None,
                 deletes=operation.method == "DELETE",
                 repeated=call.maybe_acted,
             )
@@ -255,6 +270,8 @@ class Transport:
                 self.shared.budget.earn()
                 limiter.succeeded()
                 return call.response(answer)
+            if gate is not None and verdict.action in (Action.REFRESH, Action.PAUSE, Action.SLOW, Action.RETRY):
+                gate.take_back()
             if verdict.action is Action.REFRESH and not refreshed:
                 refreshed = True
                 await call.refresh(self.settings.auth.refresh(token, self.accounts), self.shared.refreshing)

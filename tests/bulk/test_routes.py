@@ -490,7 +490,7 @@ async def test_all_rows_decided_before_the_list_was_read_anew_are_decided_again(
     given = [row(number, **OURS) for number in range(1, 101)]
     push = bulk.push(zoho.books.contacts, given, upsert_by=KEY)
     theirs: list[Any] = []
-    monkeypatch.setattr(index.Index, "stale", property(lambda one: bool(theirs) and one.version("") == 1))
+    monkeypatch.setattr(index.Index, "stale", lambda one, parent: bool(theirs) and one.version("") == 1)
     async for _ in push:
         if not theirs:
             made = [{**THEIRS, "contact_name": f"T{number}", KEY: f"K{number}"} for number in (60, 90, 100)]

@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,10 +141,12 @@ class Database:
         self._copy: tempfile.TemporaryDirectory[str] | None = None
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
+        opening = self._thread.submit(self._open)
         try:
-            self._connection = await loop.run_in_executor(self._thread, self._open)
+            self._connection = await asyncio.wrap_future(opening)
         except BaseException:
+            # Cancelled, it is opened all the same.
+            self._thread.submit(_close_opened, opening)
             self._end()
             raise
         return self
@@ -274,6 +276,11 @@ class Database:
             connection.close()
             raise
         return connection
+
+
+def _close_opened(opening: Future[sqlite3.Connection]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def _locked(file: str) -> int | None:

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -47,16 +47,33 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """The list's row in JSON, where the list is all that can be read of a record."""
 
 
+class _Reading(NamedTuple):
+    """One reading of a list."""
+
+    version: int
+    waits: int
+    """How often the push had waited for long when it began."""
+    at: datetime
+
+
 class Index:
     """The target's records. Pages are no snapshot: a record can be missing while others shift it from page to page,
     which is why nothing is decided by absence alone that Zoho would not refuse to do twice."""
 
     def __init__(
-        self, database: Database, target: Target, options: Options, read: Read, waited: Callable[[], int]
+        self,
+        database: Database,
+        target: Target,
+        options: Options,
+        read: Read,
+        *,
+        waited: Callable[[], int],
+        noted: Callable[[sqlite3.Connection, str, str], str],
     ) -> None:
-        """`waited`: how often the push has had to wait for long; what was read before is old then."""
+        """`waited`: how often the push has had to wait for long; what was read before is old then. `noted`: the key
+        by which an earlier run knew a record, of a parent where it belongs to one; empty when none did."""
         self._waited = waited
-        self._waits = waited()
+        self._noted = noted
         self._database = database
         self._target = target
         self._options = options
@@ -68,10 +85,9 @@ class Index:
         """Whether nothing was found so far, so that nobody need look."""
         self._version = 0
         self._complete = False
-        self._parents: dict[str, int] = {}
-        """Whose records are known, with the version of each."""
+        self._readings: dict[str, _Reading] = {}
+        """Of the whole list, under an empty name, or of each parent's."""
         self._orphaned: set[str] = set()
-        self._read_at = datetime.min.replace(tzinfo=UTC)
         self._newest: datetime | None = None
         """When the newest record was made that a whole reading has seen."""
 
@@ -90,60 +106,70 @@ class Index:
     async def __aexit__(self, *_: object) -> None:
         return
 
-    @property
-    def stale(self) -> bool:
-        """Whether it is so long since the list was read that others may have added records worth knowing."""
-        if self._waits != self._waited():
-            return self._complete or bool(self._parents)
-        return self._complete and self._sorted and datetime.now(UTC) - self._read_at > REFRESH
+    def stale(self, parent: str) -> bool:
+        """Whether it is so long since the list, of a parent where there are such, was read that others may have added
+        records worth knowing."""
+        reading = self._readings.get(parent)
+        if reading is None:
+            return False
+        ages = self._sorted or bool(parent)
+        return reading.waits != self._waited() or (ages and datetime.now(UTC) - reading.at > REFRESH)
 
     def version(self, parent: str) -> int:
         """Another number whenever the records, those of a parent where they belong to one, were read anew or are
         forgotten: what was decided under another may be out of date."""
-        return self._parents.get(parent, 0) if parent else self._version
+        if not parent:
+            return self._version
+        reading = self._readings.get(parent)
+        return 0 if reading is None else reading.version
 
     def knows(self, parent: str) -> bool:
         """Whether the records of a parent are known."""
-        return self._complete or parent in self._parents
+        return self._complete or parent in self._readings
+
+    def fresh(self, parent: str) -> bool:
+        """Whether the records of a parent need not be read."""
+        return parent in self._readings and not self.stale(parent)
 
     def orphaned(self, parent: str) -> bool:
         """Whether Zoho has no such parent."""
         return parent in self._orphaned
 
     async def read(self) -> None:
-        """Reads the whole list, once; what was added since when that is some time ago."""
+        """Reads the whole list, once; what was added since when that is some time ago and matters."""
         async with self._reading:
             if not self._complete:
                 await self._read_all()
-            elif self.stale and self._options.field:
+            elif self._options.follows and self.stale(""):
                 await self._read_anew()
 
     async def read_parent(self, parent: str) -> None:
-        """Reads the records of one parent, once, and again after a wait."""
+        """Reads the records of one parent, unless they are known and that is not long ago."""
         async with self._reading:
-            if self._waits != self._waited():
-                self._waits = self._waited()
-                await self._forget(list(self._parents))
-            if parent in self._parents:
+            if self.fresh(parent):
                 return
+            await self._forget([parent])
+            waits, at = self._waited(), datetime.now(UTC)
             try:
                 await self._read_pages(parent, {})
             except NotFoundError:
                 self._orphaned.add(parent)
-            self._version += 1
-            self._parents[parent] = self._version
+            self._note(parent, waits, at)
+
+    def _note(self, parent: str, waits: int, at: datetime) -> None:
+        self._version += 1
+        self._readings[parent] = _Reading(version=self._version, waits=waits, at=at)
 
     async def _forget(self, parents: Collection[str]) -> None:
         # First of all: who decides meanwhile must see that nothing is known.
-        for parent in parents:
-            self._parents.pop(parent, None)
-            self._orphaned.discard(parent)
-        gone = [(parent,) for parent in parents]
+        gone = [(parent,) for parent in parents if self._readings.pop(parent, None) is not None]
+        self._orphaned.difference_update(parents)
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany("DELETE FROM temp.records WHERE parent = ?", gone)
 
-        await self._database.run(work)
+        if gone:
+            await self._database.run(work)
 
     async def again(self, parents: Collection[str]) -> None:
         """Reads what was added since the list was read; the whole list where that cannot be told apart.
@@ -162,8 +188,10 @@ class Index:
             since = self._newest - timedelta(seconds=2) if self._newest is not None else None
             await self._read_whole({"sort_column": "created_time", "sort_order": "D"}, since)
             return
-        await self._database.run(lambda connection: connection.execute("DELETE FROM temp.records") and None)
+        # Who has decided already must hear of it now, not when all is read.
+        self._version += 1
         self._complete = False
+        await self._database.run(lambda connection: connection.execute("DELETE FROM temp.records") and None)
         await self._read_all()
 
     async def _read_all(self) -> None:
@@ -172,10 +200,9 @@ class Index:
         self._complete = True
 
     async def _read_whole(self, order: Mapping[str, str], since: datetime | None = None) -> None:
-        waits = self._waited()
+        waits, at = self._waited(), datetime.now(UTC)
         await self._read_pages("", order, since)
-        self._read_at, self._waits = datetime.now(UTC), waits
-        self._version += 1
+        self._note("", waits, at)
 
     async def _read_pages(self, parent: str, order: Mapping[str, str], since: datetime | None = None) -> None:
         """Reads a list to its end, or until its records were made before a moment."""
@@ -216,22 +243,19 @@ class Index:
     async def _put(self, rows: Sequence[Mapping[str, Any]], parent: str) -> None:
         target, field = self._target, self._options.field
         natural = target.natural
-        shown = not field or not rows or any(_shows(row, field) for row in rows)
+        rows = [row for row in rows if _text(row.get(target.record_id))]
+        if field and rows and not any(_shows(row, field) for row in rows):
+            # The list does not tell the field.
+            keys = await self._read_keys([_text(row.get(target.record_id)) for row in rows], parent)
+        else:
+            keys = {_text(row.get(target.record_id)): self.key(row) for row in rows}
         records: list[tuple[str, ...]] = []
         for row in rows:
             record_id = _text(row.get(target.record_id))
-            if not record_id:
+            match = keys.get(record_id)
+            if match is None:
+                # Gone since it was listed.
                 continue
-            full: Mapping[str, Any] = row
-            if not shown:
-                # The list does not tell the field: only the record itself does.
-                try:
-                    full = await self._read(partial(target.resource.get, record_id, type=dict[str, Any]))
-                except NotFoundError:
-                    continue
-            match = _text(value_of(full, field)) if field else ""
-            if field and self._options.match_by:
-                match = matchable(match, field)
             kind = (_text(row.get(natural.kind)) or natural.usual_kind) if natural.kind else ""
             name = _text(row.get(natural.name)).strip() if natural.name else ""
             raw = _json.encode(row).decode() if parent else ""
@@ -245,6 +269,35 @@ class Index:
             )
 
         await self._database.run(work)
+
+    def key(self, record: Mapping[str, Any]) -> str:
+        """The value a record is matched by; empty when it does not tell."""
+        field = self._options.field
+        key = _text(value_of(record, field)) if field else ""
+        return matchable(key, field) if self._options.match_by else key
+
+    async def _read_keys(self, ids: Sequence[str], parent: str) -> dict[str, str]:
+        """The keys of records whose list does not tell them: as they are known, else from the records themselves."""
+
+        def known(connection: sqlite3.Connection) -> dict[str, str]:
+            keys: dict[str, str] = {}
+            for record_id in ids:
+                found = identified(connection, record_id)
+                if found is not None:
+                    keys[record_id] = found.match
+                elif key := self._noted(connection, record_id, parent):
+                    keys[record_id] = key
+            return keys
+
+        keys = await self._database.run(known)
+        for record_id in ids:
+            if record_id not in keys:
+                try:
+                    record = await self._read(partial(self._target.resource.get, record_id, type=dict[str, Any]))
+                except NotFoundError:
+                    continue
+                keys[record_id] = self.key(record)
+        return keys
 
 
 def keyed(connection: sqlite3.Connection, key: str, parent: str) -> list[Found]:

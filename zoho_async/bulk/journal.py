@@ -55,6 +55,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """When the record may first have been made; UTC."""
     operation: str = ""
     """create, upsert, update; empty when that is not known."""
+    label: str = ""
+    """The row's key, or the name it was sent under."""
     modified: str = ""
     """The record's last_modified_time when this row was settled last, as Zoho wrote it."""
 
@@ -91,11 +93,11 @@ class Journal:
         return "" if found is None else str(found[0])
 
     def contested(self, connection: sqlite3.Connection) -> frozenset[str]:
-        """The labels that several rows of unknown outcome have, with different contents. For use inside
-        `Database.run`; it looks through the whole journal."""
+        """The labels that several rows have which are under way or of unknown outcome. For use inside `Database.run`;
+        it looks through the whole journal."""
         found = connection.execute(
             "SELECT label FROM journal WHERE target = ? AND state IN ('intent', 'unknown') "
-            "GROUP BY label HAVING COUNT(DISTINCT digest) > 1",
+            "GROUP BY label HAVING COUNT(*) > 1",
             (self._target,),
         )
         return frozenset(label for (label,) in found)
@@ -209,13 +211,13 @@ class Journal:
     def entry(self, connection: sqlite3.Connection, identity: str) -> Entry | None:
         """What is known of a row; None when nothing is. For use inside `Database.run`."""
         found = connection.execute(
-            "SELECT digest, state, record_id, intended_at, operation, modified FROM journal "
+            "SELECT digest, state, record_id, intended_at, operation, label, modified FROM journal "
             "WHERE target = ? AND identity = ?",
             (self._target, identity),
         ).fetchone()
         if found is None:
             return None
-        digest, state, record_id, intended_at, operation, modified = found
+        digest, state, record_id, intended_at, operation, label, modified = found
         return Entry(
             identity=identity,
             digest=digest,
@@ -223,6 +225,7 @@ class Journal:
             record_id=record_id,
             intended_at=datetime.fromisoformat(intended_at),
             operation=operation,
+            label=label,
             modified=modified,
         )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
@@ -75,59 +76,99 @@ class Line:
 
     def stop(self) -> None:
         """Lets no further call out: who waits for that gets Stopped, what is in flight is finished."""
-        if self.stopped:
-            return
+        if not self.closed:
+            self._cut()
         self.stopped = True
+
+    def end(self, error: ZohoError) -> None:
+        """The same for a reason: `error` is raised in the end."""
+        if not self.closed:
+            self._cut()
+        self.ended = self.ended or error
+
+    def _cut(self) -> None:
+        # Once: a second time would look like somebody else's doing.
         for task in self._held:
             task.cancel()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more is let out."""
+        return self.stopped or self.ended is not None
 
     def let_out(self) -> None:
         """A call's last moment before the wire; from now on it is finished, come what may."""
         self._held.discard(_task())
-        if self.stopped or self.ended is not None:
+        if self.closed:
             raise Stopped
         if self._window is not None and not self._window.open_at(local_now()):
             raise _Closed
 
-    async def read(self, call: Callable[[], Awaitable[T]]) -> T:
+    def take_back(self) -> None:
+        """A call that was let out was refused, and waits again."""
+        if self.closed:
+            raise Stopped
+        self._held.add(_task())
+
+    async def read(self, call: Callable[[], Awaitable[T]], *, turn: bool = True) -> T:
         """Makes a call that reads."""
         self.summary.reads += 1
         self._tell(Event(stage="read", done=self.summary.reads))
         try:
-            return await self.patient(call)
+            return await self.patient(call, turn=turn)
         except Stopped:
             self.summary.reads -= 1
             raise
 
-    async def patient(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def patient(self, call: Callable[[], Awaitable[T]], *, turn: bool = True) -> T:
         """Makes a call, once it may be made; a call refused for want of quota is made again when there is some.
 
-        Raises Stopped when the push is asked to end while the call waits. A write tells by `let_out` when it no longer
-        does; a read may be given up at any time.
+        Raises Stopped when the push is asked to end, or ends, while the call waits. A write tells by `let_out` when it
+        no longer does; a read may be given up at any time. `turn`: False within a `turn`.
         """
-        task = _task()
-        try:
+        with self._holding():
             while True:
-                self._held.add(task)
-                if self.stopped:
+                self._held.add(_task())
+                if self.closed:
                     raise Stopped
                 if self._window is not None:
                     now = local_now()
                     if not self._window.open_at(now):
                         await self._until(self._window.next_opening(now), "the window is closed")
                 try:
+                    if not turn:
+                        return await call()
                     async with self._slots:
                         return await call()
                 except QuotaExceededError as error:
                     if not self._wait:
                         raise
-                    self._held.add(task)
+                    self._held.add(_task())
                     await self._until(error.resets_at or local_now() + _UNKNOWN_RESET, "the day's calls are used up")
                 except _Closed:
                     continue
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None, None]:
+        """Calls that belong together, a read and the write after it: none of other rows gets in between."""
+        with self._holding():
+            if self.closed:
+                raise Stopped
+            await self._slots.acquire()
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    @contextmanager
+    def _holding(self) -> Generator[None, None, None]:
+        task = _task()
+        self._held.add(task)
+        try:
+            yield
         except asyncio.CancelledError:
-            # Only who is still held was cancelled by `stop`, unless somebody else has cancelled it too.
-            if task in self._held and self.stopped and task.uncancel() == 0:
+            # Only who is still held was cancelled by us, unless somebody else has cancelled it too.
+            if task in self._held and self.closed and task.uncancel() == 0:
                 raise Stopped from None
             raise
         finally:
@@ -140,10 +181,6 @@ class Line:
             self.waits += 1
             self._tell(Event(stage="wait", until=moment, why=why))
         await sleep_until(moment, now=local_now)
-
-    def end(self, error: ZohoError) -> None:
-        """Nothing more is begun; `error` is raised in the end."""
-        self.ended = self.ended or error
 
     def count_sick(self, error: ZohoError | None) -> None:
         """Ends the run when nothing gets through any more, before every row of a long input has failed."""

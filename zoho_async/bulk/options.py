@@ -71,6 +71,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         """The field rows are matched by; empty when each makes a record."""
         return self.upsert_by or self.match_by
 
+    @property
+    def follows(self) -> bool:
+        """Whether what others add to the target while it is pushed decides about rows; else Zoho refuses those that
+        get into their way."""
+        return bool(self.field) or self.on_name_taken in ("match", "suffix")
+
 
 def _is_custom(name: str) -> bool:
     return name.startswith("cf_") and len(name) > 3

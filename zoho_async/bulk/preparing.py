@@ -75,7 +75,8 @@ class Preparation:
         """Rows that `check` has seen, faulty ones included."""
         self.good = 0
         self._keeping = False
-        self.index = Index(journal.database, target, options, read, waited)
+        self._waited = waited
+        self.index = Index(journal.database, target, options, read, waited=waited, noted=self._noted)
 
     async def check(self, rows: Iterable[Any]) -> AsyncGenerator[list[Job], None]:
         """Checks every row, a batch at a time; yields the faulty ones and keeps the others for `decisions`.
@@ -122,6 +123,7 @@ class Preparation:
 
     async def decide(self, jobs: Sequence[Job], *, gone: str = "") -> list[Decision]:
         """The routes of some rows, as things stand now. `gone`: id of a record that was found not to be there."""
+        waits = self._waited()
         await self._look(jobs)
         versions = {job.parent: self.index.version(job.parent) for job in jobs}
 
@@ -136,7 +138,7 @@ class Preparation:
             for job in jobs:
                 known = self._known(connection, job, gone=gone, contested=lambda label: label in contested())
                 decision = decide(job, known, self._options, rename=self._reader.rename)
-                decision.version = versions[job.parent]
+                decision.version, decision.waits = versions[job.parent], waits
                 made.append(self._alone(connection, decision))
             return made
 
@@ -191,6 +193,14 @@ class Preparation:
             meant=lambda key: self._seen.has(connection, _seen_key(key, job.parent, options)),
         )
 
+    def _noted(self, connection: sqlite3.Connection, record_id: str, parent: str) -> str:
+        """The key of the row that has a record; empty when none has, or it was matched by another field."""
+        identity = self._journal.owner(connection, record_id)
+        begin, end = _seen_key("", "", self._options), f"@{parent}" if parent else ""
+        if not (identity.startswith(begin) and identity.endswith(end)):
+            return ""
+        return identity[len(begin) : len(identity) - len(end)]
+
     async def _look(self, jobs: Sequence[Job]) -> None:
         """Reads as much of the target as these rows need."""
         if self._target.resource is None or all(job.faults for job in jobs):
@@ -213,8 +223,8 @@ class Preparation:
         same = await self._journal.database.run(unchanged)
         # One call for each parent: not for those whose rows an earlier run has settled.
         parents = dict.fromkeys(job.parent for job in good if job.identity not in same)
-        # While one is read, a wait or a look-up may have others forgotten.
-        while missing := [parent for parent in parents if not self.index.knows(parent)]:
+        # While one is read, others may grow old.
+        while missing := [parent for parent in parents if not self.index.fresh(parent)]:
             for parent in missing:
                 await self.index.read_parent(parent)
 
@@ -327,7 +337,8 @@ def _unpacked(text: str, row: Row | None = None) -> Job:
 
 
 def _batched(rows: Iterable[Any], size: int) -> Iterator[list[Row]]:
-    numbered = enumerate(rows, 1)
+    # A file numbers its rows itself: some of them may be left out.
+    numbered = ((row.number, row) for row in rows) if isinstance(rows, RowFile) else enumerate(rows, 1)
     while batch := [row_of(values, number) for number, values in islice(numbered, size)]:
         yield batch
 

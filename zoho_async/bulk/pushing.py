@@ -209,6 +209,7 @@ class Push:
             await ready.put(outcome)
 
         preparation = Preparation(journal, self._target, self._options, self._line.read, lambda: self._line.waits)
+        failure: Exception | None = None
         sender = Sender(self._target, self._options, self._line, journal, preparation)
         checked = repeatable(self._rows)
         async with preparation.index:
@@ -241,8 +242,14 @@ class Push:
             except FATAL as error:
                 # Raised in the end: rows whose outcomes are open are told all the same.
                 self._line.end(error)
+            except StateError:
+                raise
+            except Exception as error:  # noqa: BLE001 - of the input, or a list that cannot be read; raised below
+                failure = error
             async for given in sender.settle():
                 await give(given)
+            if failure is not None:
+                raise failure
         self.summary.complete = self._exhausted and not sender.left and self._line.ended is None
 
     async def _until_stopped(self, source: AsyncGenerator[Decision, None]) -> AsyncIterator[Decision]:

@@ -18,7 +18,9 @@ from .rows import Job
 Route = Literal["refuse", "skip", "upsert", "create", "update", "adopt", "verify", "unknown"]
 
 CLOCKS_APART = timedelta(minutes=2)
-"""How far our clock and the service's may differ when the age of a record is judged."""
+"""How far our clock and the service's may differ when the age of a record is judged, and any record could be meant."""
+WRONG_CLOCK = timedelta(days=1)
+"""How far they may differ where Zoho has one record of a name at most: then it takes much to say it is another's."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +43,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     owned: Callable[[str], bool] = lambda record_id: False
     """Whether a record belongs to another row."""
     contested: Callable[[str], bool] = lambda label: False
-    """Whether several rows of unknown outcome, with different contents, have a label."""
+    """Whether several rows have a label that are under way or of unknown outcome."""
     claimed: Callable[[str], bool] = lambda name: False
     """Whether another row of the input has a name."""
     meant: Callable[[str], bool] = lambda key: False
@@ -61,8 +63,14 @@ class Decision(msgspec.Struct, kw_only=True):
     record: Found | None = None
     version: int = 0
     """Of the index it was made with."""
-    made_again: bool = False
-    """Whether it was made in place of one that things had changed under, a moment ago."""
+    waits: int = 0
+    """How often the push had waited for long."""
+    tries: int = 0
+    """How often the row was sent with unknown outcome."""
+    refusals: int = 0
+    """How often it was refused for a limit, and decided upon again."""
+    again: int = 0
+    """How often one that had grown old was made anew."""
     known: Known = msgspec.field(default_factory=Known)
 
 
@@ -112,11 +120,21 @@ def _present(job: Job, known: Known, options: Options, found: Found, rename: Cal
 
 def _absent(job: Job, known: Known, options: Options, rename: Callable[[Job], Fault | None]) -> Decision:
     entry = known.entry
-    namesakes = known.namesakes(job.kind, job.name) if job.name else []
-    if entry is not None and known.begun and not options.field:
-        ours = [one for one in namesakes if made_since(one, entry.intended_at) and not known.owned(one.record_id)]
+    if entry is not None and known.begun and not options.field and options.on_name_taken != "match":
+        if options.on_name_taken == "suffix" and entry.label not in ("", job.name) and not job.renamed:
+            # It was sent under the name that a suffix had given it.
+            fault = rename(job)
+            if fault is not None:
+                return _refused(job, known, fault)
+        apart = CLOCKS_APART if options.on_name_taken == "allow" else WRONG_CLOCK
+        ours = [
+            one
+            for one in known.namesakes(job.kind, job.name)
+            if made_since(one, entry.intended_at - apart) and not known.owned(one.record_id)
+        ]
         if len(ours) == 1 and not known.contested(job.label):
             return Decision(job=job, route="adopt", record=ours[0], known=known)
+    namesakes = known.namesakes(job.kind, job.name) if job.name else []
     if namesakes and options.on_name_taken != "allow":
         holder = namesakes[0]
         # One that has another key is another row's, whatever its name.
@@ -142,9 +160,9 @@ def may_repeat(job: Job, known: Known, options: Options) -> bool:
 
 
 def made_since(record: Found, moment: datetime) -> bool:
-    """Whether a record was made after an intent, the difference of two clocks allowed for."""
+    """Whether a record was made after a moment."""
     created = made_at(record.created)
-    return created is not None and created >= moment - CLOCKS_APART
+    return created is not None and created >= moment
 
 
 def _taken(job: Job, known: Known, options: Options, kind: str, allowed: str) -> bool:

@@ -290,9 +290,9 @@ def _custom_names(values: Any) -> list[str]:
 
 
 def row_of(values: Any, number: int) -> Row:
-    """A row of the input; one that is no row says so."""
+    """A row of the input, by its place in it; one that is no row says so."""
     if isinstance(values, Row):
-        return values
+        return values if values.number == number else msgspec.structs.replace(values, number=number)
     if isinstance(values, Mapping | msgspec.Struct):
         return Row(number=number, values=values)
     return Row(number=number, fault=f"is no mapping and no request struct, but {type(values).__name__}")

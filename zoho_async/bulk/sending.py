@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
-from time import monotonic
+from time import time
 from typing import Any
 
 import msgspec
 
-from zoho_async.errors import NotFoundError, ZohoError
+from zoho_async.errors import Fault, NotFoundError, ZohoError
+from zoho_async.transport import Gate
 
 from .index import Found
 from .journal import Journal
@@ -24,10 +24,10 @@ from .routes import Decision
 from .rows import Job
 from .target import Target, required_path
 from .verdicts import TRIES
-from .writing import Before, PutOff, Stale, Write, Writer, parts_of
+from .writing import Stale, Unknown, Write, Writer, older, parts_of
 
-FRESH = 15.0
-"""Seconds after which a record is read again before it is written: others may have added to it."""
+MOST_REFUSALS = 8
+"""So often a row is decided anew because a limit held its update back; then its call is left to end as others do."""
 PUT_OFF = 200
 """So many rows of unknown outcome are looked up together, by one reading of the newest of the list."""
 
@@ -57,37 +57,52 @@ class Sender:
         self._opened = False
         self._first = asyncio.Lock()
         self._deferred: list[Decision] = []
-        self._deferrals: Counter[str] = Counter()
         self.left = False
         """Whether a row was left to the next run, because the push was asked to end."""
 
     async def perform(self, decision: Decision) -> RowOutcome | None:
         """The outcome of one row; None when it is put off until `settle`, or left to the next run."""
         job = decision.job
-        gone = ""
-        try:
-            return await self._alone(decision)
-        except Stopped:
-            self.left = True
-            return None
-        except PutOff as signal:
-            return await self._put_off(decision, signal.error)
-        except Stale:
-            pass
-        except _Gone as signal:
-            gone = signal.record_id
-        try:
-            (fresh,) = await self._preparation.decide([job], gone=gone)
-        except (ZohoError, Stopped) as error:
-            if isinstance(error, FATAL):
+        while True:
+            gone = ""
+            try:
+                return await self._alone(decision)
+            except Stopped:
+                return self._left(decision)
+            except Unknown as signal:
+                if decision.tries >= TRIES:
+                    return unknown(job, signal.error)
+                if not signal.alone:
+                    # One look at the list does for all that are put off.
+                    self._deferred.append(decision)
+                    return None
+                await asyncio.sleep(self._line.pause)
+            except Stale:
+                pass
+            except _Gone as signal:
+                gone = signal.record_id
+            try:
+                decision = await self._anew(decision, gone)
+            except Stopped:
+                return self._left(decision)
+            except ZohoError as error:
+                # The list cannot be read any more.
                 self._line.end(error)
-                raise
-            # The list cannot be read now, or not any more; nothing of the row was sent.
-            self.left = True
-            return None
-        # Once is enough: the list has just been read.
-        fresh.made_again = True
-        return await self.perform(fresh)
+                if isinstance(error, FATAL):
+                    raise
+                return self._left(decision)
+
+    async def _anew(self, decision: Decision, gone: str) -> Decision:
+        (fresh,) = await self._preparation.decide([decision.job], gone=gone)
+        fresh.tries, fresh.refusals, fresh.again = decision.tries, decision.refusals, decision.again + 1
+        return fresh
+
+    def _left(self, decision: Decision) -> RowOutcome | None:
+        """The outcome of a row that cannot be gone on with now; none when nothing of it was sent."""
+        if decision.tries:
+            return unknown(decision.job, UnsettledError())
+        self.left = True
+        return None
 
     async def _alone(self, decision: Decision) -> RowOutcome | None:
         """The first call goes alone: wrong credentials or a missing scope must cost one call, not ten."""
@@ -98,7 +113,7 @@ class Sender:
                 if not self._opened:
                     try:
                         outcome = await self._ending(decision)
-                    except PutOff:
+                    except Unknown:
                         self._opened = True
                         raise
                     self._opened = True
@@ -133,7 +148,7 @@ class Sender:
 
     # -- records that are there
 
-    async def _record(self, found: Found) -> dict[str, Any]:
+    async def _record(self, found: Found, *, turn: bool = True) -> dict[str, Any]:
         """The record as it is now."""
         if found.row:
             row: dict[str, Any] = msgspec.json.decode(found.row)
@@ -144,16 +159,25 @@ class Sender:
             return await resource.get(found.record_id, type=dict[str, Any])
 
         try:
-            record: dict[str, Any] = await self._line.read(get)
+            record: dict[str, Any] = await self._line.read(get, turn=turn)
         except NotFoundError:
             raise _Gone(found.record_id) from None
         return record
 
     async def _update(self, decision: Decision) -> RowOutcome:
+        # Others between the two would have what was read grow old.
+        async with self._line.turn():
+            return await self._read_and_update(decision)
+
+    async def _read_and_update(self, decision: Decision) -> RowOutcome:
         job, found = decision.job, decision.record
         assert found is not None
-        record = await self._record(found)
-        read_at = monotonic()
+        waits = self._line.waits
+        record = await self._record(found, turn=False)
+        read_at = time()
+        if self._has_moved(decision, found, record):
+            job.faults = (_moved(self._options.field, found.record_id),)
+            return faulty(job)
         merged = merge_job(self._target, job, record)
         if merged.faults:
             job.faults = merged.faults
@@ -163,7 +187,8 @@ class Sender:
                 job.identity, job.digest, label=job.label, record_id=found.record_id, parts=parts_of(record)
             )
             outcome = done(job, "unchanged", found.record_id, warning=merged.warning)
-            return msgspec.structs.replace(outcome, action="settled") if decision.known.begun else outcome
+            begun = decision.known.begun or bool(decision.tries)
+            return msgspec.structs.replace(outcome, action="settled") if begun else outcome
         operation = self._target.operations["update"]
         (place,) = required_path(operation)
 
@@ -171,15 +196,18 @@ class Sender:
             image = (found.record_id, _json.encode(record))
             await self._journal.intend(job.identity, job.digest, operation="update", label=job.label, image=image)
 
-        async def update(before: Before) -> Any:
+        async def update(gate: Gate) -> Any:
             path = {place: found.record_id}
-            return await self._target.send(operation, path=path, body=merged.changes, before=before, ahead=True)
+            return await self._target.send(operation, path=path, body=merged.changes, gate=gate, ahead=True)
 
-        def is_stale(waited: bool) -> bool:
+        def is_stale(refused: bool) -> bool:
             if found.row:
                 # A list's row is as old as the list: there is nothing newer to be read.
                 return self._is_stale(decision)
-            return waited or (not decision.made_again and monotonic() - read_at > FRESH)
+            if waits != self._line.waits or (refused and decision.refusals < MOST_REFUSALS):
+                return True
+            # At a low pace every call waits long: to read once more does no good.
+            return not decision.again and older(read_at)
 
         write = Write(
             decision=decision,
@@ -191,7 +219,14 @@ class Sender:
             call=update,
             is_stale=is_stale,
         )
-        return await self._writer.write(write)
+        return await self._writer.write(write, turn=False)
+
+    def _has_moved(self, decision: Decision, found: Found, record: Mapping[str, Any]) -> bool:
+        """Whether a record that the list had under the row's key has another one by now."""
+        job, options, entry = decision.job, self._options, decision.known.entry
+        if not options.field or found.match != job.key or (entry is not None and entry.record_id == found.record_id):
+            return False
+        return self._preparation.index.key(record) not in ("", job.key)
 
     async def _adopt(self, decision: Decision) -> RowOutcome:
         """A record that was made after a call of unknown outcome: the row's, if it says what the row says."""
@@ -230,8 +265,8 @@ class Sender:
         async def intend() -> None:
             await self._journal.intend(job.identity, job.digest, operation=name, label=job.label)
 
-        async def create(before: Before) -> Any:
-            return await self._target.send(operation, headers=headers, body=job.body, before=before)
+        async def create(gate: Gate) -> Any:
+            return await self._target.send(operation, headers=headers, body=job.body, gate=gate)
 
         write = Write(
             decision=decision,
@@ -240,27 +275,20 @@ class Sender:
             findable=bool(options.field or self._target.natural.name),
             intend=intend,
             call=create,
-            is_stale=lambda waited: self._is_stale(decision),
+            is_stale=lambda refused: self._is_stale(decision),
         )
         return await self._writer.write(write)
 
     def _is_stale(self, decision: Decision) -> bool:
-        if decision.made_again or not self._options.field:
+        if not self._options.follows:
             return False
-        index = self._preparation.index
-        return index.stale or decision.version != index.version(decision.job.parent)
+        if decision.waits != self._line.waits:
+            return True
+        index, parent = self._preparation.index, decision.job.parent
+        # At a low pace the list grows old, or is read by others, while a call waits: sometime it must go out.
+        return decision.again < TRIES and (index.stale(parent) or decision.version != index.version(parent))
 
     # -- outcomes nobody knows
-
-    async def _put_off(self, decision: Decision, error: Exception) -> RowOutcome | None:
-        """Leaves a row to `settle`: one look at the list does for all that are put off."""
-        identity = decision.job.identity
-        self._deferrals[identity] += 1
-        if self._deferrals[identity] >= TRIES:
-            return await self._undecided(decision.job, error)
-        await self._journal.settle(identity, "unknown")
-        self._deferred.append(decision)
-        return None
 
     @property
     def due(self) -> bool:
@@ -271,41 +299,49 @@ class Sender:
         """Looks up what was put off, and sends again what is not there: ends when nothing is put off any more."""
         while self._deferred:
             waiting, self._deferred = self._deferred, []
-            decisions = await self._looked_up([decision.job for decision in waiting])
-            for number, decision in enumerate(decisions):
-                try:
-                    outcome = await self.perform(decision)
-                except FATAL:
-                    # It has ended the push; these stay as the journal has them.
-                    del decisions[number:]
-                    break
+            decisions = await self._looked_up(waiting)
+            for old, decision in zip(waiting, decisions, strict=True):
+                outcome = None if decision is None else await self._settled(decision)
                 if outcome is not None:
                     yield outcome
-                elif not any(one.job is decision.job for one in self._deferred):
+                elif not any(one.job is old.job for one in self._deferred):
                     # Left to the next run.
-                    yield unknown(decision.job, UnsettledError())
-            looked = {decision.job.row.number for decision in decisions}
-            for decision in waiting:
-                if decision.job.row.number not in looked:
-                    yield unknown(decision.job, UnsettledError())
+                    yield unknown(old.job, UnsettledError())
 
-    async def _looked_up(self, jobs: list[Job]) -> list[Decision]:
-        """Fresh decisions; none when the push has ended or is asked to."""
-        if self._line.ended is not None or self._line.stopped:
-            return []
+    async def _settled(self, decision: Decision) -> RowOutcome | None:
         try:
-            await asyncio.sleep(self._line.pause)
-            await self._preparation.index.again({job.parent for job in jobs})
-            return await self._preparation.decide(jobs)
+            return await self.perform(decision)
+        except FATAL as error:
+            # These stay as the journal has them.
+            self._line.end(error)
+        except ZohoError as error:
+            return unknown(decision.job, error)
+        return None
+
+    async def _looked_up(self, waiting: list[Decision]) -> list[Decision] | list[None]:
+        """Fresh decisions; none when the push has ended or is asked to."""
+        try:
+            if not self._line.closed:
+                await asyncio.sleep(self._line.pause)
+                await self._preparation.index.again({one.job.parent for one in waiting})
+                fresh = await self._preparation.decide([one.job for one in waiting])
+                for old, decision in zip(waiting, fresh, strict=True):
+                    decision.tries = old.tries
+                return fresh
         except ZohoError as error:
             self._line.end(error)
         except Stopped:
             pass
-        return []
+        return [None] * len(waiting)
 
     async def _undecided(self, job: Job, error: Exception) -> RowOutcome:
         await self._journal.settle(job.identity, "unknown")
         return unknown(job, error)
+
+
+def _moved(field: str, record_id: str) -> Fault:
+    message = f"had record {record_id} when the list was read, which has another value now; push again"
+    return Fault(path=field, rule="ambiguous", message=message)
 
 
 def merge_job(target: Target, job: Job, record: Mapping[str, Any]) -> Merged:

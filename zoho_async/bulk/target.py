@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -10,6 +10,7 @@ import msgspec
 
 from zoho_async.operation import Operation, Parameter
 from zoho_async.registry import OPERATIONS
+from zoho_async.transport import Gate
 from zoho_async.validation import Rule
 
 from .columns import Columns, Rules
@@ -90,15 +91,15 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         path: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | None = None,
         body: Any,
-        before: Callable[[], Awaitable[None]],
+        gate: Gate,
         ahead: bool = False,
     ) -> Receipt:
         """Makes a write and gives what of the answer is wanted; to read all of it takes much longer.
 
-        `before` is awaited in the last moment before the wire. `ahead`: it goes before others that wait.
+        `gate` lets it out and takes it back. `ahead`: it goes before others that wait.
         """
         sent = await self.resource._transport.send(
-            operation, path=path, headers=headers, body=body, type=Receipt, before=before, ahead=ahead
+            operation, path=path, headers=headers, body=body, type=Receipt, gate=gate, ahead=ahead
         )
         receipt: Receipt = sent.data
         return receipt

@@ -9,9 +9,10 @@ from zoho_async.errors import DuplicateError, NotFoundError, ZohoError
 from .mapping import status_of
 from .outcomes import NAME_TAKEN, Action
 
-Verdict = Literal["repeat", "put off", "undecided", "gone", "refused"]
-"""`repeat`: send it again after a pause, Zoho recognises it. `put off`: look it up later, with others. `undecided`:
-nobody can say whether it was done. `gone`: there is no such record any more. `refused`: it was not done."""
+Verdict = Literal["repeat", "read again", "put off", "undecided", "gone", "refused"]
+"""`repeat`: send it again after a pause, Zoho recognises it. `read again`: read the record after a pause, and send what
+still differs. `put off`: look it up later, with others. `undecided`: nobody can say whether it was done. `gone`: there
+is no such record any more. `refused`: it was not done."""
 
 TRIES = 3
 """How often a row is sent whose outcome stays unknown."""
@@ -27,8 +28,10 @@ def judge(
     """
     # A name that is taken may be taken by what the earlier call has made.
     if status_of(error) == "unknown" or (perhaps_there and is_name_taken(error)):
-        if action == "updated" or tries >= TRIES:
+        if tries >= TRIES:
             return "undecided"
+        if action == "updated":
+            return "undecided" if is_name_taken(error) else "read again"
         if recognised:
             return "repeat"
         return "put off" if findable else "undecided"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from time import time
 from typing import Any
 
 import msgspec
 
 from zoho_async.errors import DecodeError, ZohoError
+from zoho_async.transport import Gate
 
 from .index import made_at
 from .journal import Journal, Part
@@ -17,11 +19,12 @@ from .line import Line, Stopped
 from .mapping import FATAL
 from .narrow import is_list, is_mapping
 from .outcomes import Action, RowOutcome, UnsettledError, done, failed, unknown
+from .problems import StateError
 from .routes import Decision
 from .verdicts import judge
 
-Before = Callable[[], Awaitable[None]]
-"""What is done in a call's last moment before the wire."""
+FRESH = 15.0
+"""Seconds after which a record is read again before it is written: others may have added to it."""
 
 _OVERWRITTEN = (
     "somebody has made a record with this key since the list was read, and the upsert has written over it: contact "
@@ -33,16 +36,18 @@ class Stale(Exception):  # noqa: N818 - a signal: nothing of the row was sent
     """What a decision was made upon is too old by now."""
 
 
-class PutOff(Exception):  # noqa: N818 - a signal
-    """Nobody knows yet what became of a write: it can be looked up."""
+class Unknown(Exception):  # noqa: N818 - a signal
+    """Nobody knows yet what became of a write, which was put on record: it can be looked up."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: Exception, *, alone: bool) -> None:
+        """`alone`: by reading the record, not the list."""
         super().__init__(error)
         self.error = error
+        self.alone = alone
 
 
-class Write(msgspec.Struct, kw_only=True):
-    """What is to be written, and what is known while it is."""
+class Write(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be written."""
 
     decision: Decision
     action: Action
@@ -54,16 +59,52 @@ class Write(msgspec.Struct, kw_only=True):
     """Whether Zoho knows a repeated call by its key."""
     findable: bool = True
     """Whether a record that was made can be told by its name or its key."""
-    intend: Before
+    intend: Callable[[], Awaitable[None]]
     """Puts the intent on record."""
-    call: Callable[[Before], Awaitable[Any]]
+    call: Callable[[Gate], Awaitable[Any]]
     is_stale: Callable[[bool], bool]
-    """Whether it must be decided anew; told whether it had to wait for a limit."""
+    """Whether it must be decided anew; told whether it was refused for a limit."""
 
-    uncertain: ZohoError | None = None
-    """Why nobody knows whether a call of it has taken effect."""
-    intended: bool = False
-    tries: int = 0
+
+class _Attempts:
+    """The calls of one write. The gate through which each of them goes out."""
+
+    def __init__(self, write: Write, line: Line) -> None:
+        self._write = write
+        self._line = line
+        self._let_out_at = time()
+        self.refusals = write.decision.refusals
+        """How often it was refused for a limit."""
+        self.tries = write.decision.tries + 1
+        self.uncertain: ZohoError | None = None
+        """Why nobody knows whether a call of it has taken effect."""
+        self.intended = False
+        self._taken_back = False
+
+    async def let_out(self) -> None:
+        # As late as can be: what a killed run has only meant to send need not be looked up.
+        self._line.let_out()
+        if self._write.is_stale(self._taken_back):
+            # It has waited so long that somebody else may have made or changed the record.
+            raise Stale
+        if self.uncertain is not None and (self._taken_back or older(self._let_out_at)):
+            # What the call before has made may have been changed since.
+            raise Stale
+        if not self.intended:
+            await self._write.intend()
+            self.intended = True
+        self._let_out_at = time()
+
+    def repeat(self, error: ZohoError) -> None:
+        """It is sent once more: nobody knows whether it has taken effect."""
+        self.uncertain = error
+        self.tries += 1
+        self._taken_back = False
+
+    def take_back(self) -> None:
+        self.refusals += 1
+        self._taken_back = True
+        self._line.take_back()
 
 
 class Writer:
@@ -75,74 +116,79 @@ class Writer:
         self._journal = journal
         self._record_id = record_id
 
-    async def write(self, write: Write) -> RowOutcome:
-        """What became of a write.
+    async def write(self, write: Write, *, turn: bool = True) -> RowOutcome:
+        """What became of a write. `turn`: as in `Line.patient`.
 
-        Raises Stopped or Stale when nothing of it was sent, PutOff when it has to be looked up, and errors that
+        Raises Stopped or Stale when nothing of it was sent, Unknown when it has to be looked up, and errors that
         concern every other row too.
         """
         summary = self._line.summary
-
-        async def before() -> None:
-            # As late as can be: what a killed run has only meant to send need not be looked up.
-            self._line.let_out()
-            if write.uncertain is None and write.is_stale(write.intended):
-                # It has waited so long that somebody else may have made or changed the record.
-                raise Stale
-            if not write.intended:
-                await write.intend()
-                write.intended = True
-
+        attempts = _Attempts(write, self._line)
         while True:
-            write.tries += 1
             summary.writes += 1
             try:
-                record = await self._line.patient(lambda: write.call(before))
-            except (Stopped, Stale):
+                record = await self._line.patient(lambda: write.call(attempts), turn=turn)
+            except (Stopped, Stale) as signal:
                 summary.writes -= 1
-                if write.uncertain is not None:
-                    return await self._undecided(write, write.uncertain)
-                await self._withdraw(write)
-                raise
+                if attempts.uncertain is None:
+                    await self._withdraw(write, attempts)
+                    write.decision.refusals = attempts.refusals
+                    raise
+                if isinstance(signal, Stale):
+                    raise await self._unknown(write, attempts.uncertain) from None
+                return await self._undecided(write, attempts.uncertain)
             except DecodeError as error:
                 # Zoho has acted; only what it answered cannot be read.
-                return await self._made(write, None, error)
+                return await self._made(write, attempts, None, error)
             except ZohoError as error:
                 if error.sent is False:
                     summary.writes -= 1
-                outcome = await self._failed(write, error)
+                outcome = await self._failed(write, attempts, error)
                 if outcome is not None:
                     return outcome
                 await asyncio.sleep(self._line.pause)
+            except StateError:
+                # What cannot be put on record must not go on.
+                raise
             except Exception as error:  # noqa: BLE001 - no error of a call, so nothing was sent; one row must not harm the others
                 summary.writes -= 1
-                if write.uncertain is not None:
+                if attempts.uncertain is not None:
                     return await self._undecided(write, error)
-                await self._withdraw(write)
+                await self._withdraw(write, attempts)
                 return failed(write.decision.job, error)
             else:
                 self._line.count_sick(None)
-                return await self._made(write, record)
+                return await self._made(write, attempts, record)
 
-    async def _made(self, write: Write, record: Any, unreadable: DecodeError | None = None) -> RowOutcome:
+    async def _made(
+        self, write: Write, attempts: _Attempts, record: Any, unreadable: DecodeError | None = None
+    ) -> RowOutcome:
         """The outcome of a write that Zoho has accepted. `record`: what it has answered, as far as is wanted."""
         job, decision = write.decision.job, write.decision
         record_id = write.record_id or str(_member(record, self._record_id) or "")
         if not record_id and not write.recognised and write.findable:
             # Nothing else will ever say which record it is.
-            raise PutOff(unreadable or UnsettledError())
+            raise await self._unknown(write, unreadable or UnsettledError())
         await self._journal.settle(job.identity, "done", record_id=record_id, parts=parts_of(record))
-        if write.action == "created" and write.tries == 1 and decision.known.entry is None and _was_there(record):
+        if (
+            write.action == "created"
+            and attempts.uncertain is None
+            and decision.known.entry is None
+            and _was_there(record)
+        ):
             return done(job, "updated", record_id, warning=_OVERWRITTEN)
         return done(job, write.action, record_id, warning=write.warning, error=unreadable)
 
-    async def _failed(self, write: Write, error: ZohoError) -> RowOutcome | None:
+    async def _failed(self, write: Write, attempts: _Attempts, error: ZohoError) -> RowOutcome | None:
         """The outcome of a write that has ended in an error; None when it is to be sent again."""
         job = write.decision.job
         if isinstance(error, FATAL):
+            if attempts.uncertain is not None:
+                self._line.end(error)
+                return await self._undecided(write, attempts.uncertain)
             # What Zoho refuses for such a reason it has not executed.
-            if write.uncertain is None and error.sent is not None:
-                await self._withdraw(write)
+            if error.sent is not None:
+                await self._withdraw(write, attempts)
             raise error
         self._line.count_sick(error)
         verdict = judge(
@@ -150,42 +196,55 @@ class Writer:
             action=write.action,
             recognised=write.recognised,
             findable=write.findable,
-            perhaps_there=write.uncertain is not None or (write.decision.known.begun and not write.recognised),
-            tries=write.tries,
+            perhaps_there=attempts.uncertain is not None or (write.decision.known.begun and not write.recognised),
+            tries=attempts.tries,
         )
         match verdict:
             case "repeat":
-                write.uncertain = error
+                attempts.repeat(error)
                 return None
+            case "read again":
+                raise await self._unknown(write, error, alone=True)
             case "put off":
-                raise PutOff(error)
+                raise await self._unknown(write, error)
             case "undecided":
                 return await self._undecided(write, error)
             case "gone":
-                await self._withdraw(write)
+                await self._withdraw(write, attempts)
                 return failed(job, error)
             case "refused":
-                return await self._refused(write, error)
+                return await self._refused(write, attempts, error)
 
-    async def _refused(self, write: Write, error: ZohoError) -> RowOutcome:
+    async def _refused(self, write: Write, attempts: _Attempts, error: ZohoError) -> RowOutcome:
         job = write.decision.job
-        if not write.intended:
+        if not attempts.intended:
             # Refused on our side; its outcome is on record all the same.
             await write.intend()
         # An earlier call of the row may have taken effect, whatever this one was refused for.
-        outcome = failed(job, error) if write.uncertain is None else unknown(job, error)
+        outcome = failed(job, error) if attempts.uncertain is None else unknown(job, error)
         message = error.message or type(error).__name__
         await self._journal.settle(job.identity, outcome.status, code=outcome.code, message=message)
         return outcome
+
+    async def _unknown(self, write: Write, error: Exception, *, alone: bool = False) -> Unknown:
+        write.decision.tries += 1
+        await self._journal.settle(write.decision.job.identity, "unknown")
+        return Unknown(error, alone=alone)
 
     async def _undecided(self, write: Write, error: Exception) -> RowOutcome:
         job = write.decision.job
         await self._journal.settle(job.identity, "unknown")
         return unknown(job, error)
 
-    async def _withdraw(self, write: Write) -> None:
-        if write.intended:
+    async def _withdraw(self, write: Write, attempts: _Attempts) -> None:
+        if attempts.intended:
             await self._journal.withdraw(write.decision.job.identity)
+
+
+def older(moment: float) -> bool:
+    """Whether it is so long since a moment, of `time.time()`, that others may have changed what was read then."""
+    # That clock goes on while the machine sleeps; it may be set back, too.
+    return abs(time() - moment) > FRESH
 
 
 def parts_of(record: Any) -> list[Part]:
