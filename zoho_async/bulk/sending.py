@@ -81,6 +81,11 @@ class Sender:
                 pass
             except _Gone as signal:
                 gone = signal.record_id
+            except ZohoError as error:
+                if decision.tries or decision.known.begun:
+                    # Of reading it, to see what has become of a call before.
+                    return unknown(job, error)
+                raise
             try:
                 decision = await self._anew(decision, gone)
             except Stopped:
@@ -88,7 +93,7 @@ class Sender:
             except ZohoError as error:
                 # The list cannot be read any more.
                 self._line.end(error)
-                if isinstance(error, FATAL):
+                if isinstance(error, FATAL) and not decision.tries:
                     raise
                 return self._left(decision)
 
@@ -232,7 +237,6 @@ class Sender:
         """A record that was made after a call of unknown outcome: the row's, if it says what the row says."""
         job, found = decision.job, decision.record
         assert found is not None
-        differs = ""
         try:
             record = await self._record(found)
         except _Gone:
@@ -301,22 +305,12 @@ class Sender:
             waiting, self._deferred = self._deferred, []
             decisions = await self._looked_up(waiting)
             for old, decision in zip(waiting, decisions, strict=True):
-                outcome = None if decision is None else await self._settled(decision)
+                outcome = None if decision is None else await self.perform(decision)
                 if outcome is not None:
                     yield outcome
                 elif not any(one.job is old.job for one in self._deferred):
                     # Left to the next run.
                     yield unknown(old.job, UnsettledError())
-
-    async def _settled(self, decision: Decision) -> RowOutcome | None:
-        try:
-            return await self.perform(decision)
-        except FATAL as error:
-            # These stay as the journal has them.
-            self._line.end(error)
-        except ZohoError as error:
-            return unknown(decision.job, error)
-        return None
 
     async def _looked_up(self, waiting: list[Decision]) -> list[Decision] | list[None]:
         """Fresh decisions; none when the push has ended or is asked to."""
