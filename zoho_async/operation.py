@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -109,3 +109,18 @@ class Response(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, eq=Fals
 
     def __repr__(self) -> str:
         return f"<Response {self.status} code={self.code} {len(self.body)} bytes>"
+
+
+class Gate(Protocol):
+    """Who is asked whether a call may go out."""
+
+    @property
+    def refusals(self) -> int:
+        """How often it was refused for a limit before, in calls that came to nothing."""
+        ...
+
+    async def let_out(self) -> None:
+        """Awaited in the last moment before the wire; what it raises ends the call, of which nothing was executed."""
+
+    def take_back(self) -> None:
+        """Called when an attempt was surely not executed and the call waits for its turn again; may raise too."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import errors, policy
 from .call import Call
@@ -14,7 +14,7 @@ from .decoding import Decoded, Decoders
 from .encoding import Request, build_request, invalid, target
 from .exchange import Answer, Exchange, Unreadable, Unwritable
 from .limits import Exhausted, Limiter, Limits, Paused
-from .operation import Operation, Response
+from .operation import Gate, Operation, Response
 from .paging import Page, Pages
 from .policy import Action, Outcome, Sent
 from .regions import DATA_CENTERS
@@ -64,21 +64,6 @@ class Shared:
         """Close the session if it is ours, after the token requests under way."""
         await asyncio.gather(*self.refreshing, return_exceptions=True)
         await self.exchange.close()
-
-
-class Gate(Protocol):
-    """Who is asked whether a call may go out."""
-
-    @property
-    def refusals(self) -> int:
-        """How often it was refused for a limit before, in calls that came to nothing."""
-        ...
-
-    async def let_out(self) -> None:
-        """Awaited in the last moment before the wire; what it raises ends the call, of which nothing was executed."""
-
-    def take_back(self) -> None:
-        """Called when an attempt was surely not executed and the call waits for its turn again; may raise too."""
 
 
 class Transport:

@@ -99,6 +99,29 @@ async def test_only_what_a_run_has_left_undone_is_retried(fake: FakeZoho, cli: C
     assert (await cli("runs", "--state", "none")).code == 2
 
 
+async def test_records_as_they_were_before_a_run(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    seeded = fake.seed([{"contact_name": f"N{i}", "cf_external_id": f"K{i}", "notes": f"old {i}"} for i in range(60)])
+    for record in seeded:
+        record["bank_accounts"] = [{"account_number": "4111111111111111"}]
+    write("a.csv", "contact_name,cf_external_id,notes\n" + "".join(f"N{i},K{i},new\n" for i in range(70)))
+    assert (await cli(*PUSH, "a.csv", *KEY)).code == 0
+    assert (await cli("runs", "images", "1", "--to", "before.jsonl")).code == 0
+    lines = (cli.folder / "before.jsonl").read_text(encoding="utf-8").splitlines()
+    images = {one["record_id"]: one["record"] for one in map(json.loads, lines)}
+    assert {key: one["notes"] for key, one in images.items()} == {
+        one["contact_id"]: f"old {i}" for i, one in enumerate(seeded)
+    }
+    assert all(one["contact_name"] and "bank_accounts" not in one for one in images.values())
+    (state,) = cli.folder.glob("*.sqlite")
+    assert b"4111111111111111" not in state.read_bytes()
+    missing = await cli("runs", "images", "2", "--to", "other.jsonl")
+    assert (missing.code, missing.err) == (2, "there is no run 2\n")
+    assert not (cli.folder / "other.jsonl").exists()
+    unwritable = await cli("runs", "images", "1", "--to", "none/before.jsonl")
+    assert unwritable.code == 2
+    assert unwritable.err.startswith("none/before.jsonl: cannot be written: ")
+
+
 async def test_ids_of_records_persons_and_addresses(fake: FakeZoho, cli: Cli, write: Write) -> None:
     write(
         "a.csv",

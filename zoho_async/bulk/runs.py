@@ -21,6 +21,8 @@ RunState = Literal["running", "complete", "stopped", "failed"]
 
 BATCH = 500
 """Rows read from the file at once."""
+IMAGES = 50
+"""Records read from the file at once; one may be a hundred kilobytes."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +72,17 @@ class ProblemRow(msgspec.Struct, frozen=True, kw_only=True):
     field: str
     reason: str
     hint: str
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """A record as it was before a run changed it, or was about to."""
+
+    target: str
+    record_id: str
+    taken_at: datetime
+    """UTC."""
+    record: msgspec.Raw
+    """JSON, as Zoho answered, without numbers of cards and accounts."""
 
 
 class Identified(NamedTuple):
@@ -202,6 +215,22 @@ async def problem_batches(database: Database, run: int) -> AsyncGenerator[list[P
         if batch:
             last = batch[-1][0]
             yield [ProblemRow(**dict(zip(names, row, strict=True))) for row in batch]
+
+
+async def images(database: Database, run: int) -> AsyncGenerator[Image, None]:
+    """Records as they were before a run changed them, in the order in which it did. Read in batches."""
+    last = 0
+
+    def work(connection: sqlite3.Connection) -> list[tuple[int, str, str, str, bytes]]:
+        return connection.execute(
+            "SELECT id, target, record_id, taken_at, image FROM images WHERE run = ? AND id > ? ORDER BY id LIMIT ?",
+            (run, last, IMAGES),
+        ).fetchall()
+
+    while batch := await database.run(work):
+        for last, target, record_id, taken_at, image in batch:  # noqa: B007 - `work` goes on from it
+            moment = datetime.fromisoformat(taken_at)
+            yield Image(target=target, record_id=record_id, taken_at=moment, record=msgspec.Raw(image))
 
 
 async def identities(database: Database, target: str | None) -> AsyncGenerator[Identified, None]:

@@ -10,13 +10,15 @@ from typing import Any
 import msgspec
 
 from zoho_async.errors import Fault, NotFoundError, ZohoError
-from zoho_async.transport import Gate
+from zoho_async.operation import Gate
+from zoho_async.registry import SECRETS
 
 from .index import Found
 from .journal import Journal
 from .line import Line, Stopped
 from .mapping import FATAL
 from .merging import Merged, merge
+from .narrow import is_list, is_mapping
 from .options import Options
 from .outcomes import RowOutcome, UnsettledError, done, faulty, unknown
 from .preparing import Preparation
@@ -198,7 +200,7 @@ class Sender:
         (place,) = required_path(operation)
 
         async def intend() -> None:
-            image = (found.record_id, _json.encode(record))
+            image = (found.record_id, _json.encode(_without_secrets(record)))
             await self._journal.intend(job.identity, job.digest, operation="update", label=job.label, image=image)
 
         async def update(gate: Gate) -> Any:
@@ -331,6 +333,13 @@ class Sender:
     async def _undecided(self, job: Job, error: Exception) -> RowOutcome:
         await self._journal.settle(job.identity, "unknown")
         return unknown(job, error)
+
+
+def _without_secrets(value: Any) -> Any:
+    """A record without the numbers of its cards and accounts: an update does not change them."""
+    if is_mapping(value):
+        return {name: _without_secrets(item) for name, item in value.items() if name not in SECRETS}
+    return [_without_secrets(item) for item in value] if is_list(value) else value
 
 
 def _moved(field: str, record_id: str) -> Fault:

@@ -8,9 +8,8 @@ from typing import Any
 
 import msgspec
 
-from zoho_async.operation import Operation, Parameter
+from zoho_async.operation import Gate, Operation, Parameter
 from zoho_async.registry import OPERATIONS
-from zoho_async.transport import Gate
 from zoho_async.validation import Rule
 
 from .columns import Columns, Rules

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from zoho_async.errors import DecodeError, ZohoError
-from zoho_async.transport import Gate
+from zoho_async.operation import Gate
 
 from .index import made_at
 from .journal import Journal, Part

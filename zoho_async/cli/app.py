@@ -187,6 +187,16 @@ def show_run(
     _finish(lambda interruption: states.runs_command(state, run, interruption, json=json), json=json)
 
 
+@runs.command("images")
+def run_images(
+    run: Annotated[int, typer.Argument(metavar="RUN")],
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="JSON Lines: target, record's id, time, record.")],
+    state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
+) -> None:
+    """Write the records that a run has changed, as they were before."""
+    _finish(lambda interruption: states.images_command(state, run, to, interruption), json=False)
+
+
 @app.command()
 def call(
     operation_id: Annotated[str, typer.Argument(metavar="OPERATION_ID", help="for example books.contacts.get")],

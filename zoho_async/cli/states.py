@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 
@@ -45,6 +46,20 @@ async def runs_command(state: Path | None, run: int | None, interruption: Interr
                 sys.stdout.write(_run_text(path, one, problems, whole=run is not None, json=json))
     if run is not None and not shown:
         raise InputError(f"there is no run {run}")
+    return DONE
+
+
+async def images_command(state: Path | None, run: int, to: Path, interruption: Interruption) -> int:
+    """Writes the records that a run has changed, as they were before."""
+    shown = 0
+    with _written(to) as file:
+        for path in state_files(state):
+            async with Database(path, create=False) as database:
+                shown += await runs.show(database, run) is not None
+                async for image in runs.images(database, run):
+                    file.write(msgspec.json.encode(image).decode() + "\n")
+        if not shown:
+            raise InputError(f"there is no run {run}")
     return DONE
 
 
@@ -93,21 +108,28 @@ def _nearby(source: str) -> str:
 async def ids_command(state: Path | None, to: Path, interruption: Interruption) -> int:
     """Writes which row of the source is which record of Zoho, its persons and addresses included."""
     files = state_files(state)
+    with _written(to) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for path in files:
+            async with Database(path, create=False) as database:
+                async for row in _ids(database):
+                    writer.writerow(row)
+    return DONE
+
+
+@contextmanager
+def _written(to: Path) -> Generator[TextIO, None, None]:
+    """A file that takes its place when all of it is written."""
     part = to.with_name(f"{to.name}.part")
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            for path in files:
-                async with Database(path, create=False) as database:
-                    async for row in _ids(database):
-                        writer.writerow(row)
+            yield file
         part.replace(to)
     except OSError as error:
         raise InputError(f"{to}: cannot be written: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
-    return DONE
 
 
 async def _ids(database: Database) -> AsyncGenerator[tuple[str, ...], None]:
