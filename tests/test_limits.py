@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from datetime import UTC, datetime
 
 import pytest
@@ -53,6 +54,21 @@ def test_no_minute_sees_more_calls_than_the_pace_and_none_is_wasted(seconds: flo
     assert most_in_a_minute(seen) <= 95
     # A call counts until a minute after its end, so long calls cost a little pace; instant ones cost none.
     assert len(seen) >= (940 if seconds == 0 else 940 * 60 / (60 + seconds) - 10)
+
+
+@pytest.mark.parametrize("per_minute", [None, 95])
+def test_calls_of_earlier_minutes_are_forgotten(per_minute: int | None) -> None:
+    """A process that makes calls for weeks must not grow; those of this minute count when a pace is set."""
+
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=per_minute, concurrency=50))
+        await calls(limiter, 2000, 10.0, [])
+        kept = sum(len(held) for name in Limiter.__slots__ if isinstance(held := getattr(limiter, name), deque))
+        assert 1 <= kept <= 400
+        limiter.change(Limits(per_minute=10))
+        assert limiter.quota().minute_left == 0
+
+    simulate(main())
 
 
 @settings(deadline=None, max_examples=30)

@@ -171,7 +171,10 @@ class Limiter:
         loop = asyncio.get_running_loop()
         self._in_flight -= 1
         if sent:
-            self._finished.append(loop.time())
+            now = loop.time()
+            self._finished.append(now)
+            # Without a pace nobody else forgets those of earlier minutes; a pace may be set at any time.
+            self._forget_finished(now)
             self._sent += 1
         else:
             pace = self._pace()
@@ -252,10 +255,13 @@ class Limiter:
         return max(1.0, float(floor(self.limits.concurrency * self.limits.share)))
 
     def _counted(self, now: float) -> int:
+        self._forget_finished(now)
+        return len(self._finished) + self._in_flight
+
+    def _forget_finished(self, now: float) -> None:
         finished = self._finished
         while finished and finished[0] <= now - WINDOW:
             finished.popleft()
-        return len(finished) + self._in_flight
 
     def _wait(self, now: float) -> float | None:
         """Seconds until the next call may start; 0 for now, None for: when one of those in flight ends."""
