@@ -1,6 +1,6 @@
 """How much memory a push takes at its peak, for a short and a long CSV file.
 
-    python benchmarks/push_memory.py [--rows 100000] [--short 10000] [--most 120] [--growth 25]
+    python benchmarks/push_memory.py [--rows 100000] [--short 10000] [--most 120] [--growth 10]
 
 Each push is a process of its own that upserts a file into an empty FakeZoho, limits off, with its state on disk; the
 peak is what the system counted as resident (MB of 10^6 bytes). Exits 1 when a peak is above `--most`, or the long one
@@ -63,7 +63,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--short", type=int, default=10_000)
     parser.add_argument("--most", type=float, default=120.0, help="MB")
-    parser.add_argument("--growth", type=float, default=25.0, help="MB")
+    parser.add_argument("--growth", type=float, default=10.0, help="MB")
     parser.add_argument("--push", nargs=5, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.push is not None:
