@@ -344,7 +344,7 @@ def _without_secrets(value: Any) -> Any:
 
 def _moved(field: str, record_id: str) -> Fault:
     message = f"had record {record_id} when the list was read, which has another value now; push again"
-    return Fault(path=field, rule="ambiguous", message=message)
+    return Fault(path=field, rule="moved", message=message)
 
 
 def merge_job(target: Target, job: Job, record: Mapping[str, Any]) -> Merged:
