@@ -5,6 +5,7 @@ What befalls which call follows from a seed, which call comes when does not: wha
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -19,12 +20,13 @@ from conftest import client_of
 
 from zoho_async import Zoho, bulk, policy
 from zoho_async.bulk import index, sending, writing
+from zoho_async.bulk.database import Database
 from zoho_async.bulk.outcomes import RowOutcome
 from zoho_async.bulk.pushing import Push
 from zoho_async.errors import OutcomeUnknownError, QuotaExceededError, RateLimitError, UnavailableError
 from zoho_async.fake import FakeZoho
 
-SEED = 7
+SEED = 100
 ROWS = 80
 RUNS = 7
 """In the storm; one more follows in fair weather."""
@@ -131,6 +133,8 @@ async def test_every_row_is_there_once_when_the_storm_is_over(
                 await listen(push, told, end, after)
                 assert end or push.summary.complete
             check_told(push, told)
+            if end != "leave":
+                assert await sent(push, tmp_path / "s") <= {one.identity for one in told}
         fake.clear_faults()
         push, told = push_of(zoho, mode, rows, tmp_path / "s", chance), []
         await listen(push, told)
@@ -178,6 +182,17 @@ async def listen(push: Push, told: list[RowOutcome], end: str = "", after: int =
                 push.stop()
             if len(told) == after and end == "leave":
                 break
+
+
+async def sent(push: Push, state: Path) -> set[str]:
+    """The rows that a run has sent to be made, or knows to be there."""
+
+    def work(connection: sqlite3.Connection) -> set[str]:
+        select = "SELECT identity FROM journal WHERE run = ? AND operation <> 'update'"
+        return {identity for (identity,) in connection.execute(select, (push.summary.run,))}
+
+    async with Database(state, create=False) as database:
+        return await database.run(work)
 
 
 def check_told(push: Push, told: list[RowOutcome]) -> None:
