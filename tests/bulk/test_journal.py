@@ -239,6 +239,19 @@ async def test_the_owner_of_a_record_is_the_row_settled_last(database: Database,
     assert await owners("77") == ["z"]
 
 
+async def test_labels_of_several_rows_that_are_open_are_contested(database: Database, journal: Journal) -> None:
+    for label in ("both open", "one done", "alone", "elsewhere"):
+        await journal.intend(f"{label} 1", "d", operation="create", label=label)
+    for label in ("both open", "one done"):
+        await journal.intend(f"{label} 2", "d", operation="create", label=label)
+    await journal.settle("both open 2", "unknown")
+    await journal.settle("one done 2", "done", record_id="77")
+    await Journal(database, "u").intend("elsewhere 2", "d", operation="create", label="elsewhere")
+    assert await database.run(journal.contested) == {"both open"}
+    await journal.settle("one done 2", "unknown")
+    assert await database.run(journal.contested) == {"both open", "one done"}
+
+
 async def test_owners_are_found_by_the_index(database: Database) -> None:
     def work(connection: sqlite3.Connection) -> str:
         plan = connection.execute(

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from conftest import client_of
 
-from zoho_async import Limits, bulk
+from zoho_async import Limits, Zoho, bulk
 from zoho_async.bulk import line as lines
 from zoho_async.bulk.database import Database
 from zoho_async.bulk.line import Event, Line, Stopped
 from zoho_async.bulk.schedule import Window
 from zoho_async.bulk.target import Target
-from zoho_async.errors import QuotaExceededError
+from zoho_async.errors import AuthError, QuotaExceededError
 from zoho_async.fake import FakeZoho
 
 CREATE = "books.contacts.create"
@@ -144,6 +144,58 @@ async def test_stopping_drops_who_waits_and_not_who_was_let_out() -> None:
     ends.set()
     assert await sent == "sent"
     assert inside == ["sent", "waiting"]
+
+
+@pytest.mark.parametrize("why", ["quota", "window"])
+async def test_an_end_reaches_at_once_who_waits_for_hours(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    clock, asleep, both = Clock(monkeypatch, 12), list[datetime](), asyncio.Event()
+
+    async def sleep(moment: datetime, **_: Any) -> None:
+        asleep.append(moment)
+        if len(asleep) == 2:
+            both.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(lines, "sleep_until", sleep)
+    patient = line(wait=True, window="19:00-07:00" if why == "window" else None)
+    refused = answering(*[used_up(clock.now + timedelta(hours=5))] * 2)
+    waiting = [asyncio.create_task(patient.patient(refused)), asyncio.create_task(patient.read(refused))]
+    await asyncio.wait_for(both.wait(), 30)
+    dead = AuthError("the token is dead")
+    patient.end(dead)
+    for task in waiting:
+        with pytest.raises(Stopped):
+            await asyncio.wait_for(task, 30)
+    assert patient.ended is dead
+    assert patient.summary.reads == 0
+    with pytest.raises(Stopped):
+        await patient.read(answering("late"))
+
+
+async def test_what_belongs_together_is_not_parted_by_other_rows() -> None:
+    patient, made = line(concurrency=1), list[str]()
+
+    async def call(name: str) -> None:
+        patient.let_out()
+        made.append(name)
+        await asyncio.sleep(0)
+
+    async def row(name: str) -> None:
+        async with patient.turn():
+            await patient.read(lambda: call(f"read {name}"), turn=False)
+            await patient.patient(lambda: call(f"write {name}"), turn=False)
+
+    await asyncio.gather(row("A"), row("B"), row("C"))
+    assert made == [f"{step} {name}" for name in "ABC" for step in ("read", "write")]
+
+
+async def test_an_update_follows_the_reading_of_its_record(fake: FakeZoho, zoho: Zoho) -> None:
+    fake.seed([{"contact_name": f"N{number}"} for number in range(5)])
+    given = [{"contact_name": f"N{number}", "notes": "x"} for number in range(5)]
+    push = bulk.push(zoho.books.contacts, given, match_by="contact_name", concurrency=1)
+    assert [outcome.action async for outcome in push] == ["updated"] * 5
+    made = [received.operation.rpartition(".")[2] for received in fake.received]
+    assert made == ["list", *["get", "update"] * 5]
 
 
 async def test_a_read_given_up_is_not_counted() -> None:

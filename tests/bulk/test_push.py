@@ -661,17 +661,18 @@ async def test_open_outcomes_are_told_when_the_calls_run_out(fake: FakeZoho, zoh
     assert push.summary.unknown == 2
 
 
+@pytest.mark.parametrize("step", ["intend", "settle"])
 async def test_a_state_that_cannot_be_written_ends_the_push(
-    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    settle = Journal.settle
+    write = getattr(Journal, step)
 
-    async def full(self: Journal, identity: str, *given: Any, **more: Any) -> None:
+    async def full(self: Journal, *given: Any, **more: Any) -> None:
         if len(fake.created()) > 5:
             raise bulk.StateError("the disk is full")
-        await settle(self, identity, *given, **more)
+        await write(self, *given, **more)
 
-    monkeypatch.setattr(Journal, "settle", full)
+    monkeypatch.setattr(Journal, step, full)
     push = bulk.push(zoho.books.contacts, rows(100), state=tmp_path / "s", concurrency=2)
     with pytest.raises(bulk.StateError, match="the disk is full"):
         await run(push)

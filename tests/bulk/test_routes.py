@@ -37,8 +37,14 @@ REKEYED = Found(record_id="4", name="A", match="77", created=NOW.isoformat())
 OLD = Found(record_id="2", name="A", created=(NOW - timedelta(days=9)).isoformat())
 
 
-def entry(state: Any, digest: str = "d") -> Entry:
-    return Entry(identity="i", digest=digest, state=state, record_id="1", intended_at=NOW)
+# Made as the row was sent, where this machine's clock is five minutes ahead.
+SKEWED = Found(record_id="5", name="A", created=(NOW - timedelta(minutes=5)).isoformat())
+RENAMED = Found(record_id="6", name="A (x)", created=NOW.isoformat())
+SUFFIX = Options(on_name_taken="suffix", suffix_field="notes")
+
+
+def entry(state: Any, digest: str = "d", label: str = "") -> Entry:
+    return Entry(identity="i", digest=digest, state=state, record_id="1", intended_at=NOW, label=label)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +68,14 @@ def entry(state: Any, digest: str = "d") -> Entry:
         (CREATE, {"entry": entry("intent"), "named": HERE}, "adopt", "1"),
         (CREATE, {"entry": entry("unknown"), "named": HERE, "owned": True}, "refuse", None),
         (CREATE, {"entry": entry("intent"), "named": OLD}, "refuse", None),
+        (CREATE, {"entry": entry("intent"), "named": SKEWED}, "adopt", "5"),
+        (SUFFIX, {"entry": entry("intent", label="A"), "named": SKEWED}, "adopt", "5"),
+        (Options(on_name_taken="allow"), {"entry": entry("intent"), "named": SKEWED}, "unknown", None),
+        # It was sent under the name that the suffix had given it.
+        (SUFFIX, {"entry": entry("intent", label="A (x)"), "named": OLD, "renamed": RENAMED}, "adopt", "6"),
+        (SUFFIX, {"entry": entry("intent", label="A (x)"), "named": HERE, "renamed": RENAMED}, "adopt", "6"),
+        (SUFFIX, {"entry": entry("intent", label="A (x)"), "renamed": RENAMED}, "adopt", "6"),
+        (SUFFIX, {"entry": entry("intent", label="A (x)"), "named": HERE}, "create", None),
         (Options(on_name_taken="allow"), {"entry": entry("intent"), "named": HERE}, "adopt", "1"),
         (
             Options(on_name_taken="allow"),
@@ -73,7 +87,7 @@ def entry(state: Any, digest: str = "d") -> Entry:
         (Options(on_name_taken="allow"), {"named": HERE}, "create", None),
         (Options(on_name_taken="match"), {"named": OLD}, "update", "2"),
         (Options(on_name_taken="match"), {"named": OLD, "owned": True}, "update", "2"),
-        (Options(on_name_taken="suffix", suffix_field="notes"), {"named": OLD}, "create", None),
+        (SUFFIX, {"named": OLD}, "create", None),
         (MATCH, {"keyed": (HERE, OLD)}, "refuse", None),
         (UPSERT, {"keyed": (ANOTHER,), "named": OLD}, "refuse", None),
         (UPSERT, {"keyed": (HERE,), "named": OLD}, "update", "1"),
@@ -93,7 +107,7 @@ def entry(state: Any, digest: str = "d") -> Entry:
     ],
 )
 def test_the_route(options: Options, known: dict[str, Any], route: str, record: str | None) -> None:
-    named: Found | None = known.pop("named", None)
+    names: dict[str, Found | None] = {"A": known.pop("named", None), "A (x)": known.pop("renamed", None)}
     owned: bool = known.pop("owned", False)
     job = Job(row=bulk.Row(number=1), key="k", name="A", name_field="contact_name", digest="d", identity="i")
 
@@ -105,7 +119,7 @@ def test_the_route(options: Options, known: dict[str, Any], route: str, record: 
         job,
         Known(
             **{"indexed": True, **known},
-            namesakes=lambda kind, name: [named] if named is not None and name == "A" else [],
+            namesakes=lambda kind, name: [one for one in [names.get(name)] if one is not None],
             owned=lambda record_id: owned,
         ),
         options,
@@ -267,6 +281,26 @@ async def test_names_that_are_taken(fake: FakeZoho, zoho: Zoho) -> None:
     assert await pushed("match") == [("updated", "")]
     (there,) = [one for one in fake.organization().contacts.values() if one["contact_name"] == "N1"]
     assert (there["custom_fields"][KEY], there["notes"]) == ("K9", "ours")
+
+
+async def test_a_row_of_a_run_that_was_cut_off_is_found_under_the_name_its_suffix_gave_it(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    fake.seed([{"contact_name": "A"}])
+    given = [{"contact_name": "A", "company_name": "X"}]
+    options: dict[str, Any] = {"on_name_taken": "suffix:company_name", "state": tmp_path / "s"}
+    fake.script("books.contacts.create", ["stall_after"])
+    cut_off = bulk.push(zoho.books.contacts, given, **options)
+    running = asyncio.create_task(run(cut_off))
+    while not fake.acts("books.contacts.create"):  # noqa: ASYNC110 - nothing to be told by
+        await asyncio.sleep(0.001)
+    await cut_off.aclose()
+    assert await running == []
+    for action in ("settled", "unchanged"):
+        push = bulk.push(zoho.books.contacts, given, **options)
+        assert [(one.status, one.action) for one in await run(push)] == [("done", action)]
+        assert push.summary.writes == 0
+    assert sorted(one["contact_name"] for one in fake.organization().contacts.values()) == ["A", "A (X)"]
 
 
 async def test_empty_cells_keep_or_clear(fake: FakeZoho, zoho: Zoho) -> None:

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zoho_async import Zoho, bulk
 from zoho_async.bulk.database import Database
 from zoho_async.bulk.marks import mark
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.problems import StateError
 from zoho_async.bulk.readers import Row
 from zoho_async.bulk.seen import Seen
+from zoho_async.fake import FakeZoho
 
 
 @pytest.fixture
@@ -104,3 +108,29 @@ async def test_nothing_of_it_is_in_the_file(database: Database) -> None:
     await seen.first("name", [("Ann", 1)])
     names = await database.run(lambda connection: connection.execute("SELECT name FROM main.sqlite_master").fetchall())
     assert not [name for (name,) in names if "seen" in name]
+
+
+@pytest.mark.parametrize("kind", [list, iter])
+async def test_rows_of_several_files_are_numbered_by_their_places(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, kind: Any
+) -> None:
+    rows: list[bulk.Row] = []
+    for name in ("A", "B"):
+        path = tmp_path / f"{name}.csv"
+        path.write_text(f"contact_name,cf_external_id\n{name}1,1\n{name}2,2\n{name}3,{name}\n")
+        rows += bulk.open_rows(path)
+    rows[0], rows[1] = rows[1], rows[0]
+    push = bulk.push(zoho.books.contacts, kind(rows), upsert_by="cf_external_id")
+    outcomes = sorted([outcome async for outcome in push], key=lambda one: one.row.number)
+    assert [(one.row.number, one.row.values["contact_name"], one.status) for one in outcomes] == [
+        (1, "A2", "done"),
+        (2, "A1", "done"),
+        (3, "A3", "done"),
+        (4, "B1", "failed"),
+        (5, "B2", "failed"),
+        (6, "B3", "done"),
+    ]
+    assert [one.reason.partition(";")[0] for one in outcomes[3:5]] == [
+        "cf_external_id: is the same as in row 2",
+        "cf_external_id: is the same as in row 1",
+    ]

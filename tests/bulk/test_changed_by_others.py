@@ -1,0 +1,228 @@
+"""What somebody else does to the target while a push waits, reads or is in doubt stays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from zoho_async import Zoho, bulk, policy
+from zoho_async.bulk import index, line, writing
+from zoho_async.bulk.outcomes import RowOutcome
+from zoho_async.bulk.pushing import Push
+from zoho_async.fake import FakeZoho
+from zoho_async.fake.messages import Reply, Request
+from zoho_async.limits import Limiter
+
+CREATE, UPDATE, UPSERT, GET, LIST = (f"books.contacts.{name}" for name in ("create", "update", "upsert", "get", "list"))
+PERSON_CREATE, PERSON_LIST = "books.contact_persons.create", "books.contact_persons.list"
+KEY = "cf_external_id"
+ANN = {"first_name": "Ann", "email": "ann@x.example"}
+BOB = {"first_name": "Bob", "email": "bob@x.example"}
+ZOE = {"first_name": "Zoe", "email": "zoe@x.example"}
+
+When = Callable[[str, int, Callable[[], object]], None]
+
+
+@pytest.fixture
+def when(fake: FakeZoho, monkeypatch: pytest.MonkeyPatch) -> When:
+    """Does something as soon as Zoho has dealt with so many requests of an operation, before it answers the last."""
+    note, seen, awaited = fake.note, list[str](), list[tuple[str, int, Callable[[], object]]]()
+
+    def noted(request: Request, reply: Reply | None) -> None:
+        note(request, reply)
+        seen.append(request.operation_id)
+        for operation, number, act in awaited:
+            if (request.operation_id, seen.count(operation)) == (operation, number):
+                act()
+
+    monkeypatch.setattr(fake, "note", noted)
+    return lambda operation, number, act: awaited.append((operation, number, act))
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "pause_delay", lambda *_: 0.01)
+
+
+@pytest.fixture
+def days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time the day's calls are used up it is another day, and the next one has come when it is waited for."""
+    numbers = count(1)
+
+    async def sleep(moment: datetime, **_: Any) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(Limiter, "exhaust", lambda *_: datetime.now(UTC) + timedelta(days=next(numbers)))
+    monkeypatch.setattr(line, "sleep_until", sleep)
+
+
+async def run(push: Push) -> list[RowOutcome]:
+    return sorted([outcome async for outcome in push], key=lambda one: one.row.number)
+
+
+def requests(fake: FakeZoho, operation: str) -> int:
+    return fake.counts.get(operation, {"requests": 0})["requests"]
+
+
+def add_person(fake: FakeZoho, person: dict[str, Any], place: int = 0, **fields: Any) -> None:
+    """Somebody adds a person to a contact, and sets fields of it."""
+    organization = fake.organization()
+    record = list(organization.contacts.values())[place]
+    persons = [*record["contact_persons"], {**person, "contact_person_id": organization.new_id()}]
+    organization.put({**record, **fields, "contact_persons": persons})
+
+
+def people(fake: FakeZoho, place: int = 0) -> list[str]:
+    """The persons of a contact by their first names."""
+    record = list(fake.organization().contacts.values())[place]
+    return [person["first_name"] for person in record["contact_persons"]]
+
+
+@pytest.mark.parametrize(
+    ("fault", "action"), [("reset_before", "updated"), ("status:503", "updated"), ("reset_after", "settled")]
+)
+async def test_an_update_of_unknown_outcome_is_read_and_merged_again(
+    fake: FakeZoho, zoho: Zoho, when: When, fault: str, action: str
+) -> None:
+    fake.seed([{"contact_name": "A", "contact_persons": [ZOE]}])
+    fake.script(UPDATE, [fault])
+    when(UPDATE, 1, lambda: add_person(fake, BOB))
+    given = [{"contact_name": "A", "contact_persons": [ANN]}]
+    (outcome,) = await run(bulk.push(zoho.books.contacts, given, match_by="contact_name", pause=0))
+    assert outcome.action == action
+    assert sorted(people(fake)) == ["Ann", "Bob", "Zoe"]
+
+
+async def test_an_update_is_tried_three_times_while_its_outcome_stays_unknown(fake: FakeZoho, zoho: Zoho) -> None:
+    fake.seed([{"contact_name": "A"}])
+    fake.script(UPDATE, ["reset_before"] * 9)
+    given = [{"contact_name": "A", "notes": "x"}]
+    (outcome,) = await run(bulk.push(zoho.books.contacts, given, match_by="contact_name", pause=0))
+    assert (outcome.status, requests(fake, UPDATE), requests(fake, GET)) == ("unknown", 3, 3)
+
+
+@pytest.mark.usefixtures("days")
+@pytest.mark.parametrize("limit", ["429:45", "429:44:1"])
+async def test_an_upsert_of_unknown_outcome_that_a_limit_holds_back_is_looked_up(
+    fake: FakeZoho, zoho: Zoho, when: When, limit: str
+) -> None:
+    fake.script(UPSERT, ["reset_after", limit])
+    when(UPSERT, 2, lambda: add_person(fake, BOB, website="theirs.example"))
+    given = [{"contact_name": "A", KEY: "1", "notes": "ours", "contact_persons": [ANN]}]
+    (outcome,) = await run(bulk.push(zoho.books.contacts, given, upsert_by=KEY, wait=True, pause=0))
+    assert (outcome.status, outcome.action) == ("done", "settled")
+    assert people(fake) == ["Ann", "Bob"]
+    (stored,) = fake.organization().contacts.values()
+    assert (stored["notes"], stored["website"]) == ("ours", "theirs.example")
+
+
+@pytest.mark.usefixtures("days")
+@pytest.mark.parametrize("waits", [1, 2])
+@pytest.mark.parametrize(("operation", "options"), [(CREATE, {"match_by": KEY}), (UPSERT, {"upsert_by": KEY})])
+async def test_after_every_wait_a_row_is_decided_anew(
+    fake: FakeZoho, zoho: Zoho, when: When, operation: str, options: dict[str, str], waits: int
+) -> None:
+    fake.script(operation, ["429:45"] * waits)
+    when(operation, waits, lambda: fake.seed([{"contact_name": "Theirs", KEY: "1", "contact_persons": [BOB]}]))
+    given = [{"contact_name": "A", KEY: "1", "contact_persons": [ANN]}]
+    push = bulk.push(zoho.books.contacts, given, wait=True, **options)  # type: ignore[arg-type]
+    assert [one.action for one in await run(push)] == ["updated"]
+    assert people(fake) == ["Bob", "Ann"]
+    assert len(fake.organization().contacts) == 1
+
+
+async def test_a_window_that_closes_between_a_second_reading_and_its_write(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.seed([{"contact_name": "A", "contact_persons": [ZOE]}])
+    waited: list[datetime] = []
+
+    async def sleep(moment: datetime, **_: Any) -> None:
+        add_person(fake, BOB)
+        waited.append(moment)
+
+    def now() -> datetime:
+        closed = requests(fake, GET) == 2 and not waited
+        return datetime(2026, 3, 4, 18 if closed else 12, tzinfo=UTC)
+
+    monkeypatch.setattr(line, "sleep_until", sleep)
+    monkeypatch.setattr(line, "local_now", now)
+    # Whatever was read is old, so it is read a second time.
+    monkeypatch.setattr(writing, "FRESH", -1.0)
+    given = [{"contact_name": "A", "contact_persons": [ANN]}]
+    push = bulk.push(zoho.books.contacts, given, match_by="contact_name", window="08:00-17:00")
+    assert [one.action for one in await run(push)] == ["updated"]
+    assert len(waited) == 1
+    assert people(fake) == ["Zoe", "Bob", "Ann"]
+
+
+@pytest.mark.usefixtures("days")
+@pytest.mark.parametrize("parents", [2, 3])
+async def test_parents_read_before_a_wait_are_read_again(fake: FakeZoho, zoho: Zoho, when: When, parents: int) -> None:
+    """The day's calls run out while those of one batch are read."""
+    contacts = [one["contact_id"] for one in fake.seed([{"contact_name": name} for name in "ABC"[:parents]])]
+    fake.script(PERSON_LIST, ["pass", "429:45"])
+    when(PERSON_LIST, 2, lambda: add_person(fake, ANN))
+    given = [{"contact_id": one, **ANN} for one in contacts]
+    push = bulk.push(zoho.books.contact_persons, given, match_by="email", wait=True)
+    assert [one.action for one in await run(push)] == ["unchanged"] + ["created"] * (parents - 1)
+    assert [people(fake, place) for place in range(parents)] == [["Ann"]] * parents
+
+
+async def test_the_persons_of_a_parent_grow_old_by_time(
+    fake: FakeZoho, zoho: Zoho, when: When, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (contact,) = fake.seed([{"contact_name": "A"}])
+
+    async def rows() -> AsyncIterator[dict[str, Any]]:
+        yield {"contact_id": contact["contact_id"], **BOB}
+        add_person(fake, ANN)
+        monkeypatch.setattr(index, "REFRESH", timedelta(0))
+        when(PERSON_LIST, 2, lambda: monkeypatch.setattr(index, "REFRESH", timedelta(minutes=15)))
+        yield {"contact_id": contact["contact_id"], **ANN}
+
+    push = bulk.push(zoho.books.contact_persons, rows(), match_by="email", concurrency=1)
+    actions = {one.row.number: one.action for one in await run(push)}
+    assert actions[2] == "unchanged"
+    assert people(fake).count("Ann") == 1
+    assert requests(fake, PERSON_LIST) == 2
+
+
+async def test_somebody_elses_person_with_the_e_mail_of_a_lost_one_gets_what_the_row_says(
+    fake: FakeZoho, zoho: Zoho, when: When
+) -> None:
+    (contact,) = fake.seed([{"contact_name": "A"}])
+    fake.script(PERSON_CREATE, ["reset_before"])
+    when(PERSON_CREATE, 1, lambda: add_person(fake, {**ANN, "first_name": "Anna", "phone": "1", "mobile": "2"}))
+    given = [{"contact_id": contact["contact_id"], **ANN, "phone": "7", "department": "Sales"}]
+    push = bulk.push(zoho.books.contact_persons, given, match_by="email", pause=0)
+    assert [one.action for one in await run(push)] == ["updated"]
+    ((person,),) = [one["contact_persons"] for one in fake.organization().contacts.values()]
+    assert [person[name] for name in ("first_name", "phone", "department", "mobile")] == ["Ann", "7", "Sales", "2"]
+
+
+@pytest.mark.parametrize("options", [{"match_by": "company_name"}, {"match_by": KEY}, {"upsert_by": KEY}])
+async def test_a_record_whose_key_has_moved_since_the_list_was_read_is_left_alone(
+    fake: FakeZoho, zoho: Zoho, options: dict[str, str]
+) -> None:
+    (field,) = options.values()
+    (theirs,) = fake.seed([{"contact_name": "A", field: "1", "notes": "theirs", "contact_persons": [ZOE]}])
+
+    async def rows() -> AsyncIterator[dict[str, Any]]:
+        yield {"contact_name": "B", field: "2"}
+        moved = {"custom_fields": [{"api_name": KEY, "value": "9"}]} if field == KEY else {field: "9"}
+        await zoho.books.contacts.update(theirs["contact_id"], moved)
+        yield {"contact_name": "C", field: "1", "notes": "ours"}
+
+    push = bulk.push(zoho.books.contacts, rows(), concurrency=1, **options)  # type: ignore[arg-type]
+    first, second = await run(push)
+    assert (first.action, second.action, second.kind) == ("created", "none", "ambiguous")
+    assert second.reason.startswith(f"{field}: had record {theirs['contact_id']} when the list was read")
+    stored = fake.organization().contacts[theirs["contact_id"]]
+    assert (stored["contact_name"], stored["notes"]) == ("A", "theirs")
+    assert requests(fake, UPDATE) == 1

@@ -1,0 +1,201 @@
+"""However a push ends, it ends at once, and every row that was sent is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import client_of
+
+from zoho_async import Limits, Zoho, bulk, policy
+from zoho_async.bulk import index
+from zoho_async.bulk.database import Database
+from zoho_async.bulk.line import Line
+from zoho_async.bulk.outcomes import RowOutcome
+from zoho_async.bulk.pushing import Push
+from zoho_async.errors import AuthError, QuotaExceededError, RateLimitError, RefusedError, UnavailableError, ZohoError
+from zoho_async.fake import FakeZoho
+
+CREATE, UPDATE, UPSERT, GET, LIST = (f"books.contacts.{name}" for name in ("create", "update", "upsert", "get", "list"))
+KEY = "cf_external_id"
+
+
+def requests(fake: FakeZoho, operation: str) -> int:
+    return fake.counts.get(operation, {"requests": 0})["requests"]
+
+
+def names(count: int, **more: Any) -> list[dict[str, Any]]:
+    return [{"contact_name": f"N{number}", **more} for number in range(1, count + 1)]
+
+
+class Heard:
+    """What a push tells, to its end, and what it raises then."""
+
+    def __init__(self, push: Push) -> None:
+        self.push = push
+        self.outcomes: list[RowOutcome] = []
+        self.first = asyncio.Event()
+        """Set with the first outcome."""
+
+    async def all(self) -> list[tuple[str, str]]:
+        """Status and action of every row, in the order of the input."""
+        async for outcome in self.push:
+            self.outcomes.append(outcome)
+            self.first.set()
+        return self.told
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        return [(one.status, one.action) for one in sorted(self.outcomes, key=lambda one: one.row.number)]
+
+
+@pytest.mark.parametrize("operation", [CREATE, UPDATE])
+async def test_stopped_while_a_refused_call_waits_out_its_pause(fake: FakeZoho, zoho: Zoho, operation: str) -> None:
+    if operation == UPDATE:
+        fake.seed(names(5))
+    fake.script(operation, ["429:44:40"])
+    heard = Heard(bulk.push(zoho.books.contacts, names(5, notes="x"), match_by="contact_name"))
+    running = asyncio.create_task(heard.all())
+    while not zoho.books.contacts._transport.limiter("books").paused_for():  # noqa: ASYNC110 - nothing to be told by
+        await asyncio.sleep(0.001)
+    heard.push.stop()
+    assert await asyncio.wait_for(running, 10) == []
+    assert requests(fake, operation) == 1
+    assert not heard.push.summary.complete
+
+
+async def test_no_record_is_read_once_the_push_has_ended(fake: FakeZoho, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token dies while reads and writes wait their turn."""
+    fake.seed(names(30))
+    fake.script(UPDATE, ["pass", *["status:401"] * 30])
+    read: list[int] = []
+    end = Line.end
+
+    def ended(self: Line, error: ZohoError) -> None:
+        read.append(requests(fake, GET))
+        end(self, error)
+
+    monkeypatch.setattr(Line, "end", ended)
+    async with client_of(fake, limits=Limits(per_minute=600, burst=1)) as slow:
+        heard = Heard(bulk.push(slow.books.contacts, names(30, notes="x"), match_by="contact_name"))
+        with pytest.raises(AuthError):
+            await heard.all()
+    # One may have been on its way.
+    assert requests(fake, GET) <= read[0] + 1
+    assert heard.told == [("done", "updated")]
+
+
+async def test_cancelled_while_its_state_opens_a_push_leaves_the_file_free(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, open_file = asyncio.get_running_loop(), Database._open
+    push = bulk.push(zoho.books.contacts, names(1), state=tmp_path / "s")
+    running = asyncio.create_task(Heard(push).all())
+
+    def opened(self: Database) -> Any:
+        connection = open_file(self)
+        # The file is open, and nobody has heard of it yet.
+        loop.call_soon_threadsafe(running.cancel)
+        return connection
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "_open", opened)
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    again = bulk.push(zoho.books.contacts, names(1), state=tmp_path / "s")
+    assert await Heard(again).all() == [("done", "created")]
+    assert requests(fake, CREATE) == 1
+
+
+async def test_a_record_that_cannot_be_read_leaves_its_row_unknown_and_no_other(fake: FakeZoho, zoho: Zoho) -> None:
+    fake.script(CREATE, ["reset_after"] * 2)
+    fake.script(GET, ["status:400"])
+    heard = Heard(bulk.push(zoho.books.contacts, names(6), concurrency=2, pause=0))
+    told = await heard.all()
+    assert sorted(told) == [("done", "created")] * 4 + [("done", "settled"), ("unknown", "none")]
+    assert heard.push.summary.complete
+
+
+@pytest.mark.parametrize("failing", ["input", "list"])
+async def test_rows_put_off_are_told_when_the_input_fails_or_the_list(
+    fake: FakeZoho, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    fake.script(CREATE, ["reset_after"])
+
+    async def rows() -> AsyncIterator[dict[str, Any]]:
+        first, second, third = names(3)
+        yield first
+        yield second
+        # The first row goes alone: when the second is done, the first is put off.
+        await heard.first.wait()
+        if failing == "input":
+            raise LookupError("the file server is gone")
+        fake.script(LIST, ["status:503"] * 9)
+        monkeypatch.setattr(index, "REFRESH", timedelta(0))
+        yield third
+
+    async with client_of(fake, retries=0) as zoho:
+        heard = Heard(bulk.push(zoho.books.contacts, rows(), on_name_taken="suffix:notes", concurrency=1, pause=0))
+        with pytest.raises(LookupError if failing == "input" else UnavailableError):
+            await heard.all()
+    first = ("done", "settled") if failing == "input" else ("unknown", "none")
+    assert heard.told == [first, ("done", "created")]
+    assert not heard.push.summary.complete
+
+
+async def test_an_upsert_in_doubt_is_told_when_its_repetition_finds_the_day_used_up(fake: FakeZoho, zoho: Zoho) -> None:
+    fake.script(UPSERT, ["pass", "reset_after", *["429:45"] * 9])
+    given = [{"contact_name": f"N{number}", KEY: str(number)} for number in range(4)]
+    heard = Heard(bulk.push(zoho.books.contacts, given, upsert_by=KEY, concurrency=1, pause=0))
+    with pytest.raises(QuotaExceededError):
+        await heard.all()
+    statuses = [status for status, _ in heard.told]
+    assert statuses.count("unknown") == 1
+    # What Zoho has made was told, whichever row the end met.
+    assert len(statuses) == len(fake.organization().contacts)
+
+
+async def test_a_list_that_cannot_be_read_for_a_decision_made_anew_ends_the_push(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    given = [{**one, "company_name": one["contact_name"]} for one in names(3)]
+    fake.script(CREATE, ["429:45:0"])
+    fake.script(LIST, ["pass", "status:400"])
+    options: dict[str, Any] = {"match_by": "company_name", "state": tmp_path / "s"}
+    heard = Heard(bulk.push(zoho.books.contacts, given, wait=True, concurrency=1, **options))
+    with pytest.raises(RefusedError):
+        await heard.all()
+    assert heard.told == []
+    assert not heard.push.summary.complete
+    assert await Heard(bulk.push(zoho.books.contacts, given, **options)).all() == [("done", "created")] * 3
+
+
+async def test_a_record_that_cannot_be_read_again_fails_its_row_alone(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "pause_delay", lambda *_: 0.01)
+    fake.seed(names(3))
+    fake.script(UPDATE, ["pass", "429:44:1"])
+    fake.script(GET, ["pass", "pass", "status:400"])
+    heard = Heard(bulk.push(zoho.books.contacts, names(3, notes="x"), match_by="contact_name", concurrency=1))
+    assert sorted(await heard.all()) == [("done", "updated")] * 2 + [("failed", "none")]
+    assert heard.push.summary.complete
+
+
+@pytest.mark.parametrize("operation", [CREATE, UPDATE])
+async def test_what_stays_refused_for_a_limit_ends_the_push_after_nine_calls(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    monkeypatch.setattr(policy, "slow_delay", lambda *_: 0.001)
+    if operation == UPDATE:
+        fake.seed(names(1))
+    fake.script(operation, ["429:1070"] * 50)
+    heard = Heard(bulk.push(zoho.books.contacts, names(1, notes="x"), match_by="contact_name"))
+    with pytest.raises(RateLimitError):
+        await heard.all()
+    assert requests(fake, operation) == 9
+    assert heard.push.summary.writes <= 1
