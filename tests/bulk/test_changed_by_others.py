@@ -221,7 +221,7 @@ async def test_a_record_whose_key_has_moved_since_the_list_was_read_is_left_alon
 
     push = bulk.push(zoho.books.contacts, rows(), concurrency=1, **options)  # type: ignore[arg-type]
     first, second = await run(push)
-    assert (first.action, second.action, second.kind) == ("created", "none", "ambiguous")
+    assert (first.action, second.action, second.kind) == ("created", "none", "moved")
     assert second.reason.startswith(f"{field}: had record {theirs['contact_id']} when the list was read")
     stored = fake.organization().contacts[theirs["contact_id"]]
     assert (stored["contact_name"], stored["notes"]) == ("A", "theirs")

@@ -17,8 +17,11 @@ from zoho_async.bulk.database import Database
 from zoho_async.bulk.line import Line
 from zoho_async.bulk.outcomes import RowOutcome
 from zoho_async.bulk.pushing import Push
+from zoho_async.bulk.target import Target
+from zoho_async.bulk.verdicts import TRIES
 from zoho_async.errors import AuthError, QuotaExceededError, RateLimitError, RefusedError, UnavailableError, ZohoError
 from zoho_async.fake import FakeZoho
+from zoho_async.operation import Gate
 
 CREATE, UPDATE, UPSERT, GET, LIST = (f"books.contacts.{name}" for name in ("create", "update", "upsert", "get", "list"))
 KEY = "cf_external_id"
@@ -199,3 +202,63 @@ async def test_what_stays_refused_for_a_limit_ends_the_push_after_nine_calls(
         await heard.all()
     assert requests(fake, operation) == 9
     assert heard.push.summary.writes <= 1
+
+
+@pytest.mark.parametrize(
+    ("update", "get", "error"),
+    [
+        (["reset_after"], ["pass", "status:400"], None),
+        (["reset_after"], ["pass", *["status:503"] * 9], None),
+        (["reset_after"], ["pass", "429:45"], QuotaExceededError),
+        (["reset_before", "429:45"], [], QuotaExceededError),
+    ],
+)
+async def test_an_update_in_doubt_is_told_as_unknown_whatever_ends_its_second_reading(
+    fake: FakeZoho,
+    zoho: Zoho,
+    monkeypatch: pytest.MonkeyPatch,
+    update: list[str],
+    get: list[str],
+    error: type[ZohoError] | None,
+) -> None:
+    monkeypatch.setattr(policy, "retry_delay", lambda *_: 0.0)
+    fake.seed(names(1))
+    fake.script(UPDATE, update)
+    fake.script(GET, get)
+    heard = Heard(bulk.push(zoho.books.contacts, names(1, notes="x"), match_by="contact_name", pause=0))
+    if error is None:
+        await heard.all()
+    else:
+        with pytest.raises(error):
+            await heard.all()
+    assert heard.told == [("unknown", "none")]
+
+
+async def test_an_update_that_never_reaches_the_wire_does_not_go_round_for_ever(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time it is taken back its record is read again: up to a point, from which on the call ends as others do."""
+    fake.seed(names(1))
+
+    async def send(target: Target, *_: Any, gate: Gate, **__: Any) -> None:
+        for _ in range(3):
+            await gate.let_out()
+            gate.take_back()
+        raise UnavailableError("no connection", sent=False)
+
+    monkeypatch.setattr(Target, "send", send)
+    heard = Heard(bulk.push(zoho.books.contacts, names(1, notes="x"), match_by="contact_name", pause=0))
+    assert await heard.all() == [("failed", "none")]
+    assert requests(fake, GET) == 9
+
+
+async def test_parents_whose_reading_takes_longer_than_they_keep_are_read_once(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contacts = [one["contact_id"] for one in fake.seed(names(5))]
+    given = [{"contact_id": one, "first_name": "Ann", "email": "a@x.example"} for one in contacts]
+    monkeypatch.setattr(index, "REFRESH", timedelta(0))
+    push = bulk.push(zoho.books.contact_persons, given, match_by="email", concurrency=1)
+    assert await Heard(push).all() == [("done", "created")] * 5
+    # Once for all, and again for each before it is sent, but not for ever.
+    assert push.summary.reads <= 5 * (1 + TRIES)

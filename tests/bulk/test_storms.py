@@ -188,7 +188,7 @@ async def sent(push: Push, state: Path) -> set[str]:
     """The rows that a run has sent to be made, or knows to be there."""
 
     def work(connection: sqlite3.Connection) -> set[str]:
-        select = "SELECT identity FROM journal WHERE run = ? AND operation <> 'update'"
+        select = "SELECT identity FROM journal WHERE run = ?"
         return {identity for (identity,) in connection.execute(select, (push.summary.run,))}
 
     async with Database(state, create=False) as database:

@@ -181,6 +181,8 @@ class Line:
             self.waits += 1
             self._tell(Event(stage="wait", until=moment, why=why))
         await sleep_until(moment, now=local_now)
+        # Whoever waits from now on waits for another.
+        self._awaited = None
 
     def count_sick(self, error: ZohoError | None) -> None:
         """Ends the run when nothing gets through any more, before every row of a long input has failed."""

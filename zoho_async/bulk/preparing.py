@@ -223,8 +223,11 @@ class Preparation:
         same = await self._journal.database.run(unchanged)
         # One call for each parent: not for those whose rows an earlier run has settled.
         parents = dict.fromkeys(job.parent for job in good if job.identity not in same)
-        # While one is read, others may grow old.
-        while missing := [parent for parent in parents if not self.index.fresh(parent)]:
+        for parent in parents:
+            if not self.index.fresh(parent):
+                await self.index.read_parent(parent)
+        # While one was read, a look-up may have had others forgotten. That they grew old is seen when a call goes out.
+        while missing := [parent for parent in parents if not self.index.knows(parent)]:
             for parent in missing:
                 await self.index.read_parent(parent)
 
