@@ -18,11 +18,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from .damaged_text import UNREAD, errors_of, family, first_marked, fit, marked, word
 from .narrow import is_mapping
 from .problems import InputError
 from .records import records
-from .twice import given_twice
-from .unfit import UNREAD, errors_of, family, first_marked, fit, marked, word
+from .repeated_members import given_twice
 from .wording import plain
 
 LONGEST = 131_072
