@@ -3,12 +3,15 @@
 How a row is sent, and what is done when nobody can say whether a call took effect:
 
 - A record that is there is read, what the row changes is merged into it, and only that is sent; its state before is
-  kept. Sending that twice does nothing twice.
+  kept. After an unknown outcome it is read again, and what still differs is sent.
 - With `upsert_by`, one that is not there is made by the service's own upsert. The unique value stands in the body too,
-  so a repeated call finds the record the first one made: an unknown outcome is settled by sending once more.
+  so a repeated call finds the record the first one made: an unknown outcome is settled by sending once more, at once;
+  later somebody may have changed what the first has made, and it is looked up.
 - Else it is created, which is never repeated blindly. Unknown outcomes are looked up together, after a pause, in the
   newest of the list: one that is there and says what the row says is settled; one that is not is sent again only where
-  Zoho itself would refuse a second (names are unique); anything else leaves it `unknown`, and says so.
+  Zoho itself would refuse a second (names are unique) or a field to match by would have found the first; anything else
+  leaves it `unknown`, and says so.
+- What was decided is decided anew when it has grown old before its call goes out (`Sender.perform`).
 """
 
 from __future__ import annotations
