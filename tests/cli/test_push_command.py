@@ -335,7 +335,7 @@ async def test_a_mended_file_is_neither_overwritten_nor_removed(fake: FakeZoho, 
     path.write_text(mended)
     result = await cli(*PUSH, "a.csv")
     assert result.code == 3
-    assert "a.failed.csv had been changed since it was written: kept as a.failed.1.csv" in result.out
+    assert "a.failed.csv is not as this state file knows it: kept as a.failed.1.csv" in result.out
     assert (cli.folder / "a.failed.1.csv").read_text() == mended
     assert LONG in path.read_text()
     path.write_text(mended + "C,,,,,,\n")

@@ -29,6 +29,9 @@ PER_PAGE = 200
 REFRESH = timedelta(minutes=15)
 """So long a list is taken for what Zoho has; then what others have added since is read."""
 
+_OLDEST_FIRST = {"sort_column": "created_time", "sort_order": "A"}
+_NEWEST_FIRST = {"sort_column": "created_time", "sort_order": "D"}
+
 _COLUMNS = "record_id, parent, kind, name, match, created, row"
 _json = msgspec.json.Encoder(decimal_format="number")
 
@@ -52,7 +55,7 @@ class _Reading(NamedTuple):
 
     version: int
     waits: int
-    """How often the push had waited for long when it began."""
+    """How often the push had waited for long."""
     at: datetime
 
 
@@ -149,16 +152,16 @@ class Index:
             if self.fresh(parent):
                 return
             await self._forget([parent])
-            waits, at = self._waited(), datetime.now(UTC)
+            at = datetime.now(UTC)
             try:
                 await self._read_pages(parent, {})
             except NotFoundError:
                 self._orphaned.add(parent)
-            self._note(parent, waits, at)
+            self._note(parent, at)
 
-    def _note(self, parent: str, waits: int, at: datetime) -> None:
+    def _note(self, parent: str, at: datetime) -> None:
         self._version += 1
-        self._readings[parent] = _Reading(version=self._version, waits=waits, at=at)
+        self._readings[parent] = _Reading(version=self._version, waits=self._waited(), at=at)
 
     async def _forget(self, parents: Collection[str]) -> None:
         # First of all: who decides meanwhile must see that nothing is known.
@@ -186,7 +189,7 @@ class Index:
         if self._sorted and self._complete:
             # A record more than one reading has seen does no harm; clocks and second fractions are allowed for.
             since = self._newest - timedelta(seconds=2) if self._newest is not None else None
-            await self._read_whole({"sort_column": "created_time", "sort_order": "D"}, since)
+            await self._read_whole(_NEWEST_FIRST, since)
             return
         # Who has decided already must hear of it now, not when all is read.
         self._version += 1
@@ -196,24 +199,34 @@ class Index:
 
     async def _read_all(self) -> None:
         # What is made meanwhile comes behind all that is read: nothing shifts.
-        await self._read_whole({"sort_column": "created_time", "sort_order": "A"} if self._sorted else {})
+        await self._read_whole(_OLDEST_FIRST if self._sorted else {})
         self._complete = True
 
     async def _read_whole(self, order: Mapping[str, str], since: datetime | None = None) -> None:
-        waits, at = self._waited(), datetime.now(UTC)
+        at = datetime.now(UTC)
         await self._read_pages("", order, since)
-        self._note("", waits, at)
+        self._note("", at)
 
     async def _read_pages(self, parent: str, order: Mapping[str, str], since: datetime | None = None) -> None:
-        """Reads a list to its end, or until its records were made before a moment."""
+        """Reads a list to its end, or until its records were made before a moment.
+
+        Once more when a wait came in between: pages of before it are old. Not for ever, for a list may be longer than
+        a day's calls reach.
+        """
         newest = self._newest
-        async with aclosing(self.pages(parent, order)) as pages:
-            async for rows in pages:
-                await self._put(rows, parent)
-                moments = [moment for row in rows if (moment := made_at(_text(row.get("created_time")))) is not None]
-                newest = max([newest, *moments] if newest is not None else moments, default=newest)
-                if since is not None and moments and min(moments) < since:
-                    break
+        for _ in range(2):
+            waits: int | None = None
+            async with aclosing(self.pages(parent, order)) as pages:
+                async for rows in pages:
+                    waits = self._waited() if waits is None else waits
+                    await self._put(rows, parent)
+                    made = [moment for row in rows if (moment := made_at(_text(row.get("created_time")))) is not None]
+                    newest = max([newest, *made] if newest is not None else made, default=newest)
+                    if since is not None and made and min(made) < since:
+                        break
+            # What comes after a wait comes behind all that is there, where a list begins with the oldest.
+            if waits == self._waited() or order == _OLDEST_FIRST:
+                break
         self._newest = newest
 
     async def pages(

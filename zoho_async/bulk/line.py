@@ -115,10 +115,15 @@ class Line:
         self.summary.reads += 1
         self._tell(Event(stage="read", done=self.summary.reads))
         try:
-            return await self.patient(call, turn=turn)
+            read = await self.patient(call, turn=turn)
         except Stopped:
             self.summary.reads -= 1
             raise
+        except ZohoError as error:
+            self.count_sick(error)
+            raise
+        self.count_sick(None)
+        return read
 
     async def patient(self, call: Callable[[], Awaitable[T]], *, turn: bool = True) -> T:
         """Makes a call, once it may be made; a call refused for want of quota is made again when there is some.
@@ -143,7 +148,7 @@ class Line:
                 except QuotaExceededError as error:
                     if not self._wait:
                         raise
-                    self._held.add(_task())
+                    self.take_back()
                     await self._until(error.resets_at or local_now() + _UNKNOWN_RESET, "the day's calls are used up")
                 except _Closed:
                     continue

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from zoho_async.errors import Fault, InvalidError, ZohoError
+from zoho_async.errors import DecodeError, Fault, InvalidError, UnavailableError, ZohoError
 
 from .mapping import Status
 from .readers import Row
@@ -190,6 +190,9 @@ def _word(fault: Fault) -> str:
 
 
 def _reason(error: Exception, status: Status) -> str:
+    if isinstance(error, UnavailableError | DecodeError):
+        # No word of Zoho's on the row.
+        return str(error)
     if isinstance(error, ZohoError) and status == "failed" and error.message:
         code = f" (code {error.code})" if error.code is not None else ""
         return f"Zoho refused it: {error.message}{code}"

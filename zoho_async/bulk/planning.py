@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from zoho_async.errors import NotFoundError
+from zoho_async.errors import NotFoundError, ZohoError
 
 from .database import Database
 from .journal import Journal
+from .mapping import FATAL
 from .merging import Difference
 from .options import Options
 from .outcomes import RowOutcome
@@ -166,6 +167,14 @@ async def _count(
             (fresh,) = await preparation.decide([job], gone=found.record_id)
             made.rows -= 1
             await _count(made, fresh, preparation, target, most_reads, read, on_faulty)
+            return
+        except FATAL:
+            raise
+        except ZohoError:
+            # The push may have better luck.
+            made.exact = False
+            made.update += 1
+            made.writes += 1
             return
     if decision.route == "verify":
         made.unchanged += 1

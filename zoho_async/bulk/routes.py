@@ -70,7 +70,7 @@ class Decision(msgspec.Struct, kw_only=True):
     refusals: int = 0
     """How often it was refused for a limit, and decided upon again."""
     again: int = 0
-    """How often one that had grown old was made anew."""
+    """How often it has grown old while its call waited for nothing but its turn."""
     known: Known = msgspec.field(default_factory=Known)
 
 

@@ -58,7 +58,9 @@ class Job(msgspec.Struct, kw_only=True):
     @property
     def label(self) -> str:
         """What people know the row by."""
-        return self.key or self.name or _person(self.body)
+        own = self.key or self.name or _person(self.body)
+        # An e-mail is one person's only within a contact.
+        return f"{self.parent}/{own}" if self.parent else own
 
 
 class RowReader:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from zoho_async.errors import Fault, NotFoundError, ZohoError
+from zoho_async.errors import Fault, NotFoundError, UnavailableError, ZohoError
 from zoho_async.operation import Gate
 from zoho_async.registry import SECRETS
 
@@ -20,8 +20,9 @@ from .mapping import FATAL
 from .merging import Merged, merge
 from .narrow import is_list, is_mapping
 from .options import Options
-from .outcomes import RowOutcome, UnsettledError, done, faulty, unknown
+from .outcomes import RowOutcome, UnsettledError, done, failed, faulty, unknown
 from .preparing import Preparation
+from .problems import StateError
 from .routes import Decision
 from .rows import Job
 from .target import Target, required_path
@@ -67,27 +68,28 @@ class Sender:
         job = decision.job
         while True:
             gone = ""
+            refusals = decision.refusals
             try:
-                return await self._alone(decision)
+                return _doubted(decision, await self._alone(decision))
             except Stopped:
                 return self._left(decision)
             except Unknown as signal:
                 if decision.tries >= TRIES:
                     return unknown(job, signal.error)
-                if not signal.alone:
+                if not signal.alone or _is_listed(decision):
                     # One look at the list does for all that are put off.
                     self._deferred.append(decision)
                     return None
                 await asyncio.sleep(self._line.pause)
             except Stale:
-                pass
+                # What a limit has held back has not used up its turns.
+                decision.again += decision.refusals == refusals
             except _Gone as signal:
                 gone = signal.record_id
-            except ZohoError as error:
-                if decision.tries or decision.known.begun:
-                    # Of reading it, to see what has become of a call before.
-                    return unknown(job, error)
+            except StateError:
                 raise
+            except Exception as error:  # noqa: BLE001 - of one row, nearly always of reading its record
+                return self._unread(decision, error)
             try:
                 decision = await self._anew(decision, gone)
             except Stopped:
@@ -101,8 +103,18 @@ class Sender:
 
     async def _anew(self, decision: Decision, gone: str) -> Decision:
         (fresh,) = await self._preparation.decide([decision.job], gone=gone)
-        fresh.tries, fresh.refusals, fresh.again = decision.tries, decision.refusals, decision.again + 1
+        fresh.tries, fresh.refusals, fresh.again = decision.tries, decision.refusals, decision.again
         return fresh
+
+    def _unread(self, decision: Decision, error: Exception) -> RowOutcome | None:
+        """The outcome of a row whose record cannot be read, or worse."""
+        if decision.tries or decision.known.begun:
+            return unknown(decision.job, error)
+        if isinstance(error, FATAL):
+            raise error
+        if isinstance(error, UnavailableError) and self._line.closed:
+            return self._left(decision)
+        return failed(decision.job, error)
 
     def _left(self, decision: Decision) -> RowOutcome | None:
         """The outcome of a row that cannot be gone on with now; none when nothing of it was sent."""
@@ -111,12 +123,12 @@ class Sender:
         self.left = True
         return None
 
-    async def _alone(self, decision: Decision) -> RowOutcome | None:
+    async def _alone(self, decision: Decision) -> RowOutcome:
         """The first call goes alone: wrong credentials or a missing scope must cost one call, not ten."""
         if not self._opened and decision.route not in ("refuse", "skip", "unknown"):
             async with self._first:
-                if self._line.ended is not None:
-                    raise self._line.ended
+                if self._line.closed:
+                    raise Stopped
                 if not self._opened:
                     try:
                         outcome = await self._ending(decision)
@@ -127,7 +139,7 @@ class Sender:
                     return outcome
         return await self._ending(decision)
 
-    async def _ending(self, decision: Decision) -> RowOutcome | None:
+    async def _ending(self, decision: Decision) -> RowOutcome:
         try:
             return await self._carry_out(decision)
         except FATAL as error:
@@ -333,6 +345,19 @@ class Sender:
     async def _undecided(self, job: Job, error: Exception) -> RowOutcome:
         await self._journal.settle(job.identity, "unknown")
         return unknown(job, error)
+
+
+def _is_listed(decision: Decision) -> bool:
+    """Whether a record is known by its list alone, so that it cannot be read by itself."""
+    return decision.record is not None and bool(decision.record.row)
+
+
+def _doubted(decision: Decision, outcome: RowOutcome) -> RowOutcome:
+    """The same outcome; unknown where a row is refused for how things stand after a call that may have made them so."""
+    refused = outcome.faults or isinstance(outcome.error, NotFoundError)
+    if outcome.status == "failed" and refused and (decision.tries or decision.known.begun):
+        return msgspec.structs.replace(outcome, status="unknown")
+    return outcome
 
 
 def _without_secrets(value: Any) -> Any:

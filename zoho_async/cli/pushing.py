@@ -255,7 +255,7 @@ def _report(
         kinds += [f"from earlier runs {failed.kept:,}"] if failed.kept else []
         lines.append(f"  failed rows: {failed_file} ({', '.join(kinds)})")
     if failed.aside is not None:
-        lines.append(f"  {failed.path} had been changed since it was written: kept as {failed.aside}")
+        lines.append(f"  {failed.path} is not as this state file knows it: kept as {failed.aside}")
     lines.append(f"  state: {state}")
     if isinstance(error, QuotaExceededError):
         when = f" after {resets_at.astimezone():%Y-%m-%d %H:%M %Z}" if resets_at is not None else " tomorrow"

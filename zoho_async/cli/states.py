@@ -51,15 +51,18 @@ async def runs_command(state: Path | None, run: int | None, interruption: Interr
 
 async def images_command(state: Path | None, run: int, to: Path, interruption: Interruption) -> int:
     """Writes the records that a run has changed, as they were before."""
-    shown = 0
-    with _written(to) as file:
-        for path in state_files(state):
-            async with Database(path, create=False) as database:
-                shown += await runs.show(database, run) is not None
-                async for image in runs.images(database, run):
-                    file.write(msgspec.json.encode(image).decode() + "\n")
-        if not shown:
-            raise InputError(f"there is no run {run}")
+    having: list[Path] = []
+    for path in state_files(state):
+        async with Database(path, create=False) as database:
+            having += [path] if await runs.show(database, run) is not None else []
+    if not having:
+        raise InputError(f"there is no run {run}")
+    if len(having) > 1:
+        raise InputError(f"{' and '.join(map(str, having))} have a run {run} each: name one with --state")
+    async with Database(having[0], create=False) as database:
+        with _written(to) as file:
+            async for image in runs.images(database, run):
+                file.write(msgspec.json.encode(image).decode() + "\n")
     return DONE
 
 
@@ -79,7 +82,8 @@ def _run_text(path: Path, run: runs.Run, problems: Sequence[Any], *, whole: bool
         f"{summary.get(name, 0):,} {name}" for name in ("created", "updated", "unchanged", "failed", "unknown")
     )
     started = f"{run.started_at.astimezone():%Y-%m-%d %H:%M}"
-    lines = [f"run {run.id}  {started}  {run.state}  {_nearby(run.source)}  {counts}"]
+    resource = run.target.rpartition(" ")[2].replace(".", " ")
+    lines = [f"run {run.id}  {started}  {resource}  {run.state}  {_nearby(run.source)}  {counts}"]
     if whole:
         lines.append(f"  target: {run.target}")
         lines.append(f"  state: {path}")
