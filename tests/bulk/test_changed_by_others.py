@@ -226,3 +226,68 @@ async def test_a_record_whose_key_has_moved_since_the_list_was_read_is_left_alon
     stored = fake.organization().contacts[theirs["contact_id"]]
     assert (stored["contact_name"], stored["notes"]) == ("A", "theirs")
     assert requests(fake, UPDATE) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "change", "reason"),
+    [
+        (UPDATE, {"company_name": "OTHER"}, "company_name: had record "),
+        (CREATE, {"company_name": "OTHER"}, "contact_name: is taken: another record in Zoho has it"),
+        (CREATE, None, "company_name: 2 records in Zoho have it"),
+    ],
+)
+async def test_what_is_refused_for_what_others_did_after_a_call_in_doubt_is_unknown(
+    fake: FakeZoho, zoho: Zoho, when: When, fault: str, change: dict[str, str] | None, reason: str
+) -> None:
+    """The call has taken effect; nobody told the push so."""
+    if fault == UPDATE:
+        fake.seed([{"contact_name": "A", "company_name": "K"}])
+    fake.script(fault, ["reset_after"])
+    organization = fake.organization()
+
+    def act() -> None:
+        if change is None:
+            fake.seed([{"contact_name": "B", "company_name": "K"}])
+        else:
+            (record,) = organization.contacts.values()
+            organization.put({**record, **change})
+
+    when(fault, 1, act)
+    given = [{"contact_name": "A", "company_name": "K", "notes": "mine"}]
+    (outcome,) = await run(bulk.push(zoho.books.contacts, given, match_by="company_name", pause=0))
+    assert outcome.status == "unknown"
+    assert outcome.reason.startswith(reason)
+
+
+async def test_an_update_in_doubt_whose_record_is_gone_is_unknown(fake: FakeZoho, zoho: Zoho) -> None:
+    fake.seed([{"contact_name": "A"}])
+    fake.script(UPDATE, ["reset_before", "status:404"])
+    given = [{"contact_name": "A", "notes": "x"}]
+    (outcome,) = await run(bulk.push(zoho.books.contacts, given, match_by="contact_name", pause=0))
+    assert outcome.status == "unknown"
+
+
+@pytest.mark.parametrize("refusals", [1, 3, 5])
+async def test_however_often_a_limit_holds_a_create_back_the_list_is_looked_at_after(
+    fake: FakeZoho, zoho: Zoho, when: When, monkeypatch: pytest.MonkeyPatch, refusals: int
+) -> None:
+    """It takes longer than the list keeps, each time."""
+    fake.script(CREATE, ["429:44"] * refusals)
+    monkeypatch.setattr(policy, "pause_delay", lambda *_: 0.02)
+    monkeypatch.setattr(index, "REFRESH", timedelta(seconds=0.01))
+    when(CREATE, refusals, lambda: fake.seed([{"contact_name": "THEIRS", "company_name": "K"}]))
+    given = [{"contact_name": "mine", "company_name": "K"}]
+    (outcome,) = await run(bulk.push(zoho.books.contacts, given, match_by="company_name"))
+    assert outcome.action == "updated"
+    assert len(fake.organization().contacts) == 1
+
+
+async def test_a_person_in_doubt_is_read_again_with_the_list_it_stands_in(
+    fake: FakeZoho, zoho: Zoho, when: When
+) -> None:
+    (contact,) = fake.seed([{"contact_name": "A", "contact_persons": [ANN]}])
+    fake.script("books.contact_persons.update", ["reset_after"])
+    given = [{"contact_id": contact["contact_id"], **ANN, "phone": "7"}]
+    (outcome,) = await run(bulk.push(zoho.books.contact_persons, given, match_by="email", pause=0))
+    assert (outcome.status, outcome.action) == ("done", "settled")
+    assert requests(fake, "books.contact_persons.update") == 1

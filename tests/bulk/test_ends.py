@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,27 @@ import pytest
 from conftest import client_of
 
 from zoho_async import Limits, Zoho, bulk, policy
-from zoho_async.bulk import index
+from zoho_async.bulk import index, sending
 from zoho_async.bulk.database import Database
 from zoho_async.bulk.line import Line
+from zoho_async.bulk.options import Options
 from zoho_async.bulk.outcomes import RowOutcome
-from zoho_async.bulk.pushing import Push
+from zoho_async.bulk.planning import plan
+from zoho_async.bulk.pushing import SICK, Push
 from zoho_async.bulk.target import Target
 from zoho_async.bulk.verdicts import TRIES
-from zoho_async.errors import AuthError, QuotaExceededError, RateLimitError, RefusedError, UnavailableError, ZohoError
+from zoho_async.errors import (
+    AuthError,
+    DecodeError,
+    QuotaExceededError,
+    RateLimitError,
+    RefusedError,
+    UnavailableError,
+    ZohoError,
+)
 from zoho_async.fake import FakeZoho
+from zoho_async.fake.messages import Reply, Request
+from zoho_async.limits import Limiter
 from zoho_async.operation import Gate
 
 CREATE, UPDATE, UPSERT, GET, LIST = (f"books.contacts.{name}" for name in ("create", "update", "upsert", "get", "list"))
@@ -262,3 +274,113 @@ async def test_parents_whose_reading_takes_longer_than_they_keep_are_read_once(
     assert await Heard(push).all() == [("done", "created")] * 5
     # Once for all, and again for each before it is sent, but not for ever.
     assert push.summary.reads <= 5 * (1 + TRIES)
+
+
+@pytest.mark.parametrize("end", ["stop", "error"])
+async def test_a_call_in_flight_that_finds_the_day_used_up_after_the_end_waits_for_no_other_day(
+    fake: FakeZoho, zoho: Zoho, end: str
+) -> None:
+    fake.script(CREATE, ["pass", "429:45", "429:45"])
+    push = bulk.push(zoho.books.contacts, names(3), wait=True, concurrency=2)
+    heard = Heard(push)
+    note = fake.note
+    seen: list[str] = []
+
+    def noted(request: Request, reply: Reply | None) -> None:
+        note(request, reply)
+        seen.append(request.operation_id)
+        if seen.count(CREATE) == 2:
+            # Before Zoho's answer is there.
+            if end == "stop":
+                push.stop()
+            else:
+                push._line.end(AuthError("dead"))
+
+    fake.note = noted  # type: ignore[method-assign]
+    async with asyncio.timeout(10):
+        if end == "stop":
+            await heard.all()
+        else:
+            with pytest.raises(AuthError):
+                await heard.all()
+    assert heard.told == [("done", "created")]
+
+
+async def test_records_that_cannot_be_read_fail_alone_until_so_many_that_the_push_ends(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "retry_delay", lambda *_: 0.0)
+    fake.seed(names(40))
+    fake.script(GET, [*["status:503"] * 4, "pass"])
+    heard = Heard(bulk.push(zoho.books.contacts, names(3, notes="x"), match_by="contact_name", concurrency=1))
+    assert sorted(await heard.all()) == [("done", "updated"), ("done", "updated"), ("failed", "none")]
+    (failed,) = [one for one in heard.outcomes if one.status == "failed"]
+    assert failed.reason.startswith("books.contacts.get: ")
+    fake.chance(GET, "status:503", 1.0)
+    heard = Heard(bulk.push(zoho.books.contacts, names(40, notes="y"), match_by="contact_name", concurrency=2))
+    with pytest.raises(UnavailableError):
+        await heard.all()
+    assert len(heard.told) <= SICK * 2
+
+
+async def test_a_record_whose_answer_cannot_be_understood_fails_its_row_alone(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a read, "the call has succeeded" says nothing of the row."""
+    fake.seed(names(3))
+    contacts = zoho.books.contacts
+    first = next(iter(fake.organization().contacts))
+    get = type(contacts).get
+
+    async def unreadable(self: Any, contact_id: str, /, **more: Any) -> Any:
+        if contact_id == first:
+            raise DecodeError("no contact in it", sent=True)
+        return await get(self, contact_id, **more)
+
+    monkeypatch.setattr(type(contacts), "get", unreadable)
+    given = names(3, notes="x")
+    heard = Heard(bulk.push(contacts, given, match_by="contact_name"))
+    assert await heard.all() == [("failed", "none"), ("done", "updated"), ("done", "updated")]
+    target = Target.of(contacts)
+    planned = await plan(target, given, Options(match_by="contact_name"), state=None, label="")
+    assert (planned.update, planned.unchanged, planned.exact) == (1, 2, False)
+
+
+async def test_an_error_of_ours_leaves_rows_in_doubt_unknown(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.script(CREATE, ["reset_after"] * 2)
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise LookupError("a record nobody expected")
+
+    monkeypatch.setattr(sending, "merge", broken)
+    heard = Heard(bulk.push(zoho.books.contacts, names(3), pause=0, concurrency=1))
+    assert sorted(await heard.all()) == [("done", "created"), ("unknown", "none"), ("unknown", "none")]
+
+
+@pytest.mark.parametrize("target", ["expense.customers", "books.contact_persons"])
+async def test_a_list_that_takes_more_calls_than_a_day_has_is_read_all_the_same(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """Three calls a day; the waits cost no time here."""
+    product, _, name = target.partition(".")
+    contacts = fake.seed([{"contact_name": f"old {number}"} for number in range(12)])
+    monkeypatch.setattr(index, "PER_PAGE", 2)
+    fake.script(f"{target}.list", (["pass"] * 3 + ["429:45"]) * 40)
+
+    async def until(self: Line, *_: Any) -> None:
+        self.waits += 1
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(Line, "_until", until)
+    monkeypatch.setattr(Limiter, "exhaust", lambda *_: datetime.now(UTC))
+    if product == "expense":
+        given = names(3, company_name="K")[:1]
+        options = {"match_by": "company_name"}
+    else:
+        given = [{"contact_id": one["contact_id"], "first_name": "Ann", "email": "a@x.example"} for one in contacts]
+        options = {"match_by": "email"}
+    push = bulk.push(getattr(getattr(zoho, product), name), given, wait=True, **options)  # type: ignore[arg-type]
+    async with asyncio.timeout(20):
+        assert await Heard(push).all() == [("done", "created")] * len(given)
