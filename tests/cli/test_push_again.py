@@ -122,6 +122,26 @@ async def test_records_as_they_were_before_a_run(fake: FakeZoho, cli: Cli, write
     assert unwritable.err.startswith("none/before.jsonl: cannot be written: ")
 
 
+async def test_several_state_files_of_one_folder(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    contacts = [one["contact_id"] for one in fake.seed([{"contact_name": name} for name in "AB"])]
+    write("a.csv", "contact_name\nC\n")
+    write("p.csv", "contact_id,first_name,email\n" + "".join(f"{one},Ann,same@x.example\n" for one in contacts))
+    assert (await cli(*PUSH, "a.csv")).code == 0
+    persons = ["push", "books", "contact_persons", "--per-minute", "0", "--from", "p.csv", "--match-by", "email"]
+    assert (await cli(*persons)).code == 0
+    listed = (await cli("runs")).out.splitlines()
+    assert [" books contacts  complete" in line for line in listed].count(True) == 1
+    assert [" books contact_persons  complete" in line for line in listed].count(True) == 1
+    both = await cli("runs", "images", "1", "--to", "before.jsonl")
+    assert both.code == 2
+    assert both.err.endswith("have a run 1 each: name one with --state\n")
+    # An e-mail is one person's only within a contact.
+    assert (await cli("ids", "--to", "map.csv")).code == 0
+    with (cli.folder / "map.csv").open(encoding="utf-8", newline="") as file:
+        keys = [row["source_key"] for row in csv.DictReader(file) if row["target"] == "books.contact_persons"]
+    assert keys == [f"{one}/same@x.example" for one in contacts]
+
+
 async def test_ids_of_records_persons_and_addresses(fake: FakeZoho, cli: Cli, write: Write) -> None:
     write(
         "a.csv",
@@ -154,7 +174,7 @@ async def test_ids_name_rows_without_a_key(fake: FakeZoho, cli: Cli, write: Writ
     assert (await cli("ids", "--to", "map.csv")).code == 0
     with (cli.folder / "map.csv").open(encoding="utf-8", newline="") as file:
         found = [row["source_key"] for row in csv.DictReader(file) if row["part"] == "record"]
-    assert found == ["Ben Cole", "Cy", "ann@x.example"]
+    assert found == [f"{number}/{name}" for name in ("Ben Cole", "Cy", "ann@x.example")]
 
 
 def test_a_reserve_is_never_more_than_what_is_left() -> None:
