@@ -348,20 +348,23 @@ async def test_a_killed_process_keeps_what_was_committed_and_no_half(tmp_path: P
     assert [entry.record_id for entry in entries.values()] == [f"r{n}" for n in range(100)] + [""] * 100
 
 
+OPENS = """
+import asyncio, sys
+from pathlib import Path
+from zoho_async.bulk.database import Database
+async def main():
+    async with Database(Path(sys.argv[1])):
+        print("open", flush=True)
+        sys.stdin.readline()
+asyncio.run(main())
+"""
+"""Opens a state file, says so, and keeps it until it is told a line, or that there is none."""
+
+
 async def test_a_second_user_is_refused_in_a_clear_word(tmp_path: Path) -> None:
     path = tmp_path / "s"
-    program = (
-        "import asyncio, sys\n"
-        "from pathlib import Path\n"
-        "from zoho_async.bulk.database import Database\n"
-        "async def main():\n"
-        "    async with Database(Path(sys.argv[1])):\n"
-        "        print('open', flush=True)\n"
-        "        sys.stdin.readline()\n"
-        "asyncio.run(main())\n"
-    )
     other = subprocess.Popen(  # noqa: ASYNC220 - the loop has nothing else to do
-        [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OPENS, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with other:
         assert other.stdout is not None
@@ -382,23 +385,18 @@ async def test_a_second_user_is_refused_in_a_clear_word(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="locks that closing a file gives back")
 async def test_looking_on_in_the_same_process_does_not_give_the_file_away(tmp_path: Path) -> None:
     path = tmp_path / "s"
-    program = (
-        "import asyncio, sys\n"
-        "from pathlib import Path\n"
-        "from zoho_async.bulk.database import Database\n"
-        "async def main():\n"
-        "    async with Database(Path(sys.argv[1])):\n"
-        "        print('open')\n"
-        "asyncio.run(main())\n"
-    )
-    other = [sys.executable, "-c", program, str(path)]
+
+    def opened() -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-c", OPENS, str(path)]
+        return subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
     async with Database(path):
         async with Database(path, create=False) as looking:
             assert await count(looking, "journal") == 0
-        refused = subprocess.run(other, capture_output=True, text=True, check=False)  # noqa: ASYNC221 - nothing else to do
+        refused = await asyncio.to_thread(opened)
         assert "another run is using this state file" in refused.stderr
         assert refused.stdout == ""
-    assert subprocess.run(other, capture_output=True, text=True, check=True).stdout == "open\n"  # noqa: ASYNC221
+    assert (await asyncio.to_thread(opened)).stdout == "open\n"
 
 
 async def test_files_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
