@@ -6,14 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zoho_async import Zoho, bulk, policy
 from zoho_async.bulk import index, line, writing
+from zoho_async.bulk.options import Options
 from zoho_async.bulk.outcomes import RowOutcome
+from zoho_async.bulk.planning import plan
 from zoho_async.bulk.pushing import Push
+from zoho_async.bulk.target import Target
+from zoho_async.errors import RefusedError
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.messages import Reply, Request
 from zoho_async.limits import Limiter
@@ -291,3 +296,23 @@ async def test_a_person_in_doubt_is_read_again_with_the_list_it_stands_in(
     (outcome,) = await run(bulk.push(zoho.books.contact_persons, given, match_by="email", pause=0))
     assert (outcome.status, outcome.action) == ("done", "settled")
     assert requests(fake, "books.contact_persons.update") == 1
+
+
+async def test_a_plan_counts_as_unknown_what_the_push_does(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    """Begun by an earlier run, and refused for how things stand by now; but not what is wrong in itself."""
+    contacts, state = zoho.books.contacts, tmp_path / "s"
+    given = [{"contact_name": name, "company_name": f"K{name}"} for name in "ABC"]
+    fake.script(CREATE, ["reset_after"] * 3)
+    push = bulk.push(contacts, given, match_by="company_name", state=state, pause=0)
+    fake.script(LIST, ["pass", "status:400"])
+    with pytest.raises(RefusedError):
+        await run(push)
+    fake.seed([{"contact_name": "X", "company_name": "KA"}])
+    given[1]["credit_limit"] = "much"
+    target = Target.of(contacts)
+    planned = await plan(target, given, Options(match_by="company_name"), state=state, label=target.label)
+    again = bulk.push(contacts, given, match_by="company_name", state=state, pause=0)
+    outcomes = await run(again)
+    assert [one.status for one in outcomes] == ["unknown", "failed", "done"]
+    assert (planned.unknown, planned.faulty, planned.unchanged) == (1, 1, 1)
+    assert (planned.reads, planned.writes) == (again.summary.reads, again.summary.writes)

@@ -14,16 +14,17 @@ from conftest import client_of
 from zoho_async import Limits, Zoho, bulk, policy
 from zoho_async.bulk import index, sending
 from zoho_async.bulk.database import Database
-from zoho_async.bulk.line import Line
+from zoho_async.bulk.line import READS, Line
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.outcomes import RowOutcome
 from zoho_async.bulk.planning import plan
-from zoho_async.bulk.pushing import SICK, Push
+from zoho_async.bulk.pushing import AHEAD, SICK, Push
 from zoho_async.bulk.target import Target
 from zoho_async.bulk.verdicts import TRIES
 from zoho_async.errors import (
     AuthError,
     DecodeError,
+    OutcomeUnknownError,
     QuotaExceededError,
     RateLimitError,
     RefusedError,
@@ -244,6 +245,7 @@ async def test_an_update_in_doubt_is_told_as_unknown_whatever_ends_its_second_re
         with pytest.raises(error):
             await heard.all()
     assert heard.told == [("unknown", "none")]
+    assert heard.outcomes[0].reason.startswith("it is not known whether Zoho has it: ")
 
 
 async def test_an_update_that_never_reaches_the_wire_does_not_go_round_for_ever(
@@ -306,21 +308,57 @@ async def test_a_call_in_flight_that_finds_the_day_used_up_after_the_end_waits_f
     assert heard.told == [("done", "created")]
 
 
-async def test_records_that_cannot_be_read_fail_alone_until_so_many_that_the_push_ends(
+async def test_records_that_cannot_be_read_fail_alone(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many of them are neighbours: each run would meet them again."""
+    monkeypatch.setattr(policy, "retry_delay", lambda *_: 0.0)
+    fake.seed(names(9))
+    fake.script(GET, ["status:503"] * 4 * 5)
+    heard = Heard(bulk.push(zoho.books.contacts, names(9, notes="x"), match_by="contact_name", concurrency=1))
+    assert sorted(await heard.all()) == [("done", "updated")] * 4 + [("failed", "none")] * 5
+    assert heard.push.summary.complete
+    reasons = [one.reason for one in heard.outcomes if one.status == "failed"]
+    assert all(reason.startswith("books.contacts.get: ") for reason in reasons)
+
+
+async def test_a_service_that_shows_no_record_any_more_ends_the_push(
     fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(policy, "retry_delay", lambda *_: 0.0)
-    fake.seed(names(40))
-    fake.script(GET, [*["status:503"] * 4, "pass"])
-    heard = Heard(bulk.push(zoho.books.contacts, names(3, notes="x"), match_by="contact_name", concurrency=1))
-    assert sorted(await heard.all()) == [("done", "updated"), ("done", "updated"), ("failed", "none")]
-    (failed,) = [one for one in heard.outcomes if one.status == "failed"]
-    assert failed.reason.startswith("books.contacts.get: ")
+    fake.seed(names(140))
     fake.chance(GET, "status:503", 1.0)
-    heard = Heard(bulk.push(zoho.books.contacts, names(40, notes="y"), match_by="contact_name", concurrency=2))
+    heard = Heard(bulk.push(zoho.books.contacts, names(140, notes="y"), match_by="contact_name", concurrency=2))
     with pytest.raises(UnavailableError):
         await heard.all()
-    assert len(heard.told) <= SICK * 2
+    assert len(heard.told) <= READS
+
+
+async def test_a_service_that_takes_no_write_any_more_ends_the_push_though_it_can_be_read(
+    fake: FakeZoho, zoho: Zoho
+) -> None:
+    fake.seed(names(40))
+    fake.chance(UPDATE, "status:503", 1.0)
+    given = names(40, notes="x")
+    heard = Heard(bulk.push(zoho.books.contacts, given, match_by="contact_name", concurrency=2, pause=0))
+    with pytest.raises(OutcomeUnknownError):
+        await heard.all()
+    assert requests(fake, UPDATE) <= SICK * 2 + 2 * AHEAD
+    assert not heard.push.summary.complete
+
+
+async def test_a_plan_goes_on_when_a_record_cannot_be_read_and_ends_when_ten_cannot(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "retry_delay", lambda *_: 0.0)
+    fake.seed(names(20))
+    target, options = Target.of(zoho.books.contacts), Options(match_by="contact_name")
+    fake.script(GET, ["status:503"] * 4 * 2)
+    planned = await plan(target, names(20, notes="x"), options, state=None, label="")
+    assert (planned.update, planned.unread, planned.exact) == (20, 2, False)
+    fake.chance(GET, "status:503", 1.0)
+    with pytest.raises(UnavailableError):
+        await plan(target, names(20, notes="x"), options, state=None, label="")
 
 
 async def test_a_record_whose_answer_cannot_be_understood_fails_its_row_alone(

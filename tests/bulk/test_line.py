@@ -284,3 +284,17 @@ async def states(file: Path, label: str) -> list[str]:
                 str(state) for (state,) in connection.execute("SELECT state FROM journal WHERE target = ?", (label,))
             ]
         )
+
+
+async def test_who_wait_for_the_same_moment_wait_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when each, woken up, finds at once that it has to wait for the next; what was read is old once for each."""
+    clock, events = Clock(monkeypatch, 20), list[Event]()
+    days = [clock.now + timedelta(days=number) for number in (1, 2, 3)]
+    patient = line(events.append, wait=True, concurrency=9)
+    calls = [patient.patient(answering(*map(used_up, days), "done")) for _ in range(9)]
+    assert await asyncio.gather(*calls) == ["done"] * 9
+    assert patient.waits == 3
+    assert [event.until for event in events] == days
+    # The same moment again, when nobody waits for it any more, is another wait.
+    assert await patient.patient(answering(used_up(days[-1]), "done")) == "done"
+    assert patient.waits == 4

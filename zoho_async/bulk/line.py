@@ -21,6 +21,11 @@ _UNKNOWN_RESET = timedelta(hours=1)
 """How long to wait for a new day when nobody says when it begins."""
 
 
+READS = 100
+"""So many reads in a row at least that find the service unavailable end a push. One record that Zoho always fails to
+show is no outage, and neither are its neighbours: they would end every run at the same row."""
+
+
 class Stopped(Exception):  # noqa: N818 - a signal: nothing went wrong
     """The push was asked to end before a call was let out; nothing of that call was sent."""
 
@@ -69,6 +74,7 @@ class Line:
         self._window = window
         self._tell = tell
         self._sick = 0
+        self._sick_reads = 0
         self._slots = asyncio.Semaphore(concurrency)
         self._held: set[asyncio.Task[Any]] = set()
         """Who waits for a call to be let out."""
@@ -120,9 +126,12 @@ class Line:
             self.summary.reads -= 1
             raise
         except ZohoError as error:
-            self.count_sick(error)
+            if _is_sick(error):
+                self._sick_reads += 1
+                if self._sick_reads >= max(READS, self._patience):
+                    self.end(error)
             raise
-        self.count_sick(None)
+        self._sick_reads = 0
         return read
 
     async def patient(self, call: Callable[[], Awaitable[T]], *, turn: bool = True) -> T:
@@ -185,16 +194,21 @@ class Line:
             self._awaited = moment
             self.waits += 1
             self._tell(Event(stage="wait", until=moment, why=why))
+        awaited = self._awaited
         await sleep_until(moment, now=local_now)
-        # Whoever waits from now on waits for another.
-        self._awaited = None
+        if self._awaited is awaited:
+            # Whoever waits from now on waits for another.
+            self._awaited = None
 
     def count_sick(self, error: ZohoError | None) -> None:
-        """Ends the run when nothing gets through any more, before every row of a long input has failed."""
-        sick = isinstance(error, UnavailableError | OutcomeUnknownError)
-        self._sick = self._sick + 1 if sick else 0
+        """Of writes: ends the run when none gets through any more, before every row of a long input has failed."""
+        self._sick = self._sick + 1 if error is not None and _is_sick(error) else 0
         if error is not None and self._sick >= self._patience:
             self.end(error)
+
+
+def _is_sick(error: ZohoError) -> bool:
+    return isinstance(error, UnavailableError | OutcomeUnknownError)
 
 
 def _task() -> asyncio.Task[Any]:

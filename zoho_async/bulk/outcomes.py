@@ -190,7 +190,7 @@ def _word(fault: Fault) -> str:
 
 
 def _reason(error: Exception, status: Status) -> str:
-    if isinstance(error, UnavailableError | DecodeError):
+    if status == "failed" and isinstance(error, UnavailableError | DecodeError):
         # No word of Zoho's on the row.
         return str(error)
     if isinstance(error, ZohoError) and status == "failed" and error.message:

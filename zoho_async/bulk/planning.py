@@ -27,6 +27,8 @@ from .target import Target
 SAMPLES = 3
 SHOWN = 100
 """So many planned rows are kept with their differences."""
+UNREAD = 10
+"""So many records that cannot be read end a plan."""
 READS = 1_000
 """So many records are read for their differences; beyond it the numbers are upper bounds."""
 
@@ -60,9 +62,11 @@ class Plan(msgspec.Struct, kw_only=True):
     """Calls a push needs for writing."""
     reads_spent: int = 0
     """Calls that the plan itself has made."""
+    unread: int = 0
+    """Records that could not be read."""
     exact: bool = True
-    """False: so many records were to be compared that not all were read; then `update` and `writes` are the most it
-    can be."""
+    """False: so many records were to be compared that not all were read, or some could not be; then `update` and
+    `writes` are the most it can be."""
     looked: bool = True
     """False: without credentials the target was not looked at."""
     kinds: dict[str, int] = msgspec.field(default_factory=dict[str, int])
@@ -129,7 +133,7 @@ async def _count(
     on_faulty: Callable[[RowOutcome], None] | None,
 ) -> None:
     job = decision.job
-    if decision.route == "refuse":
+    if decision.route == "refuse" and not decision.known.begun:
         _count_faulty(made, job, on_faulty)
         return
     made.rows += 1
@@ -137,7 +141,8 @@ async def _count(
         case "skip":
             made.unchanged += 1
             return
-        case "unknown":
+        case "unknown" | "refuse":
+            # A call of an earlier run may have made things as they are.
             made.unknown += 1
             return
         case "upsert" | "create":
@@ -171,10 +176,12 @@ async def _count(
         except FATAL:
             raise
         except ZohoError:
+            made.unread += 1
+            if made.unread >= UNREAD:
+                raise
             # The push may have better luck.
             made.exact = False
-            made.update += 1
-            made.writes += 1
+            _count_unread(made, decision)
             return
     if decision.route == "verify":
         made.unchanged += 1
@@ -184,6 +191,8 @@ async def _count(
         # Made since, and not what the row says: nobody can say whose it is.
         same = not (merged.faults or merged.changes)
         made.unchanged, made.unknown = made.unchanged + same, made.unknown + (not same)
+    elif merged.faults and decision.known.begun:
+        made.unknown += 1
     elif merged.faults:
         made.rows -= 1
         job.faults = merged.faults
@@ -202,6 +211,17 @@ async def _count(
                     left_out=merged.left_out,
                 )
             )
+    else:
+        made.unchanged += 1
+
+
+def _count_unread(made: Plan, decision: Decision) -> None:
+    """A record that cannot be read now: what it may come to at most."""
+    if decision.route == "update":
+        made.update += 1
+        made.writes += 1
+    elif decision.route == "adopt":
+        made.unknown += 1
     else:
         made.unchanged += 1
 

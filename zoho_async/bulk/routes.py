@@ -77,7 +77,8 @@ class Decision(msgspec.Struct, kw_only=True):
 def decide(job: Job, known: Known, options: Options, *, rename: Callable[[Job], Fault | None]) -> Decision:
     """The route of one row. `rename` puts the suffix behind a job's name, or says why not."""
     if job.faults:
-        return Decision(job=job, route="refuse", known=known)
+        # Whatever is known of it: it is wrong in itself.
+        return Decision(job=job, route="refuse")
     if known.orphaned:
         fault = Fault(path=known.orphaned, rule="not_found", message="names a record that Zoho does not have")
         return _refused(job, known, fault)

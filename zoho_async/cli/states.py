@@ -13,6 +13,7 @@ import msgspec
 
 from zoho_async.bulk import runs
 from zoho_async.bulk.database import Database
+from zoho_async.bulk.natural import NATURAL
 from zoho_async.bulk.problems import InputError
 
 from .exits import DONE
@@ -82,7 +83,8 @@ def _run_text(path: Path, run: runs.Run, problems: Sequence[Any], *, whole: bool
         f"{summary.get(name, 0):,} {name}" for name in ("created", "updated", "unchanged", "failed", "unknown")
     )
     started = f"{run.started_at.astimezone():%Y-%m-%d %H:%M}"
-    resource = run.target.rpartition(" ")[2].replace(".", " ")
+    last = run.target.rpartition(" ")[2]
+    resource = last.replace(".", " ") if last in NATURAL else run.target
     lines = [f"run {run.id}  {started}  {resource}  {run.state}  {_nearby(run.source)}  {counts}"]
     if whole:
         lines.append(f"  target: {run.target}")
