@@ -111,7 +111,7 @@ class Line:
             raise _Closed
 
     def take_back(self) -> None:
-        """A call that was let out was refused, and waits again."""
+        """A call waits, at first or again after it was let out and refused."""
         if self.closed:
             raise Stopped
         self._held.add(_task())
@@ -142,9 +142,7 @@ class Line:
         """
         with self._holding():
             while True:
-                self._held.add(_task())
-                if self.closed:
-                    raise Stopped
+                self.take_back()
                 if self._window is not None:
                     now = local_now()
                     if not self._window.open_at(now):
@@ -166,8 +164,6 @@ class Line:
     async def turn(self) -> AsyncGenerator[None, None]:
         """Calls that belong together, a read and the write after it: none of other rows gets in between."""
         with self._holding():
-            if self.closed:
-                raise Stopped
             await self._slots.acquire()
         try:
             yield
@@ -177,7 +173,7 @@ class Line:
     @contextmanager
     def _holding(self) -> Generator[None, None, None]:
         task = _task()
-        self._held.add(task)
+        self.take_back()
         try:
             yield
         except asyncio.CancelledError:

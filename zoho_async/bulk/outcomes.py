@@ -96,8 +96,7 @@ def failed(job: Job, error: Exception) -> RowOutcome:
 
 def unknown(job: Job, error: Exception) -> RowOutcome:
     """The outcome of a row that was sent and nobody knows what became of it."""
-    faults = error.faults if isinstance(error, InvalidError) else ()
-    return RowOutcome(row=job.row, status="unknown", action="none", faults=faults, error=error, identity=job.identity)
+    return msgspec.structs.replace(failed(job, error), status="unknown")
 
 
 def done(job: Job, action: Action, record_id: str, *, warning: str = "", error: Exception | None = None) -> RowOutcome:

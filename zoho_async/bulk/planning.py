@@ -133,7 +133,7 @@ async def _count(
     on_faulty: Callable[[RowOutcome], None] | None,
 ) -> None:
     job = decision.job
-    if decision.route == "refuse" and not decision.known.begun:
+    if decision.route == "refuse" and not decision.in_doubt:
         _count_faulty(made, job, on_faulty)
         return
     made.rows += 1
@@ -191,7 +191,7 @@ async def _count(
         # Made since, and not what the row says: nobody can say whose it is.
         same = not (merged.faults or merged.changes)
         made.unchanged, made.unknown = made.unchanged + same, made.unknown + (not same)
-    elif merged.faults and decision.known.begun:
+    elif merged.faults and decision.in_doubt:
         made.unknown += 1
     elif merged.faults:
         made.rows -= 1

@@ -34,12 +34,11 @@ from .journal import Journal
 from .line import Event, Line, Stopped
 from .mapping import (
     FATAL,
-    Outcome,
     closable,
     map,  # noqa: A004 - our own map, named like the builtin
 )
 from .options import Options
-from .outcomes import PushSummary, RowOutcome, faulty
+from .outcomes import PushSummary, RowOutcome, failed, faulty
 from .preparing import Preparation, repeatable
 from .problems import StateError
 from .readers import RowFile
@@ -233,7 +232,8 @@ class Push:
                             if isinstance(outcome.error, StateError):
                                 # What cannot be put on record must not go on.
                                 raise outcome.error
-                            given = _row_outcome(outcome)
+                            job, error = outcome.item.job, outcome.error
+                            given = outcome.result if error is None else failed(job, error)
                             if given is not None:
                                 await give(given)
                             if sender.due:
@@ -342,13 +342,3 @@ def _problem(outcome: RowOutcome) -> runs.ProblemRow:
         reason=outcome.reason,
         hint=outcome.hint,
     )
-
-
-def _row_outcome(outcome: Outcome[Decision, RowOutcome | None]) -> RowOutcome | None:
-    job = outcome.item.job
-    if outcome.error is not None:
-        return RowOutcome(row=job.row, status=outcome.status, action="none", error=outcome.error, identity=job.identity)
-    result = outcome.result
-    if result is None or result.identity == job.identity:
-        return result
-    return msgspec.structs.replace(result, identity=job.identity)

@@ -73,6 +73,11 @@ class Decision(msgspec.Struct, kw_only=True):
     """How often it has grown old while its call waited for nothing but its turn."""
     known: Known = msgspec.field(default_factory=Known)
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a call of the row, now or in an earlier run, may have taken effect."""
+        return bool(self.tries) or self.known.begun
+
 
 def decide(job: Job, known: Known, options: Options, *, rename: Callable[[Job], Fault | None]) -> Decision:
     """The route of one row. `rename` puts the suffix behind a job's name, or says why not."""

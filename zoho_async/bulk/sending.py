@@ -108,7 +108,7 @@ class Sender:
 
     def _unread(self, decision: Decision, error: Exception) -> RowOutcome | None:
         """The outcome of a row whose record cannot be read, or worse."""
-        if decision.tries or decision.known.begun:
+        if decision.in_doubt:
             return unknown(decision.job, error)
         if isinstance(error, FATAL):
             raise error
@@ -206,8 +206,7 @@ class Sender:
                 job.identity, job.digest, label=job.label, record_id=found.record_id, parts=parts_of(record)
             )
             outcome = done(job, "unchanged", found.record_id, warning=merged.warning)
-            begun = decision.known.begun or bool(decision.tries)
-            return msgspec.structs.replace(outcome, action="settled") if begun else outcome
+            return msgspec.structs.replace(outcome, action="settled") if decision.in_doubt else outcome
         operation = self._target.operations["update"]
         (place,) = required_path(operation)
 
@@ -355,7 +354,7 @@ def _is_listed(decision: Decision) -> bool:
 def _doubted(decision: Decision, outcome: RowOutcome) -> RowOutcome:
     """The same outcome; unknown where a row is refused for how things stand after a call that may have made them so."""
     refused = outcome.faults or isinstance(outcome.error, NotFoundError)
-    if outcome.status == "failed" and refused and (decision.tries or decision.known.begun):
+    if outcome.status == "failed" and refused and decision.in_doubt:
         return msgspec.structs.replace(outcome, status="unknown")
     return outcome
 

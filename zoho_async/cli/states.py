@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -52,17 +52,20 @@ async def runs_command(state: Path | None, run: int | None, interruption: Interr
 
 async def images_command(state: Path | None, run: int, to: Path, interruption: Interruption) -> int:
     """Writes the records that a run has changed, as they were before."""
-    having: list[Path] = []
-    for path in state_files(state):
-        async with Database(path, create=False) as database:
-            having += [path] if await runs.show(database, run) is not None else []
-    if not having:
-        raise InputError(f"there is no run {run}")
-    if len(having) > 1:
-        raise InputError(f"{' and '.join(map(str, having))} have a run {run} each: name one with --state")
-    async with Database(having[0], create=False) as database:
+    having: dict[Path, Database] = {}
+    async with AsyncExitStack() as opened:
+        for path in state_files(state):
+            # Each once: looking on copies the file.
+            database = await opened.enter_async_context(Database(path, create=False))
+            if await runs.show(database, run) is not None:
+                having[path] = database
+        if not having:
+            raise InputError(f"there is no run {run}")
+        if len(having) > 1:
+            raise InputError(f"{' and '.join(map(str, having))} have a run {run} each: name one with --state")
+        (found,) = having.values()
         with _written(to) as file:
-            async for image in runs.images(database, run):
+            async for image in runs.images(found, run):
                 file.write(msgspec.json.encode(image).decode() + "\n")
     return DONE
 
