@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -203,6 +204,54 @@ async def test_a_thousand_callers_share_a_few_commits(tmp_path: Path) -> None:
     assert 1 <= len(commits) <= 4
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(DISTINCT identity) FROM journal").fetchone() == (1_000,)
+
+
+@pytest.mark.parametrize("durable", [False, True])
+async def test_the_event_loop_does_not_wait_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    statements: list[tuple[str, bool]] = []
+    here = threading.get_ident()
+
+    def listen(connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(lambda text: statements.append((text, threading.get_ident() == here)))
+
+    async def written(rows: int) -> list[bool]:
+        """Where transactions ended while some rows were written: here, or on another thread."""
+        statements.clear()
+        await asyncio.gather(*(journal.intend(str(n), "d", operation="create") for n in range(rows)))
+        return [at_hand for text, at_hand in statements if text == "COMMIT"]
+
+    monkeypatch.setattr(module, "LOGGED", 300)
+    async with Database(tmp_path / "s", durable=durable) as database:
+        journal = Journal(database, "t")
+        await database.run(listen)
+        assert await written(3) == [not durable]
+        assert await written(module.AT_HAND) == [not durable]
+        # Many rows take long, whatever else takes long is no row, and a flush is the disk's.
+        assert await written(module.AT_HAND + 1) == [False]
+        statements.clear()
+        await journal.withdraw("1")
+        assert [at_hand for text, at_hand in statements if text == "COMMIT"] == [False]
+        flushes = 0
+        for _ in range(40):
+            commits = await written(module.AT_HAND)
+            # Putting the log into the file flushes it, and so does the first transaction of a new log.
+            flushed = [at_hand for text, at_hand in statements if "checkpoint" in text]
+            flushes += len(flushed)
+            assert (flushed, commits) in (([], [not durable]), ([False], [False]))
+        assert flushes == 6
+
+
+async def test_the_log_is_put_into_the_file_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOGGED", 20)
+    async with Database(tmp_path / "s") as database:
+        journal = Journal(database, "t")
+        for number in range(400):
+            await journal.intend(str(number), "d", operation="create")
+        # Every transaction writes a page of 4 kB at least.
+        assert (tmp_path / "s-wal").stat().st_size < 100 * 4_096
+        assert await count(database, "journal") == 400
 
 
 async def test_everyone_gets_his_own_result() -> None:

@@ -1,8 +1,10 @@
-"""The file that keeps the state of pushes: SQLite, on one thread of its own, written in groups.
+"""The file that keeps the state of pushes: SQLite, written in groups.
 
 Whatever is asked for while a transaction is being written goes together into the next one, so that thousands of rows
-a second need only some dozens of commits. What stands in the tables is said where they are made, in `MIGRATIONS`;
-`journal`, `runs` and `seen` read and write them.
+a second need only some hundreds of commits. What takes long or waits for the disk is done on a thread of its own; a
+few rows that are only appended to the log are written at once where the event loop runs, for handing them to a thread
+and back takes several times as long. What stands in the tables is said where they are made, in `MIGRATIONS`; `journal`,
+`runs` and `seen` read and write them.
 """
 
 from __future__ import annotations
@@ -107,6 +109,14 @@ MIGRATIONS: dict[int, Sequence[str]] = {
 it cannot differ from one that has grown."""
 
 
+ROUNDS = 3
+"""So many rounds of the event loop a transaction waits for who else has something for it."""
+LOGGED = 1_000
+"""So many works are appended to the log before it is put into the file's pages, which waits for the disk."""
+AT_HAND = 50
+"""More rows than these are no small matter: they are written on the database's thread."""
+
+
 class _Row(NamedTuple):
     """A statement and a row for its parameters."""
 
@@ -136,6 +146,7 @@ class Database:
         self._waiting: list[tuple[_Work, asyncio.Future[Any]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._connection: sqlite3.Connection | None = None
+        self._logged = 0
         self._lock: int | None = None
         """The descriptor that holds a lock of our own, where the system has such locks."""
         self._copy: tempfile.TemporaryDirectory[str] | None = None
@@ -176,7 +187,7 @@ class Database:
             self._copy.cleanup()
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Does `work` on the database's thread and gives its result when that is committed.
+        """Does `work` on the database's own thread and gives its result when that is committed.
 
         It shares its transaction with whatever else is asked for at the time: if that fails, nothing of it is kept
         and all get the same error. StateError when the file cannot be written, or is closed. A caller who is
@@ -202,11 +213,16 @@ class Database:
     async def _flush(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
-            # Who is about to ask in this round of the loop comes with it: a transaction costs more than a round.
-            await asyncio.sleep(0)
+            # Who is about to ask comes with it: a transaction costs more than some rounds of the loop.
+            for _ in range(ROUNDS):
+                await asyncio.sleep(0)
             batch, self._waiting = self._waiting, []
+            works = [work for work, _ in batch]
             try:
-                results: list[Any] = await loop.run_in_executor(self._thread, self._commit, [work for work, _ in batch])
+                if self._is_quick(works):
+                    results = self._commit(works)
+                else:
+                    results = await loop.run_in_executor(self._thread, self._commit, works)
             except Exception as error:  # noqa: BLE001 - every one who waits for this transaction must hear of it
                 results = [error] * len(batch)
             for (_, future), result in zip(batch, results, strict=True):
@@ -217,6 +233,12 @@ class Database:
                 else:
                     future.set_result(result)
 
+    def _is_quick(self, works: Sequence[_Work]) -> bool:
+        """Whether a transaction does not wait for the disk, nor takes longer than some others of the loop's steps."""
+        if self._durable or self._logged >= LOGGED or len(works) > AT_HAND:
+            return False
+        return all(isinstance(work, _Row) for work in works)
+
     def _commit(self, works: Sequence[_Work]) -> list[Any]:
         connection = self._connection
         assert connection is not None
@@ -225,6 +247,11 @@ class Database:
             if isinstance(work, _Row):
                 statements.setdefault(work.statement, []).append(work.row)
         try:
+            if self._logged >= LOGGED:
+                # Before it, not behind it: the first transaction of a new log waits for the disk too.
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                self._logged = 0
+            self._logged += len(works)
             connection.execute("BEGIN IMMEDIATE")
             try:
                 results = [None if isinstance(work, _Row) else work(connection) for work in works]
@@ -250,7 +277,8 @@ class Database:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
             if self._create and self._path is not None:
                 self._lock = _locked(file)
-            connection = sqlite3.connect(file, isolation_level=None, timeout=0)
+            # Two threads use it by turns: `_flush` begins nothing before the last transaction has ended.
+            connection = sqlite3.connect(file, isolation_level=None, timeout=0, check_same_thread=False)
         except OSError as error:
             raise StateError(f"{where}: the state file cannot be opened: {error.strerror or error}") from None
         except sqlite3.Error as error:
@@ -264,6 +292,8 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
             connection.execute("PRAGMA temp_store = FILE")
+            # `_commit` does it, when it does not hold the event loop up.
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
             # A write after the switch to WAL, which gave the lock back for a moment.
             connection.execute(f"PRAGMA user_version = {VERSION}")
         except sqlite3.OperationalError as error:

@@ -274,4 +274,7 @@ def _was_there(record: Any) -> bool:
 
 
 def _member(value: Any, name: str) -> Any:
-    return value.get(name) if is_mapping(value) else getattr(value, name, None)
+    # Answers to writes are structs, and to be told that one is no mapping takes long.
+    if isinstance(value, msgspec.Struct):
+        return getattr(value, name, None)
+    return value.get(name) if is_mapping(value) else None
