@@ -83,9 +83,9 @@ def build_request(
         content = None
     if content is not None:
         fields["Content-Type"] = "application/json"
-    from urllib.parse import quote  # 3 ms of import, which the first call pays
+    import urllib.parse  # 3 ms, which the first call pays
 
-    quoted = {name: quote(value, safe="") for name, value in segments.items()}
+    quoted = {name: urllib.parse.quote(value, safe="") for name, value in segments.items()}
     return Request(
         method=operation.method,
         target=target(root + operation.path.format_map(quoted), pairs),
@@ -99,9 +99,9 @@ def target(path: str, query: Mapping[str, str]) -> str:
     """Path and query of a URL; query values are quoted, the path is taken as it stands."""
     if not query:
         return path
-    from urllib.parse import quote, urlencode
+    import urllib.parse
 
-    return f"{path}?{urlencode(query, quote_via=quote)}"
+    return f"{path}?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
 
 
 def invalid(operation: str, faults: Iterable[Fault], *, organization_id: str | None = None) -> InvalidError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from pathlib import Path
@@ -13,11 +12,12 @@ import msgspec
 from zoho_async.errors import NotFoundError, ZohoError
 
 from .database import Database
+from .index import Read
 from .journal import Journal
 from .mapping import FATAL
 from .merging import Difference
 from .options import Options
-from .outcomes import RowOutcome
+from .outcomes import RowOutcome, faulty
 from .preparing import Preparation
 from .routes import Decision
 from .rows import Job
@@ -45,9 +45,8 @@ class PlannedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, kw_only=True):
-    """What a push would do. rows = create + update + unchanged + faulty + colliding + unknown."""
+    """What a push would do."""
 
-    rows: int = 0
     create: int = 0
     update: int = 0
     unchanged: int = 0
@@ -74,6 +73,11 @@ class Plan(msgspec.Struct, kw_only=True):
     """The first bodies of new records."""
     planned: list[PlannedRow] = msgspec.field(default_factory=list[PlannedRow])
     """The first rows that would be written."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that were looked at."""
+        return self.create + self.update + self.unchanged + self.faulty + self.colliding + self.unknown
 
     @property
     def calls(self) -> int:
@@ -105,11 +109,12 @@ async def plan(
 
     async with Database(state, create=False) as database:
         preparation = Preparation(Journal(database, label), target, options, read)
+        counting = _Counting(made, target, preparation, read, most_reads, on_faulty)
         async with preparation.index:
             async with aclosing(preparation.check(rows)) as batches:
                 async for faulty in batches:
                     for job in faulty:
-                        _count_faulty(made, job, on_faulty)
+                        counting.faulty(job)
                     if stopped():
                         return made
             spent = made.reads_spent
@@ -118,61 +123,63 @@ async def plan(
                     if stopped():
                         break
                     made.reads += made.reads_spent - spent
-                    await _count(made, decision, preparation, target, most_reads, read, on_faulty)
+                    await counting.decided(decision)
                     spent = made.reads_spent
     return made
 
 
-async def _count(
-    made: Plan,
-    decision: Decision,
-    preparation: Preparation,
-    target: Target,
-    most_reads: int,
-    read: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]],
-    on_faulty: Callable[[RowOutcome], None] | None,
-) -> None:
-    job = decision.job
-    if decision.route == "refuse" and not decision.in_doubt:
-        _count_faulty(made, job, on_faulty)
-        return
-    made.rows += 1
-    match decision.route:
-        case "skip":
-            made.unchanged += 1
+class _Counting:
+    """Rows into a plan."""
+
+    def __init__(
+        self,
+        made: Plan,
+        target: Target,
+        preparation: Preparation,
+        read: Read,
+        most_reads: int,
+        on_faulty: Callable[[RowOutcome], None] | None,
+    ) -> None:
+        self._made = made
+        self._target = target
+        self._preparation = preparation
+        self._read = read
+        self._most_reads = most_reads
+        self._on_faulty = on_faulty
+
+    async def decided(self, decision: Decision) -> None:
+        """Counts a row whose route is known, by its record if need be."""
+        job, made = decision.job, self._made
+        match decision.route:
+            case "refuse" if not decision.in_doubt:
+                self.faulty(job)
+            case "skip":
+                made.unchanged += 1
+            case "unknown" | "refuse":
+                # A call of an earlier run may have made things as they are.
+                made.unknown += 1
+            case "upsert" | "create":
+                self._new(job)
+            case "update" | "adopt" | "verify":
+                await self._found(decision)
+
+    async def _found(self, decision: Decision) -> None:
+        """Counts a row that has a record."""
+        made, found = self._made, decision.record
+        assert found is not None
+        if found.row:
+            record: dict[str, Any] = msgspec.json.decode(found.row)
+            self._compared(decision, record)
             return
-        case "unknown" | "refuse":
-            # A call of an earlier run may have made things as they are.
-            made.unknown += 1
-            return
-        case "upsert" | "create":
-            _count_new(made, job)
-            return
-        case _:
-            pass
-    found = decision.record
-    assert found is not None
-    if not found.row:
         made.reads += 1
-    if target.resource is None:
-        made.exact = False
-        made.update += 1
-        made.writes += 1
-        return
-    record: Any = msgspec.json.decode(found.row) if found.row else None
-    if record is None:
-        if made.reads_spent >= most_reads:
-            made.exact = False
-            made.update += 1
-            made.writes += 1
+        if self._target.resource is None or made.reads_spent >= self._most_reads:
+            self._not_compared(decision)
             return
         try:
-            record = await read(lambda: target.resource.get(found.record_id, type=dict[str, Any]))
+            record = await self._read(lambda: self._target.resource.get(found.record_id, type=dict[str, Any]))
         except NotFoundError:
-            (fresh,) = await preparation.decide([job], gone=found.record_id)
-            made.rows -= 1
-            await _count(made, fresh, preparation, target, most_reads, read, on_faulty)
-            return
+            (fresh,) = await self._preparation.decide([decision.job], gone=found.record_id)
+            await self.decided(fresh)
         except FATAL:
             raise
         except ZohoError:
@@ -180,68 +187,69 @@ async def _count(
             if made.unread >= UNREAD:
                 raise
             # The push may have better luck.
-            made.exact = False
-            _count_unread(made, decision)
+            self._not_compared(decision)
+        else:
+            self._compared(decision, record)
+
+    def _not_compared(self, decision: Decision) -> None:
+        """Counts what a row comes to at most."""
+        made = self._made
+        made.exact = False
+        if decision.route == "adopt":
+            # Whatever its record says, nothing is written.
+            made.unknown += 1
+        else:
+            made.update += 1
+            made.writes += 1
+
+    def _compared(self, decision: Decision, record: dict[str, Any]) -> None:
+        """Counts a row by what its record says."""
+        job, made = decision.job, self._made
+        if decision.route == "verify":
+            made.unchanged += 1
             return
-    if decision.route == "verify":
-        made.unchanged += 1
-        return
-    merged = merge_job(target, job, record)
-    if decision.route == "adopt":
-        # Made since, and not what the row says: nobody can say whose it is.
-        same = not (merged.faults or merged.changes)
-        made.unchanged, made.unknown = made.unchanged + same, made.unknown + (not same)
-    elif merged.faults and decision.in_doubt:
-        made.unknown += 1
-    elif merged.faults:
-        made.rows -= 1
-        job.faults = merged.faults
-        _count_faulty(made, job, on_faulty)
-    elif merged.changes:
-        made.update += 1
-        made.writes += 1
-        if len(made.planned) < SHOWN:
-            made.planned.append(
+        merged = merge_job(self._target, job, record)
+        if not (merged.faults or merged.changes):
+            made.unchanged += 1
+        elif decision.route == "adopt" or (merged.faults and decision.in_doubt):
+            # Made since, and not what the row says: nobody can say whose it is.
+            made.unknown += 1
+        elif merged.faults:
+            job.faults = merged.faults
+            self.faulty(job)
+        else:
+            made.update += 1
+            made.writes += 1
+            self._show(
                 PlannedRow(
                     row=job.row.number,
                     action="update",
                     label=job.label,
-                    record_id=found.record_id,
+                    record_id=decision.record.record_id if decision.record is not None else "",
                     differences=merged.differences,
                     left_out=merged.left_out,
                 )
             )
-    else:
-        made.unchanged += 1
 
-
-def _count_unread(made: Plan, decision: Decision) -> None:
-    """A record that cannot be read now: what it may come to at most."""
-    if decision.route == "update":
-        made.update += 1
+    def _new(self, job: Job) -> None:
+        made = self._made
+        made.create += 1
         made.writes += 1
-    elif decision.route == "adopt":
-        made.unknown += 1
-    else:
-        made.unchanged += 1
+        if len(made.samples) < SAMPLES:
+            made.samples.append(job.body)
+        self._show(PlannedRow(row=job.row.number, action="create", label=job.label))
 
+    def _show(self, row: PlannedRow) -> None:
+        if len(self._made.planned) < SHOWN:
+            self._made.planned.append(row)
 
-def _count_new(made: Plan, job: Job) -> None:
-    made.create += 1
-    made.writes += 1
-    if len(made.samples) < SAMPLES:
-        made.samples.append(job.body)
-    if len(made.planned) < SHOWN:
-        made.planned.append(PlannedRow(row=job.row.number, action="create", label=job.label))
-
-
-def _count_faulty(made: Plan, job: Job, on_faulty: Callable[[RowOutcome], None] | None) -> None:
-    outcome = RowOutcome(row=job.row, status="failed", action="none", faults=job.faults)
-    made.rows += 1
-    if outcome.kind in ("name_taken", "duplicate", "ambiguous"):
-        made.colliding += 1
-    else:
-        made.faulty += 1
-    made.kinds = dict(Counter(made.kinds) + Counter({outcome.kind: 1}))
-    if on_faulty is not None:
-        on_faulty(outcome)
+    def faulty(self, job: Job) -> None:
+        """Counts a row that is not sent."""
+        outcome, made = faulty(job), self._made
+        if outcome.kind in ("name_taken", "duplicate", "ambiguous"):
+            made.colliding += 1
+        else:
+            made.faulty += 1
+        made.kinds[outcome.kind] = made.kinds.get(outcome.kind, 0) + 1
+        if self._on_faulty is not None:
+            self._on_faulty(outcome)

@@ -137,6 +137,7 @@ def _as_json(source: Path, checked: Checked, made: Plan, calendar: Calendar) -> 
         "dry_run": True,
         "file": str(source),
         "target": checked.target.name,
+        "rows": made.rows,
         **members,
         "calls": made.calls,
         "left_today": calendar.left_today,
