@@ -70,10 +70,6 @@ async def run(push: Push) -> list[RowOutcome]:
     return sorted([outcome async for outcome in push], key=lambda one: one.row.number)
 
 
-def requests(fake: FakeZoho, operation: str) -> int:
-    return fake.counts.get(operation, {"requests": 0})["requests"]
-
-
 def add_person(fake: FakeZoho, person: dict[str, Any], place: int = 0, **fields: Any) -> None:
     """Somebody adds a person to a contact, and sets fields of it."""
     organization = fake.organization()
@@ -108,7 +104,7 @@ async def test_an_update_is_tried_three_times_while_its_outcome_stays_unknown(fa
     fake.script(UPDATE, ["reset_before"] * 9)
     given = [{"contact_name": "A", "notes": "x"}]
     (outcome,) = await run(bulk.push(zoho.books.contacts, given, match_by="contact_name", pause=0))
-    assert (outcome.status, requests(fake, UPDATE), requests(fake, GET)) == ("unknown", 3, 3)
+    assert (outcome.status, fake.requests(UPDATE), fake.requests(GET)) == ("unknown", 3, 3)
 
 
 @pytest.mark.usefixtures("days")
@@ -152,7 +148,7 @@ async def test_a_window_that_closes_between_a_second_reading_and_its_write(
         waited.append(moment)
 
     def now() -> datetime:
-        closed = requests(fake, GET) == 2 and not waited
+        closed = fake.requests(GET) == 2 and not waited
         return datetime(2026, 3, 4, 18 if closed else 12, tzinfo=UTC)
 
     monkeypatch.setattr(line, "sleep_until", sleep)
@@ -195,7 +191,7 @@ async def test_the_persons_of_a_parent_grow_old_by_time(
     actions = {one.row.number: one.action for one in await run(push)}
     assert actions[2] == "unchanged"
     assert people(fake).count("Ann") == 1
-    assert requests(fake, PERSON_LIST) == 2
+    assert fake.requests(PERSON_LIST) == 2
 
 
 async def test_somebody_elses_person_with_the_e_mail_of_a_lost_one_gets_what_the_row_says(
@@ -230,7 +226,7 @@ async def test_a_record_whose_key_has_moved_since_the_list_was_read_is_left_alon
     assert second.reason.startswith(f"{field}: had record {theirs['contact_id']} when the list was read")
     stored = fake.organization().contacts[theirs["contact_id"]]
     assert (stored["contact_name"], stored["notes"]) == ("A", "theirs")
-    assert requests(fake, UPDATE) == 1
+    assert fake.requests(UPDATE) == 1
 
 
 @pytest.mark.parametrize(
@@ -295,7 +291,7 @@ async def test_a_person_in_doubt_is_read_again_with_the_list_it_stands_in(
     given = [{"contact_id": contact["contact_id"], **ANN, "phone": "7"}]
     (outcome,) = await run(bulk.push(zoho.books.contact_persons, given, match_by="email", pause=0))
     assert (outcome.status, outcome.action) == ("done", "settled")
-    assert requests(fake, "books.contact_persons.update") == 1
+    assert fake.requests("books.contact_persons.update") == 1
 
 
 async def test_a_plan_counts_as_unknown_what_the_push_does(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:

@@ -40,10 +40,6 @@ CREATE, UPDATE, UPSERT, GET, LIST = (f"books.contacts.{name}" for name in ("crea
 KEY = "cf_external_id"
 
 
-def requests(fake: FakeZoho, operation: str) -> int:
-    return fake.counts.get(operation, {"requests": 0})["requests"]
-
-
 def names(count: int, **more: Any) -> list[dict[str, Any]]:
     return [{"contact_name": f"N{number}", **more} for number in range(1, count + 1)]
 
@@ -80,7 +76,7 @@ async def test_stopped_while_a_refused_call_waits_out_its_pause(fake: FakeZoho, 
         await asyncio.sleep(0.001)
     heard.push.stop()
     assert await asyncio.wait_for(running, 10) == []
-    assert requests(fake, operation) == 1
+    assert fake.requests(operation) == 1
     assert not heard.push.summary.complete
 
 
@@ -92,7 +88,7 @@ async def test_no_record_is_read_once_the_push_has_ended(fake: FakeZoho, monkeyp
     end = Line.end
 
     def ended(self: Line, error: ZohoError) -> None:
-        read.append(requests(fake, GET))
+        read.append(fake.requests(GET))
         end(self, error)
 
     monkeypatch.setattr(Line, "end", ended)
@@ -101,7 +97,7 @@ async def test_no_record_is_read_once_the_push_has_ended(fake: FakeZoho, monkeyp
         with pytest.raises(AuthError):
             await heard.all()
     # One may have been on its way.
-    assert requests(fake, GET) <= read[0] + 1
+    assert fake.requests(GET) <= read[0] + 1
     assert heard.told == [("done", "updated")]
 
 
@@ -124,7 +120,7 @@ async def test_cancelled_while_its_state_opens_a_push_leaves_the_file_free(
             await running
     again = bulk.push(zoho.books.contacts, names(1), state=tmp_path / "s")
     assert await Heard(again).all() == [("done", "created")]
-    assert requests(fake, CREATE) == 1
+    assert fake.requests(CREATE) == 1
 
 
 async def test_a_record_that_cannot_be_read_leaves_its_row_unknown_and_no_other(fake: FakeZoho, zoho: Zoho) -> None:
@@ -213,7 +209,7 @@ async def test_what_stays_refused_for_a_limit_ends_the_push_after_nine_calls(
     heard = Heard(bulk.push(zoho.books.contacts, names(1, notes="x"), match_by="contact_name"))
     with pytest.raises(RateLimitError):
         await heard.all()
-    assert requests(fake, operation) == 9
+    assert fake.requests(operation) == 9
     assert heard.push.summary.writes <= 1
 
 
@@ -263,7 +259,7 @@ async def test_an_update_that_never_reaches_the_wire_does_not_go_round_for_ever(
     monkeypatch.setattr(Target, "send", send)
     heard = Heard(bulk.push(zoho.books.contacts, names(1, notes="x"), match_by="contact_name", pause=0))
     assert await heard.all() == [("failed", "none")]
-    assert requests(fake, GET) == 9
+    assert fake.requests(GET) == 9
 
 
 async def test_parents_whose_reading_takes_longer_than_they_keep_are_read_once(
@@ -343,7 +339,7 @@ async def test_a_service_that_takes_no_write_any_more_ends_the_push_though_it_ca
     heard = Heard(bulk.push(zoho.books.contacts, given, match_by="contact_name", concurrency=2, pause=0))
     with pytest.raises(OutcomeUnknownError):
         await heard.all()
-    assert requests(fake, UPDATE) <= SICK * 2 + 2 * AHEAD
+    assert fake.requests(UPDATE) <= SICK * 2 + 2 * AHEAD
     assert not heard.push.summary.complete
 
 

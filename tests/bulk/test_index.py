@@ -22,10 +22,6 @@ async def actions(push: Push) -> set[str]:
     return {outcome.action async for outcome in push}
 
 
-def requests(fake: FakeZoho, operation: str) -> int:
-    return fake.counts.get(operation, {"requests": 0})["requests"]
-
-
 async def test_what_was_decided_is_out_of_date_as_soon_as_an_unsorted_list_is_read_anew(zoho: Zoho) -> None:
     asked, answers = asyncio.Event(), asyncio.Event()
     answers.set()
@@ -59,7 +55,7 @@ async def test_a_key_that_the_list_does_not_show_is_read_once_of_every_record(fa
     given = [{"contact_name": f"N{number}", "notes": f"n{number}"} for number in range(4)]
     push = bulk.push(zoho.books.contacts, given, match_by="notes", pause=0)
     assert await actions(push) == {"created"}
-    assert (requests(fake, LIST), requests(fake, GET)) == (2, 5)
+    assert (fake.requests(LIST), fake.requests(GET)) == (2, 5)
 
 
 async def test_a_key_that_the_list_does_not_show_is_known_from_the_state(
@@ -69,4 +65,4 @@ async def test_a_key_that_the_list_does_not_show_is_known_from_the_state(
     for action, lists in (("created", 1), ("unchanged", 2)):
         push = bulk.push(zoho.books.contacts, given, match_by="notes", state=tmp_path / "s")
         assert await actions(push) == {action}
-        assert (requests(fake, LIST), requests(fake, GET)) == (lists, 0)
+        assert (fake.requests(LIST), fake.requests(GET)) == (lists, 0)

@@ -228,13 +228,13 @@ async def test_a_stopped_push_does_not_wait_for_its_turn(fake: FakeZoho, tmp_pat
         label = Target.of(zoho.books.contacts).label
     assert [outcome.status for outcome in outcomes] == ["done"]
     assert not push.summary.complete
-    assert push.summary.writes == fake.counts[CREATE]["requests"] == 1
+    assert push.summary.writes == fake.requests(CREATE) == 1
     assert await states(tmp_path / "s", label) == ["done"]
     # Nothing is in doubt, though such creates could not be looked up: the next run sends all the others.
     async with client_of(fake) as zoho:
         again = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", on_name_taken="allow")
         assert {outcome.status async for outcome in again} == {"done"}
-    assert len(fake.created()) == fake.counts[CREATE]["requests"] == 40
+    assert len(fake.created()) == fake.requests(CREATE) == 40
 
 
 async def test_a_push_cut_off_has_meant_to_send_only_what_was_on_the_wire(fake: FakeZoho, tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ async def test_a_push_whose_window_closes_sends_nothing_more(
         async for outcome in push:
             assert outcome.status == "done"
             if push.summary.rows == 10:
-                sent_at.append((clock.now.hour, fake.counts[CREATE]["requests"]))
+                sent_at.append((clock.now.hour, fake.requests(CREATE)))
                 clock.now = clock.now.replace(hour=7)
     assert push.summary.complete
     assert len(fake.created()) == 30

@@ -59,11 +59,11 @@ async def test_every_format_holds_what_the_api_gave(fake: FakeZoho, zoho: Zoho, 
     full = details == "all"
     expected = await answers(zoho, full=full)
     assert len(expected) == 230
-    before = fake.counts[LIST]["requests"]
+    before = fake.requests(LIST)
     for name in ("a.sqlite", "a.jsonl", "a.csv"):
         summary = await bulk.pull(zoho.books.contacts, tmp_path / name, details=details)
         assert (summary.records, summary.details, summary.reads) == (230, 230 * full, 2 + 230 * full)
-    assert fake.counts[LIST]["requests"] - before == 6
+    assert fake.requests(LIST) - before == 6
     assert sqlite(tmp_path / "a.sqlite", "detail" if full else "row") == expected
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text("utf-8").splitlines()]
     assert {line["contact_id"]: line for line in lines} == expected
@@ -168,7 +168,7 @@ async def test_two_organisations_never_come_together_in_a_file(tmp_path: Path, f
         async with client_of(fake, organization_id="2") as zoho:
             with pytest.raises(bulk.InputError, match=r"holds books\.contacts of organisation 1 .*, not .* of 2 "):
                 await bulk.pull(zoho.books.contacts, path, full=full)
-        assert fake.counts[LIST]["requests"] == 1
+        assert fake.requests(LIST) == 1
         assert len(before) == 1
         assert sqlite(path, "row") == before
 
@@ -181,13 +181,13 @@ async def test_another_programs_file_is_no_target(fake: FakeZoho, zoho: Zoho, tm
     connection = sqlite3.connect(other)
     connection.execute("CREATE TABLE contacts (id TEXT)")
     connection.close()
-    listed = fake.counts[LIST]["requests"]
+    listed = fake.requests(LIST)
     for path in (state, other):
         before = path.read_bytes()
         with pytest.raises(bulk.InputError, match="is not a file of an earlier pull"):
             await bulk.pull(zoho.books.contacts, path)
         assert path.read_bytes() == before
-    assert fake.counts[LIST]["requests"] == listed
+    assert fake.requests(LIST) == listed
     pulled = tmp_path / "pulled.db"
     await bulk.pull(zoho.books.contacts, pulled)
     with pytest.raises(bulk.StateError, match="is not a state file"):

@@ -36,13 +36,6 @@ async def run(push: Push) -> list[RowOutcome]:
     return [outcome async for outcome in push]
 
 
-def requests(fake: FakeZoho, operation: str | None = None) -> int:
-    counts = fake.counts
-    if operation is not None:
-        return counts.get(operation, {"requests": 0})["requests"]
-    return sum(one["requests"] for one in counts.values())
-
-
 async def test_upsert_sends_every_good_row_once_with_its_key_in_the_body(fake: FakeZoho, zoho: Zoho) -> None:
     push = bulk.push(zoho.books.contacts, rows(50), upsert_by="cf_external_id")
     outcomes = await run(push)
@@ -51,7 +44,7 @@ async def test_upsert_sends_every_good_row_once_with_its_key_in_the_body(fake: F
     assert fake.created("cf_external_id") == {f"K{i}": 1 for i in range(1, 51)}
     assert (push.summary.rows, push.summary.sent, push.summary.writes, push.summary.reads) == (50, 50, 50, 1)
     assert push.summary.complete
-    assert requests(fake) == 51
+    assert fake.requests() == 51
 
 
 async def test_create_takes_mappings_nested_rows_and_structs(fake: FakeZoho, zoho: Zoho) -> None:
@@ -114,7 +107,7 @@ async def test_faulty_rows_cost_no_call_and_say_everything_that_is_wrong(fake: F
         "a.csv row 8: contact_persons[3].email: must be at most 100 characters, has 101",
         "a.csv row 9: custom_fields[0].index: must be a whole number, is 'one'",
     ]
-    assert requests(fake, UPSERT) == 1
+    assert fake.requests(UPSERT) == 1
     assert fake.created() == {"Good": 1}
 
 
@@ -122,7 +115,7 @@ async def test_a_key_taken_by_a_faulty_row_is_taken(fake: FakeZoho, zoho: Zoho) 
     given = [{"contact_name": "", "cf_external_id": "1"}, {"contact_name": "B", "cf_external_id": "1"}]
     outcomes = await run(bulk.push(zoho.books.contacts, given, upsert_by="cf_external_id"))
     assert {outcome.status for outcome in outcomes} == {"failed"}
-    assert requests(fake) == 0
+    assert fake.requests() == 0
 
 
 async def test_the_same_push_again_makes_no_call(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
@@ -130,13 +123,13 @@ async def test_the_same_push_again_makes_no_call(fake: FakeZoho, zoho: Zoho, tmp
     for upsert_by in ("cf_external_id", None):
         given = rows(30, upsert_by or "C")
         await run(bulk.push(zoho.books.contacts, given, upsert_by=upsert_by, state=state))
-        before = requests(fake)
+        before = fake.requests()
         push = bulk.push(zoho.books.contacts, given, upsert_by=upsert_by, state=state)
         outcomes = await run(push)
         assert {(o.status, o.action) for o in outcomes} == {("done", "unchanged")}
         assert all(o.record_id for o in outcomes)
         assert (push.summary.unchanged, push.summary.reads) == (30, 1)
-        assert requests(fake) == before + 1
+        assert fake.requests() == before + 1
 
 
 async def test_a_changed_row_updates_what_has_changed(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
@@ -158,7 +151,7 @@ async def test_rows_of_one_name_get_into_each_others_way(fake: FakeZoho, zoho: Z
     assert [outcome.status for outcome in outcomes] == ["done", "failed", "done"]
     assert (outcomes[1].code, outcomes[1].kind) == ("3062", "name_taken")
     assert outcomes[1].reason == "contact_name: is taken: row 1 has it"
-    assert requests(fake, CREATE) == 2
+    assert fake.requests(CREATE) == 2
 
 
 async def test_equal_names_are_sent_where_they_are_allowed(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
@@ -169,7 +162,7 @@ async def test_equal_names_are_sent_where_they_are_allowed(fake: FakeZoho, zoho:
     assert [outcome.status for outcome in outcomes] == ["done", "failed"]
     assert outcomes[1].code == "3062"
     assert outcomes[1].reason.startswith("Zoho refused it: ")
-    assert requests(fake, CREATE) == 2
+    assert fake.requests(CREATE) == 2
 
 
 async def test_a_refused_row_is_tried_again_by_the_next_run(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
@@ -218,7 +211,7 @@ async def test_a_create_of_unknown_outcome_is_looked_up_not_repeated(fake: FakeZ
     assert fake.created() == {"Name K1": 1}
     # The list, the newest of the list once more, and what was found.
     assert (push.summary.writes, push.summary.reads) == (1, 3)
-    assert requests(fake, CREATE) == 1
+    assert fake.requests(CREATE) == 1
 
 
 async def test_many_of_unknown_outcome_are_looked_up_together(fake: FakeZoho, zoho: Zoho) -> None:
@@ -233,7 +226,7 @@ async def test_many_of_unknown_outcome_are_looked_up_together(fake: FakeZoho, zo
     assert set(fake.created().values()) == {1}
     assert len(fake.created()) == 1000
     assert push.summary.settled == 10
-    assert requests(fake, CREATE) == 1010
+    assert fake.requests(CREATE) == 1010
     # The empty list; five pages of the newest and what was found.
     assert push.summary.reads <= 1 + 6 + 10
 
@@ -283,7 +276,7 @@ async def test_a_create_that_is_not_found_is_never_sent_again_where_names_may_be
         (outcome,) = await run(push)
         assert outcome.status == "unknown"
         assert outcome.reason
-    assert requests(fake, CREATE) == 1
+    assert fake.requests(CREATE) == 1
 
 
 async def test_a_record_that_was_there_before_settles_nothing(fake: FakeZoho, zoho: Zoho) -> None:
@@ -310,7 +303,7 @@ async def test_an_intent_of_a_killed_run_is_settled_by_the_list(fake: FakeZoho, 
     push = bulk.push(zoho.books.contacts, rows(4), state=state)
     outcomes = {outcome.row.number: outcome for outcome in await run(push)}
     assert [outcomes[i].action for i in (1, 2, 3, 4)] == ["created", "settled", "created", "created"]
-    assert requests(fake, CREATE) == 3
+    assert fake.requests(CREATE) == 3
     assert set(fake.created().values()) == {1}
     # The list, and what was found, for the ids of its parts.
     assert push.summary.reads == 2
@@ -435,7 +428,7 @@ async def test_wrong_credentials_cost_one_call(fake: FakeZoho) -> None:
         push = bulk.push(zoho.books.contacts, rows(50), upsert_by="cf_external_id")
         with pytest.raises(AuthError):
             await run(push)
-    assert requests(fake) <= 1
+    assert fake.requests() <= 1
     assert (push.summary.reads, push.summary.writes) == (1, 0)
 
 
@@ -507,12 +500,12 @@ async def test_the_context_ends_a_run_that_is_left_early(fake: FakeZoho, zoho: Z
     async with bulk.push(zoho.books.contacts, rows(200), state=tmp_path / "s", concurrency=3) as push:
         async for _ in push:
             break
-    made = requests(fake, CREATE)
+    made = fake.requests(CREATE)
     assert made < 20
     async with Database(tmp_path / "s"):
         assert {task.get_name() for task in asyncio.all_tasks()} & {"zoho-push", "zoho-bulk-0"} == set()
     await asyncio.sleep(0.05)
-    assert requests(fake, CREATE) == made
+    assert fake.requests(CREATE) == made
 
 
 async def test_the_context_closes_the_source_of_a_run_that_is_left_early(fake: FakeZoho, zoho: Zoho) -> None:
@@ -539,7 +532,7 @@ async def test_a_run_left_early_without_a_context_ends_too(fake: FakeZoho, zoho:
         break
     while any(task.get_name().startswith("zoho-") for task in asyncio.all_tasks()):  # noqa: ASYNC110
         await asyncio.sleep(0.001)
-    assert requests(fake, CREATE) < 20
+    assert fake.requests(CREATE) < 20
     async with Database(tmp_path / "s"):
         pass
 

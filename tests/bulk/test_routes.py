@@ -545,7 +545,7 @@ async def test_a_record_is_read_again_when_its_update_had_to_wait(fake: FakeZoho
     push = bulk.push(zoho.books.contacts, [row(1, **OURS)], upsert_by=KEY)
 
     async def somebody() -> None:
-        while fake.counts.get("books.contacts.update", {"requests": 0})["requests"] == 0:  # noqa: ASYNC110
+        while fake.requests("books.contacts.update") == 0:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         persons = [{"contact_person_id": zoe}, {"first_name": "Bob", "email": "bob@x.example"}]
         async with client_of(fake) as other:

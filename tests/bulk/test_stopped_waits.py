@@ -57,10 +57,6 @@ def rows(count: int) -> list[dict[str, Any]]:
     return [{"contact_name": f"Name {number}"} for number in range(count)]
 
 
-def calls(fake: FakeZoho) -> int:
-    return sum(one["requests"] for one in fake.counts.values())
-
-
 def states(state: Path, table: str = "journal") -> list[str]:
     connection = sqlite3.connect(state)
     try:
@@ -73,7 +69,7 @@ async def test_before_the_list_was_read(fake: FakeZoho, zoho: Zoho, tmp_path: Pa
     close_when(lambda: True)
     stopped = Stopped(zoho.books.contacts, rows(20), tmp_path / "s")
     assert await stopped.run() == []
-    assert calls(fake) == stopped.push.summary.reads == 0
+    assert fake.requests() == stopped.push.summary.reads == 0
     assert not stopped.push.summary.complete
     assert states(tmp_path / "s", "runs") == ["stopped"]
     assert [one.until for one in stopped.events] == [datetime(2026, 3, 5, 8, tzinfo=UTC)]
@@ -91,7 +87,7 @@ async def test_while_rows_are_written(
     assert {outcome.status for outcome in outcomes} == {"done"}
     assert (len(outcomes), stopped.push.summary.writes) == (written, written)
     assert 0 < written < count
-    assert calls(fake) == 1 + written
+    assert fake.requests() == 1 + written
     assert not stopped.push.summary.complete
     assert states(tmp_path / "s", "runs") == ["stopped"]
     # What was not sent is on record as if its turn had not come.
@@ -110,7 +106,7 @@ async def test_before_an_unknown_outcome_was_looked_up(
     close_when(lambda: fake.acts(CREATE) > 0)
     stopped = Stopped(zoho.books.contacts, rows(1), tmp_path / "s")
     assert [outcome.status for outcome in await stopped.run()] == ["unknown"]
-    assert calls(fake) == 2
+    assert fake.requests() == 2
     assert states(tmp_path / "s") == ["unknown"]
     again = bulk.push(zoho.books.contacts, rows(1), state=tmp_path / "s")
     assert [outcome.action async for outcome in again] == ["settled"]
@@ -126,5 +122,5 @@ async def test_before_the_list_was_read_again_for_what_was_put_off(
     stopped = Stopped(zoho.expense.customers, rows(1), tmp_path / "s")
     (outcome,) = await stopped.run()
     assert outcome.status == "unknown"
-    assert calls(fake) == 2
+    assert fake.requests() == 2
     assert states(tmp_path / "s") == ["unknown"]

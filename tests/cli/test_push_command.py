@@ -416,7 +416,7 @@ async def test_a_dry_run_changes_no_byte_and_works_beside_a_push(fake: FakeZoho,
     write("b.csv", GOOD + "C,3\n")
     fake.script("books.contacts.upsert", ["stall"])
     push = await cli.start(*PUSH, "b.csv", *KEY, "--state", "s")
-    await until(lambda: fake.counts["books.contacts.upsert"]["requests"] >= 3)
+    await until(lambda: fake.requests("books.contacts.upsert") >= 3)
     result = await cli(*PUSH, "b.csv", *KEY, "--state", "s", "--dry-run", "--json")
     assert (result.code, result.json["unchanged"], result.json["create"]) == (0, 2, 1)
     push.kill()

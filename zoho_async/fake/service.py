@@ -223,6 +223,11 @@ class Service:
         """How often the token endpoint was asked, refusals included."""
         return self.accounts.requests
 
+    def requests(self, operation_id: str | None = None) -> int:
+        """How many requests of this operation, or of all, came in, refused ones included."""
+        came = self.ledger.requests
+        return came.total() if operation_id is None else came[operation_id]
+
     def acts(self, operation_id: str) -> int:
         """How many requests of this operation were executed, answered or not."""
         return self.ledger.acted[operation_id]
