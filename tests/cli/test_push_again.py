@@ -105,7 +105,8 @@ async def test_records_as_they_were_before_a_run(fake: FakeZoho, cli: Cli, write
         record["bank_accounts"] = [{"account_number": "4111111111111111"}]
     write("a.csv", "contact_name,cf_external_id,notes\n" + "".join(f"N{i},K{i},new\n" for i in range(70)))
     assert (await cli(*PUSH, "a.csv", *KEY)).code == 0
-    assert (await cli("runs", "images", "1", "--to", "before.jsonl")).code == 0
+    written = await cli("runs", "images", "1", "--to", "before.jsonl")
+    assert (written.code, written.out) == (0, "before.jsonl: 60 records as they were before run 1 changed them\n")
     lines = (cli.folder / "before.jsonl").read_text(encoding="utf-8").splitlines()
     images = {one["record_id"]: one["record"] for one in map(json.loads, lines)}
     assert {key: one["notes"] for key, one in images.items()} == {
@@ -149,9 +150,10 @@ async def test_ids_of_records_persons_and_addresses(fake: FakeZoho, cli: Cli, wr
         "A,1,Roma,a@x.example\nB,2,,b@x.example\n",
     )
     assert (await cli(*PUSH, "a.csv", *KEY)).code == 0
-    assert (await cli("ids", "--to", "map.csv")).code == 0
+    written = await cli("ids", "--to", "map.csv")
     with (cli.folder / "map.csv").open(encoding="utf-8", newline="") as file:
         listed = list(csv.DictReader(file))
+    assert (written.code, written.out) == (0, f"map.csv: {len(listed)} ids\n")
     records = {one["source_key"]: one["zoho_id"] for one in listed if one["part"] == "record"}
     stored = fake.organization().contacts
     assert {key: stored[zoho_id]["contact_name"] for key, zoho_id in records.items()} == {"1": "A", "2": "B"}

@@ -64,9 +64,12 @@ async def images_command(state: Path | None, run: int, to: Path, interruption: I
         if len(having) > 1:
             raise InputError(f"{' and '.join(map(str, having))} have a run {run} each: name one with --state")
         (found,) = having.values()
+        count = 0
         with _written(to) as file:
             async for image in runs.images(found, run):
                 file.write(msgspec.json.encode(image).decode() + "\n")
+                count += 1
+    sys.stdout.write(f"{to}: {count:,} records as they were before run {run} changed them\n")
     return DONE
 
 
@@ -117,6 +120,7 @@ def _nearby(source: str) -> str:
 async def ids_command(state: Path | None, to: Path, interruption: Interruption) -> int:
     """Writes which row of the source is which record of Zoho, its persons and addresses included."""
     files = state_files(state)
+    count = 0
     with _written(to) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -124,6 +128,8 @@ async def ids_command(state: Path | None, to: Path, interruption: Interruption) 
             async with Database(path, create=False) as database:
                 async for row in _ids(database):
                     writer.writerow(row)
+                    count += 1
+    sys.stdout.write(f"{to}: {count:,} ids\n")
     return DONE
 
 
