@@ -218,6 +218,7 @@ class Database:
                 await asyncio.sleep(0)
             batch, self._waiting = self._waiting, []
             works = [work for work, _ in batch]
+            results: list[Any]
             try:
                 if self._is_quick(works):
                     results = self._commit(works)
