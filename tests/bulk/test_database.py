@@ -357,6 +357,77 @@ def test_a_loop_that_ends_in_the_middle_gives_the_file_back(tmp_path: Path) -> N
     asyncio.run(after())
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_file_that_is_taken_away_while_it_is_used_is_noticed(tmp_path: Path, replaced: bool) -> None:
+    async with Database(tmp_path / "s") as database:
+        journal = Journal(database, "t")
+        await journal.intend("a", "d", operation="create")
+        (tmp_path / "s").rename(tmp_path / "elsewhere")
+        if replaced:
+            async with Database(tmp_path / "s") as other:
+                await Journal(other, "t").intend("b", "d", operation="create")
+        with pytest.raises(StateError, match="/s: the state file was removed or replaced while it was in use"):
+            await journal.intend("c", "d", operation="create")
+        with pytest.raises(StateError, match="was removed or replaced"):
+            await database.run(lambda _: None)
+
+
+async def test_a_file_is_the_same_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "below").mkdir()
+    async with Database(Path("s")) as database:
+        monkeypatch.chdir(tmp_path / "below")
+        await Journal(database, "t").intend("a", "d", operation="create")
+    async with Database(tmp_path / "s") as database:
+        assert await count(database, "journal") == 1
+
+
+async def test_who_waits_is_told_when_the_writing_is_broken_off(tmp_path: Path) -> None:
+    began, ends = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def slow(connection: sqlite3.Connection) -> None:
+        began.set()
+        ends.wait()
+        order.append("slow")
+
+    async with Database(tmp_path / "s") as database:
+        journal = Journal(database, "t")
+        waiting = asyncio.create_task(database.run(slow))
+        await asyncio.to_thread(began.wait)
+        behind = asyncio.create_task(journal.intend("behind", "d", operation="create"))
+        await asyncio.sleep(0)
+        (flusher,) = (task for task in asyncio.all_tasks() if task.get_name() == "zoho-state")
+        flusher.cancel()
+        results = await asyncio.gather(waiting, behind, return_exceptions=True)
+        assert [type(result) for result in results] == [asyncio.CancelledError] * 2
+        # The first goes on all the same, and what comes next comes after it.
+        after = asyncio.create_task(journal.intend("after", "d", operation="create"))
+        after.add_done_callback(lambda _: order.append("after"))
+        for _ in range(2 * module.ROUNDS):
+            await asyncio.sleep(0)
+        ends.set()
+        await after
+        await asyncio.sleep(0)
+        assert order == ["slow", "after"]
+        assert set(await journal.entries(["behind", "after"])) == {"after"}
+
+
+@pytest.mark.parametrize("name", [":memory:", "file:s?mode=memory"])
+async def test_any_name_is_a_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with Database(Path(name)) as database:
+        await Journal(database, "t").intend("a", "d", operation="create")
+    async with Database(Path(name)) as database:
+        assert await count(database, "journal") == 1
+
+
+async def test_a_name_no_file_can_have_is_said_in_a_sentence() -> None:
+    with pytest.raises(StateError, match="the state file cannot be opened: "):
+        async with Database(Path("a\0b")):
+            pass
+
+
 async def test_a_closed_database_says_so() -> None:
     async with Database(None) as database:
         pass

@@ -675,3 +675,34 @@ async def test_a_state_that_cannot_be_written_ends_the_push(
     assert {one.status for one in await run(again)} == {"done"}
     assert set(fake.created().values()) == {1}
     assert len(fake.created()) == 100
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise RuntimeError("not to be shown")
+
+
+async def test_a_row_that_cannot_be_shown_harms_no_other(zoho: Zoho) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(3_000):
+        deep = {"x": deep}
+    given = [{"contact_name": "A"}, {"contact_name": deep}, {"contact_name": Unspeakable()}, {"contact_name": "B"}]
+    outcomes = {one.row.number: one.status async for one in bulk.push(zoho.books.contacts, given)}
+    assert outcomes == {1: "done", 2: "failed", 3: "failed", 4: "done"}
+
+
+async def test_a_label_may_hold_anything(zoho: Zoho, tmp_path: Path) -> None:
+    for action in ("created", "unchanged"):
+        push = bulk.push(zoho.books.contacts, rows(1), state=tmp_path / "s", label="half \ud83c of one")
+        assert [one.action async for one in push] == [action]
+
+
+async def test_a_state_file_that_is_removed_ends_the_push(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    push = bulk.push(zoho.books.contacts, rows(500), state=tmp_path / "s")
+    with pytest.raises(bulk.StateError, match="was removed or replaced while it was in use"):
+        async with push:
+            async for _ in push:
+                if push.summary.rows == 20:
+                    (tmp_path / "s").unlink()
+    # What was let out before is finished; nothing is sent that could not be put on record.
+    assert 20 <= len(fake.created()) < 100

@@ -140,15 +140,21 @@ class Database:
 
     def __init__(self, path: Path | None, *, durable: bool = False, create: bool = True) -> None:
         self._path = path if path is not None and (create or os.path.exists(path)) else None  # noqa: PTH110 - no errors
+        # As a whole path: the process may change its folder, and SQLite gives some names a meaning of their own.
+        self._file = str(self._path.absolute()) if self._path is not None else ":memory:"
         self._create = create
         self._durable = durable
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="zoho-state")
+        self._at_work: Future[list[Any]] | None = None
+        """The last transaction that was given to the thread."""
         self._waiting: list[tuple[_Work, asyncio.Future[Any]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._connection: sqlite3.Connection | None = None
         self._logged = 0
         self._lock: int | None = None
         """The descriptor that holds a lock of our own, where the system has such locks."""
+        self._opened: os.stat_result | None = None
+        """What the file is that is locked."""
         self._copy: tempfile.TemporaryDirectory[str] | None = None
 
     async def __aenter__(self) -> Self:
@@ -211,38 +217,54 @@ class Database:
         return await future
 
     async def _flush(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            # Who is about to ask comes with it: a transaction costs more than some rounds of the loop.
-            for _ in range(ROUNDS):
-                await asyncio.sleep(0)
-            batch, self._waiting = self._waiting, []
-            works = [work for work, _ in batch]
-            results: list[Any]
-            try:
-                if self._is_quick(works):
-                    results = self._commit(works)
-                else:
-                    results = await loop.run_in_executor(self._thread, self._commit, works)
-            except Exception as error:  # noqa: BLE001 - every one who waits for this transaction must hear of it
-                results = [error] * len(batch)
-            for (_, future), result in zip(batch, results, strict=True):
-                if future.done():
-                    continue
-                if isinstance(result, Exception):
-                    future.set_exception(result)
-                else:
-                    future.set_result(result)
+        batch: list[tuple[_Work, asyncio.Future[Any]]] = []
+        try:
+            while self._waiting:
+                # Who is about to ask comes with it: a transaction costs more than some rounds of the loop.
+                for _ in range(ROUNDS):
+                    await asyncio.sleep(0)
+                batch, self._waiting = self._waiting, []
+                await self._written(batch)
+        except asyncio.CancelledError:
+            # Whoever did that, nobody must wait for ever.
+            for _, future in (*batch, *self._waiting):
+                future.cancel()
+            self._waiting = []
+            raise
+
+    async def _written(self, batch: Sequence[tuple[_Work, asyncio.Future[Any]]]) -> None:
+        """Writes one transaction and tells all who wait for it."""
+        works = [work for work, _ in batch]
+        results: list[Any]
+        try:
+            if self._is_quick(works):
+                results = self._commit(works)
+            else:
+                self._at_work = self._thread.submit(self._commit, works)
+                results = await asyncio.wrap_future(self._at_work)
+        except Exception as error:  # noqa: BLE001 - every one who waits for this transaction must hear of it
+            results = [error] * len(batch)
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
 
     def _is_quick(self, works: Sequence[_Work]) -> bool:
         """Whether a transaction does not wait for the disk, nor takes longer than some others of the loop's steps."""
         if self._durable or self._logged >= LOGGED or len(works) > AT_HAND:
+            return False
+        if self._at_work is not None and not self._at_work.done():
+            # Who waited for it was cancelled, and it goes on.
             return False
         return all(isinstance(work, _Row) for work in works)
 
     def _commit(self, works: Sequence[_Work]) -> list[Any]:
         connection = self._connection
         assert connection is not None
+        self._check_place()
         statements: dict[str, list[Sequence[str | int]]] = {}
         for work in works:
             if isinstance(work, _Row):
@@ -266,9 +288,24 @@ class Database:
             raise StateError(f"{self._path}: the state cannot be written: {error}") from error
         return results
 
+    def _check_place(self) -> None:
+        """Raises StateError when the file is no longer where it was: what would be written nobody would find again,
+        and another run could begin beside this one."""
+        if self._opened is None:
+            return
+        try:
+            same = os.path.samestat(os.stat(self._file), self._opened)  # noqa: PTH116 - once a transaction
+        except (FileNotFoundError, NotADirectoryError):
+            same = False
+        except OSError:
+            # Nobody can say.
+            return
+        if not same:
+            raise StateError(f"{self._path}: the state file was removed or replaced while it was in use")
+
     def _open(self) -> sqlite3.Connection:
         where = str(self._path) if self._path is not None else ":memory:"
-        file = where
+        file = self._file
         try:
             if self._path is not None and not self._create:
                 self._copy = tempfile.TemporaryDirectory(prefix="zoho-state-")
@@ -277,11 +314,14 @@ class Database:
             elif self._path is not None and self._path.parent != Path():
                 self._path.parent.mkdir(parents=True, exist_ok=True)
             if self._create and self._path is not None:
-                self._lock = _locked(file)
-            # Two threads use it by turns: `_flush` begins nothing before the last transaction has ended.
+                self._lock = _locked(file, where)
+                self._opened = os.fstat(self._lock) if self._lock is not None else None
+            # Two threads use it by turns: none begins before the last transaction has ended.
             connection = sqlite3.connect(file, isolation_level=None, timeout=0, check_same_thread=False)
         except OSError as error:
             raise StateError(f"{where}: the state file cannot be opened: {error.strerror or error}") from None
+        except ValueError as error:
+            raise StateError(f"{where!r}: the state file cannot be opened: {error}") from None
         except sqlite3.Error as error:
             raise StateError(f"{where}: the state file cannot be opened: {error}") from None
         try:
@@ -316,8 +356,8 @@ def _close_opened(opening: Future[sqlite3.Connection]) -> None:
         opening.result().close()
 
 
-def _locked(file: str) -> int | None:
-    """A descriptor with a lock, of a file that is made if need be.
+def _locked(file: str, where: str) -> int | None:
+    """A descriptor with a lock, of a file that is made if need be. `where`: as people call it.
 
     SQLite's own lock is the process's, which loses it when it closes the file anywhere else, as to copy it.
     """
@@ -331,7 +371,7 @@ def _locked(file: str) -> int | None:
         flock(descriptor, LOCK_EX | LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise _in_use(file) from None
+        raise _in_use(where) from None
     except BaseException:
         os.close(descriptor)
         raise

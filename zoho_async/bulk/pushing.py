@@ -29,7 +29,7 @@ import msgspec
 from zoho_async.errors import QuotaExceededError
 
 from . import runs
-from .database import Database
+from .database import Database, storable
 from .journal import Journal
 from .line import Event, Line, Stopped
 from .mapping import (
@@ -309,7 +309,7 @@ def push(
         rows,
         options,
         state=Path(state) if state is not None else None,
-        label=label or target.label,
+        label=storable(label) or target.label,
         concurrency=concurrency,
         pause=pause,
         wait=wait,

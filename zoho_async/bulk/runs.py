@@ -100,7 +100,10 @@ class Identified(NamedTuple):
 
 def digest_of_row(row: Row) -> str:
     """What tells a row, as it stands in the input, from another."""
-    text = repr(row.raw if row.raw is not None else row.values)
+    try:
+        text = repr(row.raw if row.raw is not None else row.values)
+    except Exception:  # noqa: BLE001 - whatever a caller puts into a row, it must not harm the others
+        text = f"row {row.number}, which cannot be shown"
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
