@@ -167,7 +167,7 @@ async def _count(
             made.writes += 1
             return
         try:
-            record = await read(lambda: target.resource.get(found.record_id, type=dict[str, Any]))
+            record = await read(lambda: target.get(found.record_id, job.parent))
         except NotFoundError:
             (fresh,) = await preparation.decide([job], gone=found.record_id)
             made.rows -= 1
