@@ -103,6 +103,10 @@ class Sender:
                 return self._left(decision)
 
     async def _anew(self, decision: Decision, gone: str) -> Decision:
+        known = decision.known
+        if not gone and known.gone and known.entry is not None:
+            # It has not come back while the row waited.
+            gone = known.entry.record_id
         (fresh,) = await self._preparation.decide([decision.job], gone=gone)
         fresh.tries, fresh.refusals, fresh.again = decision.tries, decision.refusals, decision.again
         return fresh
