@@ -194,6 +194,25 @@ async def test_the_persons_of_a_parent_grow_old_by_time(
     assert fake.requests(PERSON_LIST) == 2
 
 
+@pytest.mark.usefixtures("days")
+async def test_a_person_that_comes_back_while_its_second_making_waits_is_not_doubled(
+    fake: FakeZoho, zoho: Zoho, when: When, tmp_path: Path
+) -> None:
+    """What the row says was sent by an earlier run already; its list is read again nevertheless."""
+    persons, state = zoho.books.contact_persons, tmp_path / "s"
+    (contact,) = fake.seed([{"contact_name": "A"}])
+    given: list[dict[str, Any]] = [{"contact_id": contact["contact_id"], **one} for one in (ANN, BOB)]
+    ann, _ = await run(bulk.push(persons, given, match_by="email", state=state))
+    await persons.delete(ann.record_id)
+    given[1]["phone"] = "7"
+    fake.script(PERSON_CREATE, ["429:45"])
+    when(PERSON_CREATE, 3, lambda: add_person(fake, ANN))
+    again = bulk.push(persons, given, match_by="email", state=state, wait=True, concurrency=1)
+    assert [one.action for one in await run(again)] == ["unchanged", "updated"]
+    assert sorted(people(fake)) == ["Ann", "Bob"]
+    assert fake.requests("books.contact_persons.get_of_contact") == 1
+
+
 async def test_somebody_elses_person_with_the_e_mail_of_a_lost_one_gets_what_the_row_says(
     fake: FakeZoho, zoho: Zoho, when: When
 ) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.database import Database
 from zoho_async.bulk.index import Index
+from zoho_async.bulk.journal import Journal
 from zoho_async.bulk.options import Options
+from zoho_async.bulk.preparing import Preparation
 from zoho_async.bulk.pushing import Push
 from zoho_async.bulk.target import Target
 from zoho_async.fake import FakeZoho
@@ -66,3 +68,36 @@ async def test_a_key_that_the_list_does_not_show_is_known_from_the_state(
         push = bulk.push(zoho.books.contacts, given, match_by="notes", state=tmp_path / "s")
         assert await actions(push) == {action}
         assert (fake.requests(LIST), fake.requests(GET)) == (lists, 0)
+
+
+async def test_parents_forgotten_while_others_were_read_are_read_again_before_anything_is_decided(
+    fake: FakeZoho, zoho: Zoho
+) -> None:
+    """Somebody else looks up outcomes meanwhile, more than once: without the lists every row would be new."""
+    ann = {"first_name": "Ann", "email": "ann@x.example"}
+    seeded = fake.seed([{"contact_name": name, "contact_persons": [ann]} for name in "ABC"])
+    parents = [one["contact_id"] for one in seeded]
+    # While the list of that number is read, somebody asks for those parents to be forgotten, and is next.
+    forgotten = {2: parents[:2], 4: parents[:1]}
+    lists = 0
+    looks: list[asyncio.Task[None]] = []
+
+    async def read(call: Callable[[], Awaitable[Any]]) -> Any:
+        nonlocal lists
+        lists += 1
+        if lists in forgotten:
+            looks.append(asyncio.create_task(preparation.index.again(forgotten[lists])))
+            await asyncio.sleep(0)
+        return await call()
+
+    target = Target.of(zoho.books.contact_persons)
+    given = [{"contact_id": parent, **ann, "phone": "7"} for parent in parents]
+    async with Database(None) as database:
+        preparation = Preparation(Journal(database, ""), target, Options(match_by="email"), read)
+        async with preparation.index:
+            decisions = [one async for one in preparation.decisions(given, checked=False)]
+            assert [one.route for one in decisions] == ["update"] * 3
+            assert all(one.version == preparation.index.version(one.job.parent) for one in decisions)
+            assert all(look.done() for look in looks)
+    # A B, forgotten; C; A, forgotten once more; B; A.
+    assert (lists, len(looks)) == (6, 2)

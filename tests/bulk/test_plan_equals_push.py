@@ -84,7 +84,7 @@ async def test_the_plan_is_what_the_push_does(
     given = [a_row(chance, number, keyed="upsert_by" in way) for number in range(40)]
     for _ in range(3):
         planned = await plan(target, given, options, state=state, label=target.label)
-        before = requests(fake)
+        before = fake.requests()
         push = bulk.push(contacts, given, state=state, **way)
         outcomes = [outcome async for outcome in push]
         counts = Counter(one.action for one in outcomes)
@@ -95,13 +95,9 @@ async def test_the_plan_is_what_the_push_does(
         assert planned.faulty + planned.colliding == counts["none"] == push.summary.failed
         assert planned.rows == len(outcomes) == len(given)
         assert (planned.reads, planned.writes) == (push.summary.reads, push.summary.writes)
-        assert requests(fake) - before == planned.calls
+        assert fake.requests() - before == planned.calls
         await somebody(fake, zoho, chance)
         for number in chance.sample(range(40), 8):
             given[number] = {**given[number], "notes": f"note {chance.randrange(40)}"}
         for number in chance.sample(range(40), 3):
             given[number] = a_row(chance, number, keyed="upsert_by" in way)
-
-
-def requests(fake: FakeZoho) -> int:
-    return sum(one["requests"] for one in fake.counts.values())

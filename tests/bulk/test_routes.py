@@ -21,8 +21,10 @@ from zoho_async.bulk.journal import Entry
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.planning import Plan, plan
 from zoho_async.bulk.pushing import Push
+from zoho_async.bulk.readers import Row
 from zoho_async.bulk.routes import Known, decide
 from zoho_async.bulk.rows import Job
+from zoho_async.bulk.runs import images
 from zoho_async.bulk.target import Target
 from zoho_async.encoding import to_builtins
 from zoho_async.errors import Fault
@@ -398,6 +400,53 @@ async def test_contact_persons(fake: FakeZoho, zoho: Zoho, product: str) -> None
     fake.script(f"{product}.contact_persons.create", ["reset_before"])
     (outcome,) = await run(bulk.push(persons, [{"contact_id": second, "first_name": "Zoe"}], pause=0))
     assert outcome.status == "unknown"
+
+
+@pytest.mark.parametrize("product", ["books", "invoice"])
+async def test_a_person_that_somebody_has_deleted_is_made_again(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, product: str
+) -> None:
+    """It is looked for by itself, since a list may have skipped it."""
+    persons = getattr(zoho, product).contact_persons
+    (contact,) = fake.seed([{"contact_name": "A"}])
+    given = [
+        {"contact_id": contact["contact_id"], "first_name": name, "email": f"{name}@x.example"}
+        for name in ("Ann", "Bob")
+    ]
+    ann, _ = await run(bulk.push(persons, given, match_by="email", state=tmp_path / "s"))
+    await persons.delete(ann.record_id)
+    given[1]["phone"] = "7"
+    before = await planned(persons, given, tmp_path / "s", match_by="email")
+    again = bulk.push(persons, given, match_by="email", state=tmp_path / "s")
+    assert [one.action for one in await run(again)] == ["created", "updated"]
+    assert (before.create, before.update) == (1, 1)
+    assert (again.summary.reads, again.summary.writes) == (before.reads, before.writes) == (2, 2)
+    (stored,) = fake.organization().contacts.values()
+    assert sorted(one["first_name"] for one in stored["contact_persons"]) == ["Ann", "Bob"]
+
+
+@pytest.mark.parametrize("product", ["books", "invoice"])
+async def test_a_person_known_by_its_id_alone_is_read_before_it_is_changed(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, product: str
+) -> None:
+    """It came without a key, and was mended in the file of failed rows after it was sent."""
+    persons, state = getattr(zoho, product).contact_persons, tmp_path / "s"
+    (contact,) = fake.seed([{"contact_name": "A"}])
+    given = {"contact_id": contact["contact_id"], "first_name": "Ann", "phone": "7"}
+    (made,) = await run(bulk.push(persons, [given], state=state))
+    mended = Row(number=1, values={**given, "department": "Sales"}, identity=made.identity)
+    # Somebody has written into the record what the row says, then something else.
+    for number, theirs, action in ((2, "Sales", "unchanged"), (3, "Others", "updated")):
+        mended.values["designation"] = f"{number}"
+        person = {"department": theirs, "designation": "2"}
+        await persons.update(made.record_id, {**given, **person})
+        before = await planned(persons, [mended], state)
+        push = bulk.push(persons, [mended], state=state)
+        assert [one.action for one in await run(push)] == [action]
+        assert (push.summary.reads, push.summary.writes) == (before.reads, before.writes)
+        async with Database(state) as database:
+            taken = [msgspec.json.decode(image.record) async for image in images(database, number)]
+        assert [one["department"] for one in taken] == ["Others"] * before.update
 
 
 async def test_options_that_cannot_be_are_told(zoho: Zoho) -> None:

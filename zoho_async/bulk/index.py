@@ -306,7 +306,7 @@ class Index:
         for record_id in ids:
             if record_id not in keys:
                 try:
-                    record = await self._read(partial(self._target.resource.get, record_id, type=dict[str, Any]))
+                    record = await self._read(partial(self._target.get, record_id, parent))
                 except NotFoundError:
                     continue
                 keys[record_id] = self.key(record)

@@ -176,7 +176,7 @@ class _Counting:
             self._not_compared(decision)
             return
         try:
-            record = await self._read(lambda: self._target.resource.get(found.record_id, type=dict[str, Any]))
+            record = await self._read(lambda: self._target.get(found.record_id, decision.job.parent))
         except NotFoundError:
             (fresh,) = await self._preparation.decide([decision.job], gone=found.record_id)
             await self.decided(fresh)

@@ -124,7 +124,7 @@ class Preparation:
     async def decide(self, jobs: Sequence[Job], *, gone: str = "") -> list[Decision]:
         """The routes of some rows, as things stand now. `gone`: id of a record that was found not to be there."""
         waits = self._waited()
-        await self._look(jobs)
+        await self._look(jobs, changed=bool(gone))
         versions = {job.parent: self.index.version(job.parent) for job in jobs}
 
         def work(connection: sqlite3.Connection) -> list[Decision]:
@@ -201,8 +201,8 @@ class Preparation:
             return ""
         return identity[len(begin) : len(identity) - len(end)]
 
-    async def _look(self, jobs: Sequence[Job]) -> None:
-        """Reads as much of the target as these rows need."""
+    async def _look(self, jobs: Sequence[Job], *, changed: bool) -> None:
+        """Reads as much of the target as these rows need. `changed`: what an earlier run has settled is not so now."""
         if self._target.resource is None or all(job.faults for job in jobs):
             return
         if not self._target.natural.parent:
@@ -220,7 +220,7 @@ class Preparation:
                 if (entry := entries[job.identity]) is not None and (entry.state, entry.digest) == ("done", job.digest)
             }
 
-        same = await self._journal.database.run(unchanged)
+        same = set[str]() if changed else await self._journal.database.run(unchanged)
         # One call for each parent: not for those whose rows an earlier run has settled.
         parents = dict.fromkeys(job.parent for job in good if job.identity not in same)
         for parent in parents:

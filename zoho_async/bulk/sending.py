@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 from time import time
 from typing import Any
 
@@ -102,6 +103,10 @@ class Sender:
                 return self._left(decision)
 
     async def _anew(self, decision: Decision, gone: str) -> Decision:
+        known = decision.known
+        if not gone and known.gone and known.entry is not None:
+            # It has not come back while the row waited.
+            gone = known.entry.record_id
         (fresh,) = await self._preparation.decide([decision.job], gone=gone)
         fresh.tries, fresh.refusals, fresh.again = decision.tries, decision.refusals, decision.again
         return fresh
@@ -167,21 +172,15 @@ class Sender:
 
     # -- records that are there
 
-    async def _record(self, found: Found, *, turn: bool = True) -> dict[str, Any]:
+    async def _record(self, job: Job, found: Found, *, turn: bool = True) -> dict[str, Any]:
         """The record as it is now."""
         if found.row:
             row: dict[str, Any] = msgspec.json.decode(found.row)
             return row
-        resource = self._target.resource
-
-        async def get() -> Any:
-            return await resource.get(found.record_id, type=dict[str, Any])
-
         try:
-            record: dict[str, Any] = await self._line.read(get, turn=turn)
+            return await self._line.read(partial(self._target.get, found.record_id, job.parent), turn=turn)
         except NotFoundError:
             raise _Gone(found.record_id) from None
-        return record
 
     async def _update(self, decision: Decision) -> RowOutcome:
         # Others between the two would have what was read grow old.
@@ -192,7 +191,7 @@ class Sender:
         job, found = decision.job, decision.record
         assert found is not None
         waits = self._line.waits
-        record = await self._record(found, turn=False)
+        record = await self._record(job, found, turn=False)
         read_at = time()
         if self._has_moved(decision, found, record):
             job.faults = (_moved(self._options.field, found.record_id),)
@@ -251,7 +250,7 @@ class Sender:
         job, found = decision.job, decision.record
         assert found is not None
         try:
-            record = await self._record(found)
+            record = await self._record(job, found)
         except _Gone:
             return await self._undecided(job, UnsettledError())
         merged = merge_job(self._target, job, record)
@@ -265,7 +264,7 @@ class Sender:
         """The list does not have a record that an earlier run made: it is gone, or the list has skipped it."""
         job, found = decision.job, decision.record
         assert found is not None
-        await self._record(found)
+        await self._record(job, found)
         return done(job, "unchanged", found.record_id)
 
     # -- records that are not
