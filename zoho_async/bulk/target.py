@@ -89,7 +89,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         if parent:
             # By its own id alone a contact person of Books comes in an answer that nothing documents.
             ids = {self.natural.parent: parent, **ids}
-            name = next(name for name, one in self.operations.items() if required_path(one) == list(ids))
+            reading = {name: one for name, one in self.operations.items() if one.method == "GET"}
+            name = next(name for name, one in reading.items() if required_path(one) == list(ids))
         record: dict[str, Any] = await getattr(self.resource, name)(*ids.values(), type=dict[str, Any])
         return record
 
