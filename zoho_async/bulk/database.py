@@ -170,7 +170,9 @@ class Database:
 
     async def __aexit__(self, *_: object) -> None:
         cancelled: asyncio.CancelledError | None = None
-        while self._flusher is not None and not self._flusher.done():
+        while self._waiting or not (self._flusher is None or self._flusher.done()):
+            self._serve()
+            assert self._flusher is not None
             # Who cancels us must not break off what others wait for; it takes some commits at most.
             try:
                 await asyncio.wait([self._flusher])
@@ -179,7 +181,8 @@ class Database:
         connection, self._connection = self._connection, None
         try:
             if connection is not None:
-                await asyncio.wrap_future(self._thread.submit(connection.close))
+                # A cancellation would take it back if the thread has not begun, and the file stay in use.
+                await asyncio.shield(asyncio.wrap_future(self._thread.submit(connection.close)))
         finally:
             self._end()
         if cancelled is not None:
@@ -212,25 +215,22 @@ class Database:
             raise StateError("the state file is closed")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, future))
-        if self._flusher is None or self._flusher.done():
-            self._flusher = asyncio.create_task(self._flush(), name="zoho-state")
+        self._serve()
         return await future
 
+    def _serve(self, _: object = None) -> None:
+        """Sees to it that who waits is served, even when somebody has cancelled the task that should have done it."""
+        if self._waiting and (self._flusher is None or self._flusher.done()):
+            self._flusher = asyncio.create_task(self._flush(), name="zoho-state")
+            self._flusher.add_done_callback(self._serve)
+
     async def _flush(self) -> None:
-        batch: list[tuple[_Work, asyncio.Future[Any]]] = []
-        try:
-            while self._waiting:
-                # Who is about to ask comes with it: a transaction costs more than some rounds of the loop.
-                for _ in range(ROUNDS):
-                    await asyncio.sleep(0)
-                batch, self._waiting = self._waiting, []
-                await self._written(batch)
-        except asyncio.CancelledError:
-            # Whoever did that, nobody must wait for ever.
-            for _, future in (*batch, *self._waiting):
-                future.cancel()
-            self._waiting = []
-            raise
+        while self._waiting:
+            # Who is about to ask comes with it: a transaction costs more than some rounds of the loop.
+            for _ in range(ROUNDS):
+                await asyncio.sleep(0)
+            batch, self._waiting = self._waiting, []
+            await self._written(batch)
 
     async def _written(self, batch: Sequence[tuple[_Work, asyncio.Future[Any]]]) -> None:
         """Writes one transaction and tells all who wait for it."""
@@ -242,6 +242,11 @@ class Database:
             else:
                 self._at_work = self._thread.submit(self._commit, works)
                 results = await asyncio.wrap_future(self._at_work)
+        except asyncio.CancelledError:
+            # Whoever did that, nobody must wait for ever for what is written all the same.
+            for _, future in batch:
+                future.cancel()
+            raise
         except Exception as error:  # noqa: BLE001 - every one who waits for this transaction must hear of it
             results = [error] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):
