@@ -176,7 +176,7 @@ class UnsettledError(Exception):
         """`record_id`: of a record that may be the row's and differs from it in the fields `differs`."""
         found = "no single record was found that can only be its"
         if record_id:
-            found = f"record {record_id} of that name, made since, is not what the row says ({differs})"
+            found = f"record {record_id}, made since under its name, is not what the row says ({differs})"
         super().__init__(
             "this row was sent and nobody can say whether it took effect: "
             f"{found}; look in Zoho, or name a field to match by"
