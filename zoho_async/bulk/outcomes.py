@@ -9,8 +9,9 @@ import msgspec
 from zoho_async.errors import DecodeError, Fault, InvalidError, UnavailableError, ZohoError
 
 from .mapping import Status
+from .marks import own_identity
 from .readers import Row
-from .rows import Job
+from .rows import Job, keyed_by
 from .wording import plain
 
 Action = Literal["created", "updated", "unchanged", "settled", "none"]
@@ -72,7 +73,10 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def hint(self) -> str:
         """What can be done about it, as a sentence; empty when the reason says all."""
         if self.status == "unknown":
-            return "push again: what has become of the row is looked up first"
+            field = keyed_by(own_identity(self.identity))
+            # Under another key it would be another row, of which nothing is known.
+            warning = f"; do not change {field} before that" if field else ""
+            return f"push again: what has become of the row is looked up first{warning}"
         if self.code in _HINTS:
             return _HINTS[self.code]
         return next((_HINTS[fault.rule] for fault in self.faults if fault.rule in _HINTS), "")
