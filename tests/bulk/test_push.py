@@ -321,7 +321,7 @@ async def test_a_record_somebody_else_has_made_meanwhile_is_not_taken_for_ours(
     for _ in range(2):
         (outcome,) = await run(bulk.push(zoho.books.contacts, given, state=tmp_path / "s"))
         assert (outcome.status, outcome.action) == ("unknown", "none")
-        assert f"record {theirs['contact_id']} of that name, made since, is not what the row says" in outcome.reason
+        assert f"record {theirs['contact_id']}, made since under its name, is not" in outcome.reason
     assert theirs["notes"] == "theirs"
     # Who says that it is the record has the row written to it.
     push = bulk.push(zoho.books.contacts, given, match_by="contact_name", state=tmp_path / "s")

@@ -42,11 +42,20 @@ OLD = Found(record_id="2", name="A", created=(NOW - timedelta(days=9)).isoformat
 # Made as the row was sent, where this machine's clock is five minutes ahead.
 SKEWED = Found(record_id="5", name="A", created=(NOW - timedelta(minutes=5)).isoformat())
 RENAMED = Found(record_id="6", name="A (x)", created=NOW.isoformat())
+BY_NAME, ALLOW = Options(on_name_taken="match"), Options(on_name_taken="allow")
 SUFFIX = Options(on_name_taken="suffix", suffix_field="notes")
+SUFFIXED = "suffix:company_name"
 
 
-def entry(state: Any, digest: str = "d", label: str = "") -> Entry:
-    return Entry(identity="i", digest=digest, state=state, record_id="1", intended_at=NOW, label=label)
+# What was sent as B, of a row that says A by now.
+SENT = Found(record_id="7", name="B", created=NOW.isoformat())
+OLD_SENT = Found(record_id="8", name="B", created=(NOW - timedelta(days=9)).isoformat())
+# Of a kind that the row had before it was mended.
+OTHER_KIND = Found(record_id="9", name="A", kind="vendor", created=NOW.isoformat())
+
+
+def entry(state: Any, digest: str = "d", label: str = "", identity: str = "i") -> Entry:
+    return Entry(identity=identity, digest=digest, state=state, record_id="1", intended_at=NOW, label=label)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +87,37 @@ def entry(state: Any, digest: str = "d", label: str = "") -> Entry:
         (SUFFIX, {"entry": entry("intent", label="A (x)"), "named": HERE, "renamed": RENAMED}, "adopt", "6"),
         (SUFFIX, {"entry": entry("intent", label="A (x)"), "renamed": RENAMED}, "adopt", "6"),
         (SUFFIX, {"entry": entry("intent", label="A (x)"), "named": HERE}, "create", None),
+        # It was mended since, in its name.
+        (CREATE, {"entry": entry("unknown", "other", "B"), "sent": SENT}, "adopt", "7"),
+        (CREATE, {"entry": entry("intent", "other", "B"), "sent": SENT}, "adopt", "7"),
+        (CREATE, {"entry": entry("unknown", "other", "B")}, "create", None),
+        (CREATE, {"entry": entry("unknown", "other", "B"), "sent": OLD_SENT}, "create", None),
+        (CREATE, {"entry": entry("unknown", "other", "B"), "sent": SENT, "owned": True}, "create", None),
+        (CREATE, {"entry": entry("failed", "other", "B"), "sent": SENT}, "create", None),
+        (CREATE, {"entry": entry("unknown", "other", "B"), "sent": SENT, "named": HERE}, "unknown", None),
+        (CREATE, {"entry": entry("unknown", "other", "B"), "named": HERE}, "adopt", "1"),
+        (
+            CREATE,
+            {"entry": entry("unknown", "other", "B"), "sent": SENT, "contested": lambda label: label == "B"},
+            "unknown",
+            None,
+        ),
+        (BY_NAME, {"entry": entry("unknown", "other", "B"), "sent": SENT}, "adopt", "7"),
+        (BY_NAME, {"entry": entry("unknown", "other", "B"), "sent": SENT, "named": OLD}, "adopt", "7"),
+        (BY_NAME, {"entry": entry("unknown", "other", "A"), "named": HERE}, "update", "1"),
+        (ALLOW, {"entry": entry("unknown", "other", "B"), "sent": SENT}, "adopt", "7"),
+        (ALLOW, {"entry": entry("unknown", "other", "B")}, "unknown", None),
+        # A suffix belongs to the name that it was sent under only.
+        (SUFFIX, {"entry": entry("unknown", "other", "B"), "sent": SENT}, "adopt", "7"),
+        (SUFFIX, {"entry": entry("unknown", "other", "B")}, "create", None),
+        (CREATE, {"entry": entry("unknown", label="A (x)"), "renamed": RENAMED}, "adopt", "6"),
+        # In its kind.
+        (CREATE, {"entry": entry("unknown", "other", "A"), "of_other_kind": OTHER_KIND}, "adopt", "9"),
+        (CREATE, {"entry": entry("unknown", "d", "A"), "of_other_kind": OTHER_KIND}, "create", None),
+        (BY_NAME, {"entry": entry("unknown", "other", "A"), "of_other_kind": OTHER_KIND}, "adopt", "9"),
+        # It was sent by a key, which says nothing of its name.
+        (CREATE, {"entry": entry("unknown", "other", "a@x", "email=a@x")}, "unknown", None),
+        (CREATE, {"entry": entry("unknown", "d", "a@x", "email=a@x")}, "create", None),
         (Options(on_name_taken="allow"), {"entry": entry("intent"), "named": HERE}, "adopt", "1"),
         (
             Options(on_name_taken="allow"),
@@ -109,8 +149,10 @@ def entry(state: Any, digest: str = "d", label: str = "") -> Entry:
     ],
 )
 def test_the_route(options: Options, known: dict[str, Any], route: str, record: str | None) -> None:
-    names: dict[str, Found | None] = {"A": known.pop("named", None), "A (x)": known.pop("renamed", None)}
-    owned: bool = known.pop("owned", False)
+    names = {"named": "A", "of_other_kind": "A", "renamed": "A (x)", "sent": "B"}
+    records: list[tuple[str, Found]] = [(name, known[place]) for place, name in names.items() if place in known]
+    owned: bool = known.get("owned", False)
+    known = {place: value for place, value in known.items() if place not in (*names, "owned")}
     job = Job(row=bulk.Row(number=1), key="k", name="A", name_field="contact_name", digest="d", identity="i")
 
     def rename(one: Job) -> Fault | None:
@@ -121,7 +163,7 @@ def test_the_route(options: Options, known: dict[str, Any], route: str, record: 
         job,
         Known(
             **{"indexed": True, **known},
-            namesakes=lambda kind, name: [one for one in [names.get(name)] if one is not None],
+            namesakes=lambda kind, name: [one for own, one in records if own == name and kind in (None, one.kind)],
             owned=lambda record_id: owned,
         ),
         options,
@@ -303,6 +345,80 @@ async def test_a_row_of_a_run_that_was_cut_off_is_found_under_the_name_its_suffi
         assert [(one.status, one.action) for one in await run(push)] == [("done", action)]
         assert push.summary.writes == 0
     assert sorted(one["contact_name"] for one in fake.organization().contacts.values()) == ["A", "A (X)"]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "mended", "differs"),
+    [
+        ("fail", "fail", {"contact_name": "Mended"}, "contact_name"),
+        ("fail", "fail", {"contact_type": "vendor"}, "contact_type"),
+        ("match", "match", {"contact_name": "Mended"}, "contact_name"),
+        ("match", "match", {"contact_type": "vendor"}, "contact_type"),
+        ("allow", "allow", {"contact_name": "Mended"}, "contact_name"),
+        (SUFFIXED, SUFFIXED, {"contact_name": "Mended"}, "contact_name"),
+        (SUFFIXED, SUFFIXED, {"company_name": "Y"}, "contact_name, company_name"),
+        # By other options it has another name.
+        (SUFFIXED, "fail", {}, "contact_name"),
+    ],
+)
+async def test_a_create_in_doubt_whose_row_is_mended_is_looked_for_as_it_was_sent(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, first: str, then: str, mended: dict[str, str], differs: str
+) -> None:
+    contacts, state = zoho.books.contacts, tmp_path / "s"
+    values = {"contact_name": "A", "company_name": "X"}
+    (theirs,) = fake.seed([{"contact_name": "A" if first == SUFFIXED else "Theirs"}])
+    fake.script("books.contacts.create", ["reset_after"])
+    fake.script("books.contacts.get", ["status:400"])
+    (outcome,) = await run(bulk.push(contacts, [values], state=state, pause=0, on_name_taken=first))
+    assert (outcome.status, "do not change" in outcome.hint) == ("unknown", False)
+    (ours,) = [one for one in fake.organization().contacts.values() if one is not theirs]
+    theirs["contact_name"] = "Theirs"
+    given = [bulk.Row(number=1, values={**values, **mended}, identity=outcome.identity)]
+    for _ in range(2):
+        expected = await planned(contacts, given, state, on_name_taken=then)
+        push = bulk.push(contacts, given, state=state, on_name_taken=then)
+        (outcome,) = await run(push)
+        assert (outcome.status, expected.unknown, push.summary.writes) == ("unknown", 1, 0)
+        assert (push.summary.reads, push.summary.writes) == (expected.reads, expected.writes)
+        told = f"record {ours['contact_id']}, made since under its name, is not what the row says"
+        assert f"{told} ({differs})" in outcome.reason
+    # Somebody has looked, and says that the record is not the row's.
+    push = bulk.push(contacts, [{**values, "contact_name": "Another"}], state=state, on_name_taken=then)
+    assert [one.action for one in await run(push)] == ["created"]
+    # Or makes it what the row says.
+    ours |= {"contact_name": "A"} | mended
+    (outcome,) = await run(bulk.push(contacts, given, state=state, on_name_taken=then))
+    assert (outcome.status, outcome.record_id) == ("done", ours["contact_id"])
+    assert len(fake.organization().contacts) == 3
+
+
+async def test_a_person_in_doubt_without_a_key_stays_so_when_it_is_mended(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    persons, state = zoho.books.contact_persons, tmp_path / "s"
+    (parent,) = fake.seed([{"contact_name": "A"}])
+    values = {"contact_id": parent["contact_id"], "first_name": "Ann", "email": "ann@x.exampel"}
+    fake.script("books.contact_persons.create", ["reset_after"])
+    (outcome,) = await run(bulk.push(persons, [values], state=state, pause=0))
+    given = [bulk.Row(number=1, values={**values, "email": "ann@x.example"}, identity=outcome.identity)]
+    expected = await planned(persons, given, state)
+    push = bulk.push(persons, given, state=state)
+    assert [one.status for one in await run(push)] == ["unknown"]
+    assert (expected.unknown, expected.calls, push.summary.reads, push.summary.writes) == (1, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("operation", "way"), [("create", {"match_by": "email"}), ("upsert", {"upsert_by": KEY})])
+async def test_who_would_mend_the_key_of_a_row_in_doubt_is_warned(
+    fake: FakeZoho, zoho: Zoho, operation: str, way: dict[str, str]
+) -> None:
+    fake.script(f"books.contacts.{operation}", ["reset_before"] * 3)
+    given = [row(1, **{"contact_persons[0].email": "ann=1@x.example"})]
+    (outcome,) = await run(bulk.push(zoho.books.contacts, given, pause=0, **way))  # type: ignore[arg-type]
+    assert (outcome.status, outcome.hint) == (
+        "unknown",
+        "push again: what has become of the row is looked up first; "
+        f"do not change {next(iter(way.values()))} before that",
+    )
 
 
 async def test_empty_cells_keep_or_clear(fake: FakeZoho, zoho: Zoho) -> None:

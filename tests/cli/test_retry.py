@@ -191,6 +191,36 @@ async def test_a_mended_row_keeps_its_identity(fake: FakeZoho, cli: Cli, write: 
 
 
 @pytest.mark.parametrize("again", ["failed", "retry"])
+async def test_a_row_in_doubt_that_is_mended_is_not_made_twice(
+    fake: FakeZoho, cli: Cli, write: Write, again: str
+) -> None:
+    rows = "contact_name,notes\nAlpha Gmbh,n\nBeta,n\n"
+    write("a.csv", rows)
+    # It is made and not answered, and cannot be read when it is looked up.
+    fake.script("books.contacts.create", ["reset_after"])
+    fake.script("books.contacts.get", ["status:400"])
+    assert (await cli(*PUSH, "--from", "a.csv")).json["unknown"] == 1
+    path = cli.folder / "a.failed.csv"
+    if again == "failed":
+        path.write_text(path.read_text().replace("Alpha Gmbh", "Alpha GmbH"))
+        which = ("--from", path)
+    else:
+        write("a.csv", rows.replace("Alpha Gmbh", "Alpha GmbH"))
+        which = ("--retry", 1)
+    planned = await cli(*PUSH, *which, "--dry-run")
+    assert (planned.json["unknown"], planned.json["writes"]) == (1, 0)
+    result = await cli(*PUSH, *which)
+    assert (result.code, result.json["unknown"], result.json["writes"]) == (3, 1, 0)
+    (alpha,) = [one for one in fake.organization().contacts.values() if one["contact_name"] != "Beta"]
+    told = f"record {alpha['contact_id']}, made since under its name, is not what the row says"
+    assert f"{told} (contact_name)" in json.loads(result.err)["message"]
+    # Its name mended in Zoho too, it is what the row says.
+    alpha["contact_name"] = "Alpha GmbH"
+    result = await cli(*PUSH, *which)
+    assert (result.code, result.json["settled"], names(fake)) == (0, 1, ["Alpha GmbH", "Beta"])
+
+
+@pytest.mark.parametrize("again", ["failed", "retry"])
 @pytest.mark.parametrize("options", [KEY, ("--match-by", "contact_name")])
 async def test_a_row_that_is_the_same_as_another_stays_refused_until_it_is_mended(
     fake: FakeZoho, cli: Cli, write: Write, again: str, options: tuple[str, ...]

@@ -318,9 +318,13 @@ def keyed(connection: sqlite3.Connection, key: str, parent: str) -> list[Found]:
     return _found(connection, "match = ? AND parent = ?", (key, parent)) if key else []
 
 
-def named(connection: sqlite3.Connection, kind: str, name: str) -> list[Found]:
-    """The records of that name; for use inside `Database.run`."""
-    return _found(connection, "name = ? AND kind = ?", (name, kind)) if name else []
+def named(connection: sqlite3.Connection, kind: str | None, name: str) -> list[Found]:
+    """The records of that name, of a kind or of any; for use inside `Database.run`."""
+    if not name:
+        return []
+    if kind is None:
+        return _found(connection, "name = ?", (name,))
+    return _found(connection, "name = ? AND kind = ?", (name, kind))
 
 
 def forget(connection: sqlite3.Connection, record_id: str) -> None:

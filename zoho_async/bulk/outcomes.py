@@ -9,8 +9,9 @@ import msgspec
 from zoho_async.errors import DecodeError, Fault, InvalidError, UnavailableError, ZohoError
 
 from .mapping import Status
+from .marks import own_identity
 from .readers import Row
-from .rows import Job
+from .rows import Job, keyed_by
 from .wording import plain
 
 Action = Literal["created", "updated", "unchanged", "settled", "none"]
@@ -72,7 +73,10 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def hint(self) -> str:
         """What can be done about it, as a sentence; empty when the reason says all."""
         if self.status == "unknown":
-            return "push again: what has become of the row is looked up first"
+            field = keyed_by(own_identity(self.identity))
+            # Under another key it would be another row, of which nothing is known.
+            warning = f"; do not change {field} before that" if field else ""
+            return f"push again: what has become of the row is looked up first{warning}"
         if self.code in _HINTS:
             return _HINTS[self.code]
         return next((_HINTS[fault.rule] for fault in self.faults if fault.rule in _HINTS), "")
@@ -176,7 +180,7 @@ class UnsettledError(Exception):
         """`record_id`: of a record that may be the row's and differs from it in the fields `differs`."""
         found = "no single record was found that can only be its"
         if record_id:
-            found = f"record {record_id} of that name, made since, is not what the row says ({differs})"
+            found = f"record {record_id}, made since under its name, is not what the row says ({differs})"
         super().__init__(
             "this row was sent and nobody can say whether it took effect: "
             f"{found}; look in Zoho, or name a field to match by"

@@ -13,7 +13,7 @@ from zoho_async.errors import Fault
 from .index import Found, made_at
 from .journal import Entry
 from .options import Options
-from .rows import Job
+from .rows import Job, keyed_by
 
 Route = Literal["refuse", "skip", "upsert", "create", "update", "adopt", "verify", "unknown"]
 
@@ -38,8 +38,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the record that an earlier run noted for it was found not to be there."""
     orphaned: str = ""
     """The field that names the parent, when Zoho has no such parent."""
-    namesakes: Callable[[str, str], list[Found]] = lambda kind, name: []
-    """The records of a kind that have a name."""
+    namesakes: Callable[[str | None, str], list[Found]] = lambda kind, name: []
+    """The records of a kind, or of any, that have a name."""
     owned: Callable[[str], bool] = lambda record_id: False
     """Whether a record belongs to another row."""
     contested: Callable[[str], bool] = lambda label: False
@@ -126,20 +126,16 @@ def _present(job: Job, known: Known, options: Options, found: Found, rename: Cal
 
 def _absent(job: Job, known: Known, options: Options, rename: Callable[[Job], Fault | None]) -> Decision:
     entry = known.entry
-    if entry is not None and known.begun and not options.field and options.on_name_taken != "match":
-        if options.on_name_taken == "suffix" and entry.label not in ("", job.name) and not job.renamed:
-            # It was sent under the name that a suffix had given it.
-            fault = rename(job)
-            if fault is not None:
-                return _refused(job, known, fault)
-        apart = CLOCKS_APART if options.on_name_taken == "allow" else WRONG_CLOCK
-        ours = [
-            one
-            for one in known.namesakes(job.kind, job.name)
-            if made_since(one, entry.intended_at - apart) and not known.owned(one.record_id)
-        ]
-        if len(ours) == 1 and not known.contested(job.label):
+    if entry is not None and known.begun and not options.field:
+        if options.on_name_taken == "suffix":
+            _name_as_sent(job, entry, rename)
+        ours = _perhaps_made(job, known, entry, options)
+        labels = {job.label, entry.label or job.label}
+        if len(ours) == 1 and not any(known.contested(label) for label in labels):
             return Decision(job=job, route="adopt", record=ours[0], known=known)
+        if ours:
+            # Under another name Zoho would not refuse a second one.
+            return Decision(job=job, route="unknown", known=known)
     namesakes = known.namesakes(job.kind, job.name) if job.name else []
     if namesakes and options.on_name_taken != "allow":
         holder = namesakes[0]
@@ -156,10 +152,37 @@ def _absent(job: Job, known: Known, options: Options, rename: Callable[[Job], Fa
     return Decision(job=job, route="upsert" if options.upsert_by else "create", known=known)
 
 
+def _name_as_sent(job: Job, entry: Entry, rename: Callable[[Job], Fault | None]) -> None:
+    """Puts the suffix behind a job's name, if that is the name it was sent under."""
+    if job.renamed or entry.label in ("", job.name):
+        return
+    suffixed = msgspec.structs.replace(job)
+    if rename(suffixed) is None and suffixed.name == entry.label:
+        rename(job)
+
+
+def _perhaps_made(job: Job, known: Known, entry: Entry, options: Options) -> list[Found]:
+    """The records that nobody owns and that a call of unknown outcome may have made: of the name the row has now, and
+    of the one it was sent under, for the row may have been mended since."""
+    apart = CLOCKS_APART if options.on_name_taken == "allow" else WRONG_CLOCK
+    found = known.namesakes(job.kind, job.name)
+    kind = job.kind if entry.digest == job.digest else None
+    others = [one for one in known.namesakes(kind, entry.label) if one not in found]
+    if options.on_name_taken == "match":
+        # The row's, whoever has made it.
+        found = []
+    since = entry.intended_at - apart
+    return [one for one in (*found, *others) if made_since(one, since) and not known.owned(one.record_id)]
+
+
 def may_repeat(job: Job, known: Known, options: Options) -> bool:
     """Whether a write that left no trace may be sent again: Zoho itself would refuse or recognise the second one."""
     if options.upsert_by:
         return True
+    entry = known.entry
+    if not options.field and entry is not None and keyed_by(entry.identity) and entry.digest != job.digest:
+        # Its label is a key: nothing says under which name it was sent before it was mended.
+        return False
     if job.name:
         return options.on_name_taken != "allow" and known.indexed
     return bool(options.match_by) and known.indexed

@@ -212,6 +212,12 @@ def matchable(value: Any, field: str) -> str:
     return text.casefold() if field == "email" else text
 
 
+def keyed_by(identity: str) -> str:
+    """The field whose value an identity holds; empty when the row is known by its content."""
+    field, equals, _ = identity.partition("=")
+    return field if equals else ""
+
+
 def digest_of(body: Mapping[str, Any]) -> str:
     """What tells two bodies apart, the order of their fields aside."""
     return hashlib.sha256(_canonical.encode(body)).hexdigest()[:32]
