@@ -8,8 +8,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from types import FrameType
 
-from .exits import INTERRUPTED, USAGE
-from .streams import json_line, lasting, log_as_json
+from .exits import ABORTED, INTERRUPTED, USAGE
+from .streams import OutputError, json_line, lasting, log_as_json
 
 
 def main() -> None:
@@ -20,14 +20,22 @@ def main() -> None:
         sys.exit(USAGE)
     # Both signals alike, also in the moments before the event loop watches for them.
     signal.signal(signal.SIGTERM, _interrupt)
+    machine = "--json" in sys.argv[1:]
     try:
-        from .app import app
+        try:
+            from .app import app
 
-        if "--json" in sys.argv[1:]:
-            sys.exit(_machine_readable(app))
-        app()
+            if machine:
+                sys.exit(_machine_readable(app))
+            app()
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except OutputError as error:
+        event = {"event": "error", "kind": type(error).__name__, "message": str(error)}
+        sys.stderr.write(json_line(event) if machine else f"{error}\n")
+        sys.exit(ABORTED)
 
 
 def _machine_readable(app: Callable[..., int | None]) -> int:
