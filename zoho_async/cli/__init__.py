@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from types import FrameType
 
 from .exits import ABORTED, INTERRUPTED, USAGE
+from .running import ending_signals
 from .streams import OutputError, json_line, lasting, log_as_json
 
 
@@ -18,8 +19,10 @@ def main() -> None:
     if find_spec("typer") is None or find_spec("rich") is None:
         sys.stderr.write("zoho-async needs typer and rich: pip install 'zoho_async[cli]'\n")
         sys.exit(USAGE)
-    # Both signals alike, also in the moments before the event loop watches for them.
-    signal.signal(signal.SIGTERM, _interrupt)
+    # All signals alike, also in the moments before the event loop watches for them.
+    for number in ending_signals():
+        if number != signal.SIGINT:
+            signal.signal(number, _interrupt)
     machine = "--json" in sys.argv[1:]
     try:
         try:
