@@ -79,6 +79,7 @@ class _Attempts:
         self.uncertain: ZohoError | None = None
         """Why nobody knows whether a call of it has taken effect."""
         self.intended = False
+        self._counted = False
         self._taken_back = False
 
     async def let_out(self) -> None:
@@ -94,11 +95,21 @@ class _Attempts:
             await self._write.intend()
             self.intended = True
         self._let_out_at = time()
+        if not self._counted:
+            self._line.summary.writes += 1
+            self._counted = True
+
+    def discount(self) -> None:
+        """Its call was not made, or was refused and is given up."""
+        if self._counted:
+            self._line.summary.writes -= 1
+            self._counted = False
 
     def repeat(self, error: ZohoError) -> None:
         """It is sent once more: nobody knows whether it has taken effect."""
         self.uncertain = error
         self.tries += 1
+        self._counted = False
         self._taken_back = False
 
     def take_back(self) -> None:
@@ -122,14 +133,12 @@ class Writer:
         Raises Stopped or Stale when nothing of it was sent, Unknown when it has to be looked up, and errors that
         concern every other row too.
         """
-        summary = self._line.summary
         attempts = _Attempts(write, self._line)
         while True:
-            summary.writes += 1
             try:
                 record = await self._line.patient(lambda: write.call(attempts), turn=turn)
             except (Stopped, Stale) as signal:
-                summary.writes -= 1
+                attempts.discount()
                 if attempts.uncertain is None:
                     await self._withdraw(write, attempts)
                     write.decision.refusals = attempts.refusals
@@ -142,7 +151,7 @@ class Writer:
                 return await self._made(write, attempts, None, error)
             except ZohoError as error:
                 if error.sent is False:
-                    summary.writes -= 1
+                    attempts.discount()
                 outcome = await self._failed(write, attempts, error)
                 if outcome is not None:
                     return outcome
@@ -151,7 +160,7 @@ class Writer:
                 # What cannot be put on record must not go on.
                 raise
             except Exception as error:  # noqa: BLE001 - no error of a call, so nothing was sent; one row must not harm the others
-                summary.writes -= 1
+                attempts.discount()
                 if attempts.uncertain is not None:
                     return await self._undecided(write, error)
                 await self._withdraw(write, attempts)
