@@ -250,6 +250,23 @@ async def test_a_write_cancelled_while_under_way_is_logged(
     assert "private" not in record.getMessage()
 
 
+async def test_a_log_that_cannot_be_written_does_not_keep_a_call_from_being_cancelled(server: FaultServer) -> None:
+    class Full(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError(28, "No space left on device")
+
+    server.script(Fault("stall"))
+    handler = Full(logging.WARNING)
+    async with client(server) as zoho:
+        call = asyncio.ensure_future(zoho.books.contacts.create({"contact_name": "x"}))
+        await server.arrived.wait()
+        logging.getLogger("zoho_async").addHandler(handler)
+        call.cancel()
+        await asyncio.wait([call])
+        logging.getLogger("zoho_async").removeHandler(handler)
+    assert call.cancelled()
+
+
 async def test_a_sick_service_gets_no_storm(server: FaultServer) -> None:
     def sick(_: Seen) -> Fault:
         return html_fault(503)

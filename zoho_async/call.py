@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -110,11 +111,13 @@ class Call:
             raise self._error(errors.OutcomeUnknownError, self._look()) from None
         except asyncio.CancelledError:
             if not self._operation.reads:
-                log.warning(
-                    "%s was cancelled while under way: nobody can say whether it took effect",
-                    self._operation.id,
-                    extra=self._extra(duration=self._loop.time() - self._begun),
-                )
+                # An error of who listens must not take the cancellation's place.
+                with suppress(Exception):
+                    log.warning(
+                        "%s was cancelled while under way: nobody can say whether it took effect",
+                        self._operation.id,
+                        extra=self._extra(duration=self._loop.time() - self._begun),
+                    )
             raise
         if answer.outcome.sent is Sent.LOST:
             self._sent = None

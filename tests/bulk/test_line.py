@@ -206,6 +206,17 @@ async def test_a_read_given_up_is_not_counted() -> None:
     assert patient.summary.reads == 0
 
 
+async def test_a_read_cancelled_is_not_counted() -> None:
+    patient = line()
+    task = asyncio.create_task(patient.read(asyncio.Event().wait))
+    await asyncio.sleep(0)
+    assert patient.summary.reads == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert patient.summary.reads == 0
+
+
 async def test_cancelled_from_outside_while_stopping_is_cancelled() -> None:
     patient = line()
     task = asyncio.create_task(patient.patient(asyncio.Event().wait))
@@ -246,6 +257,19 @@ async def test_a_push_cut_off_has_meant_to_send_only_what_was_on_the_wire(fake: 
         await push.aclose()
         label = Target.of(zoho.books.contacts).label
     assert await states(tmp_path / "s", label) == ["done"]
+    assert push.summary.writes == fake.requests(CREATE) == 1
+
+
+async def test_a_push_cut_off_has_read_only_what_was_on_the_wire(fake: FakeZoho) -> None:
+    names = [f"N{number}" for number in range(40)]
+    fake.seed([{"contact_name": name} for name in names])
+    given = [{"contact_name": name, "notes": "x"} for name in names]
+    async with client_of(fake, limits=Limits(per_minute=3, burst=3)) as zoho:
+        push = bulk.push(zoho.books.contacts, given, match_by="contact_name")
+        async for _ in push:
+            break
+        await push.aclose()
+    assert (push.summary.reads, push.summary.writes, fake.requests()) == (2, 1, 3)
 
 
 async def test_a_push_whose_window_closes_sends_nothing_more(

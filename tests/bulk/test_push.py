@@ -20,7 +20,10 @@ from zoho_async.bulk.outcomes import RowOutcome
 from zoho_async.bulk.pushing import Push
 from zoho_async.bulk.rows import RowReader
 from zoho_async.bulk.target import Target
+from zoho_async.call import Call
+from zoho_async.encoding import Request
 from zoho_async.errors import AuthError, ConfigError, OutcomeUnknownError, QuotaExceededError, UnavailableError
+from zoho_async.exchange import Exchange
 from zoho_async.fake import FakeZoho
 
 CREATE = "books.contacts.create"
@@ -554,23 +557,70 @@ def test_a_loop_that_ends_right_after_is_left_without_a_word(tmp_path: Path, col
     assert trouble == []
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OverflowError("port must be 0-65535"), "port must be 0-65535"),
+        (asyncio.CancelledError(), "what the call waited for was cancelled"),
+    ],
+)
 async def test_an_error_that_is_no_calls_fails_its_row_and_counts_no_write(
-    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, reason: str
 ) -> None:
     transport = type(zoho.books.contacts._transport)
     send = transport.send
 
     async def broken(self: Any, operation: Any, **values: Any) -> Any:
         if operation.id == CREATE:
-            raise OverflowError("port must be 0-65535")
+            raise error
         return await send(self, operation, **values)
 
     with monkeypatch.context() as patch:
         patch.setattr(transport, "send", broken)
         push = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
         outcomes = await run(push)
-    assert [(one.status, one.reason) for one in outcomes] == [("failed", "port must be 0-65535")] * 3
+    assert [(one.status, one.reason) for one in outcomes] == [("failed", reason)] * 3
     assert push.summary.writes == 0
+    again = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
+    await run(again)
+    assert (again.summary.sent, again.summary.reads) == (3, 1)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), asyncio.CancelledError()])
+async def test_an_error_that_is_no_calls_leaves_in_doubt_what_was_let_out(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    send = Exchange.send
+
+    async def broken(self: Exchange, base: str, request: Request, *arguments: Any, **options: Any) -> Any:
+        answer = await send(self, base, request, *arguments, **options)
+        if request.method == "POST":
+            raise error
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Exchange, "send", broken)
+        push = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
+        outcomes = await run(push)
+    assert [one.status for one in outcomes] == ["unknown"] * 3
+    assert push.summary.writes == fake.requests(CREATE) == 3
+    again = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
+    await run(again)
+    assert (again.summary.settled, again.summary.writes) == (3, 0)
+    assert fake.created() == {f"Name K{i}": 1 for i in range(1, 4)}
+
+
+async def test_an_error_that_is_no_calls_withdraws_what_was_refused(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    fake.script(CREATE, ["429:44"] * 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(Call, "hold_back", broken)
+        push = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
+        assert [one.status for one in await run(push)] == ["failed"] * 3
     again = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
     await run(again)
     assert (again.summary.sent, again.summary.reads) == (3, 1)

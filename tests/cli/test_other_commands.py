@@ -34,7 +34,7 @@ async def test_pull_and_push_again_change_nothing(fake: FakeZoho, cli: Cli) -> N
     assert (result.code, "1 records" in result.out) == (0, True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_an_interrupted_pull_leaves_no_half_file(fake: FakeZoho, cli: Cli, number: signal.Signals) -> None:
     fake.seed({"contact_name": f"N{i}"} for i in range(50))
     fake.script("books.contacts.get", ["pass"] * 5 + ["stall"] * 50)

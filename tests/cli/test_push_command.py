@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import csv
 import json
@@ -435,7 +436,7 @@ async def test_two_runs_on_one_state_are_refused(fake: FakeZoho, cli: Cli, write
     await first.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_an_interrupted_push_finishes_what_is_in_flight(
     fake: FakeZoho, cli: Cli, write: Write, number: signal.Signals
 ) -> None:
@@ -467,6 +468,33 @@ async def test_a_second_signal_stops_at_once(fake: FakeZoho, cli: Cli, write: Wr
     assert b"finishing the calls in flight" in await process.stderr.readline()
     process.send_signal(signal.SIGINT)
     assert (await ended(process)).code == 130
+
+
+async def test_a_terminal_that_is_closed_hangs_up_more_than_once_and_does_not_insist() -> None:
+    interruption, asked = Interruption(), list[bool]()
+    interruption.gently = lambda: asked.append(True)
+    task = asyncio.create_task(asyncio.sleep(0, 3))
+    for _ in range(3):
+        interruption(task, hangup=True)
+    assert (asked, task.cancelling()) == ([True], 0)
+    interruption(task)
+    assert task.cancelling() == 1
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_where_hanging_up_is_ignored_a_push_goes_on(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", "contact_name\n" + "".join(f"N{i}\n" for i in range(300)))
+    fake.latency = 0.01
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = await cli.start(*PUSH, "a.csv", "--json")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    await until(lambda: fake.acts("books.contacts.create") >= 20)
+    process.send_signal(signal.SIGHUP)
+    result = await ended(process)
+    assert (result.code, result.json["sent"]) == (0, 300)
 
 
 async def test_on_a_terminal_a_bar_goes_to_stderr(fake: FakeZoho, cli: Cli, write: Write) -> None:

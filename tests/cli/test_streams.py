@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -27,6 +28,36 @@ def unread() -> Iterator[int]:
     os.close(reading)
     yield writing
     os.close(writing)
+
+
+@pytest.fixture
+def full() -> Iterator[int]:
+    """A file on a disk that is full."""
+    writing = os.open("/dev/full", os.O_WRONLY)
+    yield writing
+    os.close(writing)
+
+
+@pytest.fixture
+def hung_up() -> Iterator[int]:
+    """A terminal whose window was closed."""
+    ours, theirs = os.openpty()
+    os.close(ours)
+    yield theirs
+    os.close(theirs)
+
+
+@pytest.fixture
+def choked() -> Iterator[int]:
+    """The end to write to of a pipe that does not block, is full and is not read."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(writing, bytes(4096))
+    yield writing
+    os.close(writing)
+    os.close(reading)
 
 
 async def run(
@@ -93,6 +124,71 @@ async def test_a_closed_stdout_loses_no_exit_code(
     assert "Broken pipe" not in err
     if "--dry-run" not in arguments and arguments[0] == "push":
         assert len(fake.created()) == 30
+
+
+@pytest.mark.parametrize("out", ["unread", "full", "hung_up", "choked"])
+@pytest.mark.parametrize("options", [(), ("--json",), ("--dry-run",)])
+async def test_a_push_goes_on_when_nothing_can_be_written(
+    fake: FakeZoho, cli: Cli, write: Write, request: pytest.FixtureRequest, out: str, options: tuple[str, ...]
+) -> None:
+    write("a.csv", ROWS)
+    stream: int = request.getfixturevalue(out)
+    code, _, _ = await run(cli, *PUSH, *options, out=stream, err=stream)
+    assert code == 3
+    if "--dry-run" not in options:
+        assert len(fake.created()) == 30
+        assert (cli.folder / "a.failed.csv").read_text().count("\n") == 31
+        assert (await cli("runs", "--json")).json["state"] == "complete"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("operations",),
+        ("runs", "--json"),
+        ("call", "books.contacts.list"),
+        ("call", "books.contacts.list", "--all"),
+        ("pull", "books", "contacts", "--to", "b.csv"),
+        ("--help",),
+    ],
+)
+async def test_data_that_does_not_get_through_is_no_success(
+    fake: FakeZoho, cli: Cli, write: Write, full: int, arguments: tuple[str, ...]
+) -> None:
+    write("a.csv", "contact_name\nA\n")
+    assert (await cli(*PUSH)).code == 0
+    code, _, err = await run(cli, *arguments, out=full)
+    told = json.loads(err)["message"] if "--json" in arguments else err.splitlines()[-1]
+    assert (code, told) == (1, "stdout cannot be written: No space left on device")
+    assert "Traceback" not in err
+    assert "Exception ignored" not in err
+
+
+async def test_data_waits_for_who_reads_slowly(cli: Cli) -> None:
+    whole = (await cli("operations", "--json")).out
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    room = fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    assert room < len(whole)
+    running = asyncio.create_task(run(cli, "operations", "--json", out=writing))
+    told = await asyncio.to_thread(os.read, reading, 1)
+    os.close(writing)
+    while more := await asyncio.to_thread(os.read, reading, 4096):
+        told += more
+    os.close(reading)
+    assert (await running)[0] == 0
+    assert told.decode() == whole
+
+
+async def test_a_log_that_cannot_be_put_into_words_harms_nobody(cli: Cli) -> None:
+    program = (
+        "import logging; from zoho_async.cli import streams; streams.lasting(); streams.log_as_json(); "
+        "logging.getLogger('x').warning('%d', 'no number'); logging.getLogger('x').warning('%d', 1)"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=asyncio.subprocess.PIPE)
+    _, err = await process.communicate()
+    assert process.returncode == 0
+    assert [json.loads(line)["message"] for line in err.splitlines()] == ["(cannot be put into words)", "1"]
 
 
 async def test_for_machines_every_line_is_json(fake: FakeZoho, cli: Cli, write: Write) -> None:

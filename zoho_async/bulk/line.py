@@ -122,7 +122,8 @@ class Line:
         self._tell(Event(stage="read", done=self.summary.reads))
         try:
             read = await self.patient(call, turn=turn)
-        except Stopped:
+        except (Stopped, asyncio.CancelledError):
+            # Given up; nobody heard whether it was made.
             self.summary.reads -= 1
             raise
         except ZohoError as error:

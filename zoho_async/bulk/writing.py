@@ -79,6 +79,9 @@ class _Attempts:
         self.uncertain: ZohoError | None = None
         """Why nobody knows whether a call of it has taken effect."""
         self.intended = False
+        self.out = False
+        """Whether its call was let out and not taken back: Zoho may have acted."""
+        self._counted = False
         self._taken_back = False
 
     async def let_out(self) -> None:
@@ -94,14 +97,26 @@ class _Attempts:
             await self._write.intend()
             self.intended = True
         self._let_out_at = time()
+        self.out = True
+        if not self._counted:
+            self._line.summary.writes += 1
+            self._counted = True
+
+    def discount(self) -> None:
+        """Its call was not made, or was refused and is given up."""
+        if self._counted:
+            self._line.summary.writes -= 1
+            self._counted = False
 
     def repeat(self, error: ZohoError) -> None:
         """It is sent once more: nobody knows whether it has taken effect."""
         self.uncertain = error
         self.tries += 1
+        self.out = self._counted = False
         self._taken_back = False
 
     def take_back(self) -> None:
+        self.out = False
         self.refusals += 1
         self._taken_back = True
         self._line.take_back()
@@ -122,14 +137,12 @@ class Writer:
         Raises Stopped or Stale when nothing of it was sent, Unknown when it has to be looked up, and errors that
         concern every other row too.
         """
-        summary = self._line.summary
         attempts = _Attempts(write, self._line)
         while True:
-            summary.writes += 1
             try:
                 record = await self._line.patient(lambda: write.call(attempts), turn=turn)
             except (Stopped, Stale) as signal:
-                summary.writes -= 1
+                attempts.discount()
                 if attempts.uncertain is None:
                     await self._withdraw(write, attempts)
                     write.decision.refusals = attempts.refusals
@@ -142,7 +155,7 @@ class Writer:
                 return await self._made(write, attempts, None, error)
             except ZohoError as error:
                 if error.sent is False:
-                    summary.writes -= 1
+                    attempts.discount()
                 outcome = await self._failed(write, attempts, error)
                 if outcome is not None:
                     return outcome
@@ -150,12 +163,16 @@ class Writer:
             except StateError:
                 # What cannot be put on record must not go on.
                 raise
-            except Exception as error:  # noqa: BLE001 - no error of a call, so nothing was sent; one row must not harm the others
-                summary.writes -= 1
-                if attempts.uncertain is not None:
-                    return await self._undecided(write, error)
-                await self._withdraw(write, attempts)
-                return failed(write.decision.job, error)
+            except asyncio.CancelledError as cancelled:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Not the push is cancelled, but something of the client's that the call waited for.
+                broken = RuntimeError("what the call waited for was cancelled")
+                broken.__cause__ = cancelled
+                return await self._broken(write, attempts, broken)
+            except Exception as error:  # noqa: BLE001 - no error of a call; one row must not harm the others
+                return await self._broken(write, attempts, error)
             else:
                 self._line.count_sick(None)
                 return await self._made(write, attempts, record)
@@ -214,6 +231,16 @@ class Writer:
                 return failed(job, error)
             case "refused":
                 return await self._refused(write, attempts, error)
+
+    async def _broken(self, write: Write, attempts: _Attempts, error: Exception) -> RowOutcome:
+        """The outcome of a write that has ended in an error which is none of a call."""
+        if not attempts.out:
+            attempts.discount()
+            if attempts.uncertain is None:
+                await self._withdraw(write, attempts)
+                return failed(write.decision.job, error)
+        # Zoho may have acted before it went wrong.
+        return await self._undecided(write, error)
 
     async def _refused(self, write: Write, attempts: _Attempts, error: ZohoError) -> RowOutcome:
         job = write.decision.job

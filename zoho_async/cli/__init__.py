@@ -8,8 +8,9 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from types import FrameType
 
-from .exits import INTERRUPTED, USAGE
-from .streams import json_line, lasting, log_as_json
+from .exits import ABORTED, INTERRUPTED, USAGE
+from .running import ending_signals
+from .streams import OutputError, json_line, lasting, log_as_json
 
 
 def main() -> None:
@@ -18,16 +19,26 @@ def main() -> None:
     if find_spec("typer") is None or find_spec("rich") is None:
         sys.stderr.write("zoho-async needs typer and rich: pip install 'zoho_async[cli]'\n")
         sys.exit(USAGE)
-    # Both signals alike, also in the moments before the event loop watches for them.
-    signal.signal(signal.SIGTERM, _interrupt)
+    # All signals alike, also in the moments before the event loop watches for them.
+    for number in ending_signals():
+        if number != signal.SIGINT:
+            signal.signal(number, _interrupt)
+    machine = "--json" in sys.argv[1:]
     try:
-        from .app import app
+        try:
+            from .app import app
 
-        if "--json" in sys.argv[1:]:
-            sys.exit(_machine_readable(app))
-        app()
+            if machine:
+                sys.exit(_machine_readable(app))
+            app()
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except OutputError as error:
+        event = {"event": "error", "kind": type(error).__name__, "message": str(error)}
+        sys.stderr.write(json_line(event) if machine else f"{error}\n")
+        sys.exit(ABORTED)
 
 
 def _machine_readable(app: Callable[..., int | None]) -> int:

@@ -13,6 +13,7 @@ import typer
 from . import calling, planning, pulling, pushing, states
 from .running import Interruption, run
 from .settings import limits
+from .streams import only_reports
 
 app = typer.Typer(
     name="zoho-async",
@@ -122,6 +123,7 @@ def push(
         limits=limits(per_minute, concurrency, reserve),
         profile=profile,
     )
+    only_reports()
     command = planning.dry_run_command if dry_run else pushing.push_command
     _finish(lambda interruption: command(order, interruption), json=json)
 

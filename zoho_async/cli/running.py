@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from zoho_async.bulk.problems import InputError, StateError
 from zoho_async.errors import ZohoError
@@ -19,7 +20,7 @@ EXPECTED = (InputError, StateError, SetupError, ZohoError)
 
 
 class Interruption:
-    """SIGINT or SIGTERM: the first asks the command to end gently, the second cancels it."""
+    """A signal: the first asks the command to end gently, the second cancels it."""
 
     def __init__(self, *, json: bool = False) -> None:
         self.requested = False
@@ -27,8 +28,11 @@ class Interruption:
         """What ends the command once its calls in flight are finished; None: it is cancelled at once."""
         self._json = json
 
-    def __call__(self, task: asyncio.Task[int]) -> None:
-        """Called for each signal."""
+    def __call__(self, task: asyncio.Task[int], *, hangup: bool = False) -> None:
+        """Called for each signal. `hangup`: SIGHUP."""
+        if hangup and self.requested:
+            # The kernel and the shell both send one for a window that was closed: nobody insists.
+            return
         first, self.requested = not self.requested, True
         if first and self.gently is not None:
             sentence = "interrupted: finishing the calls in flight (once more: stop at once)"
@@ -41,6 +45,16 @@ class Interruption:
             task.cancel()
 
 
+def ending_signals() -> list[signal.Signals]:
+    """The signals that end a command. One of them is SIGHUP, of a terminal that is gone, unless `nohup` has it ignored
+    or the system does not know it."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
+        numbers.append(hangup)
+    return numbers
+
+
 def run(command: Callable[[Interruption], Awaitable[int]], *, json: bool) -> int:
     """Runs a command to its exit code; expected errors become one sentence on stderr."""
     interruption = Interruption(json=json)
@@ -48,10 +62,10 @@ def run(command: Callable[[Interruption], Awaitable[int]], *, json: bool) -> int
     async def watched() -> int:
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(_as_coroutine(command(interruption)))
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending_signals():
             # Windows has no such handlers; there Ctrl-C cancels the main task.
             with suppress(NotImplementedError):
-                loop.add_signal_handler(number, interruption, task)
+                loop.add_signal_handler(number, partial(interruption, task, hangup=number.name == "SIGHUP"))
         return await task
 
     try:

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import select
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
@@ -16,40 +17,73 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
+PATIENCE = 1.0
+"""Seconds in which a pipe that does not block has to take more; the event loop waits meanwhile."""
+
+
+class OutputError(Exception):
+    """Data did not get through to stdout."""
+
+
 def lasting() -> None:
-    """Makes stdout and stderr of this process such that no writing to them fails.
+    """Makes stdout and stderr of this process such that no writing to them fails for want of a reader.
 
     What the encoding of a stream does not have is written as an escape. When the reader of a pipe is gone, what is
-    written there goes nowhere: a push of several days must not end because somebody has closed a window.
+    written there goes nowhere: a push of several days must not end because somebody has closed a window. So it does
+    when stderr cannot be written for any other reason. Where stdout cannot, data is lost: that raises OutputError,
+    unless `only_reports` was called.
     """
-    sys.stdout = _lasting(sys.stdout)
-    sys.stderr = _lasting(sys.stderr)
+    sys.stdout = _lasting(sys.stdout, needed=True)
+    sys.stderr = _lasting(sys.stderr, needed=False)
 
 
-class _Pipe(io.FileIO):
+def only_reports() -> None:
+    """From now on stdout is treated like stderr: what is told there matters less than what goes on."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, _Output):
+        raw.needed = False
+
+
+class _Output(io.FileIO):
+    """A stream that takes nothing any more once it could not be written to."""
+
+    needed = False
+    _lost = False
+
     def write(self, data: ReadableBuffer, /) -> int:
-        try:
-            return super().write(data)
-        except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
-            return memoryview(data).nbytes
+        if not self._lost:
+            try:
+                return self._written(data)
+            except OSError as error:
+                # For good: the rest would begin in the middle of a line.
+                self._lost = True
+                if self.needed and not isinstance(error, BrokenPipeError):
+                    raise OutputError(f"stdout cannot be written: {error.strerror or error}") from error
+        return memoryview(data).nbytes
+
+    def _written(self, data: ReadableBuffer) -> int:
+        # None: it does not block, and is full. Who needs the data may be slow, too.
+        while (count := super().write(data)) is None:
+            if not select.select([], [self], [], None if self.needed else PATIENCE)[1]:
+                raise TimeoutError
+        return count
 
 
-def _lasting(stream: TextIO | None) -> TextIO:
+def _lasting(stream: TextIO | None, *, needed: bool) -> TextIO:
     if stream is None:
         # The process was started without this stream.
-        return _text(os.open(os.devnull, os.O_WRONLY), "utf-8", lines=False)
+        return _text(os.open(os.devnull, os.O_WRONLY), "utf-8", lines=False, needed=False)
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     stream.flush()
-    return _text(stream.fileno(), stream.encoding, lines=stream.line_buffering or stream.write_through)
+    lines = stream.line_buffering or stream.write_through
+    return _text(stream.fileno(), stream.encoding, lines=lines, needed=needed)
 
 
-def _text(number: int, encoding: str, *, lines: bool) -> TextIO:
+def _text(number: int, encoding: str, *, lines: bool, needed: bool) -> TextIO:
     # Who has opened the number closes it, or the end of the process.
-    raw = _Pipe(number, "wb", closefd=False)
+    raw = _Output(number, "wb", closefd=False)
+    raw.needed = needed
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding, "backslashreplace", line_buffering=lines)
 
 
@@ -69,14 +103,10 @@ def log_as_json() -> None:
 
 class _JsonLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(
-            json_line(
-                {
-                    "event": "log",
-                    "level": record.levelname.lower(),
-                    "logger": record.name,
-                    "message": self.format(record),
-                }
-            )
-        )
+        try:
+            message = self.format(record)
+        except Exception:  # noqa: BLE001 - what is told of must not be harmed by how it is told
+            message = "(cannot be put into words)"
+        event = {"event": "log", "level": record.levelname.lower(), "logger": record.name, "message": message}
+        sys.stderr.write(json_line(event))
         sys.stderr.flush()
