@@ -12,7 +12,7 @@ import pytest
 from conftest import client_of
 
 from zoho_async import Limits, Zoho, bulk, policy
-from zoho_async.bulk import index, sending
+from zoho_async.bulk import index, pushing, sending
 from zoho_async.bulk.database import Database
 from zoho_async.bulk.line import READS, Event, Line
 from zoho_async.bulk.mapping import BrokenOffError
@@ -137,6 +137,7 @@ async def test_a_record_that_cannot_be_read_leaves_its_row_unknown_and_no_other(
 async def test_rows_put_off_are_told_when_the_input_fails_or_the_list(
     fake: FakeZoho, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
+    monkeypatch.setattr(pushing, "LULL", 600)
     fake.script(CREATE, ["reset_after"])
 
     async def rows() -> AsyncIterator[dict[str, Any]]:
@@ -497,6 +498,51 @@ async def test_an_input_may_stop_its_push_itself(fake: FakeZoho, zoho: Zoho, the
     assert closed == [True] * (then == "goes on")
     assert fake.requests(CREATE) == 1
     assert not heard.push.summary.complete
+
+
+async def test_rows_put_off_are_settled_when_their_input_may_be_waiting_for_them(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pushing, "LULL", 0.01)
+    fake.script(CREATE, ["reset_after", "pass", "reset_after", "reset_after"])
+
+    async def rows() -> AsyncIterator[dict[str, Any]]:
+        for number, row in enumerate(names(5)):
+            while len(heard.outcomes) < number:
+                heard.first.clear()
+                await heard.first.wait()
+            yield row
+
+    heard = Heard(bulk.push(zoho.books.contacts, rows(), pause=0))
+    async with asyncio.timeout(20):
+        told = await heard.all()
+    assert told == [("done", action) for action in ("settled", "created", "settled", "settled", "created")]
+    assert heard.push.summary.complete
+
+
+async def test_a_push_is_left_while_it_waits_with_rows_put_off(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_off = asyncio.Event()
+
+    def waiting(self: sending.Sender) -> bool:
+        if self._deferred:
+            put_off.set()
+        return bool(self._deferred)
+
+    monkeypatch.setattr(pushing, "LULL", 600)
+    monkeypatch.setattr(sending.Sender, "waiting", property(waiting))
+    fake.script(CREATE, ["reset_after"])
+    fed = Fed(*names(1))
+    heard = Heard(bulk.push(zoho.books.contacts, fed, state=tmp_path / "s", pause=0))
+    running = asyncio.create_task(heard.all())
+    await asyncio.wait_for(put_off.wait(), 10)
+    running.cancel()
+    assert await asyncio.wait([running], timeout=10) == ({running}, set())
+    assert running.cancelled()
+    assert fed.closed
+    again = bulk.push(zoho.books.contacts, names(1), state=tmp_path / "s")
+    assert await Heard(again).all() == [("done", "settled")]
 
 
 async def test_an_input_that_awaits_what_is_cancelled_elsewhere_ends_with_an_error(fake: FakeZoho, zoho: Zoho) -> None:

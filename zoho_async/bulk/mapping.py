@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
@@ -83,6 +84,29 @@ def broken_off(error: BaseException, task: asyncio.Task[Any]) -> BrokenOffError 
     broken = BrokenOffError(f"what was awaited has been cancelled elsewhere ({type(error).__name__})")
     broken.__cause__ = error
     return broken
+
+
+async def with_lulls(
+    source: AsyncGenerator[T, None], *, seconds: float, wanted: Callable[[], bool]
+) -> AsyncGenerator[T | None, None]:
+    """The same items, closed in the end; and None whenever none has come for so long, if that was `wanted` before."""
+    async with aclosing(source):
+        while True:
+            if not wanted():
+                item = await anext(source, None)
+            else:
+                following = asyncio.ensure_future(anext(source, None))
+                try:
+                    while not (await asyncio.wait([following], timeout=seconds))[0]:
+                        yield None
+                finally:
+                    # Nobody can close what is under way.
+                    following.cancel()
+                    await asyncio.gather(following, return_exceptions=True)
+                item = following.result()
+            if item is None:
+                return
+            yield item
 
 
 def closable(source: AsyncIterator[T]) -> AsyncGenerator[T, None]:

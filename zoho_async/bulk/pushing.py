@@ -39,6 +39,7 @@ from .mapping import (
     closable,
     iterate,
     map,  # noqa: A004 - our own map, named like the builtin
+    with_lulls,
 )
 from .options import Options
 from .outcomes import PushSummary, RowOutcome, failed, faulty
@@ -52,6 +53,10 @@ from .target import Target
 
 AHEAD = 2
 """So many times `concurrency` rows are under way: while some wait for their calls, others wait for the disk."""
+
+LULL = 1.0
+"""Seconds without an outcome after which rows that are put off are settled, if whoever feeds the rows may be waiting
+for theirs."""
 
 SICK = 3
 """So many times `concurrency` calls in a row that find the service unavailable end the run."""
@@ -232,11 +237,12 @@ class Push:
                 async with aclosing(preparation.decisions(fed or self._rows, checked=checked)) as decisions:
                     source = self._until_stopped(decisions)
                     performed = closable(map(sender.perform, source, concurrency=AHEAD * self._concurrency))
-                    async with aclosing(performed) as outcomes:
+                    heard = with_lulls(performed, seconds=LULL, wanted=lambda: fed is not None and sender.waiting)
+                    async with aclosing(heard) as outcomes:
                         async for outcome in outcomes:
-                            if (given := _given(outcome)) is not None:
+                            if outcome is not None and (given := _given(outcome)) is not None:
                                 await give(given)
-                            if sender.due:
+                            if outcome is None or sender.due:
                                 async for settled in sender.settle():
                                     await give(settled)
             except Stopped:
