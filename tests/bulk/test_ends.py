@@ -12,9 +12,10 @@ import pytest
 from conftest import client_of
 
 from zoho_async import Limits, Zoho, bulk, policy
-from zoho_async.bulk import index, sending
+from zoho_async.bulk import index, pushing, sending
 from zoho_async.bulk.database import Database
-from zoho_async.bulk.line import READS, Line
+from zoho_async.bulk.line import READS, Event, Line
+from zoho_async.bulk.mapping import BrokenOffError
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.outcomes import RowOutcome
 from zoho_async.bulk.planning import plan
@@ -136,6 +137,7 @@ async def test_a_record_that_cannot_be_read_leaves_its_row_unknown_and_no_other(
 async def test_rows_put_off_are_told_when_the_input_fails_or_the_list(
     fake: FakeZoho, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
+    monkeypatch.setattr(pushing, "LULL", 600)
     fake.script(CREATE, ["reset_after"])
 
     async def rows() -> AsyncIterator[dict[str, Any]]:
@@ -418,3 +420,162 @@ async def test_a_list_that_takes_more_calls_than_a_day_has_is_read_all_the_same(
     push = bulk.push(getattr(getattr(zoho, product), name), given, wait=True, **options)  # type: ignore[arg-type]
     async with asyncio.timeout(20):
         assert await Heard(push).all() == [("done", "created")] * len(given)
+
+
+class Fed:
+    """Rows that a push waits for: one comes, then no other ever."""
+
+    def __init__(self, *rows: dict[str, Any]) -> None:
+        self.waits = asyncio.Event()
+        self.closed = False
+        self._rows = rows
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        try:
+            for row in self._rows:
+                yield row
+            self.waits.set()
+            await asyncio.Event().wait()
+        finally:
+            self.closed = True
+
+
+@pytest.mark.parametrize("end", ["stop", "error", "listener"])
+async def test_no_row_is_waited_for_once_the_push_has_ended(fake: FakeZoho, zoho: Zoho, end: str) -> None:
+    first, second = names(2)
+    fed = Fed(first, second)
+
+    def heard_of(event: Event) -> None:
+        if end == "listener" and event.stage == "write" and event.done == 2:
+            raise LookupError("the window is gone")
+
+    heard = Heard(bulk.push(zoho.books.contacts, fed, concurrency=2, on_event=heard_of))
+    if end == "error":
+        fake.script(CREATE, ["pass", *["status:401"] * 9])
+    running = asyncio.create_task(heard.all())
+    async with asyncio.timeout(10):
+        await fed.waits.wait()
+        await heard.first.wait()
+        if end == "stop":
+            heard.push.stop()
+            await running
+        else:
+            with pytest.raises(AuthError if end == "error" else LookupError):
+                await running
+    assert fed.closed
+    assert heard.told in ([("done", "created")], [("done", "created")] * 2)
+    assert len(heard.told) == len(fake.created())
+    assert not heard.push.summary.complete
+
+
+@pytest.mark.parametrize("then", ["goes on", "ends", "raises"])
+async def test_an_input_may_stop_its_push_itself(fake: FakeZoho, zoho: Zoho, then: str) -> None:
+    closed: list[bool] = []
+
+    async def rows() -> AsyncIterator[dict[str, Any]]:
+        first, second = names(2)
+        yield first
+        await heard.first.wait()
+        heard.push.stop()
+        if then == "raises":
+            raise LookupError("enough")
+        if then == "goes on":
+            try:
+                yield second
+            finally:
+                # It is closed in peace.
+                await asyncio.sleep(0)
+                closed.append(True)
+
+    heard = Heard(bulk.push(zoho.books.contacts, rows(), concurrency=1))
+    async with asyncio.timeout(10):
+        if then == "raises":
+            with pytest.raises(LookupError):
+                await heard.all()
+        else:
+            await heard.all()
+    assert heard.told == [("done", "created")]
+    assert closed == [True] * (then == "goes on")
+    assert fake.requests(CREATE) == 1
+    assert not heard.push.summary.complete
+
+
+async def test_rows_put_off_are_settled_when_their_input_may_be_waiting_for_them(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pushing, "LULL", 0.01)
+    fake.script(CREATE, ["reset_after", "pass", "reset_after", "reset_after"])
+
+    async def rows() -> AsyncIterator[dict[str, Any]]:
+        for number, row in enumerate(names(5)):
+            while len(heard.outcomes) < number:
+                heard.first.clear()
+                await heard.first.wait()
+            yield row
+
+    heard = Heard(bulk.push(zoho.books.contacts, rows(), pause=0))
+    async with asyncio.timeout(20):
+        told = await heard.all()
+    assert told == [("done", action) for action in ("settled", "created", "settled", "settled", "created")]
+    assert heard.push.summary.complete
+
+
+async def test_a_push_is_left_while_it_waits_with_rows_put_off(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_off = asyncio.Event()
+
+    def waiting(self: sending.Sender) -> bool:
+        if self._deferred:
+            put_off.set()
+        return bool(self._deferred)
+
+    monkeypatch.setattr(pushing, "LULL", 600)
+    monkeypatch.setattr(sending.Sender, "waiting", property(waiting))
+    fake.script(CREATE, ["reset_after"])
+    fed = Fed(*names(1))
+    heard = Heard(bulk.push(zoho.books.contacts, fed, state=tmp_path / "s", pause=0))
+    running = asyncio.create_task(heard.all())
+    await asyncio.wait_for(put_off.wait(), 10)
+    running.cancel()
+    assert await asyncio.wait([running], timeout=10) == ({running}, set())
+    assert running.cancelled()
+    assert fed.closed
+    again = bulk.push(zoho.books.contacts, names(1), state=tmp_path / "s")
+    assert await Heard(again).all() == [("done", "settled")]
+
+
+async def test_an_input_that_awaits_what_is_cancelled_elsewhere_ends_with_an_error(fake: FakeZoho, zoho: Zoho) -> None:
+    async def rows() -> AsyncIterator[dict[str, Any]]:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        yield names(1)[0]
+        await future
+
+    heard = Heard(bulk.push(zoho.books.contacts, rows()))
+    async with asyncio.timeout(10):
+        with pytest.raises(BrokenOffError):
+            await heard.all()
+    assert heard.told == [("done", "created")]
+    assert not heard.push.summary.complete
+
+
+async def test_a_reading_that_is_cancelled_elsewhere_fails_its_row_alone(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.seed(names(3))
+    contacts = zoho.books.contacts
+    first = next(iter(fake.organization().contacts))
+    get = type(contacts).get
+
+    async def cancelled(self: Any, contact_id: str, /, **more: Any) -> Any:
+        if contact_id == first:
+            future = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
+        return await get(self, contact_id, **more)
+
+    monkeypatch.setattr(type(contacts), "get", cancelled)
+    heard = Heard(bulk.push(contacts, names(3, notes="x"), match_by="contact_name"))
+    async with asyncio.timeout(10):
+        assert await heard.all() == [("failed", "none"), ("done", "updated"), ("done", "updated")]

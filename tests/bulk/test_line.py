@@ -15,6 +15,7 @@ from zoho_async import Limits, Zoho, bulk
 from zoho_async.bulk import line as lines
 from zoho_async.bulk.database import Database
 from zoho_async.bulk.line import Event, Line, Stopped
+from zoho_async.bulk.mapping import BrokenOffError
 from zoho_async.bulk.schedule import Window
 from zoho_async.bulk.target import Target
 from zoho_async.errors import AuthError, QuotaExceededError
@@ -225,6 +226,38 @@ async def test_cancelled_from_outside_while_stopping_is_cancelled() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_what_a_call_awaits_and_somebody_else_has_cancelled_is_an_error_of_the_call() -> None:
+    async def call() -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    with pytest.raises(BrokenOffError):
+        await line().read(call)
+
+
+@pytest.mark.parametrize("minds", [True, False])
+async def test_an_end_reaches_who_waits_for_others(minds: bool) -> None:
+    patient, waits = line(), asyncio.Event()
+
+    async def give() -> str:
+        waits.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if minds:
+                raise
+        return "late"
+
+    waiting = asyncio.create_task(patient.wait_for(give))
+    await waits.wait()
+    patient.stop()
+    with pytest.raises(Stopped):
+        await asyncio.wait_for(waiting, 10)
+    with pytest.raises(Stopped):
+        await patient.wait_for(give)
 
 
 async def test_a_stopped_push_does_not_wait_for_its_turn(fake: FakeZoho, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 import pytest
 
 from zoho_async import bulk
-from zoho_async.bulk.mapping import closable
+from zoho_async.bulk.mapping import BrokenOffError, broken_off, closable
 from zoho_async.errors import AuthError, DecodeError, OutcomeUnknownError, QuotaExceededError, RefusedError
 
 
@@ -144,3 +144,170 @@ async def test_concurrency_must_be_positive() -> None:
 
     with pytest.raises(ValueError, match="at least 1"):
         await anext(bulk.map(fn, [1], concurrency=0))
+
+
+async def test_an_error_that_concerns_everything_does_not_wait_for_the_next_item() -> None:
+    waits, refused, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def items() -> AsyncIterator[int]:
+        try:
+            yield 0
+            yield 1
+            waits.set()
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    async def fn(item: int) -> int:
+        await waits.wait()
+        if item:
+            refused.set()
+            raise AuthError("no")
+        await refused.wait()
+        # What is in flight is finished.
+        await closed.wait()
+        return item
+
+    told: set[int] = set()
+    async with asyncio.timeout(10):
+        with pytest.raises(AuthError):
+            async for one in bulk.map(fn, items(), concurrency=3):
+                told |= {one.item}
+    assert told == {0}
+
+
+async def test_an_item_that_comes_although_the_input_is_over_is_not_begun() -> None:
+    waits, cancelled = asyncio.Event(), asyncio.Event()
+    begun: list[int] = []
+
+    async def items() -> AsyncIterator[int]:
+        yield 0
+        try:
+            waits.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+        yield 1
+
+    async def fn(item: int) -> int:
+        begun.append(item)
+        await waits.wait()
+        raise AuthError("no")
+
+    async with asyncio.timeout(10):
+        with pytest.raises(AuthError):
+            async for _ in bulk.map(fn, items(), concurrency=2):
+                pass
+    assert cancelled.is_set()
+    assert begun == [0]
+
+
+async def broken(error: BaseException) -> None:
+    """What code meets that awaits something its owner has cancelled; or worse."""
+    if isinstance(error, asyncio.CancelledError):
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+    raise error
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), GeneratorExit()])
+async def test_what_is_cancelled_inside_an_item_is_its_outcome(error: BaseException) -> None:
+    async def fn(item: int) -> int:
+        if item == 1:
+            await broken(error)
+        return item
+
+    async with asyncio.timeout(10):
+        outcomes = sorted([one async for one in bulk.map(fn, range(4), concurrency=2)], key=lambda one: one.index)
+    assert [one.status for one in outcomes] == ["done", "unknown", "done", "done"]
+    assert isinstance(outcomes[1].error, BrokenOffError)
+    assert isinstance(outcomes[1].error.__cause__, type(error))
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), GeneratorExit()])
+async def test_what_is_cancelled_inside_the_input_is_an_error_of_the_input(error: BaseException) -> None:
+    async def items() -> AsyncIterator[int]:
+        yield 0
+        await broken(error)
+        yield 1
+
+    async def fn(item: int) -> int:
+        return item
+
+    told: set[int] = set()
+    async with asyncio.timeout(10):
+        with pytest.raises(BrokenOffError):
+            async for one in bulk.map(fn, items(), concurrency=2):
+                told |= {one.item}
+    assert told == {0}
+
+
+async def test_who_is_thrown_away_is_not_broken_off() -> None:
+    """Its loop may have ended, and it may not wait for anything any more."""
+    task, other = asyncio.current_task(), asyncio.create_task(asyncio.sleep(0))
+    assert task is not None
+    assert broken_off(GeneratorExit(), other) is None
+    assert broken_off(GeneratorExit(), task) is not None
+    await other
+
+
+async def test_leaving_early_ends_though_a_call_makes_nothing_of_its_cancellation() -> None:
+    """When it is done there is nobody who takes its outcome, and no room for it."""
+    full, begun = asyncio.Event(), list[int]()
+
+    async def fn(item: int) -> int:
+        begun.append(item)
+        if item == 1:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return item
+        if item == 4:
+            # One was taken, two fill the queue, and this one will wait for its place.
+            full.set()
+        return item
+
+    async with asyncio.timeout(10):
+        async with aclosing(closable(bulk.map(fn, range(100), concurrency=2))) as outcomes:
+            async for _ in outcomes:
+                await full.wait()
+                break
+    assert begun == [0, 1, 2, 3, 4]
+
+
+async def test_whose_tasks_are_cancelled_by_somebody_else_is_cancelled() -> None:
+    async def fn(item: int) -> int:
+        for task in asyncio.all_tasks():
+            if task.get_name().startswith("zoho-bulk"):
+                task.cancel()
+        await asyncio.sleep(0)
+        return item
+
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(10):
+            async for _ in bulk.map(fn, range(9), concurrency=3):
+                pass
+
+
+async def test_leaving_early_begins_no_item_that_comes_although_the_input_is_cancelled() -> None:
+    waits, begun = asyncio.Event(), list[int]()
+
+    async def items() -> AsyncIterator[int]:
+        yield 0
+        try:
+            waits.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            yield 1
+
+    async def fn(item: int) -> int:
+        begun.append(item)
+        return item
+
+    async with asyncio.timeout(10):
+        async with aclosing(closable(bulk.map(fn, items(), concurrency=2))) as outcomes:
+            async for _ in outcomes:
+                await waits.wait()
+                break
+    assert begun == [0]

@@ -12,6 +12,7 @@ import msgspec
 
 from zoho_async.errors import OutcomeUnknownError, QuotaExceededError, UnavailableError, ZohoError
 
+from .mapping import broken_off
 from .outcomes import PushSummary
 from .schedule import Window, sleep_until
 
@@ -161,6 +162,16 @@ class Line:
                 except _Closed:
                     continue
 
+    async def wait_for(self, give: Callable[[], Awaitable[T]]) -> T:
+        """Waits for what others give; raises Stopped when the push is asked to end, or ends, before it comes."""
+        with self._holding():
+            given = await give()
+            if self.closed:
+                # Who gives it may have asked for the end itself: the cancellation for that is met here.
+                await asyncio.sleep(0)
+                raise Stopped
+        return given
+
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None, None]:
         """Calls that belong together, a read and the write after it: none of other rows gets in between."""
@@ -177,10 +188,13 @@ class Line:
         self.take_back()
         try:
             yield
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             # Only who is still held was cancelled by us, unless somebody else has cancelled it too.
             if task in self._held and self.closed and task.uncancel() == 0:
                 raise Stopped from None
+            broken = broken_off(error, task)
+            if broken is not None:
+                raise broken from error
             raise
         finally:
             self._held.discard(task)

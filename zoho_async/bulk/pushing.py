@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, MutableSequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -34,8 +35,11 @@ from .journal import Journal
 from .line import Event, Line, Stopped
 from .mapping import (
     FATAL,
+    Outcome,
     closable,
+    iterate,
     map,  # noqa: A004 - our own map, named like the builtin
+    with_lulls,
 )
 from .options import Options
 from .outcomes import PushSummary, RowOutcome, failed, faulty
@@ -49,6 +53,10 @@ from .target import Target
 
 AHEAD = 2
 """So many times `concurrency` rows are under way: while some wait for their calls, others wait for the disk."""
+
+LULL = 1.0
+"""Seconds without an outcome after which rows that are put off are settled, if whoever feeds the rows may be waiting
+for theirs."""
 
 SICK = 3
 """So many times `concurrency` calls in a row that find the service unavailable end the run."""
@@ -116,7 +124,8 @@ class Push:
         await self.aclose()
 
     def stop(self) -> None:
-        """Begins no further row nor waits on; calls in flight are finished and their outcomes still come."""
+        """Begins no further row nor waits on, not for an asynchronous input either, which is cancelled where it waits;
+        calls in flight are finished and their outcomes still come."""
         self._line.stop()
 
     def __aiter__(self) -> AsyncIterator[RowOutcome]:
@@ -224,19 +233,16 @@ class Push:
                         if self._line.stopped:
                             return
             try:
-                async with aclosing(preparation.decisions(self._rows, checked=checked)) as decisions:
+                fed = self._fed(self._rows) if isinstance(self._rows, AsyncIterable) else None
+                async with aclosing(preparation.decisions(fed or self._rows, checked=checked)) as decisions:
                     source = self._until_stopped(decisions)
-                    performed = map(sender.perform, source, concurrency=AHEAD * self._concurrency)
-                    async with aclosing(closable(performed)) as outcomes:
+                    performed = closable(map(sender.perform, source, concurrency=AHEAD * self._concurrency))
+                    heard = with_lulls(performed, seconds=LULL, wanted=lambda: fed is not None and sender.waiting)
+                    async with aclosing(heard) as outcomes:
                         async for outcome in outcomes:
-                            if isinstance(outcome.error, StateError):
-                                # What cannot be put on record must not go on.
-                                raise outcome.error
-                            job, error = outcome.item.job, outcome.error
-                            given = outcome.result if error is None else failed(job, error)
-                            if given is not None:
+                            if outcome is not None and (given := _given(outcome)) is not None:
                                 await give(given)
-                            if sender.due:
+                            if outcome is None or sender.due:
                                 async for settled in sender.settle():
                                     await give(settled)
             except Stopped:
@@ -254,6 +260,14 @@ class Push:
             if failure is not None:
                 raise failure
         self.summary.complete = self._exhausted and not sender.left and self._line.ended is None
+
+    async def _fed(self, rows: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
+        """Rows that arise as they will: none is waited for once the push has ended."""
+        end = object()
+        async with aclosing(closable(iterate(rows))) as source:
+            following = partial(anext, source, end)
+            while (row := await self._line.wait_for(following)) is not end:
+                yield row
 
     async def _until_stopped(self, source: AsyncGenerator[Decision, None]) -> AsyncIterator[Decision]:
         async for decision in source:
@@ -316,6 +330,15 @@ def push(
         window=Window.parse(window) if window is not None else None,
         on_event=on_event,
     )
+
+
+def _given(outcome: Outcome[Decision, RowOutcome | None]) -> RowOutcome | None:
+    """What is told of a row that was performed; nothing when it is put off or left."""
+    job, error = outcome.item.job, outcome.error
+    if isinstance(error, StateError):
+        # What cannot be put on record must not go on.
+        raise error
+    return outcome.result if error is None else failed(job, error)
 
 
 def _source(rows: Any) -> str:

@@ -307,6 +307,11 @@ class Sender:
     # -- outcomes nobody knows
 
     @property
+    def waiting(self) -> bool:
+        """Whether any row is put off."""
+        return bool(self._deferred)
+
+    @property
     def due(self) -> bool:
         """Whether so many rows are put off that it is time to settle them."""
         return len(self._deferred) >= PUT_OFF
