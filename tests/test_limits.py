@@ -226,6 +226,28 @@ def test_the_day_is_learnt_from_headers_and_a_reserve_is_left() -> None:
     simulate(main())
 
 
+@pytest.mark.parametrize(
+    ("limits", "never"),
+    [
+        (Limits(reserve=99), ""),
+        (Limits(reserve=100), "of 100 calls a day 100 are left to others, so that none is ever made"),
+        (Limits(reserve=50, share=0.5), "of 50 calls a day 50 are left to others, so that none is ever made"),
+        (Limits(reserve=49, share=0.5), ""),
+        (Limits(reserve=200, per_day=200), "of 100 calls a day 200 are left to others, so that none is ever made"),
+        (Limits(reserve=10, per_day=10), "of 10 calls a day 10 are left to others, so that none is ever made"),
+    ],
+)
+def test_a_reserve_that_no_day_can_leave_is_told_from_a_day_that_is_used_up(limits: Limits, never: str) -> None:
+    async def main() -> None:
+        limiter = Limiter(limits)
+        limiter.learn({"x-rate-limit-limit": "100", "x-rate-limit-remaining": "1", "x-rate-limit-reset": "3600"})
+        with pytest.raises(Exhausted) as told:
+            await limiter.acquire()
+        assert told.value.never == never
+
+    simulate(main())
+
+
 def test_a_day_of_our_own_is_kept_by_count_and_shared() -> None:
     async def main() -> None:
         limiter = Limiter(Limits(per_minute=None, per_day=20, share=0.5, concurrency=10))

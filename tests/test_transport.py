@@ -7,12 +7,16 @@ import gzip
 import json
 import logging
 import random
-from collections.abc import AsyncIterator
+import resource
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
+from errno import ENFILE
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 from fault_server import Fault, FaultServer, Seen, html_fault, json_fault
 
 from zoho_async import (
@@ -36,6 +40,8 @@ from zoho_async import (
 )
 from zoho_async.auth import Accounts
 from zoho_async.books.contacts import CREATE, UPDATE
+from zoho_async.exchange import _trouble
+from zoho_async.policy import Sent
 from zoho_async.stores import Token
 
 
@@ -124,6 +130,41 @@ async def test_a_call_that_finds_no_server_is_retried_even_for_a_write() -> None
             await zoho.books.contacts.create({"contact_name": "x"})
     assert len(caught.value.attempts) == 3
     assert caught.value.sent is False
+
+
+@contextmanager
+def no_file_left() -> Generator[None, None, None]:
+    """This process can open no file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", ["an address", "a name"])
+async def test_too_many_open_files_are_no_trouble_of_the_service(server: FaultServer, name: str) -> None:
+    urls = {"an address": server.url, "a name": "https://zoho.invalid"}
+
+    def elsewhere(url: str) -> Zoho:
+        return Zoho(StaticToken("secret-token"), organization_id="1", api_url=url, accounts_url=url, retries=0)
+
+    # What is imported late would need a file as well.
+    async with elsewhere(urls["a name"]) as zoho:
+        with pytest.raises(UnavailableError):
+            await zoho.books.contacts.get("1")
+    async with elsewhere(urls[name]) as zoho:
+        with no_file_left(), pytest.raises(ConfigError, match="too many open files: raise `ulimit -n`") as told:
+            await zoho.books.contacts.create({"contact_name": "A"})
+    assert (told.value.sent, len(told.value.attempts), server.seen) == (False, 1, [])
+
+
+def test_no_file_left_on_the_whole_machine_has_another_remedy() -> None:
+    key: Any = ConnectionKey("x", 1, False, None, None, None, None)
+    outcome = _trouble(aiohttp.ClientConnectorError(key, OSError(ENFILE, "Too many open files in system")))
+    assert outcome.sent is Sent.MISCONFIGURED
+    assert outcome.detail == "too many open files on this machine, in all its processes together"
 
 
 async def test_silence_is_bounded_and_counts_as_lost(server: FaultServer) -> None:

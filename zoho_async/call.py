@@ -250,6 +250,10 @@ class Call:
             **self._details(),
         )
 
+    def hopeless(self, reason: str) -> errors.ConfigError:
+        """No day has room for a call."""
+        return self._error(errors.ConfigError, f"{reason}: make the reserve smaller")
+
     def rate_limit_exceeded(self, seconds: float) -> errors.RateLimitError:
         """The organisation is held back for longer than this client waits."""
         return errors.RateLimitError(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
+from errno import EMFILE, ENFILE
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -26,6 +28,11 @@ _LONGEST_REFUSAL = 64 * 1024
 _CHUNK = 256 * 1024
 _PIECE = 512 * 1024
 """Bytes. A longer body is written piece by piece."""
+_NO_FILES = {
+    EMFILE: "too many open files: raise `ulimit -n`; a push needs about 13, a client about 10 for each organisation "
+    "it works in at once",
+    ENFILE: "too many open files on this machine, in all its processes together",
+}
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -292,8 +299,25 @@ def _trouble(error: Exception) -> Outcome:
         return Outcome(sent=Sent.MISCONFIGURED, detail=f"the proxy refused: HTTP {error.status}")
     if isinstance(error, aiohttp.InvalidURL):
         return Outcome(sent=Sent.MISCONFIGURED, detail="an address is none: look at api_url and the proxy variables")
+    if isinstance(error, aiohttp.ClientConnectorError) and (reason := _no_files(error)):
+        # Of this machine: a service that is out of order is another matter.
+        return Outcome(sent=Sent.MISCONFIGURED, detail=reason)
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return Outcome(sent=Sent.NEVER, detail=f"no connection ({detail})")
     if isinstance(error, TimeoutError):
         return Outcome(sent=Sent.LOST, detail="no answer in time")
     return Outcome(sent=Sent.LOST, detail=f"connection lost ({detail})")
+
+
+def _no_files(error: OSError) -> str:
+    """What to do when a connection has failed because no file can be opened; empty when it has another reason."""
+    import aiohttp
+
+    number = error.errno
+    if isinstance(error, aiohttp.ClientConnectorDNSError) and number not in _NO_FILES:
+        # Who looks names up has to open files for it, and says only that there is no such name.
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY))
+        except OSError as without:
+            number = without.errno
+    return _NO_FILES.get(number or 0, "")

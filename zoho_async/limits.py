@@ -79,11 +79,12 @@ def tightest(quotas: Sequence[Quota]) -> Quota:
 
 
 class Exhausted(Exception):  # noqa: N818 - a signal for the transport, which knows the operation
-    """The day's budget is used up; `resets_at` says until when, None if unknown."""
+    """The day's budget is used up; `resets_at` says until when, None if unknown. `never`: why no other day will do."""
 
-    def __init__(self, resets_at: datetime | None) -> None:
+    def __init__(self, resets_at: datetime | None, never: str = "") -> None:
         super().__init__("the day's budget is used up")
         self.resets_at = resets_at
+        self.never = never
 
 
 class Paused(Exception):  # noqa: N818 - a signal for the transport, which knows the operation
@@ -339,13 +340,23 @@ class Limiter:
 
     def _check_day(self, now: float) -> None:
         if self._exhausted(now):
-            raise Exhausted(_moment(self._day_ends, now))
+            raise self._spent(now)
 
     def _fail_waiters(self, now: float) -> None:
         while self._waiters:
             waiter, _ = self._waiters.popleft()
             if not waiter.done():
-                waiter.set_exception(Exhausted(_moment(self._day_ends, now)))
+                waiter.set_exception(self._spent(now))
+
+    def _spent(self, now: float) -> Exhausted:
+        limits = self.limits
+        whole = [] if self._day_limit is None else [self._day_limit]
+        if limits.per_day is not None or (whole and limits.share < 1):
+            whole.append(floor((limits.per_day or whole[0]) * limits.share))
+        never = ""
+        if whole and min(whole) <= limits.reserve:
+            never = f"of {min(whole):,} calls a day {limits.reserve:,} are left to others, so that none is ever made"
+        return Exhausted(_moment(self._day_ends, now), never)
 
 
 def _number(text: str | None) -> int | None:

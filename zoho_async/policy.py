@@ -20,7 +20,7 @@ class Sent(enum.Enum):
     LOST = enum.auto()
     """Sent, wholly or in part, and then silence, a torn connection or a torn body."""
     MISCONFIGURED = enum.auto()
-    """Certificate or proxy refused: it will not be better the next time."""
+    """Certificate or proxy refused, or no file left for a connection: it will not be better the next time."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

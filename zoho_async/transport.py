@@ -229,6 +229,8 @@ class Transport:
                 # It may have been renewed while this call waited its turn.
                 token = self.settings.auth.latest(token)
             except Exhausted as error:
+                if error.never:
+                    raise call.hopeless(error.never) from None
                 raise call.quota_exceeded(error.resets_at) from None
             except Paused as error:
                 raise call.rate_limit_exceeded(error.seconds) from None

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -138,3 +143,96 @@ def test_odd_rows_and_moved_columns_stay_as_they_are(tmp_path: Path) -> None:
         ",,B,2,bad,,,,",
         "3,,C,3,bad,,,,,more",
     ]
+
+
+def test_it_has_the_permissions_of_the_input_from_its_first_row_on(tmp_path: Path) -> None:
+    source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\nB\n"))
+    first, second = source
+    before = os.umask(0o022)
+    try:
+        for mode in (0o600, 0o640, 0o664):
+            source.path.chmod(mode)
+            part = tmp_path / "a.failed.csv.part"
+            # What a killed run has left is open to others.
+            write(part, "x").chmod(0o666)
+            with part.open() as opened_before, FailedFile(source) as failed:
+                failed.add(first, reason="bad" * 10_000)
+                assert stat.S_IMODE(part.stat().st_mode) == mode
+                failed.add(second, reason="bad")
+                assert opened_before.read() == "x"
+            assert stat.S_IMODE(failed.path.stat().st_mode) == mode
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def full_disk(size: int) -> Generator[None, None, None]:
+    """No file of this process can grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("letters", [1, 100_000])
+def test_on_a_full_disk_nothing_half_written_is_left_and_nothing_raised(failing: RowFile, letters: int) -> None:
+    """Found out when a row is written, or, of a few, at the end."""
+    path = FailedFile(failing).path
+    before = path.read_bytes()
+    with full_disk(10), FailedFile(failing) as failed:
+        for row in failing:
+            failed.add(row, reason="x" * letters)
+    assert (failed.unwritten, failed.written, failed.count) == ("File too large", "", 4)
+    assert (path.read_bytes(), failed.aside) == (before, None)
+    assert set(path.parent.iterdir()) == {failing.path, path}
+
+
+@pytest.mark.parametrize(
+    "obstacle", ["folder gone", "folder in place", "part removed", "part replaced", "part a folder"]
+)
+def test_what_is_in_the_way_at_the_end_stays_and_nothing_is_raised(tmp_path: Path, obstacle: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    source = open_rows(write(folder / "a.csv", "contact_name\nA\n"))
+    part = folder / "a.failed.csv.part"
+    with FailedFile(source) as failed:
+        for row in source:
+            failed.add(row, reason="bad")
+        if obstacle == "folder gone":
+            folder.rename(tmp_path / "gone")
+        elif obstacle == "folder in place":
+            failed.path.mkdir()
+        else:
+            part.unlink()
+            if obstacle == "part replaced":
+                write(part, "another's")
+            elif obstacle == "part a folder":
+                part.mkdir()
+    left = {path.name: path.is_dir() for path in folder.iterdir()} if folder.exists() else {}
+    left.pop("a.csv", None)
+    reason, there = {
+        "folder gone": ("a.failed.csv.part was removed or replaced while it was written", {}),
+        "folder in place": ("Is a directory", {"a.failed.csv": True}),
+        "part removed": ("a.failed.csv.part was removed or replaced while it was written", {}),
+        "part replaced": (
+            "a.failed.csv.part was removed or replaced while it was written",
+            {"a.failed.csv.part": False},
+        ),
+        "part a folder": (
+            "a.failed.csv.part was removed or replaced while it was written",
+            {"a.failed.csv.part": True},
+        ),
+    }[obstacle]
+    assert (failed.unwritten, failed.written, failed.aside, left) == (reason, "", None, there)
+    if obstacle == "part replaced":
+        assert part.read_text() == "another's"
+
+
+def test_a_folder_in_its_place_is_no_trouble_when_no_row_failed(tmp_path: Path) -> None:
+    source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
+    with FailedFile(source) as failed:
+        failed.path.mkdir()
+        failed.finished = True
+    assert (failed.unwritten, failed.path.is_dir()) == ("", True)

@@ -18,7 +18,7 @@ from zoho_async.bulk.line import Event, Line, Stopped
 from zoho_async.bulk.mapping import BrokenOffError
 from zoho_async.bulk.schedule import Window
 from zoho_async.bulk.target import Target
-from zoho_async.errors import AuthError, QuotaExceededError
+from zoho_async.errors import AuthError, ConfigError, QuotaExceededError
 from zoho_async.fake import FakeZoho
 
 CREATE = "books.contacts.create"
@@ -82,6 +82,25 @@ async def test_a_spent_day_is_waited_for_when_that_is_wanted(monkeypatch: pytest
     assert [(event.stage, event.until) for event in events] == [
         ("wait", midnight + timedelta(hours=hours)) for hours in (0, 1, 2)
     ]
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_a_reserve_that_no_day_can_leave_is_not_waited_for(tmp_path: Path, wait: bool) -> None:
+    events = list[Event]()
+    async with FakeZoho(per_minute=None, per_day=20) as fake:
+        async with client_of(fake, limits=Limits(per_minute=None, reserve=20)) as zoho:
+            given = [{"contact_name": f"N{number}"} for number in range(5)]
+            push = bulk.push(zoho.books.contacts, given, wait=wait, on_event=events.append, state=tmp_path / "s")
+            with pytest.raises(ConfigError, match="of 20 calls a day 20 are left to others") as told:
+                await asyncio.wait_for(outcomes_of(push), 30)
+        # What a day holds is known from the first answer.
+        assert (len(fake.received), fake.created()) == (1, {})
+    assert told.value.sent is False
+    assert "wait" not in {event.stage for event in events}
+
+
+async def outcomes_of(push: bulk.Push) -> list[bulk.RowOutcome]:
+    return [outcome async for outcome in push]
 
 
 async def test_all_who_wait_for_one_moment_tell_of_it_once(monkeypatch: pytest.MonkeyPatch) -> None:

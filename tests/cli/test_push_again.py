@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,7 +108,14 @@ async def test_records_as_they_were_before_a_run(fake: FakeZoho, cli: Cli, write
     assert (await cli(*PUSH, "a.csv", *KEY)).code == 0
     written = await cli("runs", "images", "1", "--to", "before.jsonl")
     assert (written.code, written.out) == (0, "before.jsonl: 60 records as they were before run 1 changed them\n")
-    lines = (cli.folder / "before.jsonl").read_text(encoding="utf-8").splitlines()
+    before = cli.folder / "before.jsonl"
+    assert stat.S_IMODE(before.stat().st_mode) == 0o600
+    before.chmod(0o640)
+    # What a killed one has left is open to others.
+    (cli.folder / "before.jsonl.part").touch(0o666)
+    assert (await cli("runs", "images", "1", "--to", "before.jsonl")).code == 0
+    assert stat.S_IMODE(before.stat().st_mode) == 0o640
+    lines = before.read_text(encoding="utf-8").splitlines()
     images = {one["record_id"]: one["record"] for one in map(json.loads, lines)}
     assert {key: one["notes"] for key, one in images.items()} == {
         one["contact_id"]: f"old {i}" for i, one in enumerate(seeded)
@@ -121,6 +129,8 @@ async def test_records_as_they_were_before_a_run(fake: FakeZoho, cli: Cli, write
     unwritable = await cli("runs", "images", "1", "--to", "none/before.jsonl")
     assert unwritable.code == 2
     assert unwritable.err.startswith("none/before.jsonl: cannot be written: ")
+    (cli.folder / "other.jsonl.part").mkdir()
+    assert (await cli("runs", "images", "1", "--to", "other.jsonl")).err.startswith("other.jsonl: cannot be written: ")
 
 
 async def test_several_state_files_of_one_folder(fake: FakeZoho, cli: Cli, write: Write) -> None:
@@ -138,6 +148,7 @@ async def test_several_state_files_of_one_folder(fake: FakeZoho, cli: Cli, write
     assert both.err.endswith("have a run 1 each: name one with --state\n")
     # An e-mail is one person's only within a contact.
     assert (await cli("ids", "--to", "map.csv")).code == 0
+    assert stat.S_IMODE((cli.folder / "map.csv").stat().st_mode) == 0o600
     with (cli.folder / "map.csv").open(encoding="utf-8", newline="") as file:
         keys = [row["source_key"] for row in csv.DictReader(file) if row["target"] == "books.contact_persons"]
     assert keys == [f"{one}/same@x.example" for one in contacts]

@@ -14,6 +14,8 @@ import pytest
 from cli.process import Cli, ended, until
 
 from zoho_async import Limits
+from zoho_async.bulk.failed import FailedFile
+from zoho_async.bulk.readers import open_rows
 from zoho_async.cli import pushing
 from zoho_async.cli.running import Interruption
 from zoho_async.cli.settings import connect
@@ -512,3 +514,69 @@ async def test_on_a_terminal_a_bar_goes_to_stderr(fake: FakeZoho, cli: Cli, writ
     assert b"2/2" in seen
     assert b"row 2 (line 3): contact_name: must be at most 200 characters" in seen.replace(b"\r\n", b"")
     assert out.startswith(b"a.csv -> books.contacts")
+
+
+async def test_a_push_goes_on_when_its_failed_rows_cannot_be_written(
+    fake: FakeZoho,
+    cli: Cli,
+    write: Write,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write("a.csv", "contact_name\n" + f"{LONG}\n" * 25 + "A\nB\n")
+    path = cli.folder / "a.failed.csv"
+    noted = pushing._note
+
+    def note(*arguments: Any, **options: Any) -> None:
+        noted(*arguments, **options)
+        path.mkdir(exist_ok=True)
+
+    monkeypatch.setattr(pushing, "_note", note)
+    monkeypatch.chdir(cli.folder)
+    for name, value in cli.environment.items():
+        monkeypatch.setenv(name, value)
+    for json_lines in (False, True):
+        order = pushing.Order(
+            name="books.contacts",
+            file=Path("a.csv") if not json_lines else cli.folder / "a.csv",
+            upsert_by=None,
+            state=None if not json_lines else Path("other state"),
+            json=json_lines,
+            limits=Limits(per_minute=None),
+            profile=None,
+        )
+        assert await pushing.push_command(order, Interruption()) == 3
+        assert list(path.iterdir()) == []
+        assert not (cli.folder / "a.failed.csv.part").exists()
+        out = capsys.readouterr().out
+        if json_lines:
+            result = json.loads(out)
+            assert (result["failed_file"], result["failed_file_error"]) == (None, "Is a directory")
+        else:
+            assert "27 rows: 2 sent" in out
+            assert "  failed rows: max_length 25\n" in out
+            assert "  a.failed.csv cannot be written: Is a directory; `zoho-async runs show 1` lists the rows\n" in out
+            shown = await cli("runs", "show", "1")
+            assert shown.out.count(" failed: contact_name: must be at most 200 characters") == 25
+        path.rmdir()
+
+
+def test_the_command_that_lists_the_rows_names_a_state_elsewhere(tmp_path: Path, write: Write) -> None:
+    state = write("a state", "")
+    failed = FailedFile(open_rows(write("a.csv", "contact_name\nA\n")))
+    order = pushing.Order(
+        name="books.contacts",
+        file=None,
+        upsert_by=None,
+        state=None,
+        json=False,
+        limits=Limits(),
+        profile=None,
+    )
+    failed.unwritten = "no"
+    assert "an earlier run cannot be removed: no" in pushing._unwritten(order, state, failed, 2)
+    failed.count = 1
+    told = pushing._unwritten(order, state, failed, 2)
+    assert told == f"{failed.path} cannot be written: no; `zoho-async runs show 2 --state '{state}'` lists the rows"
+    state.unlink()
+    assert pushing._unwritten(order, state, failed, 2) == f"{failed.path} cannot be written: no"

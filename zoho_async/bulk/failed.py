@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections.abc import Mapping
+from contextlib import suppress
+from errno import EACCES, EISDIR, ENOENT
 from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 
+from .new_files import OWN, create, mode_of
 from .problems import InputError
 from .readers import ADDED, ADDED_LINE, Row, RowFile, open_rows, read_object
 
@@ -24,7 +28,8 @@ class FailedFile:
     and the caller says that all were tried (`finished`), one left by an earlier run is removed. Somebody may be
     mending that one: unless its content is the one the caller `trusted`, it is kept under another name (`aside`).
     A file of that name that is not ours is never touched, and one that could not be written is found out before the
-    run (InputError at once).
+    run (InputError at once). When it turns out later that it cannot be written, nothing is raised: `unwritten` says
+    why, and what is in the way stays. It has the permissions of the input, from its first row on.
 
     Where only some rows are tried again (`again`), what the file that is there says of the others stays.
     """
@@ -34,7 +39,10 @@ class FailedFile:
         self.path = failed_path(source.path)
         self._part = self.path.with_name(f"{self.path.name}.part")
         self._file: TextIO | None = None
+        self._made: os.stat_result | None = None
         self.count = 0
+        self.unwritten = ""
+        """Why it cannot be written, or removed when no row failed; empty when all is well."""
         self.finished = False
         self.trusted = ""
         """Digest of the content that an earlier run wrote, or that has been pushed since."""
@@ -50,6 +58,7 @@ class FailedFile:
         self.kept = 0
         """Rows that were not tried and are in the file still."""
         try:
+            self._mode = mode_of(source.path)
             self._try()
         except OSError as error:
             reason = error.strerror or error
@@ -59,19 +68,55 @@ class FailedFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        try:
+            if not self.unwritten:
+                self._finish()
+        except OSError as error:
+            self._give_up(error)
+        finally:
+            self._discard()
+
+    def _finish(self) -> None:
         if self.again is not None and not self._keep(self.again):
             return
         if self._file is not None:
             self._file.close()
-            self._displace()
+            if not self._stands():
+                raise FileNotFoundError(ENOENT, f"{self._part.name} was removed or replaced while it was written")
             digest = digest_of_file(self._part)
+            self._displace()
             self._part.replace(self.path)
+            self._file = None
             self.written = digest
         elif self.finished:
-            self._displace()
-            self.path.unlink(missing_ok=True)
             # What a killed run was writing.
-            self._part.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._part.unlink()
+            if self.path.is_file():
+                self._displace()
+                self.path.unlink(missing_ok=True)
+
+    def _give_up(self, error: OSError) -> None:
+        self.unwritten = error.strerror or str(error)
+        self._discard()
+
+    def _discard(self) -> None:
+        """Leaves nothing half-written behind, if that can be."""
+        if self._file is None:
+            return
+        with suppress(OSError):
+            self._file.close()
+        self._file = None
+        if self._stands():
+            with suppress(OSError):
+                self._part.unlink()
+
+    def _stands(self) -> bool:
+        """Whether what we write is still where it was begun."""
+        try:
+            return self._made is not None and os.path.samestat(self._made, self._part.lstat())
+        except OSError:
+            return False
 
     def _try(self) -> None:
         if self.path.exists():
@@ -80,11 +125,15 @@ class FailedFile:
                     f"{self.path}: stands where failed rows would be written and is not ours; move it away"
                 )
             self.digest = digest_of_file(self.path)
-        left = self._part.exists()
-        # Appending: another run may be writing there, and is found out only later, by its state.
-        with self._part.open("ab"):
-            pass
-        if not left:
+        try:
+            create(self._part, OWN).close()
+        except FileExistsError:
+            # Not touched: another run may be writing there, and is found out only later, by its state.
+            if self._part.is_dir():
+                raise IsADirectoryError(EISDIR, os.strerror(EISDIR)) from None
+            if not os.access(self.path.parent, os.W_OK):
+                raise PermissionError(EACCES, os.strerror(EACCES)) from None
+        else:
             self._part.unlink()
 
     def _displace(self) -> None:
@@ -98,10 +147,16 @@ class FailedFile:
         self, row: Row, *, reason: str, code: str = "", field: str = "", hint: str = "", identity: str = ""
     ) -> None:
         """Adds one row as it stood in the input."""
+        self.count += 1
+        if not self.unwritten:
+            try:
+                self._add(row, (str(row.number), reason, code, field, hint, identity))
+            except OSError as error:
+                self._give_up(error)
+
+    def _add(self, row: Row, added: tuple[str, ...]) -> None:
         if self._file is None:
             self._open()
-        self.count += 1
-        added = (str(row.number), reason, code, field, hint, identity)
         if self._source.format == "csv":
             cells: list[str] = list(row.raw)
             width = len(self._source.columns)
@@ -130,9 +185,8 @@ class FailedFile:
                 if _number(row, left) not in self.tried:
                     self._copy(row, left)
         for row in self._source.only(missing) if missing else ():
-            self.add(row, reason=NOT_TRIED, identity=missing[row.number])
-            self.count -= 1
             self.kept += 1
+            self._add(row, (str(row.number), NOT_TRIED, "", "", "", missing[row.number]))
         self.finished = not self.count and not self.kept
         return True
 
@@ -158,8 +212,13 @@ class FailedFile:
 
     def _open(self) -> None:
         source = self._source
+        # What a killed run has left there may be open to others.
+        self._part.unlink(missing_ok=True)
         # The handle lives as long as this object; __exit__ closes it.
-        self._file = self._part.open("w", encoding=source.encoding, newline="" if source.format == "csv" else "\n")
+        self._file = create(
+            self._part, self._mode, encoding=source.encoding, newline="" if source.format == "csv" else "\n"
+        )
+        self._made = os.fstat(self._file.fileno())
         if source.format == "csv":
             self._write([*(name for name in source.columns if name not in ADDED), *ADDED])
 

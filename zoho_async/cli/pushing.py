@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
@@ -159,7 +160,7 @@ def default_state(order: Order, zoho: Zoho) -> Path:
 
 async def _note_files(state: Path, failed: FailedFile, pushed: str, summary: PushSummary) -> None:
     """Remembers which files of failed rows may be overwritten: ours as we wrote it, and one that is all pushed."""
-    whole = summary.complete and not (summary.failed or summary.unknown or failed.kept)
+    whole = summary.complete and not (summary.failed or summary.unknown or failed.kept or failed.unwritten)
     digests = [digest for digest in (failed.written, pushed if whole else "") if digest]
     if digests:
         # Another run may have begun; the next one then keeps the file aside, and nothing is lost.
@@ -202,7 +203,8 @@ def _note(
         if failed.count <= SHOWN:
             progress.say(outcome.sentence(str(source.path)), **details)
         elif failed.count == SHOWN + 1:
-            progress.say(f"... more failed rows: see {failed.path}", event="more", file=str(failed.path))
+            where = f"see {failed.path}" if not failed.unwritten else "they are in the state"
+            progress.say(f"... more failed rows: {where}", event="more", file=_place(failed))
     elif outcome.warning:
         sentence = f"{source.path} row {outcome.row.number}: {outcome.warning}"
         progress.say(sentence, event="warning", row=outcome.row.number)
@@ -220,7 +222,7 @@ def _report(
     summary: PushSummary,
     error: ZohoError | None,
 ) -> None:
-    failed_file = str(failed.path) if failed.count or failed.kept else None
+    failed_file = _place(failed) if failed.count or failed.kept else None
     resets_at = error.resets_at if isinstance(error, QuotaExceededError) else None
     if order.json:
         result = {
@@ -229,6 +231,7 @@ def _report(
             "organization_id": zoho.organization_id,
             **msgspec.structs.asdict(summary),
             "failed_file": failed_file,
+            "failed_file_error": failed.unwritten or None,
             "failed_before": failed.kept,
             "kept_aside": str(failed.aside) if failed.aside is not None else None,
             "state": str(state),
@@ -250,10 +253,13 @@ def _report(
         if summary.of is not None and summary.of > summary.rows:
             left = f"{summary.of - summary.rows:,} of {summary.of:,} rows are left; "
         lines.append(f"  not finished: {left}run the same command again to go on")
-    if failed_file is not None:
+    if failed.count or failed.kept:
         kinds = [f"{kind} {count:,}" for kind, count in sorted(summary.kinds.items())]
         kinds += [f"from earlier runs {failed.kept:,}"] if failed.kept else []
-        lines.append(f"  failed rows: {failed_file} ({', '.join(kinds)})")
+        listed = ", ".join(kinds)
+        lines.append(f"  failed rows: {listed if failed.unwritten else f'{failed.path} ({listed})'}")
+    if failed.unwritten:
+        lines.append(f"  {_unwritten(order, state, failed, summary.run)}")
     if failed.aside is not None:
         lines.append(f"  {failed.path} is not as this state file knows it: kept as {failed.aside}")
     lines.append(f"  state: {state}")
@@ -261,6 +267,21 @@ def _report(
         when = f" after {resets_at.astimezone():%Y-%m-%d %H:%M %Z}" if resets_at is not None else " tomorrow"
         lines.append(f"  the day's calls are used up: run the same command again{when}, or let it --wait")
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _place(failed: FailedFile) -> str | None:
+    return str(failed.path) if not failed.unwritten else None
+
+
+def _unwritten(order: Order, state: Path, failed: FailedFile, run: int) -> str:
+    if not (failed.count or failed.kept):
+        return f"{failed.path}: no row failed, but the file of an earlier run cannot be removed: {failed.unwritten}"
+    sentence = f"{failed.path} cannot be written: {failed.unwritten}"
+    if not state.exists():
+        return sentence
+    # Where the state is the one of this folder it need not be named.
+    named = "" if order.state is None and state.parent == Path() else f" --state {shlex.quote(str(state))}"
+    return f"{sentence}; `zoho-async runs show {run}{named}` lists the rows"
 
 
 def span(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,6 +14,7 @@ import msgspec
 from zoho_async.bulk import runs
 from zoho_async.bulk.database import Database
 from zoho_async.bulk.natural import NATURAL
+from zoho_async.bulk.new_files import OWN, create, mode_of
 from zoho_async.bulk.problems import InputError
 
 from .exits import DONE
@@ -135,16 +136,19 @@ async def ids_command(state: Path | None, to: Path, interruption: Interruption) 
 
 @contextmanager
 def _written(to: Path) -> Generator[TextIO, None, None]:
-    """A file that takes its place when all of it is written."""
+    """A file that takes its place when all of it is written: with the permissions of one that is there, or its owner's
+    alone, for it holds what customers are called and more."""
     part = to.with_name(f"{to.name}.part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as file:
+        part.unlink(missing_ok=True)
+        with create(part, mode_of(to) if to.exists() else OWN) as file:
             yield file
         part.replace(to)
     except OSError as error:
         raise InputError(f"{to}: cannot be written: {error.strerror or error}") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 async def _ids(database: Database) -> AsyncGenerator[tuple[str, ...], None]:
