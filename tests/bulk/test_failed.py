@@ -150,17 +150,17 @@ def test_it_has_the_permissions_of_the_input_from_its_first_row_on(tmp_path: Pat
     first, second = source
     before = os.umask(0o022)
     try:
-        for mode in (0o600, 0o640, 0o664):
+        for mode in (0o600, 0o640, 0o664, 0o440):
             source.path.chmod(mode)
             part = tmp_path / "a.failed.csv.part"
             # What a killed run has left is open to others.
             write(part, "x").chmod(0o666)
             with part.open() as opened_before, FailedFile(source) as failed:
                 failed.add(first, reason="bad" * 10_000)
-                assert stat.S_IMODE(part.stat().st_mode) == mode
+                assert stat.S_IMODE(part.stat().st_mode) == mode | 0o600
                 failed.add(second, reason="bad")
                 assert opened_before.read() == "x"
-            assert stat.S_IMODE(failed.path.stat().st_mode) == mode
+            assert stat.S_IMODE(failed.path.stat().st_mode) == mode | 0o600
     finally:
         os.umask(before)
 

@@ -58,7 +58,8 @@ class FailedFile:
         self.kept = 0
         """Rows that were not tried and are in the file still."""
         try:
-            self._mode = mode_of(source.path)
+            # Whoever may not change the input shall mend its failed rows all the same.
+            self._mode = mode_of(source.path) | OWN
             self._try()
         except OSError as error:
             reason = error.strerror or error
