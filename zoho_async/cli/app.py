@@ -123,7 +123,9 @@ def push(
         limits=limits(per_minute, concurrency, reserve),
         profile=profile,
     )
-    only_reports()
+    if not dry_run:
+        # A plan is what a dry run is for.
+        only_reports()
     command = planning.dry_run_command if dry_run else pushing.push_command
     _finish(lambda interruption: command(order, interruption), json=json)
 
