@@ -561,7 +561,7 @@ def test_a_loop_that_ends_right_after_is_left_without_a_word(tmp_path: Path, col
     ("error", "reason"),
     [
         (OverflowError("port must be 0-65535"), "port must be 0-65535"),
-        (asyncio.CancelledError(), "what the call waited for was cancelled"),
+        (asyncio.CancelledError(), "what was awaited has been cancelled elsewhere (CancelledError)"),
     ],
 )
 async def test_an_error_that_is_no_calls_fails_its_row_and_counts_no_write(

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 from cli.process import Cli
 
 from zoho_async.fake import FakeZoho
+
+
+@pytest.fixture(autouse=True, scope="package")
+def usual_hangups() -> Generator[None, None, None]:
+    """Processes that are started here do not inherit that somebody has started us with `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

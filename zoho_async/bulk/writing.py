@@ -163,14 +163,6 @@ class Writer:
             except StateError:
                 # What cannot be put on record must not go on.
                 raise
-            except asyncio.CancelledError as cancelled:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
-                    raise
-                # Not the push is cancelled, but something of the client's that the call waited for.
-                broken = RuntimeError("what the call waited for was cancelled")
-                broken.__cause__ = cancelled
-                return await self._broken(write, attempts, broken)
             except Exception as error:  # noqa: BLE001 - no error of a call; one row must not harm the others
                 return await self._broken(write, attempts, error)
             else:
