@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,6 @@ from zoho_async.bulk.target import Target
 from zoho_async.errors import RefusedError
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.messages import Reply, Request
-from zoho_async.limits import Limiter
 
 CREATE, UPDATE, UPSERT, GET, LIST = (f"books.contacts.{name}" for name in ("create", "update", "upsert", "get", "list"))
 PERSON_CREATE, PERSON_LIST = "books.contact_persons.create", "books.contact_persons.list"
@@ -52,18 +49,6 @@ def when(fake: FakeZoho, monkeypatch: pytest.MonkeyPatch) -> When:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy, "pause_delay", lambda *_: 0.01)
-
-
-@pytest.fixture
-def days(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each time the day's calls are used up it is another day, and the next one has come when it is waited for."""
-    numbers = count(1)
-
-    async def sleep(moment: datetime, **_: Any) -> None:
-        await asyncio.sleep(0)
-
-    monkeypatch.setattr(Limiter, "exhaust", lambda *_: datetime.now(UTC) + timedelta(days=next(numbers)))
-    monkeypatch.setattr(line, "sleep_until", sleep)
 
 
 async def run(push: Push) -> list[RowOutcome]:

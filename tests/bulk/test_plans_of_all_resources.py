@@ -3,18 +3,16 @@ pushes that take so long that their lists grow old."""
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import random
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk import index, line, preparing, pushing
+from zoho_async.bulk import index, preparing, pushing
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.outcomes import RowOutcome
 from zoho_async.bulk.planning import plan
@@ -25,7 +23,6 @@ from zoho_async.cli.retrying import retried
 from zoho_async.errors import DuplicateError
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.messages import Reply, Request
-from zoho_async.limits import Limiter
 
 SEEDS = 1
 """More of them by hand: 60 take a quarter of an hour."""
@@ -187,15 +184,8 @@ def use_up_days(fake: FakeZoho, target: Target, chance: random.Random) -> None:
 
 
 @pytest.fixture
-def days(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next day has come whenever it is waited for; rows are decided upon a few at a time, before and after."""
-    numbers = count(1)
-
-    async def sleep(moment: datetime, **_: Any) -> None:
-        await asyncio.sleep(0)
-
-    monkeypatch.setattr(Limiter, "exhaust", lambda *_: datetime.now(UTC) + timedelta(days=next(numbers)))
-    monkeypatch.setattr(line, "sleep_until", sleep)
+def days(days: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are decided upon a few at a time, before and after a wait."""
     monkeypatch.setattr(preparing, "DECIDED", 7)
 
 

@@ -112,8 +112,8 @@ async def plan(
         counting = _Counting(made, target, preparation, read, most_reads, on_faulty)
         async with preparation.index:
             async with aclosing(preparation.check(rows)) as batches:
-                async for faulty in batches:
-                    for job in faulty:
+                async for wrong in batches:
+                    for job in wrong:
                         counting.faulty(job)
                     if stopped():
                         return made
@@ -204,7 +204,8 @@ class _Counting:
 
     def _compared(self, decision: Decision, record: dict[str, Any]) -> None:
         """Counts a row by what its record says."""
-        job, made = decision.job, self._made
+        job, made, found = decision.job, self._made, decision.record
+        assert found is not None
         if decision.route == "verify":
             made.unchanged += 1
             return
@@ -225,7 +226,7 @@ class _Counting:
                     row=job.row.number,
                     action="update",
                     label=job.label,
-                    record_id=decision.record.record_id if decision.record is not None else "",
+                    record_id=found.record_id,
                     differences=merged.differences,
                     left_out=merged.left_out,
                 )

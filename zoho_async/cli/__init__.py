@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from types import FrameType
 
 from .exits import ABORTED, INTERRUPTED, USAGE
-from .running import ending_signals
+from .running import ending_signals, tell_error
 from .streams import OutputError, json_line, lasting, log_as_json
 
 
@@ -36,8 +36,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except OutputError as error:
-        event = {"event": "error", "kind": type(error).__name__, "message": str(error)}
-        sys.stderr.write(json_line(event) if machine else f"{error}\n")
+        tell_error(error, json=machine)
         sys.exit(ABORTED)
 
 
