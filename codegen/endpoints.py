@@ -58,7 +58,7 @@ class Parameter:
 
     @property
     def type(self) -> str:
-        """`Parameter.type` of zoho_async.operation."""
+        """`Parameter.type` of zoho_async.schema.operation."""
         kind = self.schema.get("type", "string")
         if kind == "array":
             return "strings"
@@ -85,7 +85,7 @@ class Parameter:
 
     @property
     def code(self) -> str:
-        """The call that makes the `Parameter` of zoho_async.operation."""
+        """The call that makes the `Parameter` of zoho_async.schema.operation."""
         values, closed = choices(self.schema)
         given: dict[str, Any] = {"name": self.wire, "location": self.location}
         given |= {"required": True} if self.required else {}
@@ -158,7 +158,7 @@ class Operation:
 
     @cached_property
     def kind(self) -> str:
-        """`Operation.kind` of zoho_async.operation."""
+        """`Operation.kind` of zoho_async.schema.operation."""
         if self.node.get("x-page"):
             return "page"
         if downloads(self.node):

@@ -1,4 +1,4 @@
-"""The rule tables: what a request may hold, as data that `zoho_async.validation` reads."""
+"""The rule tables: what a request may hold, as data that `zoho_async.schema.validation` reads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def render(schemas: Mapping[str, Schema]) -> str:
         "",
         "from typing import Final",
         "",
-        "from zoho_async.validation import Rule",
+        "from zoho_async.schema.validation import Rule",
         "",
         "RULES: Final[dict[str, dict[str, Rule]]] = {",
     ]

@@ -94,7 +94,7 @@ def polish(text: str, schemas: Mapping[str, Schema]) -> str:
         lines[start:end] = replacement
     body = "\n".join(lines[lines.index("from __future__ import annotations") + 1 :])
     ours = [name for name in ("AwareDatetime", "secret_fields", "secret_repr") if re.search(rf"\b{name}\b", body)]
-    extra = f"from zoho_async.structs import {', '.join(ours)}\n" if ours else ""
+    extra = f"from zoho_async.schema.types import {', '.join(ours)}\n" if ours else ""
     extra += "from typing import Any\n" if "secret_repr" in ours else ""
     return f"from __future__ import annotations\n{extra}{body}\n"
 

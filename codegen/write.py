@@ -50,8 +50,8 @@ def build(spec_dir: Path) -> dict[str, str]:
             add(test, conformance.render(resource, product), closures[resource.name], resource.node.file)
         add(f"docs/reference/{product.name}.md", package.reference(product), sources, what)
     add("docs/reference/coverage.md", coverage.render(products), everything, "")
-    add("zoho_async/registry.py", package.registry(specs, products), everything, "")
-    add("zoho_async/fake/examples.py", package.examples(specs, products), everything, "")
+    add("zoho_async/schema/registry.py", package.registry(specs, products), everything, "")
+    add("zoho_async/fake/rendering/examples.py", package.examples(specs, products), everything, "")
     return _formatted(texts)
 
 

@@ -26,7 +26,7 @@ from documented import documented
 from msgspec import inspect
 
 from zoho_async import Limits, Page, StaticToken, Upload, Zoho, operations, to_json
-from zoho_async.operation import Operation
+from zoho_async.schema.operation import Operation
 
 T = TypeVar("T")
 

@@ -10,9 +10,9 @@ import aioresponses_compat
 import pytest
 
 from zoho_async import Limits, StaticToken, Zoho
-from zoho_async.exchange import Exchange
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.oauth import Accounts
+from zoho_async.fake.world.oauth import Accounts
+from zoho_async.transport.http import Exchange
 
 aioresponses_compat.install()
 

@@ -28,11 +28,11 @@ from zoho_async import (
     StaticToken,
     UnavailableError,
     Zoho,
-    regions,
 )
-from zoho_async.auth import read_token
+from zoho_async.auth import data_centers as regions
+from zoho_async.auth.oauth import read_token
+from zoho_async.auth.token_stores import MemoryStore, Stored, Token
 from zoho_async.fake import FakeZoho
-from zoho_async.stores import MemoryStore, Stored, Token
 
 
 class Accounts:
@@ -370,7 +370,7 @@ async def test_credentials_of_another_data_centre_are_recognised(monkeypatch: py
             name: regions.DataCenter(name=name, accounts_url=fake.url, api_url=fake.url)
             for name, fake in (("us", us), ("eu", eu))
         }
-        monkeypatch.setattr("zoho_async.transport.DATA_CENTERS", centers)
+        monkeypatch.setattr("zoho_async.transport.transport.DATA_CENTERS", centers)
         auth = OAuth(eu.client_id, eu.client_secret, eu.refresh_token)
         async with Zoho(auth, organization_id="1", data_center="us") as zoho:
             with pytest.raises(AuthError, match="data_center='eu'"):
@@ -448,7 +448,7 @@ async def test_the_budget_of_tokens_is_whole_again_after_ten_minutes(monkeypatch
     for _ in range(9):
         token = await auth.refresh(token, accounts)
     now = time.time()
-    monkeypatch.setattr("zoho_async.auth.time.time", lambda: now + 601)
+    monkeypatch.setattr("zoho_async.auth.oauth.time.time", lambda: now + 601)
     assert (await auth.refresh(token, accounts)).value == "t11"
 
 

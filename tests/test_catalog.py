@@ -9,8 +9,8 @@ from fault_server import Fault, FaultServer
 from zoho_async import Limits, Quota, StaticToken, Zoho, operations, scopes
 from zoho_async.books import contacts, organizations
 from zoho_async.expense import customers
-from zoho_async.limits import tightest
-from zoho_async.registry import PRODUCTS
+from zoho_async.schema.registry import PRODUCTS
+from zoho_async.transport.rate_limiter import tightest
 
 
 def test_operations_are_those_of_the_documents_and_one_more() -> None:

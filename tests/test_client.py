@@ -10,7 +10,8 @@ import pytest
 from conftest import client_of
 from fault_server import Fault, FaultServer
 
-from zoho_async import AuthError, ConfigError, Limits, OAuth, StaticToken, Zoho, operations, regions
+from zoho_async import AuthError, ConfigError, Limits, OAuth, StaticToken, Zoho, operations
+from zoho_async.auth import data_centers as regions
 from zoho_async.fake import FakeZoho
 
 
@@ -42,7 +43,7 @@ async def test_hundreds_of_organisations_with_their_own_tokens_on_several_data_c
             name: regions.DataCenter(name=name, accounts_url=server.url, api_url=server.url)
             for name, server in servers.items()
         }
-        monkeypatch.setattr("zoho_async.transport.DATA_CENTERS", centers)
+        monkeypatch.setattr("zoho_async.transport.transport.DATA_CENTERS", centers)
         names = list(servers)
         async with Zoho(StaticToken("none")) as zoho:
             copies = [

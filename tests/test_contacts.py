@@ -7,15 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from zoho_async import (
-    DuplicateError,
-    InvalidError,
-    NotFoundError,
-    RefusedError,
-    Zoho,
-    custom_fields,
-    operations,
-)
+from zoho_async import DuplicateError, InvalidError, NotFoundError, RefusedError, Zoho, custom_fields, operations
 from zoho_async.books import AddressInput, ContactCreate, ContactPersonInput, ContactUpdate, ContactUpsert
 from zoho_async.fake import FakeZoho
 

@@ -17,10 +17,10 @@ from zoho_async.books.cards import LIST as CARDS
 from zoho_async.books.contact_persons import CREATE as CREATE_PERSON
 from zoho_async.books.contacts import DELETE, GET, LIST
 from zoho_async.books.documents import GET as DOWNLOAD
-from zoho_async.decoding import Decoded, Decoders
-from zoho_async.paging import Page
-from zoho_async.registry import SECRETS
-from zoho_async.repair import Repairer
+from zoho_async.schema.registry import SECRETS
+from zoho_async.wire.coercion import Repairer
+from zoho_async.wire.decoding import Decoded, Decoders
+from zoho_async.wire.pagination import Page
 
 BIG = 9007199254740993123
 

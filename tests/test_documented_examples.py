@@ -9,7 +9,7 @@ from allowed_differences import PLACES, RECORD_NOT_SHOWN, RULES, Difference, Pla
 from documented import Example, examples
 
 from zoho_async import operations, to_json
-from zoho_async.decoding import Decoders
+from zoho_async.wire.decoding import Decoders
 
 FILES = {it.id for it in operations() if it.kind == "file"}
 BARE = [it for it in examples() if it.direction == "answer" and it.operation in RECORD_NOT_SHOWN]

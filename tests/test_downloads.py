@@ -12,18 +12,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from fault_server import Fault, FaultServer, html_fault, json_fault
 
-from zoho_async import (
-    DeadlineError,
-    InvalidError,
-    Limits,
-    NotFoundError,
-    StaticToken,
-    UnavailableError,
-    Zoho,
-    policy,
-)
+from zoho_async import DeadlineError, InvalidError, Limits, NotFoundError, StaticToken, UnavailableError, Zoho
 from zoho_async.books.contacts import GET as GET_CONTACT
 from zoho_async.books.documents import GET
+from zoho_async.transport import retry_policy as policy
 
 CONTENT = bytes(range(256)) * 1000
 NAMED = ("Content-Disposition", 'attachment; filename="a.json"')

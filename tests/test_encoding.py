@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoho_async import InvalidError, custom_fields, encoding, to_builtins, to_json
+from zoho_async import InvalidError, custom_fields, to_builtins, to_json
 from zoho_async.books import Contact, ContactCreate, ContactPersonInput, ContactUpdate
 from zoho_async.books.contacts import CREATE, DELETE_MANY, GET, LIST, UPSERT
-from zoho_async.encoding import Request, build_request
+from zoho_async.wire import encoding
+from zoho_async.wire.encoding import Request, build_request
 
 
 def build(operation: Any, **values: Any) -> Request:

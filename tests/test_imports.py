@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from zoho_async.registry import PRODUCTS
+from zoho_async.schema.registry import PRODUCTS
 
 HEAVY = ("aiohttp", "yarl", "email.utils", "urllib.parse", "random", "pathlib", "sqlite3", "typer")
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import simulate
 
-from zoho_async.limits import Exhausted, Limiter, Limits, Paused
+from zoho_async.transport.rate_limiter import Exhausted, Limiter, Limits, Paused
 
 
 async def calls(limiter: Limiter, count: int, seconds: float, seen: list[float], seed: int = 0) -> None:

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoho_async import operations, to_json
-from zoho_async.decoding import Decoded, Decoders
-from zoho_async.operation import Operation
+from zoho_async.schema.operation import Operation
+from zoho_async.wire.decoding import Decoded, Decoders
 
 Path = tuple[str | int, ...]
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoho_async import errors, policy
-from zoho_async.policy import Action, Outcome, Sent
+from zoho_async import errors
+from zoho_async.transport import retry_policy as policy
+from zoho_async.transport.retry_policy import Action, Outcome, Sent
 
 
 def answered(status: int, code: int | str | None = None) -> Outcome:

@@ -36,13 +36,13 @@ from zoho_async import (
     UnavailableError,
     Zoho,
     ZohoError,
-    policy,
 )
-from zoho_async.auth import Accounts
+from zoho_async.auth.oauth import Accounts
+from zoho_async.auth.token_stores import Token
 from zoho_async.books.contacts import CREATE, UPDATE
-from zoho_async.exchange import _trouble
-from zoho_async.policy import Sent
-from zoho_async.stores import Token
+from zoho_async.transport import retry_policy as policy
+from zoho_async.transport.http import _trouble
+from zoho_async.transport.retry_policy import Sent
 
 
 @pytest.fixture

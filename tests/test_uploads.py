@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from fault_server import Fault, FaultServer, Seen, html_fault, json_fault
 
-from zoho_async import InvalidError, Limits, OutcomeUnknownError, StaticToken, Upload, Zoho, policy
+from zoho_async import InvalidError, Limits, OutcomeUnknownError, StaticToken, Upload, Zoho
 from zoho_async.books import ContactEmail
 from zoho_async.books.contacts import ADD_ATTACHMENT, EMAIL
+from zoho_async.transport import retry_policy as policy
 
 BIG = bytes(range(256)) * 5000
 MAIL = {"to_mail_ids": ["a@example.test"], "subject": "Größe", "body": "x"}

@@ -12,12 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import bulk, errors
-    from .auth import Credentials, OAuth, StaticToken
-    from .catalog import operations, scopes
-    from .client import Zoho
-    from .encoding import to_builtins, to_json
-    from .errors import (
+    from zoho_async.auth.oauth import Credentials, OAuth, StaticToken
+    from zoho_async.auth.token_stores import FileStore, MemoryStore, TokenStore
+    from zoho_async.client import Zoho
+    from zoho_async.errors import (
         AuthError,
         ConfigError,
         DeadlineError,
@@ -34,19 +32,20 @@ if TYPE_CHECKING:
         UnavailableError,
         ZohoError,
     )
-    from .fields import custom_fields
-    from .limits import Limits, Quota
-    from .operation import Operation, Response
-    from .paging import Page, PageContext, Pages
-    from .stores import FileStore, MemoryStore, TokenStore
-    from .uploads import Upload
-    from .validation import validate
+    from zoho_async.schema.catalog import operations, scopes
+    from zoho_async.schema.custom_fields import custom_fields
+    from zoho_async.schema.operation import Operation, Response
+    from zoho_async.schema.validation import validate
+    from zoho_async.transport.rate_limiter import Limits, Quota
+    from zoho_async.wire.encoding import to_builtins, to_json
+    from zoho_async.wire.multipart import Upload
+    from zoho_async.wire.pagination import Page, PageContext, Pages
 
 _MODULES = {
-    "auth": ("Credentials", "OAuth", "StaticToken"),
-    "catalog": ("operations", "scopes"),
+    "auth.oauth": ("Credentials", "OAuth", "StaticToken"),
+    "schema.catalog": ("operations", "scopes"),
     "client": ("Zoho",),
-    "encoding": ("to_builtins", "to_json"),
+    "wire.encoding": ("to_builtins", "to_json"),
     "errors": (
         "AuthError",
         "ConfigError",
@@ -64,13 +63,13 @@ _MODULES = {
         "UnavailableError",
         "ZohoError",
     ),
-    "fields": ("custom_fields",),
-    "limits": ("Limits", "Quota"),
-    "operation": ("Operation", "Response"),
-    "paging": ("Page", "PageContext", "Pages"),
-    "stores": ("FileStore", "MemoryStore", "TokenStore"),
-    "uploads": ("Upload",),
-    "validation": ("validate",),
+    "schema.custom_fields": ("custom_fields",),
+    "transport.rate_limiter": ("Limits", "Quota"),
+    "schema.operation": ("Operation", "Response"),
+    "wire.pagination": ("Page", "PageContext", "Pages"),
+    "auth.token_stores": ("FileStore", "MemoryStore", "TokenStore"),
+    "wire.multipart": ("Upload",),
+    "schema.validation": ("validate",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 _PACKAGES = frozenset({"bulk", "errors"})

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import msgspec
 
+from zoho_async.auth.data_centers import DATA_CENTERS
+from zoho_async.auth.oauth import Auth, OAuth, StaticToken
+from zoho_async.auth.token_stores import TokenStore
+from zoho_async.schema.operation import Operation, Response
+from zoho_async.schema.registry import PRODUCTS
+from zoho_async.transport.config import Settings
+from zoho_async.transport.rate_limiter import Limits, Quota, tightest
+from zoho_async.transport.transport import Shared, Transport
+from zoho_async.wire.encoding import Request, invalid, parameter_text, target, to_json, travels
+
 from . import errors
-from .auth import Auth, OAuth, StaticToken
-from .encoding import Request, invalid, parameter_text, target, to_json, travels
-from .limits import Limits, Quota, tightest
-from .operation import Operation, Response
-from .regions import DATA_CENTERS
-from .registry import PRODUCTS
-from .settings import Settings
-from .stores import TokenStore
-from .transport import Shared, Transport
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 if TYPE_CHECKING:
-    from zoho_async import Zoho
-    from zoho_async.fake import FakeZoho
+    from . import Zoho
+    from .fake import FakeZoho
 
 __all__ = ["fake_zoho", "zoho"]
 
@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @_fixture
 async def fake_zoho(request: pytest.FixtureRequest) -> AsyncIterator[FakeZoho]:
     """A running FakeZoho, empty, one for each test; a fault of the fake itself fails the test."""
-    from zoho_async.fake import FakeZoho
+    from .fake import FakeZoho
 
     mark = request.node.get_closest_marker("fake_zoho")
     settings: dict[str, Any] = {"per_minute": None, **(mark.kwargs if mark is not None else {})}
@@ -56,7 +56,7 @@ async def fake_zoho(request: pytest.FixtureRequest) -> AsyncIterator[FakeZoho]:
 @_fixture
 async def zoho(fake_zoho: FakeZoho) -> AsyncIterator[Zoho]:
     """A client of that fake, without a pace of its own."""
-    from zoho_async import Limits, StaticToken, Zoho
+    from . import Limits, StaticToken, Zoho
 
     async with Zoho(
         StaticToken(fake_zoho.access_token),

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from zoho_async.bulk import line
-from zoho_async.limits import Limiter
+from zoho_async.bulk.pushing import call_control as line
+from zoho_async.transport.rate_limiter import Limiter
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import pytest
 
 from zoho_async import Zoho, bulk
 from zoho_async.books import AddressInput, ContactCreate, ContactPersonInput, CustomFieldInput
-from zoho_async.bulk.options import Options
-from zoho_async.bulk.rows import RowReader
-from zoho_async.bulk.target import Target
-from zoho_async.encoding import to_builtins
+from zoho_async.bulk.rows.options import Options
+from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.fake import FakeZoho
+from zoho_async.wire.encoding import to_builtins
 
 READER = RowReader(Target.named("books.contacts"), Options())
 

@@ -9,16 +9,19 @@ from typing import Any
 
 import pytest
 
-from zoho_async import Zoho, bulk, policy
-from zoho_async.bulk import index, line, writing
-from zoho_async.bulk.options import Options
-from zoho_async.bulk.outcomes import RowOutcome
-from zoho_async.bulk.planning import plan
-from zoho_async.bulk.pushing import Push
-from zoho_async.bulk.target import Target
+from zoho_async import Zoho, bulk
+from zoho_async.bulk.pushing import call_control as line
+from zoho_async.bulk.pushing import target_index as index
+from zoho_async.bulk.pushing import writes as writing
+from zoho_async.bulk.pushing.plan import plan
+from zoho_async.bulk.pushing.push import Push
+from zoho_async.bulk.results import RowOutcome
+from zoho_async.bulk.rows.options import Options
+from zoho_async.bulk.rows.resource import Target
 from zoho_async.errors import RefusedError
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.messages import Reply, Request
+from zoho_async.transport import retry_policy as policy
 
 CREATE, UPDATE, UPSERT, GET, LIST = (f"books.contacts.{name}" for name in ("create", "update", "upsert", "get", "list"))
 PERSON_CREATE, PERSON_LIST = "books.contact_persons.create", "books.contact_persons.list"

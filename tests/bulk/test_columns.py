@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoho_async.books.rules import RULES
-from zoho_async.bulk.columns import Columns, Problem, convert, original
 from zoho_async.bulk.problems import UnknownColumnError
-from zoho_async.validation import Rule
+from zoho_async.bulk.rows.cells import Problem, convert
+from zoho_async.bulk.rows.columns import Columns, original
+from zoho_async.schema.validation import Rule
 
 COLUMNS = Columns(RULES, "ContactCreate")
 

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from zoho_async.bulk import database as module
-from zoho_async.bulk.database import MIGRATIONS, VERSION, Database, storable
-from zoho_async.bulk.journal import Entry, Journal
 from zoho_async.bulk.problems import StateError
+from zoho_async.bulk.state import database as module
+from zoho_async.bulk.state import snapshot
+from zoho_async.bulk.state.database import Database, storable
+from zoho_async.bulk.state.journal import Entry, Journal
+from zoho_async.bulk.state.migrations import MIGRATIONS, VERSION
 
 FIRST_VERSION = """
 CREATE TABLE journal (
@@ -169,7 +171,8 @@ def test_a_migration_that_is_killed_leaves_the_old_version(tmp_path: Path) -> No
     program = (
         "import asyncio, os, sys\n"
         "from pathlib import Path\n"
-        "from zoho_async.bulk.database import MIGRATIONS, Database\n"
+        "from zoho_async.bulk.state.database import Database\n"
+        "from zoho_async.bulk.state.migrations import MIGRATIONS\n"
         "def killed(statements):\n"
         "    yield from statements\n"
         "    os._exit(9)\n"
@@ -480,8 +483,8 @@ async def test_a_closed_database_says_so() -> None:
 KILLED = """
 import asyncio, os, sys
 from pathlib import Path
-from zoho_async.bulk.database import Database
-from zoho_async.bulk.journal import Journal
+from zoho_async.bulk.state.database import Database
+from zoho_async.bulk.state.journal import Journal
 async def main():
     async with Database(Path(sys.argv[1])) as database:
         journal = Journal(database, "t")
@@ -511,7 +514,7 @@ async def test_a_killed_process_keeps_what_was_committed_and_no_half(tmp_path: P
 OPENS = """
 import asyncio, sys
 from pathlib import Path
-from zoho_async.bulk.database import Database
+from zoho_async.bulk.state.database import Database
 async def main():
     async with Database(Path(sys.argv[1])):
         print("open", flush=True)
@@ -621,7 +624,7 @@ async def test_looking_while_a_run_ends_looks_again(tmp_path: Path, monkeypatch:
         await Journal(database, "t").intend("a", "d", operation="create")
     # There was a log, and when it was to be copied the run had ended and taken it away.
     heads = iter([b"log", b"", b"", b""])
-    monkeypatch.setattr(module, "_log_head", lambda _: next(heads))
+    monkeypatch.setattr(snapshot, "_log_head", lambda _: next(heads))
     async with Database(tmp_path / "s", create=False) as looking:
         entries: dict[str, Entry] = await Journal(looking, "t").entries(["a"])
     assert set(entries) == {"a"}

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.failed import FailedFile, failed_path
-from zoho_async.bulk.outcomes import RowOutcome
-from zoho_async.bulk.readers import ADDED, ADDED_LINE
+from zoho_async.bulk.recovery.dead_letters import FailedFile, failed_path
+from zoho_async.bulk.results import RowOutcome
+from zoho_async.bulk.source.files import ADDED, ADDED_LINE
 from zoho_async.fake import FakeZoho
 
 HEAD = "contact_name,cf_external_id,notes\n"

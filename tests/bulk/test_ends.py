@@ -11,17 +11,20 @@ from typing import Any
 import pytest
 from conftest import client_of
 
-from zoho_async import Limits, Zoho, bulk, policy
-from zoho_async.bulk import index, pushing, sending
-from zoho_async.bulk.database import Database
-from zoho_async.bulk.line import READS, Event, Line
+from zoho_async import Limits, Zoho, bulk
 from zoho_async.bulk.mapping import BrokenOffError
-from zoho_async.bulk.options import Options
-from zoho_async.bulk.outcomes import RowOutcome
-from zoho_async.bulk.planning import plan
-from zoho_async.bulk.pushing import AHEAD, SICK, Push
-from zoho_async.bulk.target import Target
-from zoho_async.bulk.verdicts import TRIES
+from zoho_async.bulk.pushing import dispatch as sending
+from zoho_async.bulk.pushing import push as pushing
+from zoho_async.bulk.pushing import target_index as index
+from zoho_async.bulk.pushing.call_control import READS, Line
+from zoho_async.bulk.pushing.events import Event
+from zoho_async.bulk.pushing.plan import plan
+from zoho_async.bulk.pushing.push import AHEAD, SICK, Push
+from zoho_async.bulk.pushing.write_policy import TRIES
+from zoho_async.bulk.results import RowOutcome
+from zoho_async.bulk.rows.options import Options
+from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.state.database import Database
 from zoho_async.errors import (
     AuthError,
     DecodeError,
@@ -34,8 +37,9 @@ from zoho_async.errors import (
 )
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.messages import Reply, Request
-from zoho_async.limits import Limiter
-from zoho_async.operation import Gate
+from zoho_async.transport import retry_policy as policy
+from zoho_async.transport.hooks import Gate
+from zoho_async.transport.rate_limiter import Limiter
 
 CREATE, UPDATE, UPSERT, GET, LIST = (f"books.contacts.{name}" for name in ("create", "update", "upsert", "get", "list"))
 KEY = "cf_external_id"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from zoho_async.bulk import RowFile, open_rows
-from zoho_async.bulk.failed import FailedFile
+from zoho_async.bulk.recovery.dead_letters import FailedFile
 
 
 def write(path: Path, content: str | bytes) -> Path:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.database import Database
-from zoho_async.bulk.index import Index
-from zoho_async.bulk.journal import Journal
-from zoho_async.bulk.options import Options
-from zoho_async.bulk.preparing import Preparation
-from zoho_async.bulk.pushing import Push
-from zoho_async.bulk.target import Target
+from zoho_async.bulk.pushing.prepare import Preparation
+from zoho_async.bulk.pushing.push import Push
+from zoho_async.bulk.pushing.target_index import Index
+from zoho_async.bulk.rows.options import Options
+from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.state.database import Database
+from zoho_async.bulk.state.journal import Journal
 from zoho_async.fake import FakeZoho
 
 CREATE, GET, LIST = (f"books.contacts.{name}" for name in ("create", "get", "list"))

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from zoho_async.bulk import journal as module
-from zoho_async.bulk.database import Database
-from zoho_async.bulk.journal import Entry, Journal, State
+from zoho_async.bulk.state import journal as module
+from zoho_async.bulk.state.database import Database
+from zoho_async.bulk.state.journal import Entry, Journal, State
 
 
 @pytest.fixture

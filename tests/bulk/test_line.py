@@ -12,12 +12,13 @@ import pytest
 from conftest import client_of
 
 from zoho_async import Limits, Zoho, bulk
-from zoho_async.bulk import line as lines
-from zoho_async.bulk.database import Database
-from zoho_async.bulk.line import Event, Line, Stopped
 from zoho_async.bulk.mapping import BrokenOffError
+from zoho_async.bulk.pushing import call_control as lines
+from zoho_async.bulk.pushing.call_control import Line, Stopped
+from zoho_async.bulk.pushing.events import Event
+from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.schedule import Window
-from zoho_async.bulk.target import Target
+from zoho_async.bulk.state.database import Database
 from zoho_async.errors import AuthError, ConfigError, QuotaExceededError
 from zoho_async.fake import FakeZoho
 

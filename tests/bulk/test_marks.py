@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.failed import FailedFile
-from zoho_async.bulk.marks import is_mark, mark, own_identity, unmended
-from zoho_async.bulk.options import Options
-from zoho_async.bulk.readers import Row, open_rows
-from zoho_async.bulk.rows import RowReader
-from zoho_async.bulk.target import Target
+from zoho_async.bulk.recovery.dead_letters import FailedFile
+from zoho_async.bulk.rows.options import Options
+from zoho_async.bulk.rows.refusal_tags import is_mark, mark, own_identity, unmended
+from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.validate import RowReader
+from zoho_async.bulk.source.files import Row, open_rows
 from zoho_async.fake import FakeZoho
 
 KEY = "cf_external_id"

@@ -11,9 +11,9 @@ import pytest
 
 from zoho_async import Zoho, bulk
 from zoho_async.books.contacts import UPDATE
-from zoho_async.bulk.options import Options
-from zoho_async.bulk.planning import plan
-from zoho_async.bulk.target import Target
+from zoho_async.bulk.pushing.plan import plan
+from zoho_async.bulk.rows.options import Options
+from zoho_async.bulk.rows.resource import Target
 from zoho_async.fake import FakeZoho
 
 KEY = "cf_external_id"

@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk import index, preparing, pushing
-from zoho_async.bulk.options import Options
-from zoho_async.bulk.outcomes import RowOutcome
-from zoho_async.bulk.planning import plan
-from zoho_async.bulk.readers import RowFile, open_rows
-from zoho_async.bulk.rows import RowReader
-from zoho_async.bulk.target import Target, required_path
-from zoho_async.cli.retrying import retried
+from zoho_async.bulk.pushing import prepare as preparing
+from zoho_async.bulk.pushing import push as pushing
+from zoho_async.bulk.pushing import target_index as index
+from zoho_async.bulk.pushing.plan import plan
+from zoho_async.bulk.recovery.retry import retried
+from zoho_async.bulk.results import RowOutcome
+from zoho_async.bulk.rows.options import Options
+from zoho_async.bulk.rows.resource import Target, required_path
+from zoho_async.bulk.rows.validate import RowReader
+from zoho_async.bulk.source.files import RowFile, open_rows
 from zoho_async.errors import DuplicateError
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.messages import Reply, Request

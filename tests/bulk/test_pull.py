@@ -10,7 +10,8 @@ import pytest
 from conftest import client_of
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.sinks import flat, open_sink
+from zoho_async.bulk.pulling.csv_sink import flat
+from zoho_async.bulk.pulling.formats import open_sink
 from zoho_async.errors import UnavailableError
 from zoho_async.fake import FakeZoho
 

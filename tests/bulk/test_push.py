@@ -13,18 +13,18 @@ from conftest import client_of
 
 from zoho_async import StaticToken, Zoho, bulk
 from zoho_async.books import ContactCreate
-from zoho_async.bulk.database import Database
-from zoho_async.bulk.journal import Journal
-from zoho_async.bulk.options import Options
-from zoho_async.bulk.outcomes import RowOutcome
-from zoho_async.bulk.pushing import Push
-from zoho_async.bulk.rows import RowReader
-from zoho_async.bulk.target import Target
-from zoho_async.call import Call
-from zoho_async.encoding import Request
+from zoho_async.bulk.pushing.push import Push
+from zoho_async.bulk.results import RowOutcome
+from zoho_async.bulk.rows.options import Options
+from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.validate import RowReader
+from zoho_async.bulk.state.database import Database
+from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import AuthError, ConfigError, OutcomeUnknownError, QuotaExceededError, UnavailableError
-from zoho_async.exchange import Exchange
 from zoho_async.fake import FakeZoho
+from zoho_async.transport.call_state import Call
+from zoho_async.transport.http import Exchange
+from zoho_async.wire.encoding import Request
 
 CREATE = "books.contacts.create"
 UPSERT = "books.contacts.upsert"
@@ -645,7 +645,7 @@ async def test_only_creates_flush_every_intent(
             asked.append(durable)
             super().__init__(*arguments, durable=durable)
 
-    monkeypatch.setattr(bulk.pushing, "Database", Noted)
+    monkeypatch.setattr(bulk.pushing.push, "Database", Noted)
     await run(bulk.push(zoho.books.contacts, rows(1), upsert_by=upsert_by))
     assert asked == [durable]
 

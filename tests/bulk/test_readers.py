@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zoho_async.bulk import InputError, open_rows
-from zoho_async.bulk.failed import FailedFile
-from zoho_async.bulk.readers import ADDED
+from zoho_async.bulk.recovery.dead_letters import FailedFile
+from zoho_async.bulk.source.files import ADDED
 
 
 def write(path: Path, content: str | bytes) -> Path:

@@ -14,21 +14,22 @@ from conftest import client_of
 
 from zoho_async import Zoho, bulk
 from zoho_async.books import ContactCreate, CustomFieldInput
-from zoho_async.bulk import index, line
-from zoho_async.bulk.database import Database
-from zoho_async.bulk.index import Found
-from zoho_async.bulk.journal import Entry
-from zoho_async.bulk.options import Options
-from zoho_async.bulk.planning import Plan, plan
-from zoho_async.bulk.pushing import Push
-from zoho_async.bulk.readers import Row
-from zoho_async.bulk.routes import Known, decide
-from zoho_async.bulk.rows import Job
-from zoho_async.bulk.runs import images
-from zoho_async.bulk.target import Target
-from zoho_async.encoding import to_builtins
+from zoho_async.bulk.pushing import call_control as line
+from zoho_async.bulk.pushing import target_index as index
+from zoho_async.bulk.pushing.index_queries import Found
+from zoho_async.bulk.pushing.plan import Plan, plan
+from zoho_async.bulk.pushing.push import Push
+from zoho_async.bulk.pushing.routing import Known, decide
+from zoho_async.bulk.rows.options import Options
+from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.validate import Job
+from zoho_async.bulk.source.files import Row
+from zoho_async.bulk.state.database import Database
+from zoho_async.bulk.state.journal import Entry
+from zoho_async.bulk.state.runs import images
 from zoho_async.errors import Fault
 from zoho_async.fake import FakeZoho
+from zoho_async.wire.encoding import to_builtins
 
 KEY = "cf_external_id"
 NOW = datetime.now(UTC)

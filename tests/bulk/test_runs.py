@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from zoho_async.bulk import runs as module
-from zoho_async.bulk.database import Database
-from zoho_async.bulk.journal import Journal
-from zoho_async.bulk.runs import ProblemRow, begin, end, identities, problems, remember, runs, show
+from zoho_async.bulk.state import runs as module
+from zoho_async.bulk.state.database import Database
+from zoho_async.bulk.state.journal import Journal
+from zoho_async.bulk.state.runs import ProblemRow, begin, end, identities, problems, remember, runs, show
 
 
 @pytest.fixture
@@ -120,8 +120,8 @@ async def test_a_killed_run_is_running_until_the_next_begins(tmp_path: Path) -> 
     program = (
         "import asyncio, os, sys\n"
         "from pathlib import Path\n"
-        "from zoho_async.bulk.database import Database\n"
-        "from zoho_async.bulk.runs import begin\n"
+        "from zoho_async.bulk.state.database import Database\n"
+        "from zoho_async.bulk.state.runs import begin\n"
         "async def main():\n"
         "    async with Database(Path(sys.argv[1])) as database:\n"
         "        await begin(database, 't', source='a.csv', options={})\n"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk import line
-from zoho_async.bulk.line import Event
-from zoho_async.bulk.outcomes import RowOutcome
-from zoho_async.bulk.pushing import Push
+from zoho_async.bulk.pushing import call_control as line
+from zoho_async.bulk.pushing.events import Event
+from zoho_async.bulk.pushing.push import Push
+from zoho_async.bulk.results import RowOutcome
 from zoho_async.fake import FakeZoho
 
 CREATE = "books.contacts.create"

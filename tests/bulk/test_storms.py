@@ -18,13 +18,16 @@ import msgspec
 import pytest
 from conftest import client_of
 
-from zoho_async import Zoho, bulk, policy
-from zoho_async.bulk import index, sending, writing
-from zoho_async.bulk.database import Database
-from zoho_async.bulk.outcomes import RowOutcome
-from zoho_async.bulk.pushing import Push
+from zoho_async import Zoho, bulk
+from zoho_async.bulk.pushing import dispatch as sending
+from zoho_async.bulk.pushing import target_index as index
+from zoho_async.bulk.pushing import writes as writing
+from zoho_async.bulk.pushing.push import Push
+from zoho_async.bulk.results import RowOutcome
+from zoho_async.bulk.state.database import Database
 from zoho_async.errors import OutcomeUnknownError, QuotaExceededError, RateLimitError, UnavailableError
 from zoho_async.fake import FakeZoho
+from zoho_async.transport import retry_policy as policy
 
 SEED = 100
 ROWS = 80

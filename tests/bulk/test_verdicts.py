@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from zoho_async.bulk.verdicts import TRIES, judge
+from zoho_async.bulk.pushing.write_policy import TRIES, judge
 from zoho_async.errors import (
     DuplicateError,
     InvalidError,

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from zoho_async.cli.progress import EVERY, EVERY_JSON, BarProgress, JsonProgress, LineProgress
+from zoho_async.cli.console.progress import EVERY, EVERY_JSON, BarProgress, JsonProgress, LineProgress
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cli.process import Cli
 
-from zoho_async.cli.planning import _reserved
+from zoho_async.cli.commands.dry_run import _reserved
 from zoho_async.fake import FakeZoho
 
 Write = Callable[[str, str], Path]

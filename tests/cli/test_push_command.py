@@ -14,11 +14,11 @@ import pytest
 from cli.process import Cli, ended, until
 
 from zoho_async import Limits
-from zoho_async.bulk.failed import FailedFile
-from zoho_async.bulk.readers import open_rows
-from zoho_async.cli import pushing
-from zoho_async.cli.running import Interruption
-from zoho_async.cli.settings import connect
+from zoho_async.bulk.recovery.dead_letters import FailedFile
+from zoho_async.bulk.source.files import open_rows
+from zoho_async.cli.commands import push as pushing
+from zoho_async.cli.console.runner import Interruption
+from zoho_async.cli.profiles import connect
 from zoho_async.fake import FakeZoho
 
 Write = Callable[[str, str], Path]
@@ -370,7 +370,7 @@ async def test_a_file_that_changes_while_it_is_pushed_is_not_taken_for_pushed(
     monkeypatch.setattr(pushing, "_note", note)
     for name, value in cli.environment.items():
         monkeypatch.setenv(name, value)
-    order = pushing.Order(
+    order = pushing.PushArgs(
         name="books.contacts",
         file=path,
         upsert_by=None,
@@ -536,7 +536,7 @@ async def test_a_push_goes_on_when_its_failed_rows_cannot_be_written(
     for name, value in cli.environment.items():
         monkeypatch.setenv(name, value)
     for json_lines in (False, True):
-        order = pushing.Order(
+        order = pushing.PushArgs(
             name="books.contacts",
             file=Path("a.csv") if not json_lines else cli.folder / "a.csv",
             upsert_by=None,
@@ -564,7 +564,7 @@ async def test_a_push_goes_on_when_its_failed_rows_cannot_be_written(
 def test_the_command_that_lists_the_rows_names_a_state_elsewhere(tmp_path: Path, write: Write) -> None:
     state = write("a state", "")
     failed = FailedFile(open_rows(write("a.csv", "contact_name\nA\n")))
-    order = pushing.Order(
+    order = pushing.PushArgs(
         name="books.contacts",
         file=None,
         upsert_by=None,

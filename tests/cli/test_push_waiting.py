@@ -17,8 +17,8 @@ import pytest
 from cli.process import Cli, ended, until
 
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.clock import Clock
 from zoho_async.fake.messages import Reply, Request
+from zoho_async.fake.world.clock import Clock
 
 UPSERT = "books.contacts.upsert"
 PER_DAY = 60

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cli.process import Cli, until
 
-from zoho_async.bulk.marks import is_mark
+from zoho_async.bulk.rows.refusal_tags import is_mark
 from zoho_async.fake import FakeZoho
 
 Write = Callable[[str, str], Path]

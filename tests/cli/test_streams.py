@@ -181,7 +181,7 @@ async def test_data_waits_for_who_reads_slowly(cli: Cli) -> None:
 
 async def test_a_log_that_cannot_be_put_into_words_harms_nobody(cli: Cli) -> None:
     program = (
-        "import logging; from zoho_async.cli import streams; streams.lasting(); streams.log_as_json(); "
+        "import logging; from zoho_async.cli.console import streams; streams.lasting(); streams.log_as_json(); "
         "logging.getLogger('x').warning('%d', 'no number'); logging.getLogger('x').warning('%d', 1)"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=asyncio.subprocess.PIPE)

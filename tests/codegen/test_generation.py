@@ -85,8 +85,8 @@ def test_generation_is_byte_equal_whatever_the_hash_seed(tmp_path: Path) -> None
         "zoho_async/depot/doors.py",
         "zoho_async/depot/models.py",
         "zoho_async/depot/rules.py",
-        "zoho_async/fake/examples.py",
-        "zoho_async/registry.py",
+        "zoho_async/fake/rendering/examples.py",
+        "zoho_async/schema/registry.py",
         "zoho_async/shop/__init__.py",
         "zoho_async/shop/models.py",
         "zoho_async/shop/rules.py",
@@ -369,7 +369,7 @@ def test_rules_hold_for_requests_only(shop: ModuleType) -> None:
 
 
 def test_the_registry_lists_all_products_and_operations(texts: dict[str, str]) -> None:
-    text = texts["zoho_async/registry.py"].replace("from .operation", "from zoho_async.operation")
+    text = texts["zoho_async/schema/registry.py"].replace("from .operation", "from zoho_async.schema.operation")
     names: dict[str, Any] = {}
     exec(compile(text, "registry", "exec"), names)
     assert {name: product.root for name, product in names["PRODUCTS"].items()} == {
@@ -397,7 +397,7 @@ def test_examples_come_with_their_direction(texts: dict[str, str]) -> None:
         ("shop.things.create", "answer", "documented"),
     ]
     names: dict[str, Any] = {}
-    exec(compile(texts["zoho_async/fake/examples.py"], "examples", "exec"), names)
+    exec(compile(texts["zoho_async/fake/rendering/examples.py"], "examples", "exec"), names)
     assert msgspec.json.decode(names["REQUESTS"]["shop.things.create"]) == {"name": "Ball", "price": 1.5}
     assert '"thing_id":12345678901234567890' in names["ANSWERS"]["shop.things.create"]
 

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from zoho_async.fake import Clock, FakeZoho
-from zoho_async.registry import PRODUCTS
+from zoho_async.schema.registry import PRODUCTS
 
 
 class Answered(msgspec.Struct):

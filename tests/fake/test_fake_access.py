@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from zoho_async.fake import Clock, FakeZoho
-from zoho_async.fake.limits import Allowance
-from zoho_async.fake.oauth import Accounts
+from zoho_async.fake.world.oauth import Accounts
+from zoho_async.fake.world.quotas import Allowance
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
 TODAY = date(2026, 6, 9)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from zoho_async.fake import Clock, FakeZoho
-from zoho_async.fake.examples import REQUESTS
+from zoho_async.fake.rendering.examples import REQUESTS
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
 

@@ -14,7 +14,7 @@ import pytest
 
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.__main__ import main
-from zoho_async.fake.control import _ACTS
+from zoho_async.fake.http.control_api import _ACTS
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
 Control: TypeAlias = Callable[..., Awaitable[tuple[int, Any]]]

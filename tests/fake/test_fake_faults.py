@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from zoho_async.fake import FakeZoho, Fault
-from zoho_async.fake.faults import Plan
+from zoho_async.fake.world.faults import Plan
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
 CREATE = "books.contacts.create"

@@ -16,7 +16,7 @@ import zohopy.config
 from zohopy.products.books import AsyncZohoBooks, ZohoBooks
 
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.state import Document
+from zoho_async.fake.world.state import Document
 
 HOST = "https://www.zohoapis.com"
 LINES = [

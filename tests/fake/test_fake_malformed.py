@@ -15,7 +15,7 @@ from multidict import CIMultiDict
 from zoho_async import operations
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.messages import Reply, Request
-from zoho_async.registry import PRODUCTS
+from zoho_async.schema.registry import PRODUCTS
 
 RULES = settings(
     max_examples=400, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)

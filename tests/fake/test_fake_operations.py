@@ -11,11 +11,11 @@ import pytest
 
 from zoho_async import Limits, StaticToken, Zoho, operations
 from zoho_async.fake import Clock, FakeZoho
-from zoho_async.fake.examples import ANSWERS, REQUESTS
+from zoho_async.fake.rendering.examples import ANSWERS, REQUESTS
+from zoho_async.fake.rendering.shapes import SHAPES
 from zoho_async.fake.service import _HANDLERS
-from zoho_async.fake.shapes import SHAPES
-from zoho_async.operation import Operation, Parameter
-from zoho_async.registry import PRODUCTS
+from zoho_async.schema.operation import Operation, Parameter
+from zoho_async.schema.registry import PRODUCTS
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
 

@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.shapes import Shape
+from zoho_async.fake.rendering.shapes import Shape
 
 PARTS = [("address_id", "address", {"address": "Main Street 1"}), ("comment_id", "comments", {"description": "Hello"})]
 """Ids of what hangs on a contact, and how to make it."""

@@ -16,7 +16,7 @@ import pytest
 from zoho_async.fake import FakeZoho, Fault
 from zoho_async.fake.__main__ import main
 from zoho_async.fake.routing import Router
-from zoho_async.operation import Operation
+from zoho_async.schema.operation import Operation
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
 

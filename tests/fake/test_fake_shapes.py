@@ -14,8 +14,8 @@ import pytest
 
 from zoho_async import OAuth, Zoho, errors
 from zoho_async.fake import Clock, FakeZoho
-from zoho_async.fake.shapes import SHAPES
-from zoho_async.fake.state import Profile
+from zoho_async.fake.rendering.shapes import SHAPES
+from zoho_async.fake.world.state import Profile
 
 
 async def read(session: aiohttp.ClientSession, fake: FakeZoho, path: str, **headers: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from zoho_async.structs import AwareDatetime
+from zoho_async.schema.types import AwareDatetime
 
 
 class Address(Struct, kw_only=True, gc=False, omit_defaults=True, repr_omit_defaults=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from zoho_async.validation import Rule
+from zoho_async.schema.validation import Rule
 
 RULES: Final[dict[str, dict[str, Rule]]] = {
     "AddressInput": {

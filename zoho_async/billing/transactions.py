@@ -6,12 +6,12 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
-from zoho_async.operation import Operation, Parameter
+from zoho_async.schema.operation import Operation, Parameter
 
 from .models import TransactionRow
 
 if TYPE_CHECKING:
-    from zoho_async.transport import Transport
+    from zoho_async.transport.transport import Transport
 
 S = TypeVar("S")
 

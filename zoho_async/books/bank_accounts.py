@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from zoho_async.operation import Operation, Parameter
+from zoho_async.schema.operation import Operation, Parameter
 
 from .models import BankAccountCreate, BankAccountUpdate
 
 if TYPE_CHECKING:
-    from zoho_async.transport import Transport
+    from zoho_async.transport.transport import Transport
 
 S = TypeVar("S")
 

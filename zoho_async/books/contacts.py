@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
-from zoho_async.operation import Operation, Parameter
-from zoho_async.paging import Page, Pages
-from zoho_async.uploads import Upload
+from zoho_async.schema.operation import Operation, Parameter
+from zoho_async.wire.multipart import Upload
+from zoho_async.wire.pagination import Page, Pages
 
 from .models import Contact, ContactCreate, ContactEmail, ContactEnablePortal, ContactRow, ContactUpdate, ContactUpsert
 
 if TYPE_CHECKING:
-    from zoho_async.transport import Transport
+    from zoho_async.transport.transport import Transport
 
 S = TypeVar("S")
 

@@ -8,10 +8,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, overload
 
-from zoho_async.operation import Operation, Parameter
+from zoho_async.schema.operation import Operation, Parameter
 
 if TYPE_CHECKING:
-    from zoho_async.transport import Transport
+    from zoho_async.transport.transport import Transport
 
 
 _ORGANIZATION: Final = Parameter(name="organization_id", location="query", required=True)

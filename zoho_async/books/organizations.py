@@ -6,12 +6,12 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from zoho_async.operation import Operation
+from zoho_async.schema.operation import Operation
 
 from .models import OrganizationRow
 
 if TYPE_CHECKING:
-    from zoho_async.transport import Transport
+    from zoho_async.transport.transport import Transport
 
 S = TypeVar("S")
 

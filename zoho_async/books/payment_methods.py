@@ -7,10 +7,10 @@ import builtins
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from zoho_async.operation import Operation, Parameter
+from zoho_async.schema.operation import Operation, Parameter
 
 if TYPE_CHECKING:
-    from zoho_async.transport import Transport
+    from zoho_async.transport.transport import Transport
 
 S = TypeVar("S")
 

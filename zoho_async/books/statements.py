@@ -9,13 +9,13 @@ from datetime import date
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from zoho_async.operation import Operation, Parameter
-from zoho_async.uploads import Upload
+from zoho_async.schema.operation import Operation, Parameter
+from zoho_async.wire.multipart import Upload
 
 from .models import StatementEmail, StatementEmailContent
 
 if TYPE_CHECKING:
-    from zoho_async.transport import Transport
+    from zoho_async.transport.transport import Transport
 
 S = TypeVar("S")
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from zoho_async.operation import Operation, Parameter
+from zoho_async.schema.operation import Operation, Parameter
 
 if TYPE_CHECKING:
-    from zoho_async.transport import Transport
+    from zoho_async.transport.transport import Transport
 
 
 _ORGANIZATION: Final = Parameter(name="organization_id", location="query", required=True)

@@ -8,13 +8,19 @@ await bulk.pull(zoho.books.contacts, "contacts.sqlite", details="changed")
 
 from __future__ import annotations
 
-from .line import Event
-from .mapping import Outcome, Status, map, status_of  # noqa: A004 - bulk.map is meant to be read with its prefix
-from .outcomes import PushSummary, RowOutcome
+from zoho_async.bulk.pulling.pull import PullSummary, pull
+from zoho_async.bulk.pushing.events import Event
+from zoho_async.bulk.pushing.push import Push, push
+from zoho_async.bulk.source.files import Row, RowFile, open_rows
+
+from .mapping import (
+    Outcome,
+    Status,
+    map,  # noqa: A004 - bulk.map is meant to be read with its prefix
+    status_of,
+)
 from .problems import InputError, StateError, UnknownColumnError
-from .pulling import PullSummary, pull
-from .pushing import Push, push
-from .readers import Row, RowFile, open_rows
+from .results import PushSummary, RowOutcome
 
 __all__ = [
     "Event",

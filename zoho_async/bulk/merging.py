@@ -19,12 +19,11 @@ from typing import Any
 
 import msgspec
 
+from zoho_async._typeguards import is_mapping, is_sequence
+from zoho_async.bulk.rows.columns import Rules, original
 from zoho_async.errors import Fault
-from zoho_async.structs import secret_fields, secret_repr
-from zoho_async.validation import Rule
-
-from .columns import Rules, original
-from .narrow import is_list, is_mapping
+from zoho_async.schema.types import secret_fields, secret_repr
+from zoho_async.schema.validation import Rule
 
 _PERSONS = "contact_persons"
 _CUSTOM = "custom_fields"
@@ -138,9 +137,9 @@ def same(before: Any, after: Any, *, loose: bool = False) -> bool:
         return _nothing(before) and _nothing(after)
     if is_mapping(after):
         return is_mapping(before) and all(same(before.get(name), value, loose=loose) for name, value in after.items())
-    if is_list(after):
+    if is_sequence(after):
         return (
-            is_list(before)
+            is_sequence(before)
             and len(before) == len(after)
             and all(same(old, new, loose=loose) for old, new in zip(before, after, strict=True))
         )
@@ -157,7 +156,7 @@ def same(before: Any, after: Any, *, loose: bool = False) -> bool:
 def _nothing(value: Any) -> bool:
     if is_mapping(value):
         return all(map(_nothing, value.values()))
-    return _blank(value) or (is_list(value) and not value)
+    return _blank(value) or (is_sequence(value) and not value)
 
 
 def _blank(value: Any) -> bool:
@@ -208,7 +207,7 @@ def _folded(value: Any) -> str:
 
 def _objects(value: Any) -> list[tuple[int, Mapping[str, Any]]]:
     """The objects of a list with their places; nothing for what is no list."""
-    return [(place, item) for place, item in enumerate(value) if is_mapping(item)] if is_list(value) else []
+    return [(place, item) for place, item in enumerate(value) if is_mapping(item)] if is_sequence(value) else []
 
 
 def _shown(record: Mapping[str, Any], name: str) -> Any:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from types import FrameType
 
-from .exits import ABORTED, INTERRUPTED, USAGE
-from .running import ending_signals, tell_error
-from .streams import OutputError, json_line, lasting, log_as_json
+from zoho_async.cli.console.exit_codes import ABORTED, INTERRUPTED, USAGE
+from zoho_async.cli.console.runner import ending_signals, tell_error
+from zoho_async.cli.console.streams import OutputError, json_line, lasting, log_as_json
 
 
 def main() -> None:

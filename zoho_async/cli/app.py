@@ -10,10 +10,15 @@ from typing import Annotated
 
 import typer
 
-from . import calling, planning, pulling, pushing, states
-from .running import Interruption, run
-from .settings import limits
-from .streams import only_reports
+from zoho_async.cli.console.runner import Interruption, run
+from zoho_async.cli.console.streams import only_reports
+
+from .commands.call import CallArgs, call_command, operations_text
+from .commands.dry_run import dry_run_command
+from .commands.pull import PullArgs, pull_command
+from .commands.push import PushArgs, push_command
+from .commands.state import ids_command, images_command, runs_command
+from .profiles import limits
 
 app = typer.Typer(
     name="zoho-async",
@@ -108,7 +113,7 @@ def push(
     """
     if file is None and retry is None:
         raise typer.BadParameter("name the file to push, or a run with --retry", param_hint="--from")
-    order = pushing.Order(
+    order = PushArgs(
         name=f"{product}.{resource}",
         file=file,
         upsert_by=upsert_by,
@@ -126,7 +131,7 @@ def push(
     if not dry_run:
         # A plan is what a dry run is for.
         only_reports()
-    command = planning.dry_run_command if dry_run else pushing.push_command
+    command = dry_run_command if dry_run else push_command
     _finish(lambda interruption: command(order, interruption), json=json)
 
 
@@ -147,7 +152,7 @@ def pull(
     profile: Profile = None,
 ) -> None:
     """Read a whole list into a file, nothing lost."""
-    order = pulling.Order(
+    order = PullArgs(
         name=f"{product}.{resource}",
         to=to,
         details=details.value,
@@ -156,7 +161,7 @@ def pull(
         limits=limits(per_minute, concurrency),
         profile=profile,
     )
-    _finish(lambda interruption: pulling.pull_command(order, interruption), json=json)
+    _finish(lambda interruption: pull_command(order, interruption), json=json)
 
 
 @app.command()
@@ -167,7 +172,7 @@ def ids(
     state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
 ) -> None:
     """Write which row has become which record, its persons and addresses included."""
-    _finish(lambda interruption: states.ids_command(state, to, interruption), json=False)
+    _finish(lambda interruption: ids_command(state, to, interruption), json=False)
 
 
 @runs.callback(invoke_without_command=True)
@@ -178,7 +183,7 @@ def list_runs(
 ) -> None:
     """List the runs of pushes, the newest first."""
     if context.invoked_subcommand is None:
-        _finish(lambda interruption: states.runs_command(state, None, interruption, json=json), json=json)
+        _finish(lambda interruption: runs_command(state, None, interruption, json=json), json=json)
 
 
 @runs.command("show")
@@ -188,7 +193,7 @@ def show_run(
     json: Json = False,
 ) -> None:
     """Show a run and the rows it has left undone."""
-    _finish(lambda interruption: states.runs_command(state, run, interruption, json=json), json=json)
+    _finish(lambda interruption: runs_command(state, run, interruption, json=json), json=json)
 
 
 @runs.command("images")
@@ -198,7 +203,7 @@ def run_images(
     state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
 ) -> None:
     """Write the records that a run has changed, as they were before."""
-    _finish(lambda interruption: states.images_command(state, run, to, interruption), json=False)
+    _finish(lambda interruption: images_command(state, run, to, interruption), json=False)
 
 
 @app.command()
@@ -219,7 +224,7 @@ def call(
     profile: Profile = None,
 ) -> None:
     """Execute one operation; Zoho's answer goes to stdout as it came."""
-    order = calling.Order(
+    order = CallArgs(
         operation_id=operation_id,
         path=path or [],
         query=query or [],
@@ -231,13 +236,13 @@ def call(
         limits=limits(per_minute, concurrency),
         profile=profile,
     )
-    _finish(lambda interruption: calling.call_command(order, interruption), json=False)
+    _finish(lambda interruption: call_command(order, interruption), json=False)
 
 
 @app.command()
 def operations(json: Json = False) -> None:
     """List every operation that `call` can execute."""
-    sys.stdout.write(calling.operations_text(json=json))
+    sys.stdout.write(operations_text(json=json))
 
 
 @app.command()

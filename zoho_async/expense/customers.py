@@ -7,13 +7,13 @@ import builtins
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from zoho_async.operation import Operation, Parameter
-from zoho_async.paging import Page, Pages
+from zoho_async.schema.operation import Operation, Parameter
+from zoho_async.wire.pagination import Page, Pages
 
 from .models import Customer, CustomerCreate, CustomerRow, CustomerUpdate
 
 if TYPE_CHECKING:
-    from zoho_async.transport import Transport
+    from zoho_async.transport.transport import Transport
 
 S = TypeVar("S")
 

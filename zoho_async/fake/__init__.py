@@ -12,15 +12,22 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .clock import Clock
-    from .faults import Fault
+    from zoho_async.fake.http.serve import serve
+    from zoho_async.fake.http.server import FakeZoho
+    from zoho_async.fake.world.clock import Clock
+    from zoho_async.fake.world.faults import Fault
+
     from .messages import Received
-    from .server import FakeZoho
-    from .serving import serve
 
 __all__ = ["Clock", "FakeZoho", "Fault", "Received", "serve"]
 
-_MODULES = {"Clock": "clock", "FakeZoho": "server", "Fault": "faults", "Received": "messages", "serve": "serving"}
+_MODULES = {
+    "Clock": "world.clock",
+    "FakeZoho": "http.server",
+    "Fault": "world.faults",
+    "Received": "messages",
+    "serve": "http.serve",
+}
 
 
 def __getattr__(name: str) -> object:

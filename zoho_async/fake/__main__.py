@@ -6,8 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .serving import serve
-from .shapes import SHAPES
+from zoho_async.fake.http.serve import serve
+from zoho_async.fake.rendering.shapes import SHAPES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

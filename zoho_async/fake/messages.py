@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from . import answers
-from .calls import Refusal
-from .faults import Fault
-from .limits import Allowance
+from zoho_async.fake.handlers.handler import Refusal
+from zoho_async.fake.world.faults import Fault
+from zoho_async.fake.world.quotas import Allowance
+
+from .rendering import live
 
 JSON = "application/json;charset=UTF-8"
 _GATEWAY_PAGE = b"<html><head><title>Zoho</title></head><body><h1>Something went wrong</h1></body></html>"
@@ -67,7 +68,7 @@ def refused(refusal: Refusal) -> Reply:
 def error(status: int, code: int, message: str, retry_after: int | None = None) -> Reply:
     """An error in Zoho's shape; `retry_after` is in seconds."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return Reply(status, answers.encode(answers.error(code, message)), headers, code)
+    return Reply(status, live.encode(live.error(code, message)), headers, code)
 
 
 def faulty(fault: Fault) -> Reply:

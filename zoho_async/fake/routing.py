@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from zoho_async.operation import Operation
+    from zoho_async.schema.operation import Operation
 
 
 class _Node(msgspec.Struct):

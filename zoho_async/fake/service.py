@@ -12,28 +12,29 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from zoho_async.operation import Operation
-from zoho_async.registry import OPERATIONS, PRODUCTS
+from zoho_async.fake.handlers.by_example import by_example
+from zoho_async.fake.handlers.handler import Answer, Call, Handler, Refusal
+from zoho_async.fake.rendering.shapes import SHAPES, Shape, shaped
+from zoho_async.fake.world.clock import Clock
+from zoho_async.fake.world.faults import Fault, Plan
+from zoho_async.fake.world.ledger import Ledger
+from zoho_async.fake.world.oauth import Accounts
+from zoho_async.fake.world.quotas import Allowance
+from zoho_async.fake.world.state import PLANS, Organization, Profile, Record
+from zoho_async.schema.operation import Operation
+from zoho_async.schema.registry import OPERATIONS, PRODUCTS
 
-from . import actions, addresses, answers, comments, contacts, control, customers, documents, organizations, people
-from .by_example import by_example
-from .calls import Answer, Call, Handler, Refusal
-from .clock import Clock
-from .faults import Fault, Plan
-from .ledger import Ledger
-from .limits import Allowance
+from .handlers import actions, addresses, comments, contact_persons, contacts, customers, documents, organizations
 from .messages import Received, Reply, Request, error, faulty, refused
-from .oauth import Accounts
+from .rendering import live
 from .routing import Router
-from .shapes import SHAPES, Shape, shaped
-from .state import PLANS, Organization, Profile, Record
 
 TOKEN = "oauth.token"
 """Stands for the token endpoint where an operation id is wanted."""
 
 _HANDLERS: dict[str, Handler] = {
     **contacts.HANDLERS,
-    **people.HANDLERS,
+    **contact_persons.HANDLERS,
     **addresses.HANDLERS,
     **comments.HANDLERS,
     **documents.HANDLERS,
@@ -304,8 +305,6 @@ class Service:
 
     def _answer(self, request: Request, api_domain: str) -> Reply:
         segments = request.segments
-        if segments[0] == "_fake":
-            return control.answer(self, request)
         if segments[0] == "oauth":
             return self._accounts(request, api_domain)
         if not self._router.covers(segments):
@@ -378,7 +377,7 @@ class Service:
                 reply = Reply(answer.status, answer.content, headers, 0, answer.content_type)
             else:
                 body = shaped(answer.body, operation, self.shape)
-                reply = Reply(answer.status, answers.encode(body), headers, 0)
+                reply = Reply(answer.status, live.encode(body), headers, 0)
         return faulty(fault) if fault is not None and fault.replaces else reply
 
     def _count(self, operation: Operation[Any], organization: Organization, request: Request, answer: Answer) -> None:
@@ -402,14 +401,14 @@ class Service:
             status, body = self.accounts.answer(form, self.clock.time(), api_domain)
             if "access_token" in body:
                 self.ledger.acted[TOKEN] += 1
-            reply = Reply(status, answers.encode(body), {})
+            reply = Reply(status, live.encode(body), {})
             return faulty(fault) if fault is not None and fault.replaces else reply
         # Two addresses are documented.
         if request.method == "POST" and path in ("oauth/v2/token/revoke", "oauth/v2/revoke/token"):
             request.operation_id = "oauth.revoke"
             self.ledger.requests[request.operation_id] += 1
             known = self.accounts.revoke(form.get("token", ""))
-            return Reply(200, answers.encode({"status": "success"} if known else {"error": "invalid_code"}), {})
+            return Reply(200, live.encode({"status": "success"} if known else {"error": "invalid_code"}), {})
         raise Refusal(404, 5, "Invalid URL Passed")
 
     def _consent(self, request: Request, accounts_server: str) -> Reply:

@@ -1,0 +1,1 @@
+"""Tokens: where they come from, where they are kept, which hosts may see them."""

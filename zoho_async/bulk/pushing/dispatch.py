@@ -1,0 +1,387 @@
+"""Carries decisions out: reads, merges, has written, and looks up what nobody knows the outcome of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from functools import partial
+from time import time
+from typing import Any
+
+import msgspec
+
+from zoho_async._typeguards import is_mapping, is_sequence
+from zoho_async.bulk.mapping import FATAL
+from zoho_async.bulk.merging import Merged, merge
+from zoho_async.bulk.problems import StateError
+from zoho_async.bulk.results import RowOutcome, UnsettledError, done, failed, faulty, unknown
+from zoho_async.bulk.rows.options import Options
+from zoho_async.bulk.rows.resource import Target, required_path
+from zoho_async.bulk.rows.validate import Job
+from zoho_async.bulk.state.journal import Journal
+from zoho_async.errors import Fault, NotFoundError, UnavailableError, ZohoError
+from zoho_async.schema.registry import SECRETS
+from zoho_async.transport.hooks import Gate
+
+from .call_control import Line, Stopped
+from .index_queries import Found
+from .prepare import Preparation
+from .routing import Decision
+from .write_policy import TRIES
+from .writes import Stale, Unknown, Write, Writer, older, parts_of
+
+MOST_REFUSALS = 8
+"""So often a row is decided anew because a limit held its update back; then its call is left to end as others do."""
+PUT_OFF = 200
+"""So many rows of unknown outcome are looked up together, by one reading of the newest of the list."""
+
+_json = msgspec.json.Encoder(decimal_format="number")
+
+
+class _Gone(Exception):  # noqa: N818 - a signal
+    """A record that a decision speaks of is not there any more; nothing of the row was sent."""
+
+    def __init__(self, record_id: str) -> None:
+        super().__init__(record_id)
+        self.record_id = record_id
+
+
+class Sender:
+    """Carries decisions out, each to the outcome of its row."""
+
+    def __init__(
+        self, target: Target, options: Options, line: Line, journal: Journal, preparation: Preparation
+    ) -> None:
+        self._target = target
+        self._options = options
+        self._line = line
+        self._journal = journal
+        self._preparation = preparation
+        self._writer = Writer(line, journal, target.record_id)
+        self._opened = False
+        self._first = asyncio.Lock()
+        self._deferred: list[Decision] = []
+        self.left = False
+        """Whether a row was left to the next run, because the push was asked to end."""
+
+    async def perform(self, decision: Decision) -> RowOutcome | None:
+        """The outcome of one row; None when it is put off until `settle`, or left to the next run."""
+        job = decision.job
+        while True:
+            gone = ""
+            refusals = decision.refusals
+            try:
+                return _doubted(decision, await self._alone(decision))
+            except Stopped:
+                return self._left(decision)
+            except Unknown as signal:
+                if decision.tries >= TRIES:
+                    return unknown(job, signal.error)
+                if not signal.alone or _is_listed(decision):
+                    # One look at the list does for all that are put off.
+                    self._deferred.append(decision)
+                    return None
+                await asyncio.sleep(self._line.pause)
+            except Stale:
+                # What a limit has held back has not used up its turns.
+                decision.again += decision.refusals == refusals
+            except _Gone as signal:
+                gone = signal.record_id
+            except StateError:
+                raise
+            except Exception as error:  # noqa: BLE001 - of one row, nearly always of reading its record
+                return self._unread(decision, error)
+            try:
+                decision = await self._anew(decision, gone)
+            except Stopped:
+                return self._left(decision)
+            except ZohoError as error:
+                # The list cannot be read any more.
+                self._line.end(error)
+                if isinstance(error, FATAL) and not decision.tries:
+                    raise
+                return self._left(decision)
+
+    async def _anew(self, decision: Decision, gone: str) -> Decision:
+        known = decision.known
+        if not gone and known.gone and known.entry is not None:
+            # It has not come back while the row waited.
+            gone = known.entry.record_id
+        (fresh,) = await self._preparation.decide([decision.job], gone=gone)
+        fresh.tries, fresh.refusals, fresh.again = decision.tries, decision.refusals, decision.again
+        return fresh
+
+    def _unread(self, decision: Decision, error: Exception) -> RowOutcome | None:
+        """The outcome of a row whose record cannot be read, or worse."""
+        if decision.in_doubt:
+            return unknown(decision.job, error)
+        if isinstance(error, FATAL):
+            raise error
+        if isinstance(error, UnavailableError) and self._line.closed:
+            return self._left(decision)
+        return failed(decision.job, error)
+
+    def _left(self, decision: Decision) -> RowOutcome | None:
+        """The outcome of a row that cannot be gone on with now; none when nothing of it was sent."""
+        if decision.tries:
+            return unknown(decision.job, UnsettledError())
+        self.left = True
+        return None
+
+    async def _alone(self, decision: Decision) -> RowOutcome:
+        """The first call goes alone: wrong credentials or a missing scope must cost one call, not ten."""
+        if not self._opened and decision.route not in ("refuse", "skip", "unknown"):
+            async with self._first:
+                if self._line.closed:
+                    raise Stopped
+                if not self._opened:
+                    try:
+                        outcome = await self._ending(decision)
+                    except Unknown:
+                        self._opened = True
+                        raise
+                    self._opened = True
+                    return outcome
+        return await self._ending(decision)
+
+    async def _ending(self, decision: Decision) -> RowOutcome:
+        try:
+            return await self._carry_out(decision)
+        except FATAL as error:
+            self._line.end(error)
+            raise
+
+    async def _carry_out(self, decision: Decision) -> RowOutcome:
+        job = decision.job
+        match decision.route:
+            case "refuse":
+                return faulty(job)
+            case "skip":
+                assert decision.known.entry is not None
+                return done(job, "unchanged", decision.known.entry.record_id)
+            case "unknown":
+                return await self._undecided(job, UnsettledError())
+            case "update":
+                return await self._update(decision)
+            case "adopt":
+                return await self._adopt(decision)
+            case "verify":
+                return await self._verify(decision)
+            case "upsert" | "create":
+                return await self._send(decision)
+
+    # -- records that are there
+
+    async def _record(self, job: Job, found: Found, *, turn: bool = True) -> dict[str, Any]:
+        """The record as it is now."""
+        if found.row:
+            row: dict[str, Any] = msgspec.json.decode(found.row)
+            return row
+        try:
+            return await self._line.read(partial(self._target.get, found.record_id, job.parent), turn=turn)
+        except NotFoundError:
+            raise _Gone(found.record_id) from None
+
+    async def _update(self, decision: Decision) -> RowOutcome:
+        # Others between the two would have what was read grow old.
+        async with self._line.turn():
+            return await self._read_and_update(decision)
+
+    async def _read_and_update(self, decision: Decision) -> RowOutcome:
+        job, found = decision.job, decision.record
+        assert found is not None
+        waits = self._line.waits
+        record = await self._record(job, found, turn=False)
+        read_at = time()
+        if self._has_moved(decision, found, record):
+            job.faults = (_moved(self._options.field, found.record_id),)
+            return faulty(job)
+        merged = merge_job(self._target, job, record)
+        if merged.faults:
+            job.faults = merged.faults
+            return faulty(job)
+        if not merged.changes:
+            await self._journal.note(
+                job.identity, job.digest, label=job.label, record_id=found.record_id, parts=parts_of(record)
+            )
+            outcome = done(job, "unchanged", found.record_id, warning=merged.warning)
+            return msgspec.structs.replace(outcome, action="settled") if decision.in_doubt else outcome
+        operation = self._target.operations["update"]
+        (place,) = required_path(operation)
+
+        async def intend() -> None:
+            image = (found.record_id, _json.encode(_without_secrets(record)))
+            await self._journal.intend(job.identity, job.digest, operation="update", label=job.label, image=image)
+
+        async def update(gate: Gate) -> Any:
+            path = {place: found.record_id}
+            return await self._target.send(operation, path=path, body=merged.changes, gate=gate, ahead=True)
+
+        def is_stale(refused: bool) -> bool:
+            if found.row:
+                # A list's row is as old as the list: there is nothing newer to be read.
+                return self._is_stale(decision)
+            if waits != self._line.waits or (refused and decision.refusals < MOST_REFUSALS):
+                return True
+            # At a low pace every call waits long: to read once more does no good.
+            return not decision.again and older(read_at)
+
+        write = Write(
+            decision=decision,
+            action="updated",
+            record_id=found.record_id,
+            warning=merged.warning,
+            recognised=bool(self._options.upsert_by),
+            intend=intend,
+            call=update,
+            is_stale=is_stale,
+        )
+        return await self._writer.write(write, turn=False)
+
+    def _has_moved(self, decision: Decision, found: Found, record: Mapping[str, Any]) -> bool:
+        """Whether a record that the list had under the row's key has another one by now."""
+        job, options, entry = decision.job, self._options, decision.known.entry
+        if not options.field or found.match != job.key or (entry is not None and entry.record_id == found.record_id):
+            return False
+        return self._preparation.index.key(record) not in ("", job.key)
+
+    async def _adopt(self, decision: Decision) -> RowOutcome:
+        """A record that was made after a call of unknown outcome: the row's, if it says what the row says."""
+        job, found = decision.job, decision.record
+        assert found is not None
+        try:
+            record = await self._record(job, found)
+        except _Gone:
+            return await self._undecided(job, UnsettledError())
+        merged = merge_job(self._target, job, record)
+        differs = ", ".join(merged.changes) or ", ".join(fault.path for fault in merged.faults)
+        parts = parts_of(record)
+        if not differs and await self._journal.adopt(job.identity, found.record_id, parts=parts):
+            return done(job, "settled", found.record_id)
+        return await self._undecided(job, UnsettledError(found.record_id if differs else "", differs))
+
+    async def _verify(self, decision: Decision) -> RowOutcome:
+        """The list does not have a record that an earlier run made: it is gone, or the list has skipped it."""
+        job, found = decision.job, decision.record
+        assert found is not None
+        await self._record(job, found)
+        return done(job, "unchanged", found.record_id)
+
+    # -- records that are not
+
+    async def _send(self, decision: Decision) -> RowOutcome:
+        job, options = decision.job, self._options
+        name = "upsert" if options.upsert_by else "create"
+        operation = self._target.operations[name]
+        headers: dict[str, Any] = {}
+        if options.upsert_by:
+            key = {"X-Unique-Identifier-Key": options.upsert_by, "X-Unique-Identifier-Value": job.key}
+            headers = {**key, "X-Upsert": True}
+
+        async def intend() -> None:
+            await self._journal.intend(job.identity, job.digest, operation=name, label=job.label)
+
+        async def create(gate: Gate) -> Any:
+            return await self._target.send(operation, headers=headers, body=job.body, gate=gate)
+
+        write = Write(
+            decision=decision,
+            action="created",
+            recognised=bool(options.upsert_by),
+            findable=bool(options.field or self._target.natural.name),
+            intend=intend,
+            call=create,
+            is_stale=lambda refused: self._is_stale(decision),
+        )
+        return await self._writer.write(write)
+
+    def _is_stale(self, decision: Decision) -> bool:
+        if not self._options.follows:
+            return False
+        if decision.waits != self._line.waits:
+            return True
+        index, parent = self._preparation.index, decision.job.parent
+        # At a low pace the list grows old, or is read by others, while a call waits: sometime it must go out.
+        return decision.again < TRIES and (index.stale(parent) or decision.version != index.version(parent))
+
+    # -- outcomes nobody knows
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any row is put off."""
+        return bool(self._deferred)
+
+    @property
+    def due(self) -> bool:
+        """Whether so many rows are put off that it is time to settle them."""
+        return len(self._deferred) >= PUT_OFF
+
+    async def settle(self) -> AsyncGenerator[RowOutcome, None]:
+        """Looks up what was put off, and sends again what is not there: ends when nothing is put off any more."""
+        while self._deferred:
+            waiting, self._deferred = self._deferred, []
+            decisions = await self._looked_up(waiting)
+            for old, decision in zip(waiting, decisions, strict=True):
+                outcome = None if decision is None else await self.perform(decision)
+                if outcome is not None:
+                    yield outcome
+                elif not any(one.job is old.job for one in self._deferred):
+                    # Left to the next run.
+                    yield unknown(old.job, UnsettledError())
+
+    async def _looked_up(self, waiting: list[Decision]) -> list[Decision] | list[None]:
+        """Fresh decisions; none when the push has ended or is asked to."""
+        try:
+            if not self._line.closed:
+                await asyncio.sleep(self._line.pause)
+                await self._preparation.index.again({one.job.parent for one in waiting})
+                fresh = await self._preparation.decide([one.job for one in waiting])
+                for old, decision in zip(waiting, fresh, strict=True):
+                    decision.tries = old.tries
+                return fresh
+        except ZohoError as error:
+            self._line.end(error)
+        except Stopped:
+            pass
+        return [None] * len(waiting)
+
+    async def _undecided(self, job: Job, error: Exception) -> RowOutcome:
+        await self._journal.settle(job.identity, "unknown")
+        return unknown(job, error)
+
+
+def _is_listed(decision: Decision) -> bool:
+    """Whether a record is known by its list alone, so that it cannot be read by itself."""
+    return decision.record is not None and bool(decision.record.row)
+
+
+def _doubted(decision: Decision, outcome: RowOutcome) -> RowOutcome:
+    """The same outcome; unknown where a row is refused for how things stand after a call that may have made them so."""
+    refused = outcome.faults or isinstance(outcome.error, NotFoundError)
+    if outcome.status == "failed" and refused and decision.in_doubt:
+        return msgspec.structs.replace(outcome, status="unknown")
+    return outcome
+
+
+def _without_secrets(value: Any) -> Any:
+    """A record without the numbers of its cards and accounts: an update does not change them."""
+    if is_mapping(value):
+        return {name: _without_secrets(item) for name, item in value.items() if name not in SECRETS}
+    return [_without_secrets(item) for item in value] if is_sequence(value) else value
+
+
+def _moved(field: str, record_id: str) -> Fault:
+    message = f"had record {record_id} when the list was read, which has another value now; push again"
+    return Fault(path=field, rule="moved", message=message)
+
+
+def merge_job(target: Target, job: Job, record: Mapping[str, Any]) -> Merged:
+    """What an update has to send so that a record says what a row says."""
+    body = {name: value for name, value in job.body.items() if name != target.natural.parent}
+    merged = merge(
+        record, body, cleared=job.cleared, places=job.places, rules=target.rules, schema=target.update_schema
+    )
+    required = target.rules.get(target.update_schema, {}).get(target.natural.parent)
+    if merged.changes and required is not None:
+        merged.changes[target.natural.parent] = job.parent
+    return merged

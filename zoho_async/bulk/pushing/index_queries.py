@@ -1,0 +1,66 @@
+"""Queries on the table of the destination's records."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+
+import msgspec
+
+_COLUMNS = "record_id, parent, kind, name, match, created, row"
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A record of the target."""
+
+    record_id: str
+    name: str = ""
+    kind: str = ""
+    match: str = ""
+    """Its value of the field rows are matched by."""
+    created: str = ""
+    """When it was made, as Zoho wrote it; empty when the list does not say."""
+    row: str = ""
+    """The list's row in JSON, where the list is all that can be read of a record."""
+
+
+def keyed(connection: sqlite3.Connection, key: str, parent: str) -> list[Found]:
+    """The records with that key; for use inside `Database.run`."""
+    return _found(connection, "match = ? AND parent = ?", (key, parent)) if key else []
+
+
+def named(connection: sqlite3.Connection, kind: str | None, name: str) -> list[Found]:
+    """The records of that name, of a kind or of any; for use inside `Database.run`."""
+    if not name:
+        return []
+    if kind is None:
+        return _found(connection, "name = ?", (name,))
+    return _found(connection, "name = ? AND kind = ?", (name, kind))
+
+
+def forget(connection: sqlite3.Connection, record_id: str) -> None:
+    """Takes a record out that is not there any more; for use inside `Database.run`."""
+    connection.execute("DELETE FROM temp.records WHERE record_id = ?", (record_id,))
+
+
+def identified(connection: sqlite3.Connection, record_id: str) -> Found | None:
+    """The record of that id; for use inside `Database.run`."""
+    return next(iter(_found(connection, "record_id = ?", (record_id,))), None) if record_id else None
+
+
+def made_at(created: str) -> datetime | None:
+    """When a record was made, from what Zoho wrote of it; None when that says no moment."""
+    try:
+        moment = datetime.fromisoformat(created)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def _found(connection: sqlite3.Connection, where: str, values: tuple[str, ...]) -> list[Found]:
+    return [
+        Found(record_id=record_id, name=name, kind=kind, match=match, created=created, row=row)
+        for record_id, name, kind, match, created, row in connection.execute(
+            f"SELECT record_id, name, kind, match, created, row FROM temp.records WHERE {where} LIMIT 10", values
+        )
+    ]

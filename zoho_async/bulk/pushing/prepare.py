@@ -1,0 +1,360 @@
+"""What comes before a write: rows checked, the target's lists read, and a route found for every row."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from decimal import Decimal
+from functools import cache, partial
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from zoho_async.bulk.mapping import closable, iterate
+from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.rows.duplicates import Seen
+from zoho_async.bulk.rows.options import Options
+from zoho_async.bulk.rows.refusal_tags import mark
+from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.validate import Job, RowReader, row_of
+from zoho_async.bulk.source.files import Row, RowFile
+from zoho_async.bulk.state.journal import Journal
+from zoho_async.errors import Fault
+
+from .index_queries import forget, identified, keyed, named
+from .routing import Decision, Known, decide, name_fault
+from .target_index import Index, Read
+
+BATCH = 200
+"""Rows checked at once, when the input is not asynchronous."""
+DECIDED = 100
+"""Rows decided upon at once, which then wait in memory for their turns: of hundreds of pushes in one process, each."""
+
+
+class _Packed(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A checked row on its way through the table of checked rows."""
+
+    row: Row | None
+    body: dict[str, Any]
+    cleared: tuple[str, ...]
+    places: dict[str, str]
+    missing: tuple[Fault, ...]
+    key: str
+    name: str
+    name_field: str
+    kind: str
+    kind_given: bool
+    parent: str
+    digest: str
+    identity: str
+    renamed: bool
+
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_decoder = msgspec.json.Decoder(_Packed, float_hook=Decimal)
+
+
+class Preparation:
+    """Rows to decisions. `read` makes the calls that read; without a resource none is made."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        target: Target,
+        options: Options,
+        read: Read,
+        waited: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._journal = journal
+        self._target = target
+        self._options = options
+        self._reader = RowReader(target, options)
+        self._seen = Seen(journal.database)
+        self.checked = 0
+        """Rows that `check` has seen, faulty ones included."""
+        self.good = 0
+        self._keeping = False
+        self._waited = waited
+        self.index = Index(journal.database, target, options, read, waited=waited, noted=self._noted)
+
+    async def check(self, rows: Iterable[Any]) -> AsyncGenerator[list[Job], None]:
+        """Checks every row, a batch at a time; yields the faulty ones and keeps the others for `decisions`.
+
+        The rows of a file are kept themselves: whatever happens to the file meanwhile, what was checked is pushed.
+        """
+        whole = isinstance(rows, RowFile)
+
+        def prepare(connection: sqlite3.Connection) -> None:
+            connection.execute("CREATE TEMP TABLE checked (number INTEGER PRIMARY KEY, job TEXT)")
+
+        await self._journal.database.run(prepare)
+        self._keeping = True
+        for batch in _batched(rows, BATCH):
+            jobs = await self._checked(batch)
+            good = [(job.row.number, _packed(job, whole=whole)) for job in jobs if not job.faults]
+
+            def keep(connection: sqlite3.Connection, good: list[tuple[int, str]] = good) -> None:
+                connection.executemany("INSERT INTO checked VALUES (?, ?)", good)
+
+            await self._journal.database.run(keep)
+            self.checked += len(batch)
+            self.good += len(good)
+            yield [job for job in jobs if job.faults]
+
+    async def decisions(
+        self, rows: Iterable[Any] | AsyncIterable[Any], *, checked: bool
+    ) -> AsyncGenerator[Decision, None]:
+        """The decision for every row; `checked`: `check` has seen them, and only the good ones are of interest."""
+        if not checked:
+            async with aclosing(_batches(rows)) as batches:
+                async for batch in batches:
+                    for decision in await self.decide(await self._checked(batch)):
+                        yield decision
+            return
+        taken = 0
+        async with aclosing(self._kept(rows)) as kept:
+            async for jobs in kept:
+                taken += len(jobs)
+                for decision in await self.decide(jobs):
+                    yield decision
+        if taken < self.good:
+            raise InputError(f"the input has changed while it was pushed: {self.good - taken:,} rows are gone from it")
+
+    async def decide(self, jobs: Sequence[Job], *, gone: str = "") -> list[Decision]:
+        """The routes of some rows, as things stand now. `gone`: id of a record that was found not to be there."""
+        waits = self._waited()
+        await self._look(jobs, changed=bool(gone))
+        versions = {job.parent: self.index.version(job.parent) for job in jobs}
+
+        def work(connection: sqlite3.Connection) -> list[Decision]:
+            if gone:
+                forget(connection, gone)
+            contested = cache(lambda: self._journal.contested(connection))
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS temp.used (record_id TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID"
+            )
+            made: list[Decision] = []
+            for job in jobs:
+                known = self._known(connection, job, gone=gone, contested=lambda label: label in contested())
+                decision = decide(job, known, self._options, rename=self._reader.rename)
+                decision.version, decision.waits = versions[job.parent], waits
+                made.append(self._alone(connection, decision))
+            return made
+
+        return await self._journal.database.run(work)
+
+    def _alone(self, connection: sqlite3.Connection, decision: Decision) -> Decision:
+        """The same decision, or another one when an earlier row has the record."""
+        job, found = decision.job, decision.record
+        if found is None:
+            return decision
+        (first,) = connection.execute(
+            "INSERT INTO temp.used VALUES (?, ?) ON CONFLICT (record_id) DO UPDATE SET number = number "
+            "RETURNING number",
+            (found.record_id, job.row.number),
+        ).fetchone()
+        if first == job.row.number:
+            return decision
+        if decision.route == "adopt":
+            # One of two was made, and nobody can say which.
+            decision.route, decision.record = "unknown", None
+            return decision
+        message = f"leads to the same record ({found.record_id}) as row {first}"
+        job.faults = (Fault(path=self._options.field or job.name_field, rule="ambiguous", message=message),)
+        job.identity = mark(job.row, "key", self._options, job.identity)
+        return Decision(job=job, route="refuse", known=decision.known)
+
+    def _known(self, connection: sqlite3.Connection, job: Job, *, gone: str, contested: Callable[[str], bool]) -> Known:
+        entry = self._journal.entry(connection, job.identity)
+        natural, options = self._target.natural, self._options
+        looking = not self.index.empty
+        same_key = keyed(connection, job.key, job.parent) if looking else []
+        if options.field == natural.name and job.kind_given:
+            same_key = [one for one in same_key if one.kind == job.kind]
+
+        def owned(record_id: str) -> bool:
+            return self._journal.owner(connection, record_id) not in ("", job.identity)
+
+        def claimed(name: str) -> bool:
+            return self._seen.holder(connection, job.kind, name) not in (None, job.row.number)
+
+        return Known(
+            entry=entry,
+            own=identified(connection, entry.record_id) if looking and entry is not None else None,
+            keyed=tuple(same_key),
+            indexed=self.index.knows(job.parent),
+            orphaned=natural.parent if self.index.orphaned(job.parent) else "",
+            namesakes=partial(named, connection) if looking else lambda kind, name: [],
+            gone=bool(gone) and entry is not None and entry.record_id == gone,
+            contested=contested,
+            owned=owned,
+            claimed=claimed,
+            meant=lambda key: self._seen.has(connection, _seen_key(key, job.parent, options)),
+        )
+
+    def _noted(self, connection: sqlite3.Connection, record_id: str, parent: str) -> str:
+        """The key of the row that has a record; empty when none has, or it was matched by another field."""
+        identity = self._journal.owner(connection, record_id)
+        begin, end = _seen_key("", "", self._options), f"@{parent}" if parent else ""
+        if not (identity.startswith(begin) and identity.endswith(end)):
+            return ""
+        return identity[len(begin) : len(identity) - len(end)]
+
+    async def _look(self, jobs: Sequence[Job], *, changed: bool) -> None:
+        """Reads as much of the target as these rows need. `changed`: what an earlier run has settled is not so now."""
+        if self._target.resource is None or all(job.faults for job in jobs):
+            return
+        if not self._target.natural.parent:
+            await self.index.read()
+            return
+        if not self._options.field:
+            return
+        good = [job for job in jobs if not job.faults]
+
+        def unchanged(connection: sqlite3.Connection) -> set[str]:
+            entries = {job.identity: self._journal.entry(connection, job.identity) for job in good}
+            return {
+                job.identity
+                for job in good
+                if (entry := entries[job.identity]) is not None and (entry.state, entry.digest) == ("done", job.digest)
+            }
+
+        same = set[str]() if changed else await self._journal.database.run(unchanged)
+        # One call for each parent: not for those whose rows an earlier run has settled.
+        parents = dict.fromkeys(job.parent for job in good if job.identity not in same)
+        for parent in parents:
+            if not self.index.fresh(parent):
+                await self.index.read_parent(parent)
+        # While one was read, a look-up may have had others forgotten. That they grew old is seen when a call goes out.
+        while missing := [parent for parent in parents if not self.index.knows(parent)]:
+            for parent in missing:
+                await self.index.read_parent(parent)
+
+    async def _checked(self, batch: Sequence[Row]) -> list[Job]:
+        """Jobs with every fault that can be found without a call, those of rows that get into each other's way too."""
+        reader, options = self._reader, self._options
+        jobs = [reader.read(row) for row in batch]
+        matched = bool(options.field)
+        known = [job for job in jobs if (job.key if matched else not job.faults)]
+        looks = await self._seen.identify(
+            [(_seen_key(job.key, job.parent, options) if matched else job.digest, job.row.number) for job in known],
+            counted=not matched,
+            carried={job.row.number: job.row.identity for job in known if job.row.identity},
+        )
+        later: list[tuple[Job, int]] = []
+        for job, (identity, first) in zip(known, looks, strict=True):
+            job.identity = identity
+            if first != job.row.number:
+                message = f"is the same as in row {first}; only one row can have it"
+                job.faults = (*job.faults, Fault(path=options.field, rule="duplicate", message=message))
+                later.append((job, first))
+        if options.on_name_taken != "allow":
+            await self._check_names([job for job in jobs if job.name and not job.faults])
+        good = await self._good({first for _, first in later}, jobs)
+        for job, first in later:
+            # Beside a row that is not sent either it may take that one's place.
+            if first in good:
+                job.identity = mark(job.row, "key", options)
+        return jobs
+
+    async def _good(self, numbers: Collection[int], batch: Sequence[Job]) -> set[int]:
+        """Which of some rows, of this batch and earlier ones, are without a fault; all that nobody can tell of."""
+        good = {job.row.number for job in batch if not job.faults}
+        earlier = sorted(set(numbers) - {job.row.number for job in batch})
+        if not self._keeping:
+            return good.union(earlier)
+
+        def work(connection: sqlite3.Connection) -> list[int]:
+            select = "SELECT 1 FROM checked WHERE number = ?"
+            return [number for number in earlier if connection.execute(select, (number,)).fetchone()]
+
+        return good.union(await self._journal.database.run(work)) if earlier else good
+
+    async def _check_names(self, jobs: Sequence[Job]) -> None:
+        for kind in dict.fromkeys(job.kind for job in jobs):
+            some = [job for job in jobs if job.kind == kind]
+            firsts = await self._seen.first(kind, [(job.name, job.row.number) for job in some])
+            for job, first in zip(some, firsts, strict=True):
+                if first != job.row.number and not await self._told_apart(job) and not job.faults:
+                    job.faults = (name_fault(job, f"row {first} has it"),)
+                    job.identity = mark(job.row, "name", self._options, job.identity)
+
+    async def _told_apart(self, job: Job) -> bool:
+        """Whether a suffix gives the job a name of its own."""
+        if self._options.on_name_taken != "suffix":
+            return False
+        fault = self._reader.rename(job)
+        if fault is not None:
+            job.faults = (fault,)
+            return False
+        (first,) = await self._seen.first(job.kind, [(job.name, job.row.number)])
+        return first == job.row.number
+
+    async def _kept(self, rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[list[Job], None]:
+        """The good rows that `check` has kept, some at a time."""
+        if isinstance(rows, RowFile):
+            last = 0
+            while found := await self._between(last + 1, None):
+                last = max(found)
+                yield [_unpacked(text) for text in found.values()]
+            return
+        async with aclosing(_batches(rows)) as batches:
+            async for batch in batches:
+                found = await self._between(batch[0].number, batch[-1].number)
+                yield [_unpacked(found[row.number], row) for row in batch if row.number in found]
+
+    async def _between(self, first: int, last: int | None) -> dict[int, str]:
+        def work(connection: sqlite3.Connection) -> dict[int, str]:
+            return dict(
+                connection.execute(
+                    "SELECT number, job FROM checked WHERE number >= ? AND (?2 IS NULL OR number <= ?2) "
+                    "ORDER BY number LIMIT ?3",
+                    (first, last, DECIDED),
+                ).fetchall()
+            )
+
+        return await self._journal.database.run(work)
+
+
+def repeatable(rows: Any) -> bool:
+    """Whether an input can be gone through twice."""
+    return isinstance(rows, RowFile) or (isinstance(rows, Sequence) and not isinstance(rows, str | bytes))
+
+
+def _seen_key(key: str, parent: str, options: Options) -> str:
+    return f"{options.field}={key}" + (f"@{parent}" if parent else "")
+
+
+def _packed(job: Job, *, whole: bool) -> str:
+    values = {name: getattr(job, name) for name in _Packed.__struct_fields__}
+    if not whole:
+        values["row"] = None
+    return _encoder.encode(_Packed(**values)).decode()
+
+
+def _unpacked(text: str, row: Row | None = None) -> Job:
+    packed = _decoder.decode(text)
+    packed.row = row or packed.row
+    return Job(**msgspec.structs.asdict(packed))
+
+
+def _batched(rows: Iterable[Any], size: int) -> Iterator[list[Row]]:
+    # A file numbers its rows itself: some of them may be left out.
+    numbered = ((row.number, row) for row in rows) if isinstance(rows, RowFile) else enumerate(rows, 1)
+    while batch := [row_of(values, number) for number, values in islice(numbered, size)]:
+        yield batch
+
+
+async def _batches(rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[list[Row], None]:
+    if isinstance(rows, AsyncIterable):
+        # One at a time: who feeds rows as they arise must not wait for a batch to fill.
+        number = 0
+        async with aclosing(closable(iterate(rows))) as source:
+            async for values in source:
+                number += 1
+                yield [row_of(values, number)]
+        return
+    for batch in _batched(rows, DECIDED):
+        yield batch

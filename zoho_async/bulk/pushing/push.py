@@ -1,0 +1,368 @@
+"""Rows in: validated, sent once in effect, resumable, with one outcome each.
+
+How a row is sent, and what is done when nobody can say whether a call took effect:
+
+- A record that is there is read, what the row changes is merged into it, and only that is sent; its state before is
+  kept. After an unknown outcome it is read again, and what still differs is sent.
+- With `upsert_by`, one that is not there is made by the service's own upsert. The unique value stands in the body too,
+  so a repeated call finds the record the first one made: an unknown outcome is settled by sending once more, at once;
+  later somebody may have changed what the first has made, and it is looked up.
+- Else it is created, which is never repeated blindly. Unknown outcomes are looked up together, after a pause, in the
+  newest of the list: one that is there and says what the row says is settled; one that is not is sent again only where
+  Zoho itself would refuse a second (names are unique) or a field to match by would have found the first; anything else
+  leaves it `unknown`, and says so.
+- What was decided is decided anew when it has grown old before its call goes out (`Sender.perform`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, MutableSequence
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import msgspec
+
+from zoho_async.bulk.mapping import (
+    FATAL,
+    Outcome,
+    closable,
+    iterate,
+    map,  # noqa: A004 - our own map, named like the builtin
+    with_lulls,
+)
+from zoho_async.bulk.problems import StateError
+from zoho_async.bulk.results import PushSummary, RowOutcome, failed, faulty
+from zoho_async.bulk.rows.options import Options
+from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.schedule import Window
+from zoho_async.bulk.source.files import RowFile, digest_of_row
+from zoho_async.bulk.state import runs
+from zoho_async.bulk.state.database import Database, storable
+from zoho_async.bulk.state.journal import Journal
+from zoho_async.errors import QuotaExceededError
+
+from .call_control import Line, Stopped
+from .dispatch import Sender
+from .events import Event
+from .prepare import Preparation, repeatable
+from .routing import Decision
+
+AHEAD = 2
+"""So many times `concurrency` rows are under way: while some wait for their calls, others wait for the disk."""
+
+LULL = 1.0
+"""Seconds without an outcome after which rows that are put off are settled, if whoever feeds the rows may be waiting
+for theirs."""
+
+SICK = 3
+"""So many times `concurrency` calls in a row that find the service unavailable end the run."""
+
+
+class Push:
+    """A push under way: iterate it for the outcomes, as they come; `summary` counts along. Made by `push()`.
+
+    Whoever may leave the loop early uses it as a context manager, at whose end the run has ended and the state file
+    is free:
+
+        async with bulk.push(zoho.books.contacts, rows) as run:
+            async for outcome in run:
+                ...
+
+    Left early without one, the run ends too, but only some moments later.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        rows: Iterable[Any] | AsyncIterable[Any],
+        options: Options,
+        *,
+        state: Path | None,
+        label: str,
+        concurrency: int,
+        pause: float,
+        wait: bool,
+        window: Window | None,
+        on_event: Callable[[Event], None] | None,
+    ) -> None:
+        # What can be changed is taken as it is now.
+        rows = tuple(rows) if isinstance(rows, MutableSequence) else rows
+        of, input_rows = _extent(rows)
+        self.summary = PushSummary(of=of, input_rows=input_rows)
+        self._target = target
+        self._rows = rows
+        self._options = options
+        self._state = state
+        self._label = label
+        self._concurrency = concurrency
+        self._on_event = on_event
+        self._deaf: Exception | None = None
+        self._line = Line(
+            self.summary,
+            concurrency=concurrency,
+            patience=SICK * concurrency,
+            pause=pause,
+            wait=wait,
+            window=window,
+            tell=self._tell,
+        )
+        self._exhausted = False
+        self._given = 0
+        self._begun = False
+        self._working: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def stop(self) -> None:
+        """Begins no further row nor waits on, not for an asynchronous input either, which is cancelled where it waits;
+        calls in flight are finished and their outcomes still come."""
+        self._line.stop()
+
+    def __aiter__(self) -> AsyncIterator[RowOutcome]:
+        if self._begun:
+            raise RuntimeError("a push can be iterated only once")
+        self._begun = True
+        return self._run()
+
+    async def aclose(self) -> None:
+        """Ends the run at once; calls in flight are cancelled and settled by the next run."""
+        self._begun = True
+        if self._working is not None:
+            # Once only: a second time would break off what it does at its end. The loop that was left may ask as well.
+            if not self._working.cancelling():
+                self._working.cancel()
+            await asyncio.wait([self._working])
+
+    def _tell(self, event: Event) -> None:
+        if self._on_event is None or self._deaf is not None:
+            return
+        try:
+            self._on_event(event)
+        except Exception as error:  # noqa: BLE001 - raised in the end; no row must be harmed by who listens
+            self._deaf = error
+            self._line.stop()
+
+    async def _run(self) -> AsyncGenerator[RowOutcome, None]:
+        # The work is a task's, whose end closes everything in order. Generators inside this one, all left at once by
+        # a caller who breaks out of the loop, would be closed by the event loop in any order, and get into trouble.
+        begun = monotonic()
+        ready: asyncio.Queue[RowOutcome | None] = asyncio.Queue(self._concurrency)
+        working = self._working = asyncio.create_task(self._work(ready), name="zoho-push")
+        try:
+            while (outcome := await ready.get()) is not None:
+                self.summary.seconds = monotonic() - begun
+                self.summary.count(outcome)
+                ready.task_done()
+                yield outcome
+            await asyncio.wait([working])
+            if not working.cancelled():
+                working.result()
+            if self._deaf is not None:
+                raise self._deaf
+        finally:
+            await self.aclose()
+            self.summary.seconds = monotonic() - begun
+
+    async def _work(self, ready: asyncio.Queue[RowOutcome | None]) -> None:
+        try:
+            # Whatever is repeated is recognised by its key; a create must be known even after a power cut.
+            async with Database(self._state, durable=not self._options.upsert_by) as database:
+                options = msgspec.structs.asdict(self._options)
+                self.summary.run = await runs.begin(database, self._label, source=_source(self._rows), options=options)
+                ended: Literal["complete", "stopped", "failed"] = "failed"
+                try:
+                    try:
+                        await self._push(Journal(database, self._label, self.summary.run), ready)
+                    except Exception:
+                        await ready.join()
+                        raise
+                    # What was consumed is what is counted.
+                    await ready.join()
+                    if self._line.ended is not None:
+                        raise self._line.ended
+                    ended = "complete" if self.summary.complete else "stopped"
+                except (asyncio.CancelledError, QuotaExceededError):
+                    ended = "stopped"
+                    raise
+                finally:
+                    await asyncio.shield(
+                        runs.end(
+                            database,
+                            self.summary.run,
+                            ended,
+                            summary=msgspec.structs.asdict(self.summary),
+                            error=str(self._line.ended or ""),
+                        )
+                    )
+        finally:
+            if ready.full():
+                # Who consumed them has gone; what became of them is in the state.
+                ready.get_nowait()
+            ready.put_nowait(None)
+
+    async def _push(self, journal: Journal, ready: asyncio.Queue[RowOutcome | None]) -> None:
+        async def give(outcome: RowOutcome) -> None:
+            if outcome.status != "done":
+                await runs.remember(journal.database, self.summary.run, [_problem(outcome)])
+            self._given += 1
+            self._tell(Event(stage="write", done=self._given))
+            # No further ahead of who consumes them than a few.
+            await ready.put(outcome)
+
+        preparation = Preparation(journal, self._target, self._options, self._line.read, lambda: self._line.waits)
+        failure: Exception | None = None
+        sender = Sender(self._target, self._options, self._line, journal, preparation)
+        checked = repeatable(self._rows)
+        async with preparation.index:
+            if checked and not isinstance(self._rows, AsyncIterable):
+                async with aclosing(preparation.check(self._rows)) as batches:
+                    async for wrong in batches:
+                        self._tell(Event(stage="check", done=preparation.checked))
+                        for job in wrong:
+                            await give(faulty(job))
+                        if self._line.stopped:
+                            return
+            try:
+                fed = self._fed(self._rows) if isinstance(self._rows, AsyncIterable) else None
+                async with aclosing(preparation.decisions(fed or self._rows, checked=checked)) as decisions:
+                    source = self._until_stopped(decisions)
+                    performed = closable(map(sender.perform, source, concurrency=AHEAD * self._concurrency))
+                    heard = with_lulls(performed, seconds=LULL, wanted=lambda: fed is not None and sender.waiting)
+                    async with aclosing(heard) as outcomes:
+                        async for outcome in outcomes:
+                            if outcome is not None and (given := _given(outcome)) is not None:
+                                await give(given)
+                            if outcome is None or sender.due:
+                                async for settled in sender.settle():
+                                    await give(settled)
+            except Stopped:
+                # The list cannot be read because the push is to end.
+                pass
+            except FATAL as error:
+                # Raised in the end: rows whose outcomes are open are told all the same.
+                self._line.end(error)
+            except StateError:
+                raise
+            except Exception as error:  # noqa: BLE001 - of the input, or a list that cannot be read; raised below
+                failure = error
+            async for given in sender.settle():
+                await give(given)
+            if failure is not None:
+                raise failure
+        self.summary.complete = self._exhausted and not sender.left and self._line.ended is None
+
+    async def _fed(self, rows: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
+        """Rows that arise as they will: none is waited for once the push has ended."""
+        end = object()
+        async with aclosing(closable(iterate(rows))) as source:
+            following = partial(anext, source, end)
+            while (row := await self._line.wait_for(following)) is not end:
+                yield row
+
+    async def _until_stopped(self, source: AsyncGenerator[Decision, None]) -> AsyncIterator[Decision]:
+        async for decision in source:
+            if self._line.stopped or self._line.ended is not None:
+                return
+            yield decision
+        self._exhausted = True
+
+
+def push(
+    resource: Any,
+    rows: Iterable[Any] | AsyncIterable[Any],
+    *,
+    upsert_by: str | None = None,
+    match_by: str | None = None,
+    empty: Literal["keep", "clear"] = "keep",
+    on_name_taken: str = "fail",
+    state: str | Path | None = None,
+    label: str = "",
+    concurrency: int = 10,
+    pause: float = 2.0,
+    wait: bool = False,
+    window: str | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> Push:
+    """Creates a record for every row, or updates the one that is there, each exactly once in effect.
+
+    `resource` is a client's resource such as `zoho.books.contacts`. `rows`: a `RowFile` (`open_rows`), or any iterable
+    or async iterable of mappings (flat columns or nested) or request structs; files and sequences are checked to their
+    end before the first call, and pushed as they were then. `upsert_by` names a custom field that allows no duplicates,
+    `match_by` any other field of the record (for Books contacts `email` is the primary contact person's): rows whose
+    value has a record already update it, and only what they set and what differs; contact persons are merged by id,
+    e-mail or name, so that none is lost. `empty`: what an empty cell or a null does to such a record, `keep` or
+    `clear`. `on_name_taken`: `fail` a row whose name another record has (code 3062), `match` it with that record, put
+    `suffix:FIELD` behind its name, or `allow` equal names, if the organisation does. `state` is the file that lets the
+    next run go on where this one ended, whatever ended it; without one the run cannot be resumed. `label` tells targets
+    apart that share a state file (default: place, organisation and resource). `pause`: seconds before an unknown
+    outcome is looked up or sent again. `wait`: for the next day's calls instead of ending with QuotaExceededError.
+    `window`: `19:00-07:00`, the only hours, by this machine's clock, in which calls are made. `on_event` hears how far
+    it is; an exception of it ends the push like `stop()`, and is raised in the end.
+
+    Iterate the result: one `RowOutcome` per row as it is ready, never an exception for one row; `.summary` counts,
+    `.stop()` ends it gently, `async with` around the loop ends it when the loop is left early. AuthError,
+    ConfigError, QuotaExceededError, RateLimitError, and UnavailableError when nothing gets through any more, are
+    raised at the end of what was under way; the same call with the same `state` resumes. Raises InputError for a
+    resource or options that cannot be, and in the end for a sequence that lost rows while it was pushed; StateError
+    for a state file in use. Outcomes wait for who consumes them, at most `concurrency` of them.
+    """
+    target = Target.of(resource)
+    options = Options.of(target, upsert_by=upsert_by, match_by=match_by, empty=empty, on_name_taken=on_name_taken)
+    return Push(
+        target,
+        rows,
+        options,
+        state=Path(state) if state is not None else None,
+        label=storable(label) or target.label,
+        concurrency=concurrency,
+        pause=pause,
+        wait=wait,
+        window=Window.parse(window) if window is not None else None,
+        on_event=on_event,
+    )
+
+
+def _given(outcome: Outcome[Decision, RowOutcome | None]) -> RowOutcome | None:
+    """What is told of a row that was performed; nothing when it is put off or left."""
+    job, error = outcome.item.job, outcome.error
+    if isinstance(error, StateError):
+        # What cannot be put on record must not go on.
+        raise error
+    return outcome.result if error is None else failed(job, error)
+
+
+def _source(rows: Any) -> str:
+    return str(rows.path.absolute()) if isinstance(rows, RowFile) else type(rows).__name__
+
+
+def _extent(rows: Any) -> tuple[int | None, int | None]:
+    """How many rows are to be tried, and how many the input has in all."""
+    if isinstance(rows, RowFile):
+        return rows.count, rows.total
+    return (len(rows), len(rows)) if repeatable(rows) else (None, None)
+
+
+def _problem(outcome: RowOutcome) -> runs.ProblemRow:
+    row = outcome.row
+    return runs.ProblemRow(
+        number=row.number,
+        line=row.line,
+        identity=outcome.identity,
+        digest=digest_of_row(row),
+        status=outcome.status,
+        code=outcome.code,
+        field=outcome.field,
+        reason=outcome.reason,
+        hint=outcome.hint,
+    )

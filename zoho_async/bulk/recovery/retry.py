@@ -1,0 +1,139 @@
+"""`zoho-async push --retry`: the rows that a run has left undone, in the file that it pushed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.rows.refusal_tags import is_mark, own_identity
+from zoho_async.bulk.rows.validate import RowReader
+from zoho_async.bulk.source.files import RowFile, digest_of_row, open_rows
+from zoho_async.bulk.state import runs
+from zoho_async.bulk.state.database import Database
+from zoho_async.bulk.state.journal import Journal
+
+INSTEAD = "without --retry: what is done is skipped"
+
+
+class Retried(msgspec.Struct, frozen=True, kw_only=True):
+    """What a retry pushes."""
+
+    source: RowFile
+    """The whole file."""
+    rows: RowFile
+    """The rows of it that the run has left undone."""
+    undone: dict[int, str]
+    """Identities of those that no later run has done, as far as the state knows, by their numbers."""
+
+
+async def retried(
+    state: Path, number: int, given: RowFile | None, reader: RowReader, *, label: str, create: bool = True
+) -> Retried:
+    """The rows of a target that run `number` has left undone; `given` is the file of --from, if there was one.
+
+    `create=False` changes no byte of the state. Raises InputError, in one sentence, when nobody can say which rows of
+    which file those are.
+    """
+    _require(state, number)
+    counted = not reader.options.field
+    identities: dict[int, str] = {}
+    undone: list[int] = []
+    digests: dict[int, bytes] = {}
+    async with Database(state, create=create) as database:
+        run = await runs.show(database, number)
+        if run is None or run.target != label:
+            raise InputError(f"there is no run {number} of this target in the state file; see `zoho-async runs`")
+        source = _source(run, given, reader)
+        journal = Journal(database, label)
+        async for batch in runs.problem_batches(database, number):
+            entries = await journal.entries([own_identity(one.identity) for one in batch])
+            for one in batch:
+                # Rows with a key are known by it.
+                identities[one.number] = one.identity if counted or is_mark(one.identity) else ""
+                if counted:
+                    digests[one.number] = bytes.fromhex(one.digest)
+                entry = entries.get(own_identity(one.identity))
+                if entry is None or entry.state != "done":
+                    undone.append(one.number)
+        if counted:
+            await _recognise(source, identities, digests, reader, journal)
+    return Retried(
+        source=source, rows=source.only(identities), undone={number: identities[number] for number in undone}
+    )
+
+
+def opened(path: Path, reader: RowReader) -> RowFile:
+    """A file in which nothing was found wrong so far."""
+    source = open_rows(path)
+    reader.check(source)
+    return source
+
+
+async def _recognise(
+    source: RowFile, identities: dict[int, str], digests: dict[int, bytes], reader: RowReader, journal: Journal
+) -> None:
+    """Finds out which rows stand where others stood.
+
+    A row without a key that was mended in its place keeps the identity it had. One that an earlier run knows as
+    another, because rows were moved, has that other identity, or it would be sent again; and so has one that had none
+    yet: always what a push of the whole file calls it.
+    """
+    changed: dict[int, str] = {}
+    for row in source:
+        if row.number not in identities or row.identity:
+            continue
+        if own_identity(identities[row.number]) and bytes.fromhex(digest_of_row(row)) == digests[row.number]:
+            continue
+        job = reader.read(row)
+        if not job.faults:
+            changed[row.number] = job.digest
+    if not changed:
+        return
+    wanted = set(changed.values())
+    times: Counter[str] = Counter()
+    last = max(changed)
+    for row in source:
+        if row.number > last:
+            break
+        job = reader.read(row)
+        if job.faults or job.digest not in wanted:
+            continue
+        times[job.digest] += 1
+        if row.number in changed:
+            identity = f"{job.digest}#{times[job.digest]}"
+            if not own_identity(identities[row.number]) or await journal.entries([identity]):
+                identities[row.number] = identity
+
+
+def _require(state: Path, number: int) -> None:
+    if not state.exists():
+        raise InputError(f"there is no state file {state} that knows run {number}; name another with --state")
+
+
+def _source(run: runs.Run, given: RowFile | None, reader: RowReader) -> RowFile:
+    """The run's own file, if it still has the rows that the run saw."""
+    path = Path(run.source)
+    if given is not None and not _same(given.path, path):
+        raise InputError(f"run {run.id} pushed {run.source}, not {given.path}; push {given.path} {INSTEAD}")
+    if run.untried != 0:
+        raise InputError(f"run {run.id} ended before every row was tried; push the file again {INSTEAD}")
+    if given is None and not path.is_file():
+        raise InputError(f"run {run.id} pushed {run.source}, and there is no such file; push the rows again {INSTEAD}")
+    source = given or opened(path, reader)
+    before = run.input_rows or 0
+    if source.total != before:
+        raise InputError(
+            f"{source.path} has {source.total:,} rows and had {before:,} in run {run.id}: rows were added or removed "
+            f"since; push it {INSTEAD}"
+        )
+    return source
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one.absolute() == other.absolute()

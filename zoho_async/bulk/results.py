@@ -1,0 +1,203 @@
+"""What became of each row, and the totals."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from zoho_async.bulk.rows.refusal_tags import own_identity
+from zoho_async.bulk.rows.validate import Job, keyed_by
+from zoho_async.bulk.source.files import Row
+from zoho_async.errors import DecodeError, Fault, InvalidError, UnavailableError, ZohoError
+
+from .mapping import Status
+from .wording import plain
+
+Action = Literal["created", "updated", "unchanged", "settled", "none"]
+
+NAME_TAKEN = 3062
+"""Zoho's code for a name that another record has."""
+NAMED = 10
+"""So many faults of one row are put into words."""
+
+
+class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one row."""
+
+    row: Row
+    status: Status
+    action: Action
+    """`created` or `updated` now, `unchanged`: Zoho has it already, `settled`: a call of unknown outcome was found to
+    have taken effect, or `none`."""
+    record_id: str = ""
+    faults: tuple[Fault, ...] = ()
+    """What is wrong with the row; no call was spent on it."""
+    error: Exception | None = None
+    identity: str = ""
+    """What the state calls the row; equal rows of a create are told apart by it. Of a row that is refused because of
+    another of the same input: a mark by which it is known until it is mended."""
+    warning: str = ""
+    """What of a row that is done could not be done, as a sentence."""
+
+    @property
+    def reason(self) -> str:
+        """Why the row is not done, as the end of a sentence; empty when it is."""
+        if self.faults:
+            words = [_word(fault) for fault in self.faults[:NAMED]]
+            more = len(self.faults) - len(words)
+            return "; ".join([*words, f"and {more:,} more faults"] if more else words)
+        return "" if self.error is None or self.status == "done" else plain(_reason(self.error, self.status), 1_000)
+
+    @property
+    def kind(self) -> str:
+        """Short name of why, to count by: the rule that is broken, or Zoho's code."""
+        if self.faults:
+            return self.faults[0].rule
+        return self.code or (type(self.error).__name__ if self.error is not None else "")
+
+    @property
+    def code(self) -> str:
+        """Zoho's code: the one it refused the row with, or would have."""
+        if self.error is None and any(fault.rule == "name_taken" for fault in self.faults):
+            return str(NAME_TAKEN)
+        code = self.error.code if isinstance(self.error, ZohoError) else None
+        return "" if code is None else str(code)
+
+    @property
+    def field(self) -> str:
+        """The columns that are at fault."""
+        return ", ".join(dict.fromkeys(fault.path for fault in self.faults if fault.path))
+
+    @property
+    def hint(self) -> str:
+        """What can be done about it, as a sentence; empty when the reason says all."""
+        if self.status == "unknown":
+            field = keyed_by(own_identity(self.identity))
+            # Under another key it would be another row, of which nothing is known.
+            warning = f"; do not change {field} before that" if field else ""
+            return f"push again: what has become of the row is looked up first{warning}"
+        if self.code in _HINTS:
+            return _HINTS[self.code]
+        return next((_HINTS[fault.rule] for fault in self.faults if fault.rule in _HINTS), "")
+
+    def sentence(self, source: str) -> str:
+        """One sentence that names the file, the row, the field and the rule."""
+        line = f" (line {self.row.line})" if self.row.line else ""
+        return f"{source} row {self.row.number}{line}: {self.reason}"
+
+
+def faulty(job: Job) -> RowOutcome:
+    """The outcome of a row that has faults."""
+    return RowOutcome(row=job.row, status="failed", action="none", faults=job.faults, identity=job.identity)
+
+
+def failed(job: Job, error: Exception) -> RowOutcome:
+    """The outcome of a row that was refused, or not sent at all."""
+    faults = error.faults if isinstance(error, InvalidError) else ()
+    return RowOutcome(row=job.row, status="failed", action="none", faults=faults, error=error, identity=job.identity)
+
+
+def unknown(job: Job, error: Exception) -> RowOutcome:
+    """The outcome of a row that was sent and nobody knows what became of it."""
+    return msgspec.structs.replace(failed(job, error), status="unknown")
+
+
+def done(job: Job, action: Action, record_id: str, *, warning: str = "", error: Exception | None = None) -> RowOutcome:
+    """The outcome of a row that Zoho has. `error`: why its answer could not be read."""
+    return RowOutcome(
+        row=job.row,
+        status="done",
+        action=action,
+        record_id=record_id,
+        identity=job.identity,
+        warning=warning,
+        error=error,
+    )
+
+
+_HINTS = {
+    "3062": "give it another name, or push with --on-name-taken match to update the record that has the name, or with "
+    "--on-name-taken suffix:FIELD to tell them apart",
+    "9004": "create the currency in Zoho first",
+    "31006": "open the portal in Zoho's settings first, or leave the column out",
+    "3013": "give it another name",
+    "mangled": "format the column as text in the spreadsheet before it is exported",
+    "duplicate": "leave one of the rows out, or put both into one",
+    "ambiguous": "match by a field without duplicates, or merge the records in Zoho first",
+    "unknown": "rename the column, or leave it out",
+    "person": "leave the id out to add the person, or take the id from a new export",
+}
+
+
+class PushSummary(msgspec.Struct, kw_only=True):
+    """Totals of a push; they add up: rows = sent + unchanged + settled + failed + unknown, sent = created + updated."""
+
+    rows: int = 0
+    sent: int = 0
+    """Accepted by Zoho in this run."""
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    """Zoho has what the row says, by an earlier run or as it was found: nothing was written."""
+    settled: int = 0
+    """Begun by a call whose outcome was unknown, and found to be there."""
+    failed: int = 0
+    unknown: int = 0
+    writes: int = 0
+    """Calls that write, the client's own repetitions not counted."""
+    reads: int = 0
+    """Calls that read: the index, records before they are updated, looking up unknown outcomes."""
+    kinds: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    """Failed and unknown rows by `RowOutcome.kind`."""
+    seconds: float = 0.0
+    complete: bool = False
+    """Whether every row was tried: the input was read to its end, and nothing ended the run before."""
+    run: int = 0
+    """Number of the run in its state file; 0 without one."""
+    of: int | None = None
+    """Rows that were to be tried; None when nobody could know beforehand."""
+    input_rows: int | None = None
+    """Rows of the whole input, those included that were not to be tried; None when nobody could know beforehand."""
+
+    def count(self, outcome: RowOutcome) -> None:
+        """Adds one row."""
+        self.rows += 1
+        if outcome.status == "done":
+            name = outcome.action
+            setattr(self, name, getattr(self, name) + 1)
+            if name in ("created", "updated"):
+                self.sent += 1
+            return
+        setattr(self, outcome.status, getattr(self, outcome.status) + 1)
+        self.kinds[outcome.kind] = self.kinds.get(outcome.kind, 0) + 1
+
+
+class UnsettledError(Exception):
+    """A write of which nobody can say whether it took effect, and which cannot be looked up."""
+
+    def __init__(self, record_id: str = "", differs: str = "") -> None:
+        """`record_id`: of a record that may be the row's and differs from it in the fields `differs`."""
+        found = "no single record was found that can only be its"
+        if record_id:
+            found = f"record {record_id}, made since under its name, is not what the row says ({differs})"
+        super().__init__(
+            "this row was sent and nobody can say whether it took effect: "
+            f"{found}; look in Zoho, or name a field to match by"
+        )
+
+
+def _word(fault: Fault) -> str:
+    message = plain(fault.message)
+    return f"{plain(fault.path, 100)}: {message}" if fault.path else message
+
+
+def _reason(error: Exception, status: Status) -> str:
+    if status == "failed" and isinstance(error, UnavailableError | DecodeError):
+        # No word of Zoho's on the row.
+        return str(error)
+    if isinstance(error, ZohoError) and status == "failed" and error.message:
+        code = f" (code {error.code})" if error.code is not None else ""
+        return f"Zoho refused it: {error.message}{code}"
+    text = str(error) or type(error).__name__
+    return f"it is not known whether Zoho has it: {text}" if status == "unknown" else text

@@ -1,0 +1,255 @@
+"""Column names to request bodies, cells to typed values; driven by the generated rule tables, for any resource.
+
+A column is the path of a field: `contact_name`, `billing_address.city`, `contact_persons[0].email`; where a record
+has custom fields, `cf_anything` is one of them by its API name. Rows may be flat (CSV) or nested (JSON Lines); a
+nested row is first taken apart into the same paths, so both go one way.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
+
+import msgspec
+
+from zoho_async._typeguards import is_mapping, is_sequence
+from zoho_async.bulk.problems import UnknownColumnError
+from zoho_async.bulk.source.files import LONGEST
+from zoho_async.bulk.wording import plain
+from zoho_async.errors import Fault
+from zoho_async.schema.validation import Kind, Rule
+
+from .cells import Problem, convert
+
+Rules = Mapping[str, Mapping[str, Rule]]
+
+
+_PATH = re.compile(r"[^.\[\]]+(\[\d{1,4}\])?(\.[^.\[\]]+(\[\d{1,4}\])?)*")
+_STEP = re.compile(r"([^.\[\]]+)(?:\[(\d+)\])?")
+_CUSTOM = "custom_fields"
+_LISTED = 20
+"""So many unknown columns are named in one sentence."""
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column, understood."""
+
+    name: str
+    path: tuple[str | int, ...]
+    """Steps into the body; an `int` is a place in a list."""
+    rule: Rule
+    custom: str = ""
+    """API name of the custom field it sets; `path` then leads to the record that has the field."""
+    branch: bool = False
+    """Whether it is an object or a list, whose members are the columns."""
+
+
+class Columns:
+    """What columns the body of one request may have, and how their cells are read.
+
+    `rules` are the product's generated tables, `schema` names the request struct in them.
+    """
+
+    def __init__(self, rules: Rules, schema: str) -> None:
+        self._rules = rules
+        self._schema = schema
+        self._known: dict[str, Column | None] = {}
+        self._hints: dict[str, str] = {}
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name; None when it names no field that can be set by one cell."""
+        found = self.field(name)
+        return None if found is None or found.branch else found
+
+    def field(self, name: str) -> Column | None:
+        """The column of that name, or the object or list, which only a nested row can give; None when there is none."""
+        if name not in self._known:
+            self._known[name] = self._resolve(name)
+        return self._known[name]
+
+    def require(self, names: Iterable[str], *, where: str) -> None:
+        """Raises UnknownColumnError, naming every unknown column and the nearest known ones. `where` names the file."""
+        unknown = [name for name in dict.fromkeys(names) if self.column(name) is None]
+        if unknown:
+            words = "; ".join(f"`{plain(name, 100)}`{self.hint(name)}" for name in unknown[:_LISTED])
+            if len(unknown) > _LISTED:
+                words += f" and {len(unknown) - _LISTED:,} others"
+            raise UnknownColumnError(f"{where}: unknown column{'s' * (len(unknown) > 1)} {words}", unknown)
+
+    def hint(self, name: str) -> str:
+        """The nearest known names, as the end of a sentence; empty when none is near."""
+        if name not in self._hints:
+            wanted = re.sub(r"\[\d*\]", "[0]", name)
+            near = difflib.get_close_matches(wanted, self.names(), n=3, cutoff=0.6)
+            self._hints[name] = f" (did you mean {' or '.join(f'`{one}`' for one in near)}?)" if near else ""
+        return self._hints[name]
+
+    def names(self) -> list[str]:
+        """Every column there is, lists with place 0, custom fields left out."""
+        return list(self._names(self._schema, "", ()))
+
+    def leaves(self, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """A row, flat or nested, as pairs of column and cell; keys that name no field come as they are."""
+        return self._leaves(self._schema, "", values)
+
+    def read(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault], dict[str, str]]:
+        """One row as a request body, with every fault of its cells.
+
+        The last part leads from a path in the body to the column it came from, where the two differ (custom fields,
+        and lists whose first places are empty). Empty cells and nulls are not sent. A cell with a fault is left out.
+        """
+        body: dict[str, Any] = {}
+        faults: list[Fault] = []
+        places: dict[str, str] = {}
+        customs: list[tuple[Column, Any]] = []
+        seen: set[str] = set()
+        # Nothing is nested in a row of text, such as one of CSV.
+        flat = all(isinstance(cell, str) for cell in values.values())
+        for name, cell in values.items() if flat else self.leaves(values):
+            if cell is None or (isinstance(cell, str) and not cell.strip()):
+                continue
+            column = self.field(name)
+            if column is None:
+                faults.append(Fault(path=name, rule="unknown", message=f"is no known field{self.hint(name)}"))
+                continue
+            if name in seen:
+                faults.append(Fault(path=name, rule="twice", message="is given twice, nested and as a column"))
+                continue
+            seen.add(name)
+            plain_text = (
+                column.rule.kind == "string" and isinstance(cell, str) and cell.isascii() and len(cell) < LONGEST
+            )
+            value = str.__str__(cell) if plain_text else convert(column.rule, cell)
+            if isinstance(value, Problem):
+                faults.append(value.fault(name))
+            elif column.custom:
+                customs.append((column, value))
+            else:
+                _put(body, column.path, value)
+        # Behind every numbered place, for a record's custom fields may also be given in full, as a list of objects.
+        labels: dict[str, str] = {}
+        for place, (column, value) in enumerate(customs, 10_000):
+            _put(body, (*column.path, _CUSTOM, place), {"api_name": column.custom, "value": value})
+            labels[f"{column.name.removesuffix(column.custom)}{_CUSTOM}[{place}]"] = column.name
+        packed = _packed(body, "", "", places)
+        return packed, faults, {here: labels.get(was, was) for here, was in places.items()}
+
+    def _resolve(self, name: str) -> Column | None:
+        if not _PATH.fullmatch(name):
+            return None
+        schema = self._schema
+        path: list[str | int] = []
+        steps = [(match[1], match[2]) for match in _STEP.finditer(name)]
+        for position, (field, place) in enumerate(steps):
+            last = position == len(steps) - 1
+            fields = self._rules.get(schema, {})
+            rule = fields.get(field)
+            if rule is None:
+                custom = last and not place and field.startswith("cf_") and len(field) > 3 and _CUSTOM in fields
+                return Column(name, tuple(path), Rule(kind="any"), field) if custom else None
+            path.append(field)
+            kind, schema = rule.kind, rule.schema
+            if kind == "array":
+                if place is None:
+                    return Column(name, tuple(path), rule, branch=True) if last else None
+                path.append(int(place))
+                rule = Rule(kind=cast("Kind", rule.items or "any"))
+                kind = rule.kind
+            elif place is not None:
+                return None
+            if kind == "object" and schema:
+                if last:
+                    return Column(name, tuple(path), rule, branch=True)
+                continue
+            return Column(name, tuple(path), rule) if last else None
+        return None
+
+    def _names(self, schema: str, prefix: str, above: tuple[str, ...]) -> Iterator[str]:
+        for field, rule in self._rules.get(schema, {}).items():
+            path = f"{prefix}{field}" + ("[0]" if rule.kind == "array" else "")
+            nested = rule.schema and "object" in {rule.kind, rule.items}
+            if not nested:
+                yield path
+            elif rule.schema not in above:
+                yield from self._names(rule.schema, f"{path}.", (*above, schema))
+
+    def _leaves(self, schema: str, prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        fields = self._rules.get(schema, {})
+        for key, value in values.items():
+            rule = fields.get(key)
+            path = f"{prefix}{key}"
+            if rule is not None and rule.kind == "object" and rule.schema and is_mapping(value):
+                yield from self._leaves(rule.schema, f"{path}.", value)
+            elif rule is not None and rule.kind == "array" and is_sequence(value):
+                for place, item in enumerate(value):
+                    if rule.items == "object" and rule.schema and is_mapping(item):
+                        yield from self._leaves(rule.schema, f"{path}[{place}].", item)
+                    else:
+                        yield f"{path}[{place}]", item
+            else:
+                yield path, value
+
+
+def _put(body: dict[str, Any], path: tuple[str | int, ...], value: Any) -> None:
+    """Sets a value; lists are dicts by place until the whole row is read, for places may come in any order."""
+    node: dict[Any, Any] = body
+    for step in path[:-1]:
+        node = node.setdefault(step, {})
+    node[path[-1]] = value
+
+
+def _packed(node: Any, path: str, column: str, places: dict[str, str]) -> Any:
+    """Turns dicts by place into lists, closing gaps, and notes where a place moved."""
+    if not is_mapping(node):
+        return node
+    members: Mapping[Any, Any] = node
+    if members and all(isinstance(key, int) for key in members):
+        out: list[Any] = []
+        for place in sorted(members, key=int):
+            here, was = f"{path}[{len(out)}]", f"{column}[{place}]"
+            if here != was:
+                places[here] = was
+            out.append(_packed(members[place], here, was, places))
+        return out
+    return {
+        key: _packed(member, f"{path}.{key}" if path else str(key), f"{column}.{key}" if column else str(key), places)
+        if isinstance(member, dict)
+        else member
+        for key, member in members.items()
+    }
+
+
+def customs_twice(body: Mapping[str, Any], prefix: str = "") -> list[Fault]:
+    """A fault for every custom field that a body sets more than once, however it was written."""
+    faults: list[Fault] = []
+    for name, value in body.items():
+        if is_mapping(value):
+            if name != _CUSTOM:
+                faults += customs_twice(value, f"{prefix}{name}.")
+        elif not is_sequence(value):
+            continue
+        elif name != _CUSTOM:
+            for place, item in enumerate(value):
+                if is_mapping(item):
+                    faults += customs_twice(item, f"{prefix}{name}[{place}].")
+        elif len(value) > 1:
+            for key in ("api_name", "customfield_id"):
+                given = Counter(str(one[key]) for one in value if is_mapping(one) and one.get(key))
+                faults += [
+                    Fault(path=f"{prefix}{one}", rule="twice", message="is given twice")
+                    for one, times in given.items()
+                    if times > 1
+                ]
+    return faults
+
+
+def original(path: str, places: Mapping[str, str]) -> str:
+    """The column that a path in the body came from, by the third part of what `Columns.read` returns."""
+    for here, was in places.items():
+        if path == here or path.startswith((f"{here}.", f"{here}[")):
+            # Inside a custom field's object there are only its name and value: the column says all.
+            return was if was.rpartition(".")[2].startswith("cf_") else was + path[len(here) :]
+    return path

@@ -1,0 +1,94 @@
+"""How rows are matched with what Zoho has, checked before anything is read."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from zoho_async.bulk.problems import InputError
+
+from .resource import Target
+
+Empty = Literal["keep", "clear"]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for. `of()` makes them and raises InputError for what cannot be."""
+
+    upsert_by: str = ""
+    """Custom field without duplicates whose value identifies a record: Zoho's own upsert."""
+    match_by: str = ""
+    """Field whose value identifies a record where there is no such custom field."""
+    empty: Empty = "keep"
+    """What an empty cell does to a record that is there: nothing, or it empties the field."""
+    on_name_taken: Literal["fail", "match", "suffix", "allow"] = "fail"
+    suffix_field: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        target: Target,
+        *,
+        upsert_by: str | None = None,
+        match_by: str | None = None,
+        empty: str = "keep",
+        on_name_taken: str = "fail",
+    ) -> Options:
+        """The options for a target; InputError, in one sentence, when it cannot be pushed so."""
+        target.check_pushable()
+        if upsert_by is not None and match_by is not None:
+            raise InputError("rows are matched either by a unique custom field (upsert_by) or by a field (match_by)")
+        if upsert_by is not None:
+            if "upsert" not in target.operations:
+                raise InputError(f"{target.name} cannot be pushed with a unique field: it has no upsert; use match_by")
+            if not _is_custom(upsert_by):
+                raise InputError(
+                    f"`{upsert_by}` cannot be a unique field: it must be a custom field's name such as cf_id"
+                )
+        if match_by is not None:
+            _check_match(target, match_by)
+        if empty not in ("keep", "clear"):
+            raise InputError(f"empty cells either `keep` or `clear` what is there, not `{empty}`")
+        policy, _, field = on_name_taken.partition(":")
+        if policy not in ("fail", "match", "suffix", "allow") or (policy == "suffix") != bool(field):
+            raise InputError(f"when a name is taken: fail, match, allow or suffix:FIELD, not `{on_name_taken}`")
+        if policy != "fail" and not target.natural.name:
+            raise InputError(f"{target.name} have no name that could be taken")
+        if field and target.columns.column(field) is None:
+            raise InputError(f"suffix: there is no column `{field}`{target.columns.hint(field)}")
+        checked: Any = policy
+        way: Any = empty
+        return cls(
+            upsert_by=upsert_by or "",
+            match_by=match_by or "",
+            empty=way,
+            on_name_taken=checked,
+            suffix_field=field,
+        )
+
+    @property
+    def field(self) -> str:
+        """The field rows are matched by; empty when each makes a record."""
+        return self.upsert_by or self.match_by
+
+    @property
+    def follows(self) -> bool:
+        """Whether what others add to the target while it is pushed decides about rows; else Zoho refuses those that
+        get into their way."""
+        return bool(self.field) or self.on_name_taken in ("match", "suffix")
+
+
+def _is_custom(name: str) -> bool:
+    return name.startswith("cf_") and len(name) > 3
+
+
+def _check_match(target: Target, field: str) -> None:
+    column = target.columns.column(field)
+    if column is not None and (column.custom or len(column.path) == 1):
+        return
+    if field == "email" and "contact_persons" in target.fields:
+        return
+    raise InputError(
+        f"rows of {target.name} cannot be matched by `{field}`{target.columns.hint(field)}: name one of its own fields"
+    )

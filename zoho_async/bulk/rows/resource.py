@@ -1,0 +1,192 @@
+"""What the bulk layer needs to know of a resource, read off its generated module; no resource is named here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final
+
+import msgspec
+
+from zoho_async.bulk.problems import InputError
+from zoho_async.schema.operation import Operation, Parameter
+from zoho_async.schema.registry import OPERATIONS
+from zoho_async.schema.validation import Rule
+from zoho_async.transport.hooks import Gate
+
+from .columns import Columns, Rules
+
+
+class ReceiptPart(msgspec.Struct):
+    """A contact person or an address in the answer to a write."""
+
+    contact_person_id: str | None = None
+    email: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    address_id: str | None = None
+
+
+class Receipt(msgspec.Struct):
+    """What a push wants of the answer to a write: which record it is now, its parts, and whether it is new."""
+
+    contact_id: str | None = None
+    customer_id: str | None = None
+    contact_person_id: str | None = None
+    created_time: str | None = None
+    last_modified_time: str | None = None
+    contact_persons: list[ReceiptPart] | None = None
+    billing_address: ReceiptPart | None = None
+    shipping_address: ReceiptPart | None = None
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """One resource of a client, with its operations by the names of its methods."""
+
+    resource: Any
+    """The generated object, for example `zoho.books.contacts`."""
+    name: str
+    """Product and resource, for example `books.contacts`."""
+    operations: dict[str, Operation[Any]]
+    rules: Rules
+
+    @classmethod
+    def of(cls, resource: Any) -> Target:
+        """The target behind `zoho.<product>.<resource>`; TypeError for anything else."""
+        home = type(resource).__module__
+        name = next((name.rpartition(".")[0] for name, (module, _) in OPERATIONS.items() if module == home), None)
+        if name is None:
+            raise TypeError(f"{resource!r} is no resource of a client, such as zoho.books.contacts")
+        return msgspec.structs.replace(cls.named(name), resource=resource)
+
+    @classmethod
+    def named(cls, name: str) -> Target:
+        """The target `<product>.<resource>`, bound to no client yet. InputError when there is none of that name."""
+        homes = {key: place for key, place in OPERATIONS.items() if key.rpartition(".")[0] == name}
+        if not homes:
+            known = ", ".join(dict.fromkeys(key.rpartition(".")[0].replace(".", " ") for key in OPERATIONS))
+            raise InputError(f"there is no `{name.replace('.', ' ')}`; there is: {known}")
+        found = {key.rpartition(".")[2]: getattr(import_module(home), const) for key, (home, const) in homes.items()}
+        home = next(iter(homes.values()))[0].rpartition(".")[0]
+        rules: Any = import_module(f"{home}.rules")
+        return cls(resource=None, name=name, operations=found, rules=rules.RULES)
+
+    @property
+    def label(self) -> str:
+        """What tells it from other targets: place, organisation and resource."""
+        return " ".join((*self.origin, self.name))
+
+    @property
+    def origin(self) -> tuple[str, str]:
+        """Place (address or data centre) and organisation its records belong to."""
+        settings: Any = getattr(getattr(self.resource, "_transport", None), "settings", None)
+        place = getattr(settings, "api_url", None) or getattr(settings, "data_center", "")
+        return str(place), str(getattr(settings, "organization_id", ""))
+
+    async def get(self, record_id: str, parent: str) -> dict[str, Any]:
+        """A record as it is now. `parent`: the one it belongs to; empty where there is none."""
+        name, ids = "get", {self.record_id: record_id}
+        if parent:
+            # By its own id alone a contact person of Books comes in an answer that nothing documents.
+            ids = {self.natural.parent: parent, **ids}
+            reading = {name: one for name, one in self.operations.items() if one.method == "GET"}
+            name = next(name for name, one in reading.items() if required_path(one) == list(ids))
+        record: dict[str, Any] = await getattr(self.resource, name)(*ids.values(), type=dict[str, Any])
+        return record
+
+    async def send(
+        self,
+        operation: Operation[Any],
+        *,
+        path: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        body: Any,
+        gate: Gate,
+        ahead: bool = False,
+    ) -> Receipt:
+        """Makes a write and gives what of the answer is wanted; to read all of it takes much longer.
+
+        `gate` lets it out and takes it back. `ahead`: it goes before others that wait.
+        """
+        sent = await self.resource._transport.send(
+            operation, path=path, headers=headers, body=body, type=Receipt, gate=gate, ahead=ahead
+        )
+        receipt: Receipt = sent.data
+        return receipt
+
+    @property
+    def natural(self) -> Natural:
+        """What tells its records apart when no id is known."""
+        return NATURAL.get(self.name, Natural())
+
+    def check_pushable(self) -> None:
+        """Raises InputError when rows cannot be pushed to it."""
+        if self.name not in NATURAL:
+            known = ", ".join(name.replace(".", " ") for name in NATURAL)
+            raise InputError(f"{self.name.replace('.', ' ')} cannot be pushed; what can: {known}")
+
+    @property
+    def schema(self) -> Any:
+        """The struct a new record is made of; what a row must satisfy, whichever way it is pushed."""
+        return self.operations["create"].request
+
+    @property
+    def columns(self) -> Columns:
+        """The columns a row may have."""
+        return Columns(self.rules, self.schema.__name__)
+
+    @property
+    def record_id(self) -> str:
+        """Name of the field that identifies a record."""
+        listing = self.operations.get("list")
+        return listing.row_id if listing is not None else ""
+
+    @property
+    def name_field(self) -> str:
+        """The field people know a record by; empty when there is none."""
+        return self.natural.name
+
+    @property
+    def fields(self) -> Mapping[str, Rule]:
+        """What a new record may hold, by name."""
+        return self.rules.get(self.schema.__name__, {})
+
+    @property
+    def update_schema(self) -> str:
+        """Name of the struct an update is made of."""
+        request: Any = self.operations["update"].request
+        return str(request.__name__)
+
+    @property
+    def filters(self) -> dict[str, Parameter]:
+        """Filters of its list, by name."""
+        return {one.name: one for one in self.operations["list"].parameters if one.location == "query"}
+
+
+def required_path(operation: Operation[Any]) -> list[str]:
+    """Names of the ids that stand in an operation's path."""
+    return [parameter.name for parameter in operation.parameters if parameter.location == "path"]
+
+
+class Natural(msgspec.Struct, frozen=True, kw_only=True):
+    """The natural key of a resource that can be pushed."""
+
+    name: str = ""
+    """The field that names a record. Zoho refuses a second record of a name with code 3062, unless an organisation has
+    allowed equal names in its settings."""
+    kind: str = ""
+    """The field within whose values names are unique; empty: within all."""
+    usual_kind: str = ""
+    """What `kind` is when a row does not say."""
+    parent: str = ""
+    """The field that names the record it belongs to; such records are listed by it, and have no name of their own."""
+
+
+NATURAL: Final[Mapping[str, Natural]] = {
+    "books.contacts": Natural(name="contact_name", kind="contact_type", usual_kind="customer"),
+    "books.contact_persons": Natural(parent="contact_id"),
+    "invoice.contact_persons": Natural(parent="contact_id"),
+    "expense.customers": Natural(name="contact_name"),
+    "billing.customers": Natural(name="display_name"),
+}
+"""The resources that can be pushed."""

@@ -1,0 +1,309 @@
+"""Rows to jobs: columns, types, rules and the value a row is matched by. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from zoho_async._typeguards import is_mapping, is_sequence
+from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile
+from zoho_async.errors import Fault
+from zoho_async.schema.validation import validate
+from zoho_async.wire.encoding import to_builtins
+
+from .cells import Problem, mangled, nested
+from .columns import Columns, customs_twice, original
+from .options import Options
+from .refusal_tags import unmended
+from .resource import Target
+
+LONGEST_KEY = 4_000
+"""Bytes of a key that an upsert carries in a header; servers refuse headers of 8 kB as a whole."""
+
+_canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string")
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """One row, ready: what would be sent, or why nothing will be."""
+
+    row: Row
+    body: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    cleared: tuple[str, ...] = ()
+    """Columns whose cells are empty and shall empty the record's fields."""
+    places: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    """From a path in the body to its column, where they differ."""
+    faults: tuple[Fault, ...] = ()
+    missing: tuple[Fault, ...] = ()
+    """What a new record needs and the row does not give; an update does without."""
+    key: str = ""
+    """The value the row is matched by."""
+    name: str = ""
+    name_field: str = ""
+    kind: str = ""
+    """Within which the name must be unique."""
+    kind_given: bool = False
+    """Whether the row itself says its kind."""
+    parent: str = ""
+    """Id of the record it belongs to."""
+    digest: str = ""
+    """What tells its content from another."""
+    identity: str = ""
+    """What the state calls it."""
+    renamed: bool = False
+
+    @property
+    def label(self) -> str:
+        """What people know the row by."""
+        own = self.key or self.name or _person(self.body)
+        # An e-mail is one person's only within a contact.
+        return f"{self.parent}/{own}" if self.parent else own
+
+
+class RowReader:
+    """Rows to jobs for one target, under the options of a push."""
+
+    def __init__(self, target: Target, options: Options) -> None:
+        self.target = target
+        self.options = options
+        self.columns: Columns = target.columns
+        self._schema: Any = target.schema
+        natural = target.natural
+        self._name, self._kind, self._usual_kind, self._parent = (
+            natural.name,
+            natural.kind,
+            natural.usual_kind,
+            natural.parent,
+        )
+        self._of_person = options.match_by == "email" and "email" not in target.fields
+
+    def check(self, source: RowFile) -> None:
+        """Raises InputError for a file with columns nobody knows, or without the column rows are matched by."""
+        name = str(source.path)
+        names = dict.fromkeys(source.columns) if source.format == "csv" else self._keys(source)
+        self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE}), where=name)
+        field = self.options.field
+        if field and field not in names and not (self._of_person and any(one.endswith(".email") for one in names)):
+            raise InputError(f"{name}: there is no column `{field}`, by which rows are to be matched")
+
+    def _keys(self, source: RowFile) -> dict[str, None]:
+        keys: dict[str, None] = {}
+        for row in source:
+            # An object or list with a wrong value is a fault of its row; only names nobody knows spoil the file.
+            keys.update(
+                (name, None)
+                for name, _ in self.columns.leaves(row.values)
+                if (field := self.columns.field(name)) is None or not field.branch
+            )
+            keys.update(dict.fromkeys(_custom_names(row.values)))
+        return keys
+
+    def read(self, row: Row) -> Job:
+        """One row as a job, with every fault it has."""
+        if row.fault:
+            return Job(row=row, faults=(Fault(path=row.field, rule="unreadable", message=row.fault),))
+        if (fault := unmended(row, self.options, self._name)) is not None:
+            return Job(row=row, identity=row.identity, faults=(fault,))
+        try:
+            return self._read(row)
+        except Exception as error:  # noqa: BLE001 - whatever a caller puts into a row, it must not harm the others
+            message = f"cannot be read: {str(error) or type(error).__name__}"
+            return Job(row=row, faults=(Fault(path="", rule="unreadable", message=message),))
+
+    def _read(self, row: Row) -> Job:
+        places: dict[str, str] = {}
+        faults: list[Fault] = []
+        body: dict[str, Any] = {}
+        cleared: tuple[str, ...] = ()
+        given: Collection[Any] = ()
+        if isinstance(row.values, msgspec.Struct):
+            found = nested(row.values)
+            if isinstance(found, Problem):
+                return Job(row=row, faults=(found.fault(""),))
+            given = frozenset(found)
+            nulls: list[str] = []
+            body = _without_nulls(to_builtins(found), "", "", nulls, places)
+            if self.options.empty == "clear":
+                cleared = tuple(nulls)
+        else:
+            body, faults, places = self.columns.read(row.values)
+            given = row.values
+            if self.options.empty == "clear":
+                cleared = tuple(self._cleared(row.values))
+        faults += customs_twice(body)
+        wrong = {fault.path for fault in faults}
+        missing: list[Fault] = []
+        for fault in validate(body, type=self._schema):
+            path = original(fault.path, places)
+            if fault.warning or path in wrong:
+                continue
+            ours = Fault(path=path, rule=fault.rule, message=fault.message)
+            # A column the input does not have may stand in the record already; an empty cell in it is a mistake.
+            later = fault.rule == "required" and self.options.field and path not in given and path in self.target.fields
+            (missing if later else faults).append(ours)
+        job = Job(row=row, body=body, cleared=cleared, places=places, missing=tuple(missing), name_field=self._name)
+        job.digest = digest_of(body) if not cleared else digest_of({"body": body, "cleared": cleared})
+        job.name = str(body.get(self._name) or "").strip() if self._name else ""
+        job.kind_given = bool(self._kind and body.get(self._kind))
+        job.kind = str(body.get(self._kind) or self._usual_kind) if self._kind else ""
+        if self._parent:
+            job.parent = str(body.get(self._parent) or "")
+            if not job.parent and self._parent not in wrong:
+                faults.append(Fault(path=self._parent, rule="required", message="is required: it belongs to that one"))
+        if self.options.field:
+            job.key, problem = self._key(body)
+            if problem is not None and problem.path not in wrong:
+                faults.append(problem)
+        job.faults = tuple(faults)
+        return job
+
+    def _key(self, body: Mapping[str, Any]) -> tuple[str, Fault | None]:
+        name = self.options.field
+        value = _primary_email(body) if self._of_person else _value(body, name)
+        if value is None or value == "":
+            return "", Fault(path=name, rule="required", message="is required: rows are matched by it")
+        if name.startswith("cf_") and (problem := mangled(value)) is not None:
+            return "", Fault(path=name, rule=problem.rule, message=problem.message)
+        if isinstance(value, Decimal):
+            value = format(value, "f")
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            return "", Fault(path=name, rule="type", message="must be text or a whole number: rows are matched by it")
+        text = str(value)
+        if self.options.match_by:
+            # Not an upsert's header: blanks around it are no part of it, and addresses know no case.
+            text = matchable(value, name)
+        if text != text.strip() or not text.isprintable() or not text:
+            message = "must not begin or end with a blank or hold line breaks: rows are matched by it"
+            return "", Fault(path=name, rule="key", message=message)
+        if self.options.upsert_by and len(text.encode()) > LONGEST_KEY:
+            message = f"must be at most {LONGEST_KEY:,} bytes, has {len(text.encode()):,}: rows are matched by it"
+            return "", Fault(path=name, rule="key", message=message)
+        return text, None
+
+    def _cleared(self, values: Mapping[str, Any]) -> Iterator[str]:
+        for name, cell in self.columns.leaves(values):
+            empty = cell is None or (isinstance(cell, str) and not cell.strip())
+            # An object that is null stands for all its members.
+            if empty and self.columns.field(name) is not None:
+                yield name
+
+    def rename(self, job: Job) -> Fault | None:
+        """Puts the suffix behind the job's name; the fault when that cannot be."""
+        field = self.options.suffix_field
+        value = _at(job.body, self.columns, field)
+        if value is None or str(value).strip() == "":
+            return Fault(path=field, rule="required", message="is required: it is put behind a name that is taken")
+        name = f"{job.name} ({str(value).strip()})"
+        limit = self.target.fields[self._name].max_length
+        if limit is not None and len(name) > limit:
+            message = f"with the suffix must be at most {limit} characters, has {len(name)}"
+            return Fault(path=self._name, rule="max_length", message=message)
+        job.name, job.renamed = name, True
+        job.body = {**job.body, self._name: name}
+        return None
+
+
+def matchable(value: Any, field: str) -> str:
+    """The value of a field that rows and records are matched by, as it is compared: addresses know no case."""
+    text = "" if value is None else str(value).strip()
+    return text.casefold() if field == "email" else text
+
+
+def keyed_by(identity: str) -> str:
+    """The field whose value an identity holds; empty when the row is known by its content."""
+    field, equals, _ = identity.partition("=")
+    return field if equals else ""
+
+
+def digest_of(body: Mapping[str, Any]) -> str:
+    """What tells two bodies apart, the order of their fields aside."""
+    return hashlib.sha256(_canonical.encode(body)).hexdigest()[:32]
+
+
+def custom_value(fields: Any, name: str) -> Any:
+    """The value of a custom field in a list of them, by API name; None when it is not there."""
+    if not is_sequence(fields):
+        return None
+    return next((one.get("value") for one in fields if is_mapping(one) and one.get("api_name") == name), None)
+
+
+def _person(body: Mapping[str, Any]) -> str:
+    names = (str(body.get(part) or "").strip() for part in ("first_name", "last_name"))
+    return str(body.get("email") or "").strip() or " ".join(filter(None, names))
+
+
+def _value(body: Mapping[str, Any], name: str) -> Any:
+    return custom_value(body.get("custom_fields"), name) if name.startswith("cf_") else body.get(name)
+
+
+def _primary_email(body: Mapping[str, Any]) -> Any:
+    persons: Any = body.get("contact_persons")
+    if not is_sequence(persons):
+        return None
+    known: list[Mapping[str, Any]] = [one for one in persons if is_mapping(one)]
+    main = next((one for one in known if one.get("is_primary_contact") is True), known[0] if known else {})
+    return main.get("email")
+
+
+def _at(body: Mapping[str, Any], columns: Columns, name: str) -> Any:
+    column = columns.column(name)
+    node: Any = body
+    for step in column.path if column is not None else ():
+        if isinstance(step, str):
+            node = node.get(step) if is_mapping(node) else None
+        else:
+            node = node[step] if is_sequence(node) and step < len(node) else None
+    if column is not None and column.custom:
+        return custom_value(node.get("custom_fields") if is_mapping(node) else None, column.custom)
+    return node
+
+
+def _without_nulls(value: Any, here: str, was: str, nulls: list[str], places: dict[str, str]) -> Any:
+    """A struct's body without what is null, as `Columns.read` leaves empty cells out; UNSET when nothing remains.
+
+    `nulls` gets the paths of what is left out, `places` where a list's item is now and where it was.
+    """
+    if value is None:
+        nulls.append(was)
+        return msgspec.UNSET
+    if is_mapping(value):
+        members: dict[str, Any] = {}
+        for name, item in value.items():
+            joint = f".{name}" if was else name
+            # What a custom field holds may have any form.
+            whole = name == "value" and item is not None
+            kept = item if whole else _without_nulls(item, f"{here}{joint}", f"{was}{joint}", nulls, places)
+            if kept is not msgspec.UNSET:
+                members[name] = kept
+        return members if members or not value or not was else msgspec.UNSET
+    if is_sequence(value):
+        items: list[Any] = []
+        for place, item in enumerate(value):
+            now, before = f"{here}[{len(items)}]", f"{was}[{place}]"
+            kept = _without_nulls(item, now, before, nulls, places)
+            if kept is not msgspec.UNSET:
+                items.append(kept)
+                if now != before:
+                    places[now] = before
+        return items if items or not value else msgspec.UNSET
+    return value
+
+
+def _custom_names(values: Any) -> list[str]:
+    fields: Any = values.get("custom_fields") if is_mapping(values) else None
+    return (
+        [str(one["api_name"]) for one in fields if is_mapping(one) and "api_name" in one] if is_sequence(fields) else []
+    )
+
+
+def row_of(values: Any, number: int) -> Row:
+    """A row of the input, by its place in it; one that is no row says so."""
+    if isinstance(values, Row):
+        return values if values.number == number else msgspec.structs.replace(values, number=number)
+    if isinstance(values, Mapping | msgspec.Struct):
+        return Row(number=number, values=values)
+    return Row(number=number, fault=f"is no mapping and no request struct, but {type(values).__name__}")

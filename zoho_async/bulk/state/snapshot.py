@@ -1,0 +1,36 @@
+"""A copy of a state file for readers that must not change it."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from zoho_async.bulk.problems import StateError
+
+
+def _copy_database(path: str, to: str) -> None:
+    """Copies a database that a run may be writing to, as it stands at one moment.
+
+    Whoever writes holds SQLite's lock, so nobody else can open the file. Its pages change only when its log is put
+    into them: a copy of the pages with the whole log behind is one moment's, unless the log was begun anew meanwhile.
+    """
+    for _ in range(10):
+        before = _log_head(path)
+        shutil.copyfile(path, to)
+        if before:
+            # A run that has just ended has taken its log away; then the heads differ too.
+            with suppress(FileNotFoundError):
+                shutil.copyfile(f"{path}-wal", f"{to}-wal")
+        if _log_head(path) == before:
+            return
+        Path(f"{to}-wal").unlink(missing_ok=True)
+    raise StateError(f"{path}: another run is using this state file; wait for it to end")
+
+
+def _log_head(path: str) -> bytes:
+    try:
+        with Path(f"{path}-wal").open("rb") as file:
+            return file.read(32)
+    except FileNotFoundError:
+        return b""

@@ -1,0 +1,184 @@
+"""`zoho-async call` and `operations`."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zoho_async.bulk.problems import InputError
+from zoho_async.cli.console.exit_codes import DONE
+from zoho_async.cli.console.runner import Interruption
+from zoho_async.cli.profiles import connect
+from zoho_async.schema.operation import Operation, Response
+from zoho_async.schema.registry import OPERATIONS
+from zoho_async.transport.rate_limiter import Limits
+from zoho_async.wire.encoding import check_body_type
+
+
+class CallArgs(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for on the command line."""
+
+    operation_id: str
+    path: list[str]
+    """`name=value`, as the other two."""
+    query: list[str]
+    headers: list[str]
+    body: str | None
+    files: list[str]
+    """`name=path`, or a path alone where the operation has one file."""
+    output: Path | None
+    every: bool
+    limits: Limits
+    profile: str | None
+
+
+def pairs(values: Sequence[str], option: str) -> dict[str, str]:
+    """`name=value` options as a mapping. InputError for one without an equals sign."""
+    found: dict[str, str] = {}
+    for value in values:
+        name, sign, rest = value.partition("=")
+        if not sign or not name:
+            raise InputError(f"{option} {value}: write it as name=value")
+        found[name] = rest
+    return found
+
+
+def read_body(text: str | None) -> Any:
+    """The body as given: JSON, or `@file` that holds JSON. InputError when it is none."""
+    if text is None:
+        return None
+    where = "--body"
+    data = text.encode()
+    if text.startswith("@"):
+        where = text[1:]
+        try:
+            data = Path(where).read_bytes()
+        except OSError as error:
+            raise InputError(f"{where}: cannot be read: {error.strerror or error}") from None
+    try:
+        # Numbers as they were written: what stands there is sent, digit by digit.
+        return msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode(data)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise InputError(f"{where}: is not a JSON object: {error}") from None
+
+
+def read_files(values: Sequence[str], operation: Operation[Any]) -> dict[str, Path]:
+    """The files to send, by the names of their parts. InputError for one that is not there or has no part."""
+    names = list(operation.files)
+    if values and not names:
+        raise InputError(f"--file: {operation.id} takes no file")
+    found: dict[str, Path] = {}
+    for value in values:
+        name, sign, rest = value.partition("=")
+        if not (sign and name in names):
+            # A path may hold an equals sign of its own.
+            if len(names) > 1:
+                raise InputError(f"--file {value}: write it as NAME=PATH; names: {', '.join(names)}")
+            name, rest = names[0], value
+        if name in found:
+            raise InputError(f"--file {value}: there is one file {name} in a call")
+        if not Path(rest).is_file():
+            raise InputError(f"{rest}: there is no such file")
+        found[name] = Path(rest)
+    return found
+
+
+def find(operation_id: str) -> Operation[Any]:
+    """The operation of that id. InputError, with near names, when there is none."""
+    place = OPERATIONS.get(operation_id)
+    if place is None:
+        near = difflib.get_close_matches(operation_id, OPERATIONS, n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; `zoho-async operations` lists them"
+        raise InputError(f"there is no operation `{operation_id}`{hint}")
+    operation: Operation[Any] = getattr(import_module(place[0]), place[1])
+    return operation
+
+
+async def call_command(order: CallArgs, interruption: Interruption) -> int:
+    """One call; Zoho's answer, or the file it is, goes to stdout or into a file as it came. `every`: all rows of a
+    list, one a line.
+    """
+    operation = find(order.operation_id)
+    if order.every and operation.kind != "page":
+        raise InputError(f"--all: {operation.id} is not a paged list")
+    path, query, headers = pairs(order.path, "-p"), pairs(order.query, "-q"), pairs(order.headers, "-H")
+    body, files = read_body(order.body), read_files(order.files, operation)
+    try:
+        check_body_type(operation, body, with_files=bool(files))
+    except TypeError as error:
+        raise InputError(str(error)) from None
+    zoho = connect(order.profile, allowed=order.limits)
+    if not operation.reads:
+        # A write under way is finished: cancelling it would only hide what became of it.
+        interruption.gently = _nothing
+    async with zoho:
+        chunks: list[bytes] = []
+        while True:
+            to = order.output if operation.kind == "file" else None
+            response: Response[Any] = await zoho.send(
+                operation, path=path, query=query, headers=headers, body=body, files=files, to=to
+            )
+            if operation.kind == "file":
+                _write(response.body)
+                return DONE
+            if not order.every:
+                chunks.append(response.body if response.body.endswith(b"\n") else response.body + b"\n")
+                break
+            members = msgspec.json.decode(response.body, type=dict[str, msgspec.Raw])
+            key = next((key for key in operation.envelope if key in members), "")
+            rows = msgspec.json.decode(members[key], type=list[msgspec.Raw]) if key else []
+            lines = b"".join(bytes(row).replace(b"\r", b" ").replace(b"\n", b" ") + b"\n" for row in rows)
+            if order.output is None:
+                _write(lines)
+            else:
+                chunks.append(lines)
+            cursor: str | None = response.data.cursor
+            if cursor is None:
+                break
+            query["page"] = cursor
+    content = b"".join(chunks)
+    if order.output is not None:
+        part = order.output.with_name(f"{order.output.name}.part")
+        part.write_bytes(content)
+        part.replace(order.output)
+    else:
+        _write(content)
+    return DONE
+
+
+def operations_text(*, json: bool) -> str:
+    """Every operation, as a table or as JSON."""
+    rows = [find(operation_id) for operation_id in sorted(OPERATIONS)]
+    if json:
+        listed = [
+            {
+                "id": one.id,
+                "product": one.product,
+                "method": one.method,
+                "path": one.path,
+                "scope": one.scope,
+                "idempotent": one.idempotent,
+                "title": one.title,
+            }
+            for one in rows
+        ]
+        return msgspec.json.encode(listed).decode() + "\n"
+    wide = max(len(one.id) for one in rows)
+    long = max(len(one.path) for one in rows)
+    return "".join(f"{one.id:<{wide}}  {one.method:<6}  {one.path:<{long}}  {one.scope}  {one.title}\n" for one in rows)
+
+
+def _write(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,215 @@
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere, JSON lines with --json."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import UTC
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from .streams import json_line
+
+if TYPE_CHECKING:
+    from zoho_async.bulk.pushing.events import Event
+
+EVERY = 5.0
+"""Seconds between two plain lines."""
+EVERY_JSON = 1.0
+
+
+class Progress(Protocol):
+    """Where a command tells how far it is. A context manager; `advance` may be called as often as one likes."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def advance(self, done: int, text: str, **numbers: object) -> None:
+        """How many are done, and the rest in words; `numbers` for machines."""
+        ...
+
+    def note(self, event: Event) -> None:
+        """What it does while no rows are done; may be called as often as one likes."""
+        ...
+
+    def say(self, sentence: str, **details: object) -> None:
+        """A sentence that stays."""
+        ...
+
+
+def open_progress(title: str, total: int | None, *, json: bool) -> Progress:
+    """The progress that fits where stderr goes."""
+    if json:
+        return JsonProgress(total)
+    if sys.stderr.isatty():
+        return BarProgress(title, total)
+    return LineProgress(title, total)
+
+
+def _waiting(event: Event) -> tuple[str, dict[str, object]] | None:
+    """What is said of a wait: the sentence and its details."""
+    if event.until is None:
+        return None
+    when = f"{event.until.astimezone():%Y-%m-%d %H:%M %Z}"
+    return f"{event.why}: waiting until {when}", {
+        "event": "wait",
+        "until": event.until.astimezone(UTC),
+        "why": event.why,
+    }
+
+
+def _doing(event: Event) -> str:
+    """What is done while no rows are; empty for a stage nobody knows."""
+    match event.stage:
+        case "check":
+            return f"{event.done:,} rows checked"
+        case "read":
+            return f"{event.done:,} calls to read what is there"
+        case _:
+            return ""
+
+
+class _Plain:
+    """What the two line-wise ones share."""
+
+    every = EVERY
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._begun = clock()
+        self._last: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sys.stderr.flush()
+
+    def _due(self, kind: str) -> bool:
+        now = self._clock()
+        if now - self._last.get(kind, self._begun) < self.every:
+            return False
+        self._last[kind] = now
+        return True
+
+
+class LineProgress(_Plain):
+    """A line every few seconds."""
+
+    def __init__(self, title: str, total: int | None, *, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__(clock)
+        self._title = title
+        self._of = f" of {total:,}" if total is not None else ""
+        self._text = ""
+        self._advanced: float | None = None
+
+    def advance(self, done: int, text: str, **numbers: object) -> None:
+        self._text = text
+        self._advanced = self._clock()
+        if self._due("line"):
+            self._write(f"{self._title}: {done:,}{self._of}" + f" · {text}" * bool(text))
+
+    def note(self, event: Event) -> None:
+        if event.stage == "write":
+            self.advance(event.done, self._text)
+        elif event.stage == "wait":
+            if (told := _waiting(event)) is not None:
+                self.say(told[0])
+        elif (text := _doing(event)) and not self._busy() and self._due("line"):
+            self._write(f"{self._title}: {text}")
+
+    def _busy(self) -> bool:
+        """Whether rows get done, so that one hears of them."""
+        return self._advanced is not None and self._clock() - self._advanced < self.every
+
+    def say(self, sentence: str, **details: object) -> None:
+        self._write(sentence)
+
+    def _write(self, line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+class JsonProgress(_Plain):
+    """One JSON object a line: `progress`, `check` and `read` every second, and every event that has details."""
+
+    every = EVERY_JSON
+
+    def __init__(self, total: int | None, *, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__(clock)
+        self._total = total
+
+    def advance(self, done: int, text: str, **numbers: object) -> None:
+        if self._due("progress"):
+            self._write({"event": "progress", "done": done, "total": self._total, **numbers})
+
+    def note(self, event: Event) -> None:
+        match event.stage:
+            case "write":
+                self.advance(event.done, "")
+            case "check" if self._due("check"):
+                self._write({"event": "check", "rows": event.done, "total": self._total})
+            case "read" if self._due("read"):
+                self._write({"event": "read", "calls": event.done})
+            case "wait" if (told := _waiting(event)) is not None:
+                self.say(told[0], **told[1])
+            case _:
+                pass
+
+    def say(self, sentence: str, **details: object) -> None:
+        self._write({"event": "message", "message": sentence, **details})
+
+    def _write(self, event: dict[str, object]) -> None:
+        sys.stderr.write(json_line(event))
+        sys.stderr.flush()
+
+
+class BarProgress:
+    """A bar, with sentences above it."""
+
+    def __init__(self, title: str, total: int | None) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self._bar: Any = Bar(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[text]}", markup=False),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task(title, total=total, text="")
+        self._advanced: float | None = None
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def advance(self, done: int, text: str, **numbers: object) -> None:
+        self._advanced = monotonic()
+        self._bar.update(self._task, completed=done, text=text)
+
+    def note(self, event: Event) -> None:
+        if event.stage == "write":
+            self._advanced = monotonic()
+            self._bar.update(self._task, completed=event.done)
+        elif event.stage == "wait":
+            if (told := _waiting(event)) is not None:
+                self.say(told[0])
+        elif (self._advanced is None or monotonic() - self._advanced >= EVERY_JSON) and (text := _doing(event)):
+            self._bar.update(self._task, text=text)
+
+    def say(self, sentence: str, **details: object) -> None:
+        self._bar.console.print(sentence, markup=False, highlight=False, soft_wrap=True)

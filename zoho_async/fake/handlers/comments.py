@@ -1,0 +1,65 @@
+"""Comments on contacts. Pure."""
+
+from __future__ import annotations
+
+from zoho_async.fake.rendering import live
+from zoho_async.fake.world.state import Record
+
+from . import bodies, checking
+from .by_example import message
+from .contacts import current
+from .handler import Answer, Call, Handler, missing, unknown
+from .listing import page_of
+
+
+def list_of_contact(call: Call) -> Answer:
+    """GET /contacts/{contact_id}/comments, newest first."""
+    rows = call.organization.comments.get(current(call)["contact_id"], [])
+    return page_of(call, "contact_comments", "Comments", rows, dict)
+
+
+def create(call: Call) -> Answer:
+    """POST /contacts/{contact_id}/comments"""
+    record = current(call)
+    body = checking.check_body(call.operation, bodies.data(call))
+    text = body.get("description")
+    if not text:
+        raise missing("description")
+    organization = call.organization
+    local = organization.local(call.now)
+    comment: Record = {
+        "comment_id": organization.new_id(),
+        "contact_id": record["contact_id"],
+        "contact_name": record["contact_name"],
+        "description": text,
+        "commented_by_id": organization.user_id,
+        "commented_by": "Fake User",
+        "comment_type": "internal",
+        "date": local.date().isoformat(),
+        "date_description": "few seconds ago",
+        "time": local.strftime("%I:%M %p").lstrip("0"),
+        "transaction_id": "",
+        "transaction_type": "",
+        "is_entity_deleted": False,
+        "operation_type": "added",
+    }
+    organization.comments.setdefault(record["contact_id"], []).insert(0, comment)
+    return Answer(body=live.error(0, message(call.operation.id)), touched=[record])
+
+
+def delete(call: Call) -> Answer:
+    """DELETE /contacts/{contact_id}/comments/{comment_id}"""
+    record = current(call)
+    comments = call.organization.comments.get(record["contact_id"], [])
+    for at, comment in enumerate(comments):
+        if comment["comment_id"] == call.path["comment_id"]:
+            del comments[at]
+            return Answer(body=live.error(0, message(call.operation.id)), touched=[record])
+    raise unknown("Comment")
+
+
+HANDLERS: dict[str, Handler] = {
+    "books.comments.list": list_of_contact,
+    "books.comments.create": create,
+    "books.comments.delete": delete,
+}

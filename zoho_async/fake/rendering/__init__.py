@@ -1,0 +1,1 @@
+"""How the fake writes its responses."""

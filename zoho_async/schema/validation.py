@@ -1,0 +1,216 @@
+"""Checks a request body against the rules of Zoho's documents, all of them at once, before a call is spent. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from importlib import import_module
+from typing import Any, Literal, cast
+
+import msgspec
+
+from zoho_async.errors import Fault
+
+Kind = Literal["string", "id", "integer", "number", "boolean", "date", "datetime", "object", "array", "any"]
+
+
+class Rule(msgspec.Struct, frozen=True, gc=False):
+    """What the documents say of one request field. Lengths are in characters."""
+
+    kind: Kind
+    required: bool = False
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+    values: tuple[str, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+    schema: str = ""
+    """Name of the struct whose rules hold for an object, or for the objects of an array."""
+    items: str = ""
+    """Kind of an array's items."""
+    editions: tuple[str, ...] = ()
+    """The editions that know the field; empty: all."""
+    disputed: bool = False
+    """The documents contradict each other here: a broken rule is a warning."""
+    secret: bool = False
+    deprecated: bool = False
+
+
+Rules = Mapping[str, Mapping[str, Rule]]
+
+
+def rules_of(struct: type[Any]) -> Rules:
+    """The rule tables of the product a request struct belongs to; loaded on first use."""
+    package, _, module = struct.__module__.rpartition(".")
+    if module != "models":
+        raise TypeError(f"{struct.__name__} is no request struct of this package")
+    tables: Rules = import_module(f"{package}.rules").RULES
+    if struct.__name__ not in tables:
+        raise TypeError(f"{struct.__name__} is no request struct: answers are not validated")
+    return tables
+
+
+def validate(body: Any, type: type[Any] | None = None) -> list[Fault]:
+    """Every fault of a request body, each with its path; an empty list when there is none.
+
+    `body`: a request struct, or a mapping together with the struct it stands for, `type=ContactCreate`. Faults with
+    `warning=True` break a rule that the documents themselves contradict; Zoho may accept the value.
+    Raises TypeError for what is no request body.
+    """
+    if type is None:
+        if not isinstance(body, msgspec.Struct):
+            raise TypeError("validate() needs a request struct, or a mapping and type=")
+        type = body.__class__
+    faults: list[Fault] = []
+    _object(body, type.__name__, rules_of(type), "", faults)
+    return faults
+
+
+def _object(value: Any, schema: str, tables: Rules, path: str, faults: list[Fault]) -> None:
+    rules = tables[schema]
+    given: Mapping[str, Any]
+    if isinstance(value, dict):
+        given = cast("dict[str, Any]", value)
+    elif isinstance(value, msgspec.Struct):
+        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
+        given = {wire: getattr(value, name) for name, wire in names}
+    elif isinstance(value, Mapping):
+        given = cast("Mapping[str, Any]", value)
+    else:
+        faults.append(Fault(path=path or "body", rule="type", message=f"must be an object, not {_shown(value)}"))
+        return
+    for name, item in given.items():
+        place = f"{path}.{name}" if path else str(name)
+        rule = rules.get(name)
+        if rule is None:
+            faults.append(Fault(path=place, rule="unknown", message="is no field that Zoho documents"))
+        elif item is not msgspec.UNSET and item is not None:
+            before = len(faults)
+            _value(item, rule, tables, place, faults)
+            if rule.disputed:
+                faults[before:] = [msgspec.structs.replace(fault, warning=True) for fault in faults[before:]]
+    for name, rule in rules.items():
+        if rule.required:
+            item = given.get(name)
+            if item is None or item is msgspec.UNSET or item == "":
+                place = f"{path}.{name}" if path else name
+                faults.append(Fault(path=place, rule="required", message="is required"))
+
+
+def _value(value: Any, rule: Rule, tables: Rules, path: str, faults: list[Fault]) -> None:
+    kind = rule.kind
+    if kind == "any":
+        return
+    if kind == "object":
+        if rule.schema:
+            _object(value, rule.schema, tables, path, faults)
+        elif not isinstance(value, Mapping):
+            faults.append(Fault(path=path, rule="type", message=f"must be an object, not {_shown(value)}"))
+        return
+    if kind == "array":
+        if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__"):
+            faults.append(Fault(path=path, rule="type", message=f"must be a list, not {_shown(value)}"))
+            return
+        for index, item in enumerate(value):
+            place = f"{path}[{index}]"
+            if rule.items == "object" and rule.schema:
+                _object(item, rule.schema, tables, place, faults)
+            elif rule.items and rule.items != "any":
+                _value(item, Rule(rule.items), tables, place, faults)  # type: ignore[arg-type]
+        return
+    message = _TYPES[kind](value)
+    if message:
+        shown = "***" if rule.secret else _shown(value)
+        faults.append(Fault(path=path, rule="type", message=f"{message}, not {shown}"))
+    elif isinstance(value, str):
+        faults.extend(_text(value, rule, path))
+    elif isinstance(value, int | Decimal) and not isinstance(value, bool):
+        if rule.minimum is not None and value < rule.minimum:
+            message = f"must be at least {rule.minimum}, not {value}"
+            faults.append(Fault(path=path, rule="minimum", message=message))
+        if rule.maximum is not None and value > rule.maximum:
+            message = f"must be at most {rule.maximum}, not {value}"
+            faults.append(Fault(path=path, rule="maximum", message=message))
+
+
+def _text(value: str, rule: Rule, path: str) -> Iterator[Fault]:
+    length = len(value)
+    if rule.max_length is not None and length > rule.max_length:
+        message = f"must be at most {rule.max_length} characters, has {length}"
+        yield Fault(path=path, rule="max_length", message=message)
+    # An empty text clears a field; it is no short value.
+    if rule.min_length is not None and 0 < length < rule.min_length:
+        message = f"must be at least {rule.min_length} characters, has {length}"
+        yield Fault(path=path, rule="min_length", message=message)
+    if rule.values and value and value not in rule.values:
+        shown = "***" if rule.secret else repr(value)
+        message = f"must be one of {', '.join(rule.values)}, not {shown}"
+        yield Fault(path=path, rule="values", message=message)
+    if rule.pattern is not None and value and re.search(rule.pattern, value) is None:
+        yield Fault(path=path, rule="pattern", message=f"must match {rule.pattern}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _string(value: Any) -> str:
+    return "" if isinstance(value, str) else "must be text"
+
+
+def _id(value: Any) -> str:
+    # Documents print ids as numbers; a number is fine as long as it has come through without a fraction.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "" if value >= 0 else "must be an id, digits only"
+    return (
+        ""
+        if isinstance(value, str) and (value == "" or (value.isascii() and value.isdigit()))
+        else ("must be an id, digits only")
+    )
+
+
+def _integer(value: Any) -> str:
+    return "" if isinstance(value, int) and not isinstance(value, bool) else "must be a whole number"
+
+
+def _number(value: Any) -> str:
+    fits = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    return "" if fits and Decimal(value).is_finite() else "must be a number"
+
+
+def _boolean(value: Any) -> str:
+    return "" if isinstance(value, bool) else "must be true or false"
+
+
+def _date(value: Any) -> str:
+    if isinstance(value, str):
+        try:
+            date.fromisoformat(value)
+        except ValueError:
+            return "must be a date, yyyy-mm-dd"
+        return "" if len(value) == 10 else "must be a date, yyyy-mm-dd"
+    return "" if isinstance(value, date) and not isinstance(value, datetime) else "must be a date, yyyy-mm-dd"
+
+
+def _datetime(value: Any) -> str:
+    if isinstance(value, str):
+        try:
+            value = msgspec.convert(value, datetime)
+        except msgspec.ValidationError:
+            return "must be a time with its zone"
+    return "" if isinstance(value, datetime) and value.utcoffset() is not None else "must be a time with its zone"
+
+
+_TYPES = {
+    "string": _string,
+    "id": _id,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "date": _date,
+    "datetime": _datetime,
+}

@@ -1,0 +1,1 @@
+"""One request, safely: limits, retries, errors."""

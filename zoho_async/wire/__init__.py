@@ -1,0 +1,1 @@
+"""Bytes in and out. Pure: no socket, no clock."""
