@@ -16,8 +16,8 @@ from zoho_async.bulk import line as lines
 from zoho_async.bulk.database import Database
 from zoho_async.bulk.line import Event, Line, Stopped
 from zoho_async.bulk.mapping import BrokenOffError
-from zoho_async.bulk.schedule import Window
 from zoho_async.bulk.target import Target
+from zoho_async.bulk.window import Window
 from zoho_async.errors import AuthError, ConfigError, QuotaExceededError
 from zoho_async.fake import FakeZoho
 

@@ -14,7 +14,7 @@ from zoho_async.errors import OutcomeUnknownError, QuotaExceededError, Unavailab
 
 from .mapping import broken_off
 from .outcomes import PushSummary
-from .schedule import Window, sleep_until
+from .window import Window, sleep_until
 
 T = TypeVar("T")
 

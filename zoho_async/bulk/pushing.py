@@ -47,9 +47,9 @@ from .preparing import Preparation, repeatable
 from .problems import StateError
 from .readers import RowFile
 from .routes import Decision
-from .schedule import Window
 from .sending import Sender
 from .target import Target
+from .window import Window
 
 AHEAD = 2
 """So many times `concurrency` rows are under way: while some wait for their calls, others wait for the disk."""

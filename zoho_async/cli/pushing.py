@@ -22,8 +22,8 @@ from zoho_async.bulk.problems import StateError
 from zoho_async.bulk.pushing import push
 from zoho_async.bulk.readers import RowFile
 from zoho_async.bulk.rows import RowReader
-from zoho_async.bulk.schedule import Window
 from zoho_async.bulk.target import Target
+from zoho_async.bulk.window import Window
 from zoho_async.client import Zoho
 from zoho_async.errors import QuotaExceededError, ZohoError
 from zoho_async.limits import Limits
