@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from zoho_async.books.rules import RULES
 from zoho_async.bulk.columns import Columns, Problem, convert, original
-from zoho_async.bulk.problems import UnknownColumnError
+from zoho_async.bulk.errors import UnknownColumnError
 from zoho_async.validation import Rule
 
 COLUMNS = Columns(RULES, "ContactCreate")

@@ -16,8 +16,8 @@ import pytest
 
 from zoho_async.bulk import database as module
 from zoho_async.bulk.database import MIGRATIONS, VERSION, Database, storable
+from zoho_async.bulk.errors import StateError
 from zoho_async.bulk.journal import Entry, Journal
-from zoho_async.bulk.problems import StateError
 
 FIRST_VERSION = """
 CREATE TABLE journal (

@@ -14,8 +14,8 @@ from conftest import client_of
 from zoho_async import Limits, Zoho, bulk
 from zoho_async.bulk import line as lines
 from zoho_async.bulk.database import Database
+from zoho_async.bulk.errors import AwaitCancelledError
 from zoho_async.bulk.line import Event, Line, Stopped
-from zoho_async.bulk.mapping import BrokenOffError
 from zoho_async.bulk.target import Target
 from zoho_async.bulk.window import Window
 from zoho_async.errors import AuthError, ConfigError, QuotaExceededError
@@ -253,7 +253,7 @@ async def test_what_a_call_awaits_and_somebody_else_has_cancelled_is_an_error_of
         future.cancel()
         await future
 
-    with pytest.raises(BrokenOffError):
+    with pytest.raises(AwaitCancelledError):
         await line().read(call)
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.database import Database
+from zoho_async.bulk.errors import StateError
 from zoho_async.bulk.marks import mark
 from zoho_async.bulk.options import Options
-from zoho_async.bulk.problems import StateError
 from zoho_async.bulk.readers import Row
 from zoho_async.bulk.seen import Seen
 from zoho_async.fake import FakeZoho

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.window import Window, sleep_until
 
 BERLIN = ZoneInfo("Europe/Berlin")

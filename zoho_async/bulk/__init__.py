@@ -8,10 +8,10 @@ await bulk.pull(zoho.books.contacts, "contacts.sqlite", details="changed")
 
 from __future__ import annotations
 
+from .concurrent_map import Outcome, map  # noqa: A004 - bulk.map is meant to be read with its prefix
+from .errors import InputError, StateError, Status, UnknownColumnError, status_of
 from .line import Event
-from .mapping import Outcome, Status, map, status_of  # noqa: A004 - bulk.map is meant to be read with its prefix
 from .outcomes import PushSummary, RowOutcome
-from .problems import InputError, StateError, UnknownColumnError
 from .pulling import PullSummary, pull
 from .pushing import Push, push
 from .readers import Row, RowFile, open_rows

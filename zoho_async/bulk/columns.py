@@ -21,10 +21,9 @@ from zoho_async.encoding import time_text
 from zoho_async.errors import Fault
 from zoho_async.validation import Kind, Rule
 
+from .errors import UnknownColumnError, printable
 from .narrow import is_list, is_mapping
-from .problems import UnknownColumnError
 from .readers import LONGEST
-from .wording import plain
 
 Rules = Mapping[str, Mapping[str, Rule]]
 
@@ -83,7 +82,7 @@ class Columns:
         """Raises UnknownColumnError, naming every unknown column and the nearest known ones. `where` names the file."""
         unknown = [name for name in dict.fromkeys(names) if self.column(name) is None]
         if unknown:
-            words = "; ".join(f"`{plain(name, 100)}`{self.hint(name)}" for name in unknown[:_LISTED])
+            words = "; ".join(f"`{printable(name, 100)}`{self.hint(name)}" for name in unknown[:_LISTED])
             if len(unknown) > _LISTED:
                 words += f" and {len(unknown) - _LISTED:,} others"
             raise UnknownColumnError(f"{where}: unknown column{'s' * (len(unknown) > 1)} {words}", unknown)

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
-from .problems import StateError
+from .errors import StateError
 
 if os.name == "posix":
     from fcntl import LOCK_EX, LOCK_NB, flock

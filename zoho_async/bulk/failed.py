@@ -14,8 +14,8 @@ from typing import Any, TextIO
 
 import msgspec
 
+from .errors import InputError
 from .new_files import OWN, create, mode_of
-from .problems import InputError
 from .readers import ADDED, ADDED_LINE, Row, RowFile, open_rows, read_object
 
 NOT_TRIED = "was left undone by an earlier run and not tried again since"

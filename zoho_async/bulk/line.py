@@ -12,7 +12,7 @@ import msgspec
 
 from zoho_async.errors import OutcomeUnknownError, QuotaExceededError, UnavailableError, ZohoError
 
-from .mapping import broken_off
+from ._aio import cancelled_elsewhere
 from .outcomes import PushSummary
 from .window import Window, sleep_until
 
@@ -192,7 +192,7 @@ class Line:
             # Only who is still held was cancelled by us, unless somebody else has cancelled it too.
             if task in self._held and self.closed and task.uncancel() == 0:
                 raise Stopped from None
-            broken = broken_off(error, task)
+            broken = cancelled_elsewhere(error, task)
             if broken is not None:
                 raise broken from error
             raise

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from .problems import InputError
+from .errors import InputError
 from .target import Target
 
 Empty = Literal["keep", "clear"]

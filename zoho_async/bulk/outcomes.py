@@ -8,11 +8,10 @@ import msgspec
 
 from zoho_async.errors import DecodeError, Fault, InvalidError, UnavailableError, ZohoError
 
-from .mapping import Status
+from .errors import Status, printable
 from .marks import own_identity
 from .readers import Row
 from .rows import Job, keyed_by
-from .wording import plain
 
 Action = Literal["created", "updated", "unchanged", "settled", "none"]
 
@@ -47,7 +46,7 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
             words = [_word(fault) for fault in self.faults[:NAMED]]
             more = len(self.faults) - len(words)
             return "; ".join([*words, f"and {more:,} more faults"] if more else words)
-        return "" if self.error is None or self.status == "done" else plain(_reason(self.error, self.status), 1_000)
+        return "" if self.error is None or self.status == "done" else printable(_reason(self.error, self.status), 1_000)
 
     @property
     def kind(self) -> str:
@@ -188,8 +187,8 @@ class UnsettledError(Exception):
 
 
 def _word(fault: Fault) -> str:
-    message = plain(fault.message)
-    return f"{plain(fault.path, 100)}: {message}" if fault.path else message
+    message = printable(fault.message)
+    return f"{printable(fault.path, 100)}: {message}" if fault.path else message
 
 
 def _reason(error: Exception, status: Status) -> str:

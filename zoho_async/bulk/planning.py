@@ -12,9 +12,9 @@ import msgspec
 from zoho_async.errors import NotFoundError, ZohoError
 
 from .database import Database
+from .errors import RUN_ENDING_ERRORS
 from .index import Read
 from .journal import Journal
-from .mapping import FATAL
 from .merging import Difference
 from .options import Options
 from .outcomes import RowOutcome, faulty
@@ -180,7 +180,7 @@ class _Counting:
         except NotFoundError:
             (fresh,) = await self._preparation.decide([decision.job], gone=found.record_id)
             await self.decided(fresh)
-        except FATAL:
+        except RUN_ENDING_ERRORS:
             raise
         except ZohoError:
             made.unread += 1

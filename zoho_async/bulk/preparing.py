@@ -14,12 +14,12 @@ import msgspec
 
 from zoho_async.errors import Fault
 
+from ._aio import iterate
+from .errors import InputError
 from .index import Index, Read, forget, identified, keyed, named
 from .journal import Journal
-from .mapping import closable, iterate
 from .marks import mark
 from .options import Options
-from .problems import InputError
 from .readers import Row, RowFile
 from .routes import Decision, Known, decide, name_fault
 from .rows import Job, RowReader, row_of
@@ -350,7 +350,7 @@ async def _batches(rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[l
     if isinstance(rows, AsyncIterable):
         # One at a time: who feeds rows as they arise must not wait for a batch to fill.
         number = 0
-        async with aclosing(closable(iterate(rows))) as source:
+        async with aclosing(iterate(rows)) as source:
             async for values in source:
                 number += 1
                 yield [row_of(values, number)]

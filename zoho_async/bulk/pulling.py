@@ -15,8 +15,9 @@ import msgspec
 
 from zoho_async.errors import NotFoundError
 
-from .mapping import closable, map  # noqa: A004 - our own map, named like the builtin
-from .problems import InputError
+from ._aio import closable
+from .concurrent_map import map  # noqa: A004 - our own map, named like the builtin
+from .errors import InputError
 from .sinks import Record, open_sink
 from .target import Target, required_path
 

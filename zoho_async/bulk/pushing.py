@@ -30,21 +30,15 @@ import msgspec
 from zoho_async.errors import QuotaExceededError
 
 from . import runs
+from ._aio import closable, iterate, with_idle_ticks
+from .concurrent_map import Outcome, map  # noqa: A004 - our own map, named like the builtin
 from .database import Database, storable
+from .errors import RUN_ENDING_ERRORS, StateError
 from .journal import Journal
 from .line import Event, Line, Stopped
-from .mapping import (
-    FATAL,
-    Outcome,
-    closable,
-    iterate,
-    map,  # noqa: A004 - our own map, named like the builtin
-    with_lulls,
-)
 from .options import Options
 from .outcomes import PushSummary, RowOutcome, failed, faulty
 from .preparing import Preparation, repeatable
-from .problems import StateError
 from .readers import RowFile
 from .routes import Decision
 from .sending import Sender
@@ -54,7 +48,7 @@ from .window import Window
 AHEAD = 2
 """So many times `concurrency` rows are under way: while some wait for their calls, others wait for the disk."""
 
-LULL = 1.0
+IDLE_TICK_S = 1.0
 """Seconds without an outcome after which rows that are put off are settled, if whoever feeds the rows may be waiting
 for theirs."""
 
@@ -237,7 +231,9 @@ class Push:
                 async with aclosing(preparation.decisions(fed or self._rows, checked=checked)) as decisions:
                     source = self._until_stopped(decisions)
                     performed = closable(map(sender.perform, source, concurrency=AHEAD * self._concurrency))
-                    heard = with_lulls(performed, seconds=LULL, wanted=lambda: fed is not None and sender.waiting)
+                    heard = with_idle_ticks(
+                        performed, seconds=IDLE_TICK_S, wanted=lambda: fed is not None and sender.waiting
+                    )
                     async with aclosing(heard) as outcomes:
                         async for outcome in outcomes:
                             if outcome is not None and (given := _given(outcome)) is not None:
@@ -248,7 +244,7 @@ class Push:
             except Stopped:
                 # The list cannot be read because the push is to end.
                 pass
-            except FATAL as error:
+            except RUN_ENDING_ERRORS as error:
                 # Raised in the end: rows whose outcomes are open are told all the same.
                 self._line.end(error)
             except StateError:
@@ -264,7 +260,7 @@ class Push:
     async def _fed(self, rows: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         """Rows that arise as they will: none is waited for once the push has ended."""
         end = object()
-        async with aclosing(closable(iterate(rows))) as source:
+        async with aclosing(iterate(rows)) as source:
             following = partial(anext, source, end)
             while (row := await self._line.wait_for(following)) is not end:
                 yield row

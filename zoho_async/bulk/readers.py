@@ -19,11 +19,10 @@ from typing import Any, Literal
 import msgspec
 
 from .damaged_text import UNREAD, errors_of, family, first_marked, fit, marked, word
+from .errors import InputError, printable
 from .narrow import is_mapping
-from .problems import InputError
 from .records import records
 from .repeated_members import given_twice
-from .wording import plain
 
 LONGEST = 131_072
 """Characters a cell may have; a row with a longer one is faulty."""
@@ -182,7 +181,7 @@ class RowFile:
             fault = f"still is a line that could not be read: write the row in place of `{ADDED_LINE}`"
         identity = str(members.get(ADDED_IDENTITY, ""))
         if fault:
-            return Row(number=number, line=line, raw=raw, fault=fault, field=plain(field, 100), identity=identity)
+            return Row(number=number, line=line, raw=raw, fault=fault, field=printable(field, 100), identity=identity)
         return Row(number=number, line=line, values=values, raw=raw, identity=identity)
 
 
@@ -308,5 +307,5 @@ def _check_utf_16(path: Path) -> None:
 
 
 def _listed(names: list[str]) -> str:
-    listed = ", ".join(f"`{plain(name, 100)}`" for name in names[:_LISTED])
+    listed = ", ".join(f"`{printable(name, 100)}`" for name in names[:_LISTED])
     return f"{listed} and {len(names) - _LISTED:,} others" if len(names) > _LISTED else listed

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from .damaged_text import UNREAD, errors_of, fit
-from .problems import InputError
+from .errors import InputError
 
 _UNCLOSED = 1 << 24
 """From so many characters on, a cell is taken for a quote that is never closed."""

@@ -14,10 +14,10 @@ from zoho_async.errors import Fault
 from zoho_async.validation import validate
 
 from .columns import Columns, Problem, customs_twice, mangled, nested, original
+from .errors import InputError
 from .marks import unmended
 from .narrow import is_list, is_mapping
 from .options import Options
-from .problems import InputError
 from .readers import ADDED, ADDED_LINE, Row, RowFile
 from .target import Target
 

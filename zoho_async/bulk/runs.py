@@ -14,7 +14,7 @@ from uuid import uuid4
 import msgspec
 
 from .database import Database, now, storable
-from .problems import StateError
+from .errors import StateError
 from .readers import Row
 
 RunState = Literal["running", "complete", "stopped", "failed"]

@@ -14,16 +14,15 @@ from zoho_async.errors import Fault, NotFoundError, UnavailableError, ZohoError
 from zoho_async.operation import Gate
 from zoho_async.registry import SECRETS
 
+from .errors import RUN_ENDING_ERRORS, StateError
 from .index import Found
 from .journal import Journal
 from .line import Line, Stopped
-from .mapping import FATAL
 from .merging import Merged, merge
 from .narrow import is_list, is_mapping
 from .options import Options
 from .outcomes import RowOutcome, UnsettledError, done, failed, faulty, unknown
 from .preparing import Preparation
-from .problems import StateError
 from .routes import Decision
 from .rows import Job
 from .target import Target, required_path
@@ -98,7 +97,7 @@ class Sender:
             except ZohoError as error:
                 # The list cannot be read any more.
                 self._line.end(error)
-                if isinstance(error, FATAL) and not decision.tries:
+                if isinstance(error, RUN_ENDING_ERRORS) and not decision.tries:
                     raise
                 return self._left(decision)
 
@@ -115,7 +114,7 @@ class Sender:
         """The outcome of a row whose record cannot be read, or worse."""
         if decision.in_doubt:
             return unknown(decision.job, error)
-        if isinstance(error, FATAL):
+        if isinstance(error, RUN_ENDING_ERRORS):
             raise error
         if isinstance(error, UnavailableError) and self._line.closed:
             return self._left(decision)
@@ -147,7 +146,7 @@ class Sender:
     async def _ending(self, decision: Decision) -> RowOutcome:
         try:
             return await self._carry_out(decision)
-        except FATAL as error:
+        except RUN_ENDING_ERRORS as error:
             self._line.end(error)
             raise
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol, TextIO
 
 import msgspec
 
+from .errors import InputError
 from .narrow import is_list, is_mapping
-from .problems import InputError
 
 _json = msgspec.json.Decoder(float_hook=Decimal)
 

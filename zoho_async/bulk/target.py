@@ -13,8 +13,8 @@ from zoho_async.registry import OPERATIONS
 from zoho_async.validation import Rule
 
 from .columns import Columns, Rules
+from .errors import InputError
 from .natural import NATURAL, Natural
-from .problems import InputError
 
 
 class ReceiptPart(msgspec.Struct):

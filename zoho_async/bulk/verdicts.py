@@ -6,7 +6,7 @@ from typing import Literal
 
 from zoho_async.errors import DuplicateError, NotFoundError, ZohoError
 
-from .mapping import status_of
+from .errors import status_of
 from .outcomes import NAME_TAKEN, Action
 
 Verdict = Literal["repeat", "read again", "put off", "undecided", "gone", "refused"]

@@ -10,7 +10,7 @@ from itertools import count
 
 import msgspec
 
-from .problems import InputError
+from .errors import InputError
 
 MAX_SLEEP_S = 60.0
 """The longest sleep before `sleep_until` reads the clock again."""

@@ -13,13 +13,12 @@ import msgspec
 from zoho_async.errors import DecodeError, ZohoError
 from zoho_async.operation import Gate
 
+from .errors import RUN_ENDING_ERRORS, StateError
 from .index import made_at
 from .journal import Journal, Part
 from .line import Line, Stopped
-from .mapping import FATAL
 from .narrow import is_list, is_mapping
 from .outcomes import Action, RowOutcome, UnsettledError, done, failed, unknown
-from .problems import StateError
 from .routes import Decision
 from .verdicts import judge
 
@@ -191,7 +190,7 @@ class Writer:
     async def _failed(self, write: Write, attempts: _Attempts, error: ZohoError) -> RowOutcome | None:
         """The outcome of a write that has ended in an error; None when it is to be sent again."""
         job = write.decision.job
-        if isinstance(error, FATAL):
+        if isinstance(error, RUN_ENDING_ERRORS):
             if attempts.uncertain is not None:
                 self._line.end(error)
                 return await self._undecided(write, attempts.uncertain)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.errors import InputError
 from zoho_async.encoding import check_body_type
 from zoho_async.limits import Limits
 from zoho_async.operation import Operation, Response

@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 
 from zoho_async.bulk.database import Database
+from zoho_async.bulk.errors import StateError
 from zoho_async.bulk.failed import FailedFile, digest_of_file, ours
 from zoho_async.bulk.journal import Journal
 from zoho_async.bulk.line import Event
 from zoho_async.bulk.marks import is_mark
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.outcomes import PushSummary, RowOutcome
-from zoho_async.bulk.problems import StateError
 from zoho_async.bulk.pushing import push
 from zoho_async.bulk.readers import RowFile
 from zoho_async.bulk.rows import RowReader

@@ -9,9 +9,9 @@ import msgspec
 
 from zoho_async.bulk import runs
 from zoho_async.bulk.database import Database
+from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.journal import Journal
 from zoho_async.bulk.marks import is_mark, own_identity
-from zoho_async.bulk.problems import InputError
 from zoho_async.bulk.readers import RowFile, open_rows
 from zoho_async.bulk.rows import RowReader
 from zoho_async.bulk.runs import digest_of_row

@@ -13,9 +13,9 @@ import msgspec
 
 from zoho_async.bulk import runs
 from zoho_async.bulk.database import Database
+from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.natural import NATURAL
 from zoho_async.bulk.new_files import OWN, create, mode_of
-from zoho_async.bulk.problems import InputError
 
 from .exits import DONE
 from .running import Interruption
