@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoho_async.books.rules import RULES
-from zoho_async.bulk.problems import UnknownColumnError
+from zoho_async.bulk.errors import UnknownColumnError
 from zoho_async.bulk.rows.cells import Problem, convert
 from zoho_async.bulk.rows.columns import Columns, original
 from zoho_async.schema.validation import Rule

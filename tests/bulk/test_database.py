@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from zoho_async.bulk.problems import StateError
+from zoho_async.bulk.errors import StateError
 from zoho_async.bulk.state import database as module
 from zoho_async.bulk.state import snapshot
 from zoho_async.bulk.state.database import Database, storable

@@ -12,7 +12,7 @@ import pytest
 from conftest import client_of
 
 from zoho_async import Limits, Zoho, bulk
-from zoho_async.bulk.mapping import BrokenOffError
+from zoho_async.bulk.errors import AwaitCancelledError
 from zoho_async.bulk.pushing import dispatch as sending
 from zoho_async.bulk.pushing import push as pushing
 from zoho_async.bulk.pushing import target_index as index
@@ -141,7 +141,7 @@ async def test_a_record_that_cannot_be_read_leaves_its_row_unknown_and_no_other(
 async def test_rows_put_off_are_told_when_the_input_fails_or_the_list(
     fake: FakeZoho, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    monkeypatch.setattr(pushing, "LULL", 600)
+    monkeypatch.setattr(pushing, "IDLE_TICK_S", 600)
     fake.script(CREATE, ["reset_after"])
 
     async def rows() -> AsyncIterator[dict[str, Any]]:
@@ -507,7 +507,7 @@ async def test_an_input_may_stop_its_push_itself(fake: FakeZoho, zoho: Zoho, the
 async def test_rows_put_off_are_settled_when_their_input_may_be_waiting_for_them(
     fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pushing, "LULL", 0.01)
+    monkeypatch.setattr(pushing, "IDLE_TICK_S", 0.01)
     fake.script(CREATE, ["reset_after", "pass", "reset_after", "reset_after"])
 
     async def rows() -> AsyncIterator[dict[str, Any]]:
@@ -534,7 +534,7 @@ async def test_a_push_is_left_while_it_waits_with_rows_put_off(
             put_off.set()
         return bool(self._deferred)
 
-    monkeypatch.setattr(pushing, "LULL", 600)
+    monkeypatch.setattr(pushing, "IDLE_TICK_S", 600)
     monkeypatch.setattr(sending.Sender, "waiting", property(waiting))
     fake.script(CREATE, ["reset_after"])
     fed = Fed(*names(1))
@@ -558,7 +558,7 @@ async def test_an_input_that_awaits_what_is_cancelled_elsewhere_ends_with_an_err
 
     heard = Heard(bulk.push(zoho.books.contacts, rows()))
     async with asyncio.timeout(10):
-        with pytest.raises(BrokenOffError):
+        with pytest.raises(AwaitCancelledError):
             await heard.all()
     assert heard.told == [("done", "created")]
     assert not heard.push.summary.complete

@@ -12,12 +12,12 @@ import pytest
 from conftest import client_of
 
 from zoho_async import Limits, Zoho, bulk
-from zoho_async.bulk.mapping import BrokenOffError
+from zoho_async.bulk.errors import AwaitCancelledError
 from zoho_async.bulk.pushing import call_control as lines
 from zoho_async.bulk.pushing.call_control import Line, Stopped
 from zoho_async.bulk.pushing.events import Event
+from zoho_async.bulk.pushing.window import Window
 from zoho_async.bulk.rows.resource import Target
-from zoho_async.bulk.schedule import Window
 from zoho_async.bulk.state.database import Database
 from zoho_async.errors import AuthError, ConfigError, QuotaExceededError
 from zoho_async.fake import FakeZoho
@@ -254,7 +254,7 @@ async def test_what_a_call_awaits_and_somebody_else_has_cancelled_is_an_error_of
         future.cancel()
         await future
 
-    with pytest.raises(BrokenOffError):
+    with pytest.raises(AwaitCancelledError):
         await line().read(call)
 
 

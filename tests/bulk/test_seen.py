@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.problems import StateError
+from zoho_async.bulk.errors import StateError
 from zoho_async.bulk.rows.duplicates import Seen
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.refusal_tags import mark

@@ -8,18 +8,16 @@ await bulk.pull(zoho.books.contacts, "contacts.sqlite", details="changed")
 
 from __future__ import annotations
 
+from zoho_async.bulk.concurrent_map import (
+    Outcome,
+    map,  # noqa: A004 - our own map, named like the builtin
+)
+from zoho_async.bulk.errors import InputError, StateError, Status, UnknownColumnError, status_of
 from zoho_async.bulk.pulling.pull import PullSummary, pull
 from zoho_async.bulk.pushing.events import Event
 from zoho_async.bulk.pushing.push import Push, push
 from zoho_async.bulk.source.files import Row, RowFile, open_rows
 
-from .mapping import (
-    Outcome,
-    Status,
-    map,  # noqa: A004 - bulk.map is meant to be read with its prefix
-    status_of,
-)
-from .problems import InputError, StateError, UnknownColumnError
 from .results import PushSummary, RowOutcome
 
 __all__ = [

@@ -6,13 +6,11 @@ from typing import Literal
 
 import msgspec
 
+from zoho_async.bulk.errors import Status, printable
 from zoho_async.bulk.rows.refusal_tags import own_identity
 from zoho_async.bulk.rows.validate import Job, keyed_by
 from zoho_async.bulk.source.files import Row
 from zoho_async.errors import DecodeError, Fault, InvalidError, UnavailableError, ZohoError
-
-from .mapping import Status
-from .wording import plain
 
 Action = Literal["created", "updated", "unchanged", "settled", "none"]
 
@@ -47,7 +45,7 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
             words = [_word(fault) for fault in self.faults[:NAMED]]
             more = len(self.faults) - len(words)
             return "; ".join([*words, f"and {more:,} more faults"] if more else words)
-        return "" if self.error is None or self.status == "done" else plain(_reason(self.error, self.status), 1_000)
+        return "" if self.error is None or self.status == "done" else printable(_reason(self.error, self.status), 1_000)
 
     @property
     def kind(self) -> str:
@@ -188,8 +186,8 @@ class UnsettledError(Exception):
 
 
 def _word(fault: Fault) -> str:
-    message = plain(fault.message)
-    return f"{plain(fault.path, 100)}: {message}" if fault.path else message
+    message = printable(fault.message)
+    return f"{printable(fault.path, 100)}: {message}" if fault.path else message
 
 
 def _reason(error: Exception, status: Status) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.errors import InputError
 
 from .csv_sink import CsvSink
 from .jsonl_sink import LinesSink

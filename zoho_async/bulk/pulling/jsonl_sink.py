@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.errors import InputError
 
 from .sink import Record
 

@@ -13,11 +13,9 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from zoho_async.bulk.mapping import (
-    closable,
-    map,  # noqa: A004 - our own map, named like the builtin
-)
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk._aio import closable
+from zoho_async.bulk.concurrent_map import map  # noqa: A004 - our own map, named like the builtin
+from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Target, required_path
 from zoho_async.errors import NotFoundError
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.errors import InputError
 
 from .sink import Record
 

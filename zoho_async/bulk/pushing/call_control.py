@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from zoho_async.bulk.mapping import broken_off
+from zoho_async.bulk._aio import cancelled_elsewhere
+from zoho_async.bulk.pushing.window import Window, sleep_until
 from zoho_async.bulk.results import PushSummary
-from zoho_async.bulk.schedule import Window, sleep_until
 from zoho_async.errors import OutcomeUnknownError, QuotaExceededError, UnavailableError, ZohoError
 
 from .events import Event
@@ -180,7 +180,7 @@ class Line:
             # Only who is still held was cancelled by us, unless somebody else has cancelled it too.
             if task in self._held and self.closed and task.uncancel() == 0:
                 raise Stopped from None
-            broken = broken_off(error, task)
+            broken = cancelled_elsewhere(error, task)
             if broken is not None:
                 raise broken from error
             raise

@@ -11,9 +11,8 @@ from typing import Any
 import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
-from zoho_async.bulk.mapping import FATAL
+from zoho_async.bulk.errors import RUN_ENDING_ERRORS, StateError
 from zoho_async.bulk.merging import Merged, merge
-from zoho_async.bulk.problems import StateError
 from zoho_async.bulk.results import RowOutcome, UnsettledError, done, failed, faulty, unknown
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target, required_path
@@ -98,7 +97,7 @@ class Sender:
             except ZohoError as error:
                 # The list cannot be read any more.
                 self._line.end(error)
-                if isinstance(error, FATAL) and not decision.tries:
+                if isinstance(error, RUN_ENDING_ERRORS) and not decision.tries:
                     raise
                 return self._left(decision)
 
@@ -115,7 +114,7 @@ class Sender:
         """The outcome of a row whose record cannot be read, or worse."""
         if decision.in_doubt:
             return unknown(decision.job, error)
-        if isinstance(error, FATAL):
+        if isinstance(error, RUN_ENDING_ERRORS):
             raise error
         if isinstance(error, UnavailableError) and self._line.closed:
             return self._left(decision)
@@ -147,7 +146,7 @@ class Sender:
     async def _ending(self, decision: Decision) -> RowOutcome:
         try:
             return await self._carry_out(decision)
-        except FATAL as error:
+        except RUN_ENDING_ERRORS as error:
             self._line.end(error)
             raise
 

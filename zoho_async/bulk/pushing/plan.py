@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from zoho_async.bulk.mapping import FATAL
+from zoho_async.bulk.errors import RUN_ENDING_ERRORS
 from zoho_async.bulk.merging import Difference
 from zoho_async.bulk.results import RowOutcome, faulty
 from zoho_async.bulk.rows.options import Options
@@ -180,7 +180,7 @@ class _Counting:
         except NotFoundError:
             (fresh,) = await self._preparation.decide([decision.job], gone=found.record_id)
             await self.decided(fresh)
-        except FATAL:
+        except RUN_ENDING_ERRORS:
             raise
         except ZohoError:
             made.unread += 1

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from zoho_async.bulk.mapping import closable, iterate
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk._aio import iterate
+from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.duplicates import Seen
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.refusal_tags import mark
@@ -351,7 +351,7 @@ async def _batches(rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[l
     if isinstance(rows, AsyncIterable):
         # One at a time: who feeds rows as they arise must not wait for a batch to fill.
         number = 0
-        async with aclosing(closable(iterate(rows))) as source:
+        async with aclosing(iterate(rows)) as source:
             async for values in source:
                 number += 1
                 yield [row_of(values, number)]

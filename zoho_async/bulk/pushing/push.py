@@ -27,19 +27,16 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from zoho_async.bulk.mapping import (
-    FATAL,
+from zoho_async.bulk._aio import closable, iterate, with_idle_ticks
+from zoho_async.bulk.concurrent_map import (
     Outcome,
-    closable,
-    iterate,
     map,  # noqa: A004 - our own map, named like the builtin
-    with_lulls,
 )
-from zoho_async.bulk.problems import StateError
+from zoho_async.bulk.errors import RUN_ENDING_ERRORS, StateError
+from zoho_async.bulk.pushing.window import Window
 from zoho_async.bulk.results import PushSummary, RowOutcome, failed, faulty
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
-from zoho_async.bulk.schedule import Window
 from zoho_async.bulk.source.files import RowFile, digest_of_row
 from zoho_async.bulk.state import runs
 from zoho_async.bulk.state.database import Database, storable
@@ -55,7 +52,7 @@ from .routing import Decision
 AHEAD = 2
 """So many times `concurrency` rows are under way: while some wait for their calls, others wait for the disk."""
 
-LULL = 1.0
+IDLE_TICK_S = 1.0
 """Seconds without an outcome after which rows that are put off are settled, if whoever feeds the rows may be waiting
 for theirs."""
 
@@ -238,7 +235,9 @@ class Push:
                 async with aclosing(preparation.decisions(fed or self._rows, checked=checked)) as decisions:
                     source = self._until_stopped(decisions)
                     performed = closable(map(sender.perform, source, concurrency=AHEAD * self._concurrency))
-                    heard = with_lulls(performed, seconds=LULL, wanted=lambda: fed is not None and sender.waiting)
+                    heard = with_idle_ticks(
+                        performed, seconds=IDLE_TICK_S, wanted=lambda: fed is not None and sender.waiting
+                    )
                     async with aclosing(heard) as outcomes:
                         async for outcome in outcomes:
                             if outcome is not None and (given := _given(outcome)) is not None:
@@ -249,7 +248,7 @@ class Push:
             except Stopped:
                 # The list cannot be read because the push is to end.
                 pass
-            except FATAL as error:
+            except RUN_ENDING_ERRORS as error:
                 # Raised in the end: rows whose outcomes are open are told all the same.
                 self._line.end(error)
             except StateError:
@@ -265,7 +264,7 @@ class Push:
     async def _fed(self, rows: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         """Rows that arise as they will: none is waited for once the push has ended."""
         end = object()
-        async with aclosing(closable(iterate(rows))) as source:
+        async with aclosing(iterate(rows)) as source:
             following = partial(anext, source, end)
             while (row := await self._line.wait_for(following)) is not end:
                 yield row

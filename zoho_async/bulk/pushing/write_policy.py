@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from zoho_async.bulk.mapping import status_of
+from zoho_async.bulk.errors import status_of
 from zoho_async.bulk.results import NAME_TAKEN, Action
 from zoho_async.errors import DuplicateError, NotFoundError, ZohoError
 

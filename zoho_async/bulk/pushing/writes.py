@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
-from zoho_async.bulk.mapping import FATAL
-from zoho_async.bulk.problems import StateError
+from zoho_async.bulk.errors import RUN_ENDING_ERRORS, StateError
 from zoho_async.bulk.results import Action, RowOutcome, UnsettledError, done, failed, unknown
 from zoho_async.bulk.state.journal import Journal, Part
 from zoho_async.errors import DecodeError, ZohoError
@@ -191,7 +190,7 @@ class Writer:
     async def _failed(self, write: Write, attempts: _Attempts, error: ZohoError) -> RowOutcome | None:
         """The outcome of a write that has ended in an error; None when it is to be sent again."""
         job = write.decision.job
-        if isinstance(error, FATAL):
+        if isinstance(error, RUN_ENDING_ERRORS):
             if attempts.uncertain is not None:
                 self._line.end(error)
                 return await self._undecided(write, attempts.uncertain)

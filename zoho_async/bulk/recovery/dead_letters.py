@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import msgspec
 
 from zoho_async._atomic_file import OWN, create, mode_of
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, open_rows, read_object
 
 NOT_TRIED = "was left undone by an earlier run and not tried again since"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.refusal_tags import is_mark, own_identity
 from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.source.files import RowFile, digest_of_row, open_rows

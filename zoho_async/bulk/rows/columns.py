@@ -16,9 +16,8 @@ from typing import Any, cast
 import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
-from zoho_async.bulk.problems import UnknownColumnError
+from zoho_async.bulk.errors import UnknownColumnError, printable
 from zoho_async.bulk.source.files import LONGEST
-from zoho_async.bulk.wording import plain
 from zoho_async.errors import Fault
 from zoho_async.schema.validation import Kind, Rule
 
@@ -74,7 +73,7 @@ class Columns:
         """Raises UnknownColumnError, naming every unknown column and the nearest known ones. `where` names the file."""
         unknown = [name for name in dict.fromkeys(names) if self.column(name) is None]
         if unknown:
-            words = "; ".join(f"`{plain(name, 100)}`{self.hint(name)}" for name in unknown[:_LISTED])
+            words = "; ".join(f"`{printable(name, 100)}`{self.hint(name)}" for name in unknown[:_LISTED])
             if len(unknown) > _LISTED:
                 words += f" and {len(unknown) - _LISTED:,} others"
             raise UnknownColumnError(f"{where}: unknown column{'s' * (len(unknown) > 1)} {words}", unknown)

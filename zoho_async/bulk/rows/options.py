@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.errors import InputError
 
 from .resource import Target
 

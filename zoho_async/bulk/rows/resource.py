@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.errors import InputError
 from zoho_async.schema.operation import Operation, Parameter
 from zoho_async.schema.registry import OPERATIONS
 from zoho_async.schema.validation import Rule

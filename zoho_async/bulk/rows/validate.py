@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile
 from zoho_async.errors import Fault
 from zoho_async.schema.validation import validate

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.errors import InputError
 
 from .text_damage import UNREAD, errors_of, fit
 

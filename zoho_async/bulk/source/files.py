@@ -20,8 +20,7 @@ from typing import Any, Literal
 import msgspec
 
 from zoho_async._typeguards import is_mapping
-from zoho_async.bulk.problems import InputError
-from zoho_async.bulk.wording import plain
+from zoho_async.bulk.errors import InputError, printable
 
 from .csv_records import records
 from .json_keys import given_twice
@@ -184,7 +183,7 @@ class RowFile:
             fault = f"still is a line that could not be read: write the row in place of `{ADDED_LINE}`"
         identity = str(members.get(ADDED_IDENTITY, ""))
         if fault:
-            return Row(number=number, line=line, raw=raw, fault=fault, field=plain(field, 100), identity=identity)
+            return Row(number=number, line=line, raw=raw, fault=fault, field=printable(field, 100), identity=identity)
         return Row(number=number, line=line, values=values, raw=raw, identity=identity)
 
 
@@ -310,7 +309,7 @@ def _check_utf_16(path: Path) -> None:
 
 
 def _listed(names: list[str]) -> str:
-    listed = ", ".join(f"`{plain(name, 100)}`" for name in names[:_LISTED])
+    listed = ", ".join(f"`{printable(name, 100)}`" for name in names[:_LISTED])
     return f"{listed} and {len(names) - _LISTED:,} others" if len(names) > _LISTED else listed
 
 

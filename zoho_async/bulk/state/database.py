@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
-from zoho_async.bulk.problems import StateError
+from zoho_async.bulk.errors import StateError
 
 from .migrations import VERSION, _prepare
 from .snapshot import _copy_database

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from zoho_async.bulk.problems import StateError
+from zoho_async.bulk.errors import StateError
 
 VERSION = 2
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import msgspec
 
-from zoho_async.bulk.problems import StateError
+from zoho_async.bulk.errors import StateError
 
 from .database import Database, now, storable
 

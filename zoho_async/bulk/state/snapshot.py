@@ -6,7 +6,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from zoho_async.bulk.problems import StateError
+from zoho_async.bulk.errors import StateError
 
 
 def _copy_database(path: str, to: str) -> None:

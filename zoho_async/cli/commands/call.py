@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.errors import InputError
 from zoho_async.cli.console.exit_codes import DONE
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.profiles import connect

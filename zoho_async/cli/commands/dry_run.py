@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from zoho_async.bulk.pushing.call_control import local_now
+from zoho_async.bulk.pushing.forecast import Forecast, RateAllowance, forecast, larger_plans, organization_zone
 from zoho_async.bulk.pushing.plan import Plan, plan
+from zoho_async.bulk.pushing.window import Window
 from zoho_async.bulk.results import RowOutcome
-from zoho_async.bulk.schedule import Forecast, Pace, Window, forecast, larger_plans, organization_zone
 from zoho_async.cli.console.exit_codes import DONE, SOME_FAILED, SetupError
 from zoho_async.cli.console.progress import Progress, open_progress
 from zoho_async.cli.console.runner import Interruption
@@ -112,20 +113,20 @@ def _calendar(order: PushArgs, zoho: Zoho | None, made: Plan) -> Calendar:
     now = local_now()
     zone: Any = organization_zone(quota.resets_at) if quota is not None and quota.resets_at is not None else None
     resets_at = quota.resets_at.astimezone(zone) if quota is not None and quota.resets_at is not None else None
-    pace = Pace(
+    allowance = RateAllowance(
         per_minute=order.limits.per_minute,
         per_day=quota.limit if quota is not None else None,
         left_today=quota.remaining if quota is not None else None,
         resets_at=resets_at,
-        reserve=order.limits.reserve,
+        headroom=order.limits.reserve,
         window=Window.parse(order.window) if order.window is not None else None,
     )
     return Calendar(
-        forecast=forecast(made.calls, pace, now),
-        larger=larger_plans(made.calls, pace, now),
-        left_today=pace.left_today,
-        per_day=pace.per_day,
-        reserve=pace.reserve,
+        forecast=forecast(made.calls, allowance, now),
+        larger=larger_plans(made.calls, allowance, now),
+        left_today=allowance.left_today,
+        per_day=allowance.per_day,
+        reserve=allowance.headroom,
         zone=f"{now:%Z}",
     )
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
-from zoho_async.bulk.problems import StateError
+from zoho_async.bulk.errors import StateError
 from zoho_async.bulk.pushing.events import Event
 from zoho_async.bulk.pushing.push import push
+from zoho_async.bulk.pushing.window import Window
 from zoho_async.bulk.recovery.dead_letters import FailedFile, digest_of_file, ours
 from zoho_async.bulk.recovery.retry import Retried, opened, retried
 from zoho_async.bulk.results import PushSummary, RowOutcome
@@ -21,7 +22,6 @@ from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.refusal_tags import is_mark
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.rows.validate import RowReader
-from zoho_async.bulk.schedule import Window
 from zoho_async.bulk.source.files import RowFile
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.journal import Journal

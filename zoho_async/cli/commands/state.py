@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import msgspec
 
 from zoho_async._atomic_file import OWN, create, mode_of
-from zoho_async.bulk.problems import InputError
+from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import NATURAL
 from zoho_async.bulk.state import runs
 from zoho_async.bulk.state.database import Database

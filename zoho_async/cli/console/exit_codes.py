@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoho_async.bulk.problems import InputError, StateError
+from zoho_async.bulk.errors import InputError, StateError
 from zoho_async.errors import AuthError, ConfigError, InvalidError, QuotaExceededError
 
 DONE = 0

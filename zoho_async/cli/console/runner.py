@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
-from zoho_async.bulk.problems import InputError, StateError
+from zoho_async.bulk.errors import InputError, StateError
 from zoho_async.errors import ZohoError
 
 from .exit_codes import INTERRUPTED, SetupError, exit_code

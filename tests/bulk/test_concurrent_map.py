@@ -7,7 +7,8 @@ from contextlib import aclosing
 import pytest
 
 from zoho_async import bulk
-from zoho_async.bulk.mapping import BrokenOffError, broken_off, closable
+from zoho_async.bulk._aio import cancelled_elsewhere, closable
+from zoho_async.bulk.errors import AwaitCancelledError
 from zoho_async.errors import AuthError, DecodeError, OutcomeUnknownError, QuotaExceededError, RefusedError
 
 
@@ -16,7 +17,7 @@ async def test_one_outcome_per_item_never_an_exception() -> None:
         if item == 3:
             raise RefusedError("no", sent=True)
         if item == 4:
-            raise OutcomeUnknownError("who knows", sent=None)
+            raise OutcomeUnknownError("timeout", sent=None)
         if item == 5:
             raise ValueError("a bug")
         if item == 6:
@@ -143,7 +144,7 @@ async def test_concurrency_must_be_positive() -> None:
         return item
 
     with pytest.raises(ValueError, match="at least 1"):
-        await anext(bulk.map(fn, [1], concurrency=0))
+        bulk.map(fn, [1], concurrency=0)
 
 
 async def test_an_error_that_concerns_everything_does_not_wait_for_the_next_item() -> None:
@@ -168,12 +169,12 @@ async def test_an_error_that_concerns_everything_does_not_wait_for_the_next_item
         await closed.wait()
         return item
 
-    told: set[int] = set()
+    yielded: set[int] = set()
     async with asyncio.timeout(10):
         with pytest.raises(AuthError):
             async for one in bulk.map(fn, items(), concurrency=3):
-                told |= {one.item}
-    assert told == {0}
+                yielded |= {one.item}
+    assert yielded == {0}
 
 
 async def test_an_item_that_comes_although_the_input_is_over_is_not_begun() -> None:
@@ -202,8 +203,8 @@ async def test_an_item_that_comes_although_the_input_is_over_is_not_begun() -> N
     assert begun == [0]
 
 
-async def broken(error: BaseException) -> None:
-    """What code meets that awaits something its owner has cancelled; or worse."""
+async def foreign_cancellation(error: BaseException) -> None:
+    """Awaits a future that its owner has cancelled, or raises GeneratorExit."""
     if isinstance(error, asyncio.CancelledError):
         future = asyncio.get_running_loop().create_future()
         future.cancel()
@@ -215,13 +216,13 @@ async def broken(error: BaseException) -> None:
 async def test_what_is_cancelled_inside_an_item_is_its_outcome(error: BaseException) -> None:
     async def fn(item: int) -> int:
         if item == 1:
-            await broken(error)
+            await foreign_cancellation(error)
         return item
 
     async with asyncio.timeout(10):
         outcomes = sorted([one async for one in bulk.map(fn, range(4), concurrency=2)], key=lambda one: one.index)
     assert [one.status for one in outcomes] == ["done", "unknown", "done", "done"]
-    assert isinstance(outcomes[1].error, BrokenOffError)
+    assert isinstance(outcomes[1].error, AwaitCancelledError)
     assert isinstance(outcomes[1].error.__cause__, type(error))
 
 
@@ -229,31 +230,31 @@ async def test_what_is_cancelled_inside_an_item_is_its_outcome(error: BaseExcept
 async def test_what_is_cancelled_inside_the_input_is_an_error_of_the_input(error: BaseException) -> None:
     async def items() -> AsyncIterator[int]:
         yield 0
-        await broken(error)
+        await foreign_cancellation(error)
         yield 1
 
     async def fn(item: int) -> int:
         return item
 
-    told: set[int] = set()
+    yielded: set[int] = set()
     async with asyncio.timeout(10):
-        with pytest.raises(BrokenOffError):
+        with pytest.raises(AwaitCancelledError):
             async for one in bulk.map(fn, items(), concurrency=2):
-                told |= {one.item}
-    assert told == {0}
+                yielded |= {one.item}
+    assert yielded == {0}
 
 
-async def test_who_is_thrown_away_is_not_broken_off() -> None:
-    """Its loop may have ended, and it may not wait for anything any more."""
+async def test_a_discarded_task_is_not_cancelled_elsewhere() -> None:
+    """It is closed from outside, perhaps after its loop, and must not await anything."""
     task, other = asyncio.current_task(), asyncio.create_task(asyncio.sleep(0))
     assert task is not None
-    assert broken_off(GeneratorExit(), other) is None
-    assert broken_off(GeneratorExit(), task) is not None
+    assert cancelled_elsewhere(GeneratorExit(), other) is None
+    assert cancelled_elsewhere(GeneratorExit(), task) is not None
     await other
 
 
-async def test_leaving_early_ends_though_a_call_makes_nothing_of_its_cancellation() -> None:
-    """When it is done there is nobody who takes its outcome, and no room for it."""
+async def test_leaving_early_ends_though_a_call_suppresses_its_cancellation() -> None:
+    """Its outcome has no consumer, and the queue is full."""
     full, begun = asyncio.Event(), list[int]()
 
     async def fn(item: int) -> int:
@@ -264,7 +265,7 @@ async def test_leaving_early_ends_though_a_call_makes_nothing_of_its_cancellatio
             except asyncio.CancelledError:
                 return item
         if item == 4:
-            # One was taken, two fill the queue, and this one will wait for its place.
+            # One was taken, two fill the queue, this one has to wait.
             full.set()
         return item
 
@@ -276,7 +277,7 @@ async def test_leaving_early_ends_though_a_call_makes_nothing_of_its_cancellatio
     assert begun == [0, 1, 2, 3, 4]
 
 
-async def test_whose_tasks_are_cancelled_by_somebody_else_is_cancelled() -> None:
+async def test_a_cancellation_of_its_workers_from_outside_cancels_the_run() -> None:
     async def fn(item: int) -> int:
         for task in asyncio.all_tasks():
             if task.get_name().startswith("zoho-bulk"):

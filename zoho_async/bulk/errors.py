@@ -1,0 +1,64 @@
+"""Exceptions of `bulk`, and what an exception says about the call that raised it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from zoho_async.errors import (
+    AuthError,
+    ConfigError,
+    DecodeError,
+    OutcomeUnknownError,
+    QuotaExceededError,
+    RateLimitError,
+    ZohoError,
+)
+
+Status = Literal["done", "failed", "unknown"]
+
+RUN_ENDING_ERRORS = (AuthError, ConfigError, QuotaExceededError, RateLimitError)
+"""Errors that every other item would meet too, so that going on would only spend calls."""
+
+
+class InputError(ValueError):
+    """The input as a whole cannot be used: missing, empty, unreadable, or with a column that names no field."""
+
+
+class UnknownColumnError(InputError):
+    """The input has columns that name no field; `columns` lists them."""
+
+    def __init__(self, text: str, columns: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.columns = tuple(columns)
+
+
+class StateError(RuntimeError):
+    """The state file cannot be used: in use by another process, not ours, or written by a newer version."""
+
+
+class AwaitCancelledError(RuntimeError):
+    """What a task awaited was cancelled, and the task itself was not."""
+
+
+def status_of(error: Exception) -> Status:
+    """Says whether the call that raised an exception took effect.
+
+    Args:
+        error: What the call raised.
+
+    Returns:
+        `done` for DecodeError (the call succeeded, its response could not be read), `unknown` when the request was sent
+        and its outcome is not known, else `failed`.
+    """
+    if isinstance(error, DecodeError):
+        return "done"
+    if isinstance(error, OutcomeUnknownError | AwaitCancelledError):
+        return "unknown"
+    return "unknown" if isinstance(error, ZohoError) and error.sent is None else "failed"
+
+
+def printable(text: str, limit: int = 300) -> str:
+    """Text of unknown origin on one line for a message: unprintable characters escaped, cut at `limit` characters."""
+    short = text if len(text) <= limit else f"{text[: limit - 3]}..."
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in short)
