@@ -12,7 +12,7 @@ import pytest
 from zoho_async import Limits, StaticToken, Zoho
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.world.oauth import Accounts
-from zoho_async.transport.http import Exchange
+from zoho_async.transport.http import HttpAdapter
 
 aioresponses_compat.install()
 
@@ -61,13 +61,13 @@ def no_secret_is_ever_logged() -> Iterator[None]:
 def no_connection_stays_taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """After every test, however it went, no connection of any client is still in use."""
     sessions: list[aiohttp.ClientSession] = []
-    opening = Exchange._open
+    opening = HttpAdapter._open
 
-    def opened(self: Exchange) -> aiohttp.ClientSession:
+    def opened(self: HttpAdapter) -> aiohttp.ClientSession:
         sessions.append(opening(self))
         return sessions[-1]
 
-    monkeypatch.setattr(Exchange, "_open", opened)
+    monkeypatch.setattr(HttpAdapter, "_open", opened)
     yield
     for session in sessions:
         assert session.closed or not session.connector or not session.connector._acquired

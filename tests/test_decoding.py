@@ -18,7 +18,7 @@ from zoho_async.books.contact_persons import CREATE as CREATE_PERSON
 from zoho_async.books.contacts import DELETE, GET, LIST
 from zoho_async.books.documents import GET as DOWNLOAD
 from zoho_async.schema.registry import SECRETS
-from zoho_async.wire.coercion import Repairer
+from zoho_async.wire.coercion import Coercer
 from zoho_async.wire.decoding import Decoded, Decoders
 from zoho_async.wire.pagination import Page
 
@@ -244,7 +244,7 @@ class Either(msgspec.Struct):
 
 def test_a_union_keeps_what_already_has_the_shape_of_a_member() -> None:
     def build(**fields: Any) -> Either:
-        either: Either = Repairer().build(Either, fields, "", lambda _: None)
+        either: Either = Coercer().build(Either, fields, "", lambda _: None)
         return either
 
     for field in ("lists", "structs"):

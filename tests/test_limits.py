@@ -209,14 +209,18 @@ def test_the_day_is_learnt_from_headers_and_a_reserve_is_left() -> None:
     async def main() -> None:
         limiter = Limiter(Limits(per_minute=None, reserve=100))
         await limiter.acquire()
-        limiter.learn({"x-rate-limit-limit": "2000", "x-rate-limit-remaining": "101", "x-rate-limit-reset": "3600"})
+        limiter.update_from_headers(
+            {"x-rate-limit-limit": "2000", "x-rate-limit-remaining": "101", "x-rate-limit-reset": "3600"}
+        )
         limiter.release()
         quota = limiter.quota()
         assert (quota.limit, quota.remaining) == (2000, 101)
         assert quota.resets_at is not None
         assert 3590 < (quota.resets_at - datetime.now(UTC)).total_seconds() < 3610
         await limiter.acquire()
-        limiter.learn({"x-rate-limit-limit": "2000", "x-rate-limit-remaining": "100", "x-rate-limit-reset": "3599"})
+        limiter.update_from_headers(
+            {"x-rate-limit-limit": "2000", "x-rate-limit-remaining": "100", "x-rate-limit-reset": "3599"}
+        )
         limiter.release()
         with pytest.raises(Exhausted):
             await limiter.acquire()
@@ -240,7 +244,9 @@ def test_the_day_is_learnt_from_headers_and_a_reserve_is_left() -> None:
 def test_a_reserve_that_no_day_can_leave_is_told_from_a_day_that_is_used_up(limits: Limits, never: str) -> None:
     async def main() -> None:
         limiter = Limiter(limits)
-        limiter.learn({"x-rate-limit-limit": "100", "x-rate-limit-remaining": "1", "x-rate-limit-reset": "3600"})
+        limiter.update_from_headers(
+            {"x-rate-limit-limit": "100", "x-rate-limit-remaining": "1", "x-rate-limit-reset": "3600"}
+        )
         with pytest.raises(Exhausted) as told:
             await limiter.acquire()
         assert told.value.never == never
@@ -270,7 +276,7 @@ def test_code_45_stops_those_who_wait() -> None:
         await limiter.acquire()
         waiting = [asyncio.ensure_future(limiter.acquire()) for _ in range(5)]
         await asyncio.sleep(0)
-        assert limiter.exhaust(7200) is not None
+        assert limiter.mark_exhausted(7200) is not None
         limiter.release()
         for result in await asyncio.gather(*waiting, return_exceptions=True):
             assert isinstance(result, Exhausted)
@@ -316,7 +322,9 @@ def test_the_day_is_turned_by_the_clock_whoever_notices_first() -> None:
         await asyncio.sleep(86399)
         await limiter.acquire()
         await asyncio.sleep(10)  # over midnight
-        limiter.learn({"x-rate-limit-limit": "100", "x-rate-limit-remaining": "99", "x-rate-limit-reset": "86390"})
+        limiter.update_from_headers(
+            {"x-rate-limit-limit": "100", "x-rate-limit-remaining": "99", "x-rate-limit-reset": "86390"}
+        )
         limiter.release()
         await limiter.acquire()
 
@@ -327,13 +335,13 @@ def test_a_remainder_that_names_no_end_is_not_believed_for_ever() -> None:
     async def main() -> None:
         limiter = Limiter(Limits(per_minute=None))
         await limiter.acquire()
-        limiter.learn({"x-rate-limit-remaining": "0"})
+        limiter.update_from_headers({"x-rate-limit-remaining": "0"})
         limiter.release()
         with pytest.raises(Exhausted):
             await limiter.acquire()
         await asyncio.sleep(3600)
         await limiter.acquire()
-        limiter.learn({"x-rate-limit-remaining": "0", "x-rate-limit-reset": "9" * 30})
+        limiter.update_from_headers({"x-rate-limit-remaining": "0", "x-rate-limit-reset": "9" * 30})
 
     simulate(main())
 
@@ -387,7 +395,7 @@ def test_an_older_answer_does_not_raise_what_is_left() -> None:
     async def main() -> None:
         limiter = Limiter(Limits(per_minute=None))
         for left in ("50", "70"):
-            limiter.learn({"x-rate-limit-remaining": left, "x-rate-limit-reset": "3600"})
+            limiter.update_from_headers({"x-rate-limit-remaining": left, "x-rate-limit-reset": "3600"})
         assert limiter.quota().remaining == 50
         await limiter.acquire()
         assert limiter.quota().remaining == 49, "a call in flight is not in Zoho's number yet"

@@ -41,7 +41,7 @@ from zoho_async.auth.oauth import Accounts
 from zoho_async.auth.token_stores import Token
 from zoho_async.books.contacts import CREATE, UPDATE
 from zoho_async.transport import retry_policy as policy
-from zoho_async.transport.http import _trouble
+from zoho_async.transport.http import classify_exception
 from zoho_async.transport.retry_policy import Sent
 
 
@@ -162,7 +162,7 @@ async def test_too_many_open_files_are_no_trouble_of_the_service(server: FaultSe
 
 def test_no_file_left_on_the_whole_machine_has_another_remedy() -> None:
     key: Any = ConnectionKey("x", 1, False, None, None, None, None)
-    outcome = _trouble(aiohttp.ClientConnectorError(key, OSError(ENFILE, "Too many open files in system")))
+    outcome = classify_exception(aiohttp.ClientConnectorError(key, OSError(ENFILE, "Too many open files in system")))
     assert outcome.sent is Sent.MISCONFIGURED
     assert outcome.detail == "too many open files on this machine, in all its processes together"
 
@@ -326,13 +326,13 @@ async def test_a_sick_service_gets_no_storm(server: FaultServer) -> None:
 
 async def test_no_write_is_sent_twice_unless_it_was_refused() -> None:
     chance = random.Random(7)
-    refusals = [json_fault(429, 1070), json_fault(429, 44, Retry_After="0"), None, None, None]
-    faults = [*LOST.values(), *refusals]
+    throttle_count = [json_fault(429, 1070), json_fault(429, 44, Retry_After="0"), None, None, None]
+    faults = [*LOST.values(), *throttle_count]
     refused: set[bytes] = set()
 
     def decide(seen: Seen) -> Fault | None:
         fault = chance.choice(faults) if chance.random() < 0.5 else None
-        if fault in refusals and fault is not None:
+        if fault in throttle_count and fault is not None:
             refused.add(seen.body)
         return fault
 
@@ -643,22 +643,22 @@ async def test_half_a_character_is_refused_before_anything_is_sent(server: Fault
     assert server.seen == []
 
 
-class Gate:
+class DispatchHook:
     """Tells what it was asked."""
 
-    def __init__(self, server: FaultServer, refusals: int = 0, *, shut: bool = False, kept: bool = False) -> None:
+    def __init__(self, server: FaultServer, throttle_count: int = 0, *, shut: bool = False, kept: bool = False) -> None:
         self.happened: list[str] = []
-        self.refusals = refusals
+        self.throttle_count = throttle_count
         self._server = server
         self._shut = shut
         self._kept = kept
 
-    async def let_out(self) -> None:
+    async def before_send(self) -> None:
         self.happened.append(f"out {len(self._server.seen)}")
         if self._shut:
             raise LookupError("not any more")
 
-    def take_back(self) -> None:
+    def on_rejected(self) -> None:
         self.happened.append(f"back {len(self._server.seen)}")
         if self._kept:
             raise LookupError("not again")
@@ -670,24 +670,24 @@ async def test_the_last_moment_before_the_wire(server: FaultServer) -> None:
     async with client(server, limits=Limits(per_minute=None, concurrency=1)) as zoho:
         send = zoho._transport.send
         server.script(json_fault(429, 44))
-        gate = Gate(server)
-        await send(CREATE, body={"contact_name": "A"}, gate=gate)
-        assert gate.happened == ["out 0", "back 1", "out 1"]
+        hook = DispatchHook(server)
+        await send(CREATE, body={"contact_name": "A"}, hook=hook)
+        assert hook.happened == ["out 0", "back 1", "out 1"]
         assert len(server.seen) == 2
         with pytest.raises(LookupError, match="not any more"):
-            await send(CREATE, body={"contact_name": "B"}, gate=Gate(server, shut=True))
+            await send(CREATE, body={"contact_name": "B"}, hook=DispatchHook(server, shut=True))
         assert len(server.seen) == 2
         # Its turn was given back, and it counts as no call.
         assert zoho.quota.sent == 2
         server.script(json_fault(429, 44))
         with pytest.raises(LookupError, match="not again"):
-            await send(CREATE, body={"contact_name": "B"}, gate=Gate(server, kept=True))
+            await send(CREATE, body={"contact_name": "B"}, hook=DispatchHook(server, kept=True))
         assert len(server.seen) == 3
         # What may have acted is not for the transport to repeat, idempotent or not.
         server.script(Fault("reset", acts=True))
-        gate = Gate(server)
+        hook = DispatchHook(server)
         with pytest.raises(OutcomeUnknownError):
-            await send(UPDATE, path={"contact_id": "1"}, body={"contact_name": "A"}, gate=gate)
-        assert gate.happened == ["out 3"]
+            await send(UPDATE, path={"contact_id": "1"}, body={"contact_name": "A"}, hook=hook)
+        assert hook.happened == ["out 3"]
         assert len(server.seen) == 4
         await zoho.books.contacts.create({"contact_name": "C"})

@@ -19,5 +19,5 @@ def days(monkeypatch: pytest.MonkeyPatch) -> None:
     async def sleep(moment: datetime, **_: Any) -> None:
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(Limiter, "exhaust", lambda *_: datetime.now(UTC) + timedelta(days=next(numbers)))
+    monkeypatch.setattr(Limiter, "mark_exhausted", lambda *_: datetime.now(UTC) + timedelta(days=next(numbers)))
     monkeypatch.setattr(line, "sleep_until", sleep)

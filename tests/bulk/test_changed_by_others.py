@@ -275,15 +275,15 @@ async def test_an_update_in_doubt_whose_record_is_gone_is_unknown(fake: FakeZoho
     assert outcome.status == "unknown"
 
 
-@pytest.mark.parametrize("refusals", [1, 3, 5])
+@pytest.mark.parametrize("throttle_count", [1, 3, 5])
 async def test_however_often_a_limit_holds_a_create_back_the_list_is_looked_at_after(
-    fake: FakeZoho, zoho: Zoho, when: When, monkeypatch: pytest.MonkeyPatch, refusals: int
+    fake: FakeZoho, zoho: Zoho, when: When, monkeypatch: pytest.MonkeyPatch, throttle_count: int
 ) -> None:
     """It takes longer than the list keeps, each time."""
-    fake.script(CREATE, ["429:44"] * refusals)
+    fake.script(CREATE, ["429:44"] * throttle_count)
     monkeypatch.setattr(policy, "pause_delay", lambda *_: 0.02)
     monkeypatch.setattr(index, "REFRESH", timedelta(seconds=0.01))
-    when(CREATE, refusals, lambda: fake.seed([{"contact_name": "THEIRS", "company_name": "K"}]))
+    when(CREATE, throttle_count, lambda: fake.seed([{"contact_name": "THEIRS", "company_name": "K"}]))
     given = [{"contact_name": "mine", "company_name": "K"}]
     (outcome,) = await run(bulk.push(zoho.books.contacts, given, match_by="company_name"))
     assert outcome.action == "updated"

@@ -74,15 +74,15 @@ async def test_the_input_is_taken_only_as_needed() -> None:
 
 @pytest.mark.parametrize("error", [AuthError("no"), QuotaExceededError("used up")])
 async def test_an_error_that_concerns_everything_ends_the_run_after_what_is_in_flight(error: Exception) -> None:
-    gate = asyncio.Event()
+    hook = asyncio.Event()
     begun: list[int] = []
 
     async def fn(item: int) -> int:
         begun.append(item)
         if item == 2:
-            gate.set()
+            hook.set()
             raise error
-        await gate.wait()
+        await hook.wait()
         return item
 
     done: set[int] = set()

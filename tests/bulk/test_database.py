@@ -202,7 +202,7 @@ async def test_a_thousand_callers_share_a_few_commits(tmp_path: Path) -> None:
     async with Database(path) as database:
         journal = Journal(database, "t")
         await commits_of(database, commits)
-        await asyncio.gather(*(journal.intend(str(number), "d", operation="create") for number in range(1_000)))
+        await asyncio.gather(*(journal.record_intent(str(number), "d", operation="create") for number in range(1_000)))
     # One may be the transaction in which the counting began.
     assert 1 <= len(commits) <= 4
     with closing(sqlite3.connect(path)) as connection:
@@ -222,7 +222,7 @@ async def test_the_event_loop_does_not_wait_for_the_disk(
     async def written(rows: int) -> list[bool]:
         """Where transactions ended while some rows were written: here, or on another thread."""
         statements.clear()
-        await asyncio.gather(*(journal.intend(str(n), "d", operation="create") for n in range(rows)))
+        await asyncio.gather(*(journal.record_intent(str(n), "d", operation="create") for n in range(rows)))
         return [at_hand for text, at_hand in statements if text == "COMMIT"]
 
     monkeypatch.setattr(module, "LOGGED", 300)
@@ -234,7 +234,7 @@ async def test_the_event_loop_does_not_wait_for_the_disk(
         # Many rows take long, whatever else takes long is no row, and a flush is the disk's.
         assert await written(module.AT_HAND + 1) == [False]
         statements.clear()
-        await journal.withdraw("1")
+        await journal.rollback_intent("1")
         assert [at_hand for text, at_hand in statements if text == "COMMIT"] == [False]
         flushes = 0
         for _ in range(40):
@@ -251,7 +251,7 @@ async def test_the_log_is_put_into_the_file_now_and_then(tmp_path: Path, monkeyp
     async with Database(tmp_path / "s") as database:
         journal = Journal(database, "t")
         for number in range(400):
-            await journal.intend(str(number), "d", operation="create")
+            await journal.record_intent(str(number), "d", operation="create")
         # Every transaction writes a page of 4 kB at least.
         assert (tmp_path / "s-wal").stat().st_size < 100 * 4_096
         assert await count(database, "journal") == 400
@@ -285,19 +285,19 @@ async def test_a_group_that_fails_fails_for_all_and_for_nobody_after(
 
     async with Database(tmp_path / "s") as database:
         journal = Journal(database, "t")
-        works = [journal.intend(str(number), "d", operation="create") for number in range(5)]
+        works = [journal.record_intent(str(number), "d", operation="create") for number in range(5)]
         results = await asyncio.gather(*works, database.run(bad), return_exceptions=True)
         assert {type(result) for result in results} == {kind}
         assert all(text in str(result) for result in results)
         assert await count(database, "journal") == 0
-        await journal.intend("after", "d", operation="create")
+        await journal.record_intent("after", "d", operation="create")
         assert await count(database, "journal") == 1
 
 
 async def test_a_cancelled_wait_does_not_harm_the_others(tmp_path: Path) -> None:
     async with Database(tmp_path / "s") as database:
         journal = Journal(database, "t")
-        tasks = [asyncio.create_task(journal.intend(str(n), "d", operation="create")) for n in range(20)]
+        tasks = [asyncio.create_task(journal.record_intent(str(n), "d", operation="create")) for n in range(20)]
         await asyncio.sleep(0)
         tasks[3].cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -309,7 +309,7 @@ async def test_a_cancelled_wait_does_not_harm_the_others(tmp_path: Path) -> None
 async def test_what_was_asked_for_is_written_before_the_end(tmp_path: Path) -> None:
     async with Database(tmp_path / "s") as database:
         journal = Journal(database, "t")
-        tasks = [asyncio.create_task(journal.intend(str(n), "d", operation="create")) for n in range(20)]
+        tasks = [asyncio.create_task(journal.record_intent(str(n), "d", operation="create")) for n in range(20)]
         await asyncio.sleep(0)
     await asyncio.gather(*tasks)
     async with Database(tmp_path / "s") as database:
@@ -319,7 +319,7 @@ async def test_what_was_asked_for_is_written_before_the_end(tmp_path: Path) -> N
 async def test_an_end_that_is_cancelled_still_writes_and_gives_the_file_back(tmp_path: Path) -> None:
     database = Database(tmp_path / "s")
     await database.__aenter__()
-    asking = asyncio.create_task(Journal(database, "t").intend("a", "d", operation="create"))
+    asking = asyncio.create_task(Journal(database, "t").record_intent("a", "d", operation="create"))
     await asyncio.sleep(0)
     ending = asyncio.create_task(database.__aexit__(None, None, None))
     await asyncio.sleep(0)
@@ -366,7 +366,7 @@ def test_a_loop_that_ends_in_the_middle_gives_the_file_back(tmp_path: Path) -> N
 
             async def write(name: str) -> None:
                 for number in range(100_000):
-                    await journal.intend(f"{name}{number}", "d", operation="create")
+                    await journal.record_intent(f"{name}{number}", "d", operation="create")
                     written.append(f"{name}{number}")
 
             await asyncio.gather(*(write(name) for name in "abc"))
@@ -390,13 +390,13 @@ def test_a_loop_that_ends_in_the_middle_gives_the_file_back(tmp_path: Path) -> N
 async def test_a_file_that_is_taken_away_while_it_is_used_is_noticed(tmp_path: Path, replaced: bool) -> None:
     async with Database(tmp_path / "s") as database:
         journal = Journal(database, "t")
-        await journal.intend("a", "d", operation="create")
+        await journal.record_intent("a", "d", operation="create")
         (tmp_path / "s").rename(tmp_path / "elsewhere")
         if replaced:
             async with Database(tmp_path / "s") as other:
-                await Journal(other, "t").intend("b", "d", operation="create")
+                await Journal(other, "t").record_intent("b", "d", operation="create")
         with pytest.raises(StateError, match="/s: the state file was removed or replaced while it was in use"):
-            await journal.intend("c", "d", operation="create")
+            await journal.record_intent("c", "d", operation="create")
         with pytest.raises(StateError, match="was removed or replaced"):
             await database.run(lambda _: None)
 
@@ -406,7 +406,7 @@ async def test_a_file_is_the_same_from_another_folder(tmp_path: Path, monkeypatc
     (tmp_path / "below").mkdir()
     async with Database(Path("s")) as database:
         monkeypatch.chdir(tmp_path / "below")
-        await Journal(database, "t").intend("a", "d", operation="create")
+        await Journal(database, "t").record_intent("a", "d", operation="create")
     async with Database(tmp_path / "s") as database:
         assert await count(database, "journal") == 1
 
@@ -424,14 +424,14 @@ async def test_who_waits_is_told_when_a_transaction_is_broken_off(tmp_path: Path
         journal = Journal(database, "t")
         waiting = asyncio.create_task(database.run(slow))
         await asyncio.to_thread(began.wait)
-        behind = asyncio.create_task(journal.intend("behind", "d", operation="create"))
+        behind = asyncio.create_task(journal.record_intent("behind", "d", operation="create"))
         await asyncio.sleep(0)
         (flusher,) = (task for task in asyncio.all_tasks() if task.get_name() == "zoho-state")
         flusher.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
         # It goes on all the same, and what comes next comes after it.
-        after = asyncio.create_task(journal.intend("after", "d", operation="create"))
+        after = asyncio.create_task(journal.record_intent("after", "d", operation="create"))
         after.add_done_callback(lambda _: order.append("after"))
         for _ in range(2 * module.ROUNDS):
             await asyncio.sleep(0)
@@ -445,7 +445,7 @@ async def test_who_waits_is_told_when_a_transaction_is_broken_off(tmp_path: Path
 async def test_a_cancelled_writer_is_replaced(tmp_path: Path, rounds: int) -> None:
     async with Database(tmp_path / "s") as database:
         journal = Journal(database, "t")
-        waiting = asyncio.create_task(journal.intend("a", "d", operation="create"))
+        waiting = asyncio.create_task(journal.record_intent("a", "d", operation="create"))
         for _ in range(rounds):
             await asyncio.sleep(0)
         for task in asyncio.all_tasks():
@@ -460,7 +460,7 @@ async def test_a_cancelled_writer_is_replaced(tmp_path: Path, rounds: int) -> No
 async def test_any_name_is_a_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     async with Database(Path(name)) as database:
-        await Journal(database, "t").intend("a", "d", operation="create")
+        await Journal(database, "t").record_intent("a", "d", operation="create")
     async with Database(Path(name)) as database:
         assert await count(database, "journal") == 1
 
@@ -488,7 +488,7 @@ from zoho_async.bulk.state.journal import Journal
 async def main():
     async with Database(Path(sys.argv[1])) as database:
         journal = Journal(database, "t")
-        await asyncio.gather(*(journal.intend(str(n), "d", operation="create") for n in range(200)))
+        await asyncio.gather(*(journal.record_intent(str(n), "d", operation="create") for n in range(200)))
         await asyncio.gather(*(journal.settle(str(n), "done", record_id=f"r{n}") for n in range(100)))
         def half(connection):
             connection.execute("UPDATE journal SET state = 'failed'")
@@ -593,7 +593,7 @@ async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 async def test_looking_only_creates_no_file(tmp_path: Path) -> None:
     async with Database(tmp_path / "s", create=False) as database:
-        await Journal(database, "t").intend("a", "d", operation="create")
+        await Journal(database, "t").record_intent("a", "d", operation="create")
         assert await count(database, "journal") == 1
     assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240 - a test may block
 
@@ -603,7 +603,7 @@ async def test_looking_only_changes_no_byte_and_works_while_a_run_writes(tmp_pat
     empty = tmp_path / "empty"
     empty.touch()
     async with Database(path) as database:
-        await Journal(database, "t").intend("old", "d", operation="create")
+        await Journal(database, "t").record_intent("old", "d", operation="create")
     before = {one.name: one.read_bytes() for one in tmp_path.iterdir()}  # noqa: ASYNC240 - a test may block
     for one in (path, empty):
         async with Database(one, create=False) as looking:
@@ -612,7 +612,7 @@ async def test_looking_only_changes_no_byte_and_works_while_a_run_writes(tmp_pat
     async with Database(path) as database:
         journal = Journal(database, "t")
         for number in range(300):
-            await journal.intend(str(number), "d", operation="create")
+            await journal.record_intent(str(number), "d", operation="create")
             if number % 60 == 0:
                 async with Database(path, create=False) as looking:
                     found = await Journal(looking, "t").entries(["old", str(number), str(number + 1)])
@@ -621,7 +621,7 @@ async def test_looking_only_changes_no_byte_and_works_while_a_run_writes(tmp_pat
 
 async def test_looking_while_a_run_ends_looks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Database(tmp_path / "s") as database:
-        await Journal(database, "t").intend("a", "d", operation="create")
+        await Journal(database, "t").record_intent("a", "d", operation="create")
     # There was a log, and when it was to be copied the run had ended and taken it away.
     heads = iter([b"log", b"", b"", b""])
     monkeypatch.setattr(snapshot, "_log_head", lambda _: next(heads))

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.recovery.dead_letters import FailedFile, failed_path
+from zoho_async.bulk.recovery.dead_letters import RejectsFile, failed_path
 from zoho_async.bulk.results import RowOutcome
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE
 from zoho_async.fake import FakeZoho
@@ -224,7 +224,7 @@ async def end(fake: FakeZoho, zoho: Zoho, path: Path) -> tuple[str, list[RowOutc
         assert fake.counts == {}
         return sentence, []
     outcomes: list[RowOutcome] = []
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         async for outcome in bulk.push(zoho.books.contacts, source, upsert_by="cf_external_id"):
             outcomes.append(outcome)
             if outcome.status == "done":

@@ -16,10 +16,10 @@ from zoho_async.bulk.errors import AwaitCancelledError
 from zoho_async.bulk.pushing import dispatch as sending
 from zoho_async.bulk.pushing import push as pushing
 from zoho_async.bulk.pushing import target_index as index
-from zoho_async.bulk.pushing.call_control import READS, Line
+from zoho_async.bulk.pushing.call_control import READS, CallControl
 from zoho_async.bulk.pushing.events import Event
 from zoho_async.bulk.pushing.plan import plan
-from zoho_async.bulk.pushing.push import AHEAD, SICK, Push
+from zoho_async.bulk.pushing.push import BREAKER_THRESHOLD, QUEUE_DEPTH_FACTOR, Push
 from zoho_async.bulk.pushing.write_policy import TRIES
 from zoho_async.bulk.results import RowOutcome
 from zoho_async.bulk.rows.options import Options
@@ -38,7 +38,7 @@ from zoho_async.errors import (
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.messages import Reply, Request
 from zoho_async.transport import retry_policy as policy
-from zoho_async.transport.hooks import Gate
+from zoho_async.transport.hooks import DispatchHook
 from zoho_async.transport.rate_limiter import Limiter
 
 CREATE, UPDATE, UPSERT, GET, LIST = (f"books.contacts.{name}" for name in ("create", "update", "upsert", "get", "list"))
@@ -90,13 +90,13 @@ async def test_no_record_is_read_once_the_push_has_ended(fake: FakeZoho, monkeyp
     fake.seed(names(30))
     fake.script(UPDATE, ["pass", *["status:401"] * 30])
     read: list[int] = []
-    end = Line.end
+    end = CallControl.end
 
-    def ended(self: Line, error: ZohoError) -> None:
+    def ended(self: CallControl, error: ZohoError) -> None:
         read.append(fake.requests(GET))
         end(self, error)
 
-    monkeypatch.setattr(Line, "end", ended)
+    monkeypatch.setattr(CallControl, "end", ended)
     async with client_of(fake, limits=Limits(per_minute=600, burst=1)) as slow:
         heard = Heard(bulk.push(slow.books.contacts, names(30, notes="x"), match_by="contact_name"))
         with pytest.raises(AuthError):
@@ -256,10 +256,10 @@ async def test_an_update_that_never_reaches_the_wire_does_not_go_round_for_ever(
     """Each time it is taken back its record is read again: up to a point, from which on the call ends as others do."""
     fake.seed(names(1))
 
-    async def send(target: Target, *_: Any, gate: Gate, **__: Any) -> None:
+    async def send(target: Target, *_: Any, hook: DispatchHook, **__: Any) -> None:
         for _ in range(3):
-            await gate.let_out()
-            gate.take_back()
+            await hook.before_send()
+            hook.on_rejected()
         raise UnavailableError("no connection", sent=False)
 
     monkeypatch.setattr(Target, "send", send)
@@ -345,7 +345,7 @@ async def test_a_service_that_takes_no_write_any_more_ends_the_push_though_it_ca
     heard = Heard(bulk.push(zoho.books.contacts, given, match_by="contact_name", concurrency=2, pause=0))
     with pytest.raises(OutcomeUnknownError):
         await heard.all()
-    assert fake.requests(UPDATE) <= SICK * 2 + 2 * AHEAD
+    assert fake.requests(UPDATE) <= BREAKER_THRESHOLD * 2 + 2 * QUEUE_DEPTH_FACTOR
     assert not heard.push.summary.complete
 
 
@@ -409,12 +409,12 @@ async def test_a_list_that_takes_more_calls_than_a_day_has_is_read_all_the_same(
     monkeypatch.setattr(index, "PER_PAGE", 2)
     fake.script(f"{target}.list", (["pass"] * 3 + ["429:45"]) * 40)
 
-    async def until(self: Line, *_: Any) -> None:
+    async def until(self: CallControl, *_: Any) -> None:
         self.waits += 1
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(Line, "_until", until)
-    monkeypatch.setattr(Limiter, "exhaust", lambda *_: datetime.now(UTC))
+    monkeypatch.setattr(CallControl, "_until", until)
+    monkeypatch.setattr(Limiter, "mark_exhausted", lambda *_: datetime.now(UTC))
     if product == "expense":
         given = names(3, company_name="K")[:1]
         options = {"match_by": "company_name"}
@@ -529,13 +529,13 @@ async def test_a_push_is_left_while_it_waits_with_rows_put_off(
 ) -> None:
     put_off = asyncio.Event()
 
-    def waiting(self: sending.Sender) -> bool:
+    def waiting(self: sending.Dispatcher) -> bool:
         if self._deferred:
             put_off.set()
         return bool(self._deferred)
 
     monkeypatch.setattr(pushing, "IDLE_TICK_S", 600)
-    monkeypatch.setattr(sending.Sender, "waiting", property(waiting))
+    monkeypatch.setattr(sending.Dispatcher, "waiting", property(waiting))
     fake.script(CREATE, ["reset_after"])
     fed = Fed(*names(1))
     heard = Heard(bulk.push(zoho.books.contacts, fed, state=tmp_path / "s", pause=0))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from zoho_async.bulk import RowFile, open_rows
-from zoho_async.bulk.recovery.dead_letters import FailedFile
+from zoho_async.bulk.recovery.dead_letters import RejectsFile
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -51,7 +51,7 @@ def failing(request: pytest.FixtureRequest, tmp_path: Path) -> RowFile:
     else:
         content = "".join(f'{{"contact_name": "{name}"}}\n' for name in NAMES)
     source = open_rows(write(tmp_path / f"a.{request.param}", content))
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         for row in [*source][1:]:
             failed.add(row, reason="bad", identity=f"i#{row.number}")
     return source
@@ -59,8 +59,8 @@ def failing(request: pytest.FixtureRequest, tmp_path: Path) -> RowFile:
 
 def again(
     source: RowFile, undone: dict[int, str], tried: set[int], bad: set[int], *, trusted: bool = True
-) -> FailedFile:
-    with FailedFile(source) as failed:
+) -> RejectsFile:
+    with RejectsFile(source) as failed:
         failed.trusted = failed.digest if trusted else ""
         failed.again = undone
         failed.tried = tried
@@ -74,7 +74,7 @@ def test_rows_that_were_not_tried_again_stay_in_the_file(failing: RowFile) -> No
     failed = again(failing, {2: "", 3: ""}, {2, 3}, {3})
     assert rows_left(failed.path) == {"3": ("C", "bad again", ""), "4": ("D", "bad", "i#4")}
     assert (failed.count, failed.kept, failed.aside) == (1, 1, None)
-    assert failed.written == FailedFile(failing).digest
+    assert failed.written == RejectsFile(failing).digest
     failed = again(failing, {3: ""}, {3}, set())
     assert rows_left(failed.path) == {"4": ("D", "bad", "i#4")}
     # Stopped before it came to the row: nothing has changed.
@@ -86,7 +86,7 @@ def test_rows_that_were_not_tried_again_stay_in_the_file(failing: RowFile) -> No
 
 
 def test_a_mended_file_is_kept_aside_and_what_was_not_tried_stays_mended(failing: RowFile) -> None:
-    path = FailedFile(failing).path
+    path = RejectsFile(failing).path
     mended = path.read_text().replace("D", "E")
     write(path, mended)
     failed = again(failing, {2: "", 3: ""}, {2, 3}, {3}, trusted=False)
@@ -97,7 +97,7 @@ def test_a_mended_file_is_kept_aside_and_what_was_not_tried_stays_mended(failing
 
 @pytest.mark.parametrize("there", ["removed", "unreadable", "mended"])
 def test_rows_that_no_file_tells_of_are_written_again(failing: RowFile, there: str) -> None:
-    path = FailedFile(failing).path
+    path = RejectsFile(failing).path
     if there == "removed":
         path.unlink()
     elif there == "unreadable":
@@ -121,7 +121,7 @@ def test_rows_that_our_own_file_does_not_tell_were_done_since(failing: RowFile) 
 
 
 def test_a_row_whose_number_is_no_number_stays(failing: RowFile) -> None:
-    path = FailedFile(failing).path
+    path = RejectsFile(failing).path
     was, odd = (";4;", ";four;") if failing.format == "csv" else ('"zoho_row":4', '"zoho_row":"four"')
     text = path.read_text()
     assert was in text
@@ -133,7 +133,7 @@ def test_a_row_whose_number_is_no_number_stays(failing: RowFile) -> None:
 
 def test_odd_rows_and_moved_columns_stay_as_they_are(tmp_path: Path) -> None:
     source = open_rows(write(tmp_path / "a.csv", "contact_name,notes\nA,1\nB\nC,3,more\n"))
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         for row in source:
             failed.add(row, reason="bad")
     source = open_rows(write(source.path, "notes,website,contact_name\n1,w,A\nB\n3,w,C\n"))
@@ -155,7 +155,7 @@ def test_it_has_the_permissions_of_the_input_from_its_first_row_on(tmp_path: Pat
             part = tmp_path / "a.failed.csv.part"
             # What a killed run has left is open to others.
             write(part, "x").chmod(0o666)
-            with part.open() as opened_before, FailedFile(source) as failed:
+            with part.open() as opened_before, RejectsFile(source) as failed:
                 failed.add(first, reason="bad" * 10_000)
                 assert stat.S_IMODE(part.stat().st_mode) == mode | 0o600
                 failed.add(second, reason="bad")
@@ -179,9 +179,9 @@ def full_disk(size: int) -> Generator[None, None, None]:
 @pytest.mark.parametrize("letters", [1, 100_000])
 def test_on_a_full_disk_nothing_half_written_is_left_and_nothing_raised(failing: RowFile, letters: int) -> None:
     """Found out when a row is written, or, of a few, at the end."""
-    path = FailedFile(failing).path
+    path = RejectsFile(failing).path
     before = path.read_bytes()
-    with full_disk(10), FailedFile(failing) as failed:
+    with full_disk(10), RejectsFile(failing) as failed:
         for row in failing:
             failed.add(row, reason="x" * letters)
     assert (failed.unwritten, failed.written, failed.count) == ("File too large", "", 4)
@@ -197,7 +197,7 @@ def test_what_is_in_the_way_at_the_end_stays_and_nothing_is_raised(tmp_path: Pat
     folder.mkdir()
     source = open_rows(write(folder / "a.csv", "contact_name\nA\n"))
     part = folder / "a.failed.csv.part"
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         for row in source:
             failed.add(row, reason="bad")
         if obstacle == "folder gone":
@@ -232,7 +232,7 @@ def test_what_is_in_the_way_at_the_end_stays_and_nothing_is_raised(tmp_path: Pat
 
 def test_a_folder_in_its_place_is_no_trouble_when_no_row_failed(tmp_path: Path) -> None:
     source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         failed.path.mkdir()
         failed.finished = True
     assert (failed.unwritten, failed.path.is_dir()) == ("", True)

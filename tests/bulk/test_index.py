@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.pushing.prepare import Preparation
+from zoho_async.bulk.pushing.prepare import Planner
 from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.pushing.target_index import Index
 from zoho_async.bulk.rows.options import Options
@@ -93,7 +93,7 @@ async def test_parents_forgotten_while_others_were_read_are_read_again_before_an
     target = Target.of(zoho.books.contact_persons)
     given = [{"contact_id": parent, **ann, "phone": "7"} for parent in parents]
     async with Database(None) as database:
-        preparation = Preparation(Journal(database, ""), target, Options(match_by="email"), read)
+        preparation = Planner(Journal(database, ""), target, Options(match_by="email"), read)
         async with preparation.index:
             decisions = [one async for one in preparation.decisions(given, checked=False)]
             assert [one.route for one in decisions] == ["update"] * 3

@@ -54,8 +54,8 @@ async def test_an_intent_and_its_outcome_outlive_the_process(tmp_path: Path) -> 
     path = tmp_path / "deep" / "state.sqlite"
     async with Database(path) as database:
         journal = Journal(database, "t")
-        await journal.intend("A", "d1", operation="create")
-        await journal.intend("B", "d2", operation="update")
+        await journal.record_intent("A", "d1", operation="create")
+        await journal.record_intent("B", "d2", operation="update")
         await journal.settle("B", "done", record_id="77", modified="2026-01-01T00:00:00+0530")
     async with Database(path) as database:
         entries = await Journal(database, "t").entries(["B", "C", "A"])
@@ -67,11 +67,11 @@ async def test_an_intent_and_its_outcome_outlive_the_process(tmp_path: Path) -> 
 
 
 async def test_an_intent_is_written_with_all_that_is_known(database: Database, journal: Journal) -> None:
-    await journal.intend("A", "d", operation="upsert", label="Ann \ud83c")
+    await journal.record_intent("A", "d", operation="upsert", label="Ann \ud83c")
     row = await row_of(database, "A")
     assert row is not None
     assert (row["run"], row["operation"], row["label"], row["state"]) == (7, "upsert", "Ann ?", "intent")
-    await Journal(database, "t", 8).intend("A", "d", operation="update")
+    await Journal(database, "t", 8).record_intent("A", "d", operation="update")
     row = await row_of(database, "A")
     assert row is not None
     assert (row["run"], row["operation"], row["label"]) == (8, "update", "Ann ?")
@@ -91,11 +91,11 @@ async def test_an_intent_is_written_with_all_that_is_known(database: Database, j
 async def test_only_an_open_outcome_of_the_same_body_keeps_its_time(
     journal: Journal, state: State | None, digest: str, kept: bool
 ) -> None:
-    await journal.intend("A", "d", operation="create")
+    await journal.record_intent("A", "d", operation="create")
     if state is not None:
         await journal.settle("A", state)
     before = await entry_of(journal, "A")
-    await journal.intend("A", digest, operation="create")
+    await journal.record_intent("A", digest, operation="create")
     after = await entry_of(journal, "A")
     assert after.state == "intent"
     assert (after.intended_at == before.intended_at) is kept
@@ -103,10 +103,10 @@ async def test_only_an_open_outcome_of_the_same_body_keeps_its_time(
 
 
 async def test_the_record_is_kept_as_it_was(database: Database, journal: Journal) -> None:
-    await journal.intend("A", "d", operation="update", image=("77", b'{"contact_name":"before"}'))
-    await journal.intend("B", "d", operation="create")
-    await journal.intend("A", "e", operation="update", image=("77", b'{"contact_name":"later"}'))
-    await journal.withdraw("A")
+    await journal.record_intent("A", "d", operation="update", image=("77", b'{"contact_name":"before"}'))
+    await journal.record_intent("B", "d", operation="create")
+    await journal.record_intent("A", "e", operation="update", image=("77", b'{"contact_name":"later"}'))
+    await journal.rollback_intent("A")
 
     def work(connection: sqlite3.Connection) -> list[Any]:
         return connection.execute(
@@ -120,10 +120,10 @@ async def test_the_record_is_kept_as_it_was(database: Database, journal: Journal
 
 
 async def test_settling_overwrites_only_what_it_names(database: Database, journal: Journal) -> None:
-    await journal.intend("A", "d", operation="create", label="Ann")
+    await journal.record_intent("A", "d", operation="create", label="Ann")
     parts = [("contact_person", "ann@example.com", "78"), ("billing_address", "", "79")]
     await journal.settle("A", "done", record_id="77", modified="m1", parts=parts)
-    await journal.intend("A", "e", operation="update")
+    await journal.record_intent("A", "e", operation="update")
     await journal.settle("A", "failed", code="3062", message="name \ud83c taken")
     row = await row_of(database, "A")
     assert row is not None
@@ -142,7 +142,7 @@ async def test_a_row_can_be_done_without_a_call(database: Database, journal: Jou
     entry = await entry_of(journal, "A")
     assert (entry.state, entry.digest, entry.record_id, entry.operation) == ("done", "d", "77", "")
     assert entry.modified == "m"
-    await journal.intend("B", "d", operation="create", label="Bob")
+    await journal.record_intent("B", "d", operation="create", label="Bob")
     await journal.settle("B", "failed", record_id="80", modified="m1", code="1", message="no")
     await Journal(database, "t", 9).note("B", "e", label="", record_id="81")
     row = await row_of(database, "B")
@@ -153,65 +153,65 @@ async def test_a_row_can_be_done_without_a_call(database: Database, journal: Jou
 
 
 async def test_a_note_over_an_intent_leaves_nothing_to_withdraw(journal: Journal) -> None:
-    await journal.intend("A", "d", operation="create")
+    await journal.record_intent("A", "d", operation="create")
     await journal.note("A", "d", label="", record_id="77")
-    await journal.withdraw("A")
+    await journal.rollback_intent("A")
     assert (await entry_of(journal, "A")).record_id == "77"
 
 
 async def test_withdrawing_forgets_only_an_intent(journal: Journal) -> None:
-    await journal.intend("a", "d", operation="create")
-    await journal.intend("b", "d", operation="create")
+    await journal.record_intent("a", "d", operation="create")
+    await journal.record_intent("b", "d", operation="create")
     await journal.settle("b", "done")
     for identity in ("a", "b", "c"):
-        await journal.withdraw(identity)
+        await journal.rollback_intent(identity)
     assert set(await journal.entries(["a", "b", "c"])) == {"b"}
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "unknown"])
 async def test_withdrawing_brings_back_what_was_there(database: Database, journal: Journal, state: State) -> None:
-    await journal.intend("A", "d", operation="upsert", label='An "n"')
+    await journal.record_intent("A", "d", operation="upsert", label='An "n"')
     await journal.settle(
         "A", state, record_id="77", modified="m", parts=[("person", "k", "78")], code="9", message="it's “so”\n"
     )
     before = await row_of(database, "A")
     for digest in ("d", "e"):
-        await Journal(database, "t", 8).intend("A", digest, operation="update", label="Ben")
+        await Journal(database, "t", 8).record_intent("A", digest, operation="update", label="Ben")
         during = await row_of(database, "A")
         assert during is not None and during != before
-        await journal.withdraw("A")
+        await journal.rollback_intent("A")
         assert await row_of(database, "A") == before
     # Nothing is left of the intent that another call could take back.
-    await journal.withdraw("A")
+    await journal.rollback_intent("A")
     assert await row_of(database, "A") == before
 
 
 async def test_withdrawing_does_not_take_back_the_call_of_a_killed_run(journal: Journal) -> None:
-    await journal.intend("A", "d", operation="create")
+    await journal.record_intent("A", "d", operation="create")
     killed = await entry_of(journal, "A")
-    await journal.intend("A", "e", operation="create")
-    await journal.withdraw("A")
-    await journal.withdraw("A")
+    await journal.record_intent("A", "e", operation="create")
+    await journal.rollback_intent("A")
+    await journal.rollback_intent("A")
     entry = await entry_of(journal, "A")
     assert (entry.state, entry.digest, entry.intended_at) == ("unknown", "d", killed.intended_at)
 
 
 async def test_a_settled_intent_has_nothing_before_it(database: Database, journal: Journal) -> None:
-    await journal.intend("A", "d", operation="create")
+    await journal.record_intent("A", "d", operation="create")
     await journal.settle("A", "done", record_id="77")
-    await journal.intend("A", "e", operation="update")
+    await journal.record_intent("A", "e", operation="update")
     await journal.settle("A", "failed")
     row = await row_of(database, "A")
     assert row is not None and row["prior"] == ""
-    await journal.intend("A", "f", operation="update")
-    await journal.withdraw("A")
+    await journal.record_intent("A", "f", operation="update")
+    await journal.rollback_intent("A")
     entry = await entry_of(journal, "A")
     assert (entry.state, entry.digest) == ("failed", "e")
 
 
 async def test_a_record_is_adopted_once(database: Database, journal: Journal) -> None:
-    await journal.intend("a", "d", operation="create")
-    await journal.intend("b", "d", operation="create")
+    await journal.record_intent("a", "d", operation="create")
+    await journal.record_intent("b", "d", operation="create")
     assert await journal.adopt("a", "77", modified="m", parts=[("person", "k", "78")])
     assert not await journal.adopt("b", "77")
     assert await journal.adopt("a", "77")
@@ -222,7 +222,7 @@ async def test_a_record_is_adopted_once(database: Database, journal: Journal) ->
     assert (await entry_of(journal, "b")).state == "intent"
     # Another target's rows have other records.
     other = Journal(database, "u")
-    await other.intend("b", "d", operation="create")
+    await other.record_intent("b", "d", operation="create")
     assert await other.adopt("b", "77")
 
 
@@ -241,15 +241,15 @@ async def test_the_owner_of_a_record_is_the_row_settled_last(database: Database,
 
 async def test_labels_of_several_rows_that_are_open_are_contested(database: Database, journal: Journal) -> None:
     for label in ("both open", "one done", "alone", "elsewhere"):
-        await journal.intend(f"{label} 1", "d", operation="create", label=label)
+        await journal.record_intent(f"{label} 1", "d", operation="create", label=label)
     for label in ("both open", "one done"):
-        await journal.intend(f"{label} 2", "d", operation="create", label=label)
+        await journal.record_intent(f"{label} 2", "d", operation="create", label=label)
     await journal.settle("both open 2", "unknown")
     await journal.settle("one done 2", "done", record_id="77")
-    await Journal(database, "u").intend("elsewhere 2", "d", operation="create", label="elsewhere")
-    assert await database.run(journal.contested) == {"both open"}
+    await Journal(database, "u").record_intent("elsewhere 2", "d", operation="create", label="elsewhere")
+    assert await database.run(journal.ambiguous_keys) == {"both open"}
     await journal.settle("one done 2", "unknown")
-    assert await database.run(journal.contested) == {"both open", "one done"}
+    assert await database.run(journal.ambiguous_keys) == {"both open", "one done"}
 
 
 async def test_owners_are_found_by_the_index(database: Database) -> None:

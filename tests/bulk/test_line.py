@@ -14,7 +14,7 @@ from conftest import client_of
 from zoho_async import Limits, Zoho, bulk
 from zoho_async.bulk.errors import AwaitCancelledError
 from zoho_async.bulk.pushing import call_control as lines
-from zoho_async.bulk.pushing.call_control import Line, Stopped
+from zoho_async.bulk.pushing.call_control import CallControl, Stopped
 from zoho_async.bulk.pushing.events import Event
 from zoho_async.bulk.pushing.window import Window
 from zoho_async.bulk.rows.resource import Target
@@ -47,9 +47,11 @@ def line(
     concurrency: int = 2,
     wait: bool = False,
     window: str | None = None,
-) -> Line:
+) -> CallControl:
     opened = Window.parse(window) if window is not None else None
-    return Line(bulk.PushSummary(), concurrency=concurrency, patience=9, pause=0, wait=wait, window=opened, tell=tell)
+    return CallControl(
+        bulk.PushSummary(), concurrency=concurrency, patience=9, pause=0, wait=wait, window=opened, tell=tell
+    )
 
 
 def answering(*answers: Any) -> Callable[[], Awaitable[Any]]:
@@ -72,13 +74,13 @@ async def test_a_spent_day_is_waited_for_when_that_is_wanted(monkeypatch: pytest
     clock, events = Clock(monkeypatch, 20), list[Event]()
     midnight = clock.now.replace(hour=0) + timedelta(days=1)
     with pytest.raises(QuotaExceededError):
-        await line().patient(answering(used_up(midnight), "done"))
+        await line().call_when_allowed(answering(used_up(midnight), "done"))
     assert not clock.slept
-    patient = line(events.append, wait=True)
-    assert await patient.patient(answering(used_up(midnight), "done")) == "done"
+    call_when_allowed = line(events.append, wait=True)
+    assert await call_when_allowed.call_when_allowed(answering(used_up(midnight), "done")) == "done"
     assert clock.slept == [midnight]
     # When nobody says when the new day begins, it is tried by the hour.
-    assert await patient.patient(answering(used_up(), used_up(), "done")) == "done"
+    assert await call_when_allowed.call_when_allowed(answering(used_up(), used_up(), "done")) == "done"
     assert clock.now == midnight + timedelta(hours=2)
     assert [(event.stage, event.until) for event in events] == [
         ("wait", midnight + timedelta(hours=hours)) for hours in (0, 1, 2)
@@ -106,19 +108,21 @@ async def outcomes_of(push: bulk.Push) -> list[bulk.RowOutcome]:
 
 async def test_all_who_wait_for_one_moment_tell_of_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, events = Clock(monkeypatch, 20), list[Event]()
-    patient = line(events.append, wait=True)
+    call_when_allowed = line(events.append, wait=True)
     moments = [clock.now + timedelta(hours=1, milliseconds=number) for number in range(5)]
-    await asyncio.gather(*(patient.patient(answering(used_up(moment), "done")) for moment in moments))
+    await asyncio.gather(
+        *(call_when_allowed.call_when_allowed(answering(used_up(moment), "done")) for moment in moments)
+    )
     assert len(clock.slept) == 5
     assert len(events) == 1
 
 
 async def test_a_closed_window_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch, 12)
-    assert await line(window="19:00-07:00").patient(answering("done")) == "done"
+    assert await line(window="19:00-07:00").call_when_allowed(answering("done")) == "done"
     assert clock.now.hour == 19
     clock.now = clock.now.replace(hour=3)
-    assert await line(window="19:00-07:00").patient(answering("done")) == "done"
+    assert await line(window="19:00-07:00").call_when_allowed(answering("done")) == "done"
     assert clock.now.hour == 3
 
 
@@ -126,42 +130,42 @@ async def test_a_call_that_waited_its_turn_until_the_window_closed_waits_for_the
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock(monkeypatch, 6)
-    patient, let_out = line(window="19:00-07:00"), list[datetime]()
+    call_when_allowed, before_send = line(window="19:00-07:00"), list[datetime]()
 
     async def call() -> str:
         if not clock.slept:
             clock.now = clock.now.replace(hour=7)
-        patient.let_out()
-        let_out.append(clock.now)
+        call_when_allowed.before_send()
+        before_send.append(clock.now)
         return "done"
 
-    assert await patient.patient(call) == "done"
-    assert [moment.hour for moment in let_out] == [19]
+    assert await call_when_allowed.call_when_allowed(call) == "done"
+    assert [moment.hour for moment in before_send] == [19]
 
 
 async def test_stopping_drops_who_waits_and_not_who_was_let_out() -> None:
-    patient = line(concurrency=2)
+    call_when_allowed = line(concurrency=2)
     both, ends, inside = asyncio.Event(), asyncio.Event(), list[str]()
 
-    async def call(name: str, *, let_out: bool) -> str:
-        if let_out:
-            patient.let_out()
+    async def call(name: str, *, before_send: bool) -> str:
+        if before_send:
+            call_when_allowed.before_send()
         inside.append(name)
         if len(inside) == 2:
             both.set()
         await ends.wait()
         return name
 
-    sent = asyncio.create_task(patient.patient(lambda: call("sent", let_out=True)))
-    waiting = asyncio.create_task(patient.patient(lambda: call("waiting", let_out=False)))
-    queued = asyncio.create_task(patient.patient(lambda: call("queued", let_out=True)))
+    sent = asyncio.create_task(call_when_allowed.call_when_allowed(lambda: call("sent", before_send=True)))
+    waiting = asyncio.create_task(call_when_allowed.call_when_allowed(lambda: call("waiting", before_send=False)))
+    queued = asyncio.create_task(call_when_allowed.call_when_allowed(lambda: call("queued", before_send=True)))
     await asyncio.wait_for(both.wait(), 30)
-    patient.stop()
+    call_when_allowed.stop()
     for task in (waiting, queued):
         with pytest.raises(Stopped):
             await task
     with pytest.raises(Stopped):
-        await patient.patient(answering("late"))
+        await call_when_allowed.call_when_allowed(answering("late"))
     ends.set()
     assert await sent == "sent"
     assert inside == ["sent", "waiting"]
@@ -178,33 +182,36 @@ async def test_an_end_reaches_at_once_who_waits_for_hours(monkeypatch: pytest.Mo
         await asyncio.Event().wait()
 
     monkeypatch.setattr(lines, "sleep_until", sleep)
-    patient = line(wait=True, window="19:00-07:00" if why == "window" else None)
+    call_when_allowed = line(wait=True, window="19:00-07:00" if why == "window" else None)
     refused = answering(*[used_up(clock.now + timedelta(hours=5))] * 2)
-    waiting = [asyncio.create_task(patient.patient(refused)), asyncio.create_task(patient.read(refused))]
+    waiting = [
+        asyncio.create_task(call_when_allowed.call_when_allowed(refused)),
+        asyncio.create_task(call_when_allowed.read(refused)),
+    ]
     await asyncio.wait_for(both.wait(), 30)
     dead = AuthError("the token is dead")
-    patient.end(dead)
+    call_when_allowed.end(dead)
     for task in waiting:
         with pytest.raises(Stopped):
             await asyncio.wait_for(task, 30)
-    assert patient.ended is dead
-    assert patient.summary.reads == 0
+    assert call_when_allowed.ended is dead
+    assert call_when_allowed.summary.reads == 0
     with pytest.raises(Stopped):
-        await patient.read(answering("late"))
+        await call_when_allowed.read(answering("late"))
 
 
 async def test_what_belongs_together_is_not_parted_by_other_rows() -> None:
-    patient, made = line(concurrency=1), list[str]()
+    call_when_allowed, made = line(concurrency=1), list[str]()
 
     async def call(name: str) -> None:
-        patient.let_out()
+        call_when_allowed.before_send()
         made.append(name)
         await asyncio.sleep(0)
 
     async def row(name: str) -> None:
-        async with patient.turn():
-            await patient.read(lambda: call(f"read {name}"), turn=False)
-            await patient.patient(lambda: call(f"write {name}"), turn=False)
+        async with call_when_allowed.turn():
+            await call_when_allowed.read(lambda: call(f"read {name}"), turn=False)
+            await call_when_allowed.call_when_allowed(lambda: call(f"write {name}"), turn=False)
 
     await asyncio.gather(row("A"), row("B"), row("C"))
     assert made == [f"{step} {name}" for name in "ABC" for step in ("read", "write")]
@@ -220,29 +227,29 @@ async def test_an_update_follows_the_reading_of_its_record(fake: FakeZoho, zoho:
 
 
 async def test_a_read_given_up_is_not_counted() -> None:
-    patient = line()
-    patient.stop()
+    call_when_allowed = line()
+    call_when_allowed.stop()
     with pytest.raises(Stopped):
-        await patient.read(answering("never"))
-    assert patient.summary.reads == 0
+        await call_when_allowed.read(answering("never"))
+    assert call_when_allowed.summary.reads == 0
 
 
 async def test_a_read_cancelled_is_not_counted() -> None:
-    patient = line()
-    task = asyncio.create_task(patient.read(asyncio.Event().wait))
+    call_when_allowed = line()
+    task = asyncio.create_task(call_when_allowed.read(asyncio.Event().wait))
     await asyncio.sleep(0)
-    assert patient.summary.reads == 1
+    assert call_when_allowed.summary.reads == 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert patient.summary.reads == 0
+    assert call_when_allowed.summary.reads == 0
 
 
 async def test_cancelled_from_outside_while_stopping_is_cancelled() -> None:
-    patient = line()
-    task = asyncio.create_task(patient.patient(asyncio.Event().wait))
+    call_when_allowed = line()
+    task = asyncio.create_task(call_when_allowed.call_when_allowed(asyncio.Event().wait))
     await asyncio.sleep(0)
-    patient.stop()
+    call_when_allowed.stop()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -260,7 +267,7 @@ async def test_what_a_call_awaits_and_somebody_else_has_cancelled_is_an_error_of
 
 @pytest.mark.parametrize("minds", [True, False])
 async def test_an_end_reaches_who_waits_for_others(minds: bool) -> None:
-    patient, waits = line(), asyncio.Event()
+    call_when_allowed, waits = line(), asyncio.Event()
 
     async def give() -> str:
         waits.set()
@@ -271,13 +278,13 @@ async def test_an_end_reaches_who_waits_for_others(minds: bool) -> None:
                 raise
         return "late"
 
-    waiting = asyncio.create_task(patient.wait_for(give))
+    waiting = asyncio.create_task(call_when_allowed.wait_for(give))
     await waits.wait()
-    patient.stop()
+    call_when_allowed.stop()
     with pytest.raises(Stopped):
         await asyncio.wait_for(waiting, 10)
     with pytest.raises(Stopped):
-        await patient.wait_for(give)
+        await call_when_allowed.wait_for(give)
 
 
 async def test_a_stopped_push_does_not_wait_for_its_turn(fake: FakeZoho, tmp_path: Path) -> None:
@@ -367,11 +374,11 @@ async def test_who_wait_for_the_same_moment_wait_once(monkeypatch: pytest.Monkey
     """Also when each, woken up, finds at once that it has to wait for the next; what was read is old once for each."""
     clock, events = Clock(monkeypatch, 20), list[Event]()
     days = [clock.now + timedelta(days=number) for number in (1, 2, 3)]
-    patient = line(events.append, wait=True, concurrency=9)
-    calls = [patient.patient(answering(*map(used_up, days), "done")) for _ in range(9)]
+    call_when_allowed = line(events.append, wait=True, concurrency=9)
+    calls = [call_when_allowed.call_when_allowed(answering(*map(used_up, days), "done")) for _ in range(9)]
     assert await asyncio.gather(*calls) == ["done"] * 9
-    assert patient.waits == 3
+    assert call_when_allowed.waits == 3
     assert [event.until for event in events] == days
     # The same moment again, when nobody waits for it any more, is another wait.
-    assert await patient.patient(answering(used_up(days[-1]), "done")) == "done"
-    assert patient.waits == 4
+    assert await call_when_allowed.call_when_allowed(answering(used_up(days[-1]), "done")) == "done"
+    assert call_when_allowed.waits == 4

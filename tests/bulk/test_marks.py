@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.recovery.dead_letters import FailedFile
+from zoho_async.bulk.recovery.dead_letters import RejectsFile
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.refusal_tags import is_mark, mark, own_identity, unmended
+from zoho_async.bulk.rows.refusal_tags import is_mark, mark, still_rejected, strip_tag
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.source.files import Row, open_rows
@@ -35,28 +35,28 @@ ROW = Row(number=1, values={"contact_name": "A", KEY: "1"})
 )
 def test_a_mark_is_of_what_the_row_says(values: Any, known: bool) -> None:
     marked = Row(number=9, values=values, identity=mark(ROW, "key", UPSERT))
-    assert (unmended(marked, UPSERT, "contact_name") is not None) is known
+    assert (still_rejected(marked, UPSERT, "contact_name") is not None) is known
 
 
 def test_a_mark_counts_for_what_is_the_same() -> None:
     by_key = Row(number=1, values=ROW.values, identity=mark(ROW, "key", UPSERT))
     by_name = Row(number=1, values=ROW.values, identity=mark(ROW, "name", UPSERT))
     matching = Options(upsert_by=KEY, on_name_taken="match")
-    assert unmended(by_key, Options(match_by="email"), "contact_name") is None
-    assert unmended(by_key, matching, "contact_name") is not None
+    assert still_rejected(by_key, Options(match_by="email"), "contact_name") is None
+    assert still_rejected(by_key, matching, "contact_name") is not None
     # Where names are only compared, they are so anew.
-    assert unmended(by_name, UPSERT, "contact_name") is None
-    fault = unmended(by_name, matching, "contact_name")
+    assert still_rejected(by_name, UPSERT, "contact_name") is None
+    fault = still_rejected(by_name, matching, "contact_name")
     assert fault is not None
     assert (fault.path, fault.rule, fault.message) == ("contact_name", "name_taken", MESSAGE)
-    assert unmended(ROW, matching, "contact_name") is None
+    assert still_rejected(ROW, matching, "contact_name") is None
 
 
 @pytest.mark.parametrize("identity", ["", "abc#2", "k=a:b\nc"])
 def test_a_mark_holds_the_identity(identity: str) -> None:
     marked = mark(ROW, "name", UPSERT, identity)
     assert is_mark(marked)
-    assert own_identity(marked) == own_identity(identity) == identity
+    assert strip_tag(marked) == strip_tag(identity) == identity
     assert not is_mark(identity)
 
 
@@ -72,7 +72,7 @@ def test_it_survives_the_file_of_failed_rows(tmp_path: Path, name: str, content:
     path.write_text(content)
     source = open_rows(path)
     (row,) = source
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         failed.add(row, reason="bad", identity=mark(row, "key", UPSERT))
     (told,) = open_rows(failed.path)
     job = RowReader(Target.named("books.contacts"), UPSERT).read(told)
@@ -96,7 +96,7 @@ async def test_a_row_that_led_to_the_record_of_another_is_known_as_well(
     path.write_text(f"contact_name,{KEY},notes\nD,1,first\nE,2,second\n")
     for rule in ("ambiguous", "duplicate"):
         source = open_rows(path)
-        with FailedFile(source) as failed:
+        with RejectsFile(source) as failed:
             push = bulk.push(contacts, source, **options)
             async for outcome in push:
                 if outcome.status != "done":
@@ -118,7 +118,7 @@ async def test_a_row_whose_faulty_double_is_deleted_takes_its_place(
     lines = ["A,1,not money\n", *between, "A,1,5\n", "C,2,5\n", "D,2,5\n"]
     path.write_text("".join([f"contact_name,{KEY},credit_limit\n", *lines]))
     source = open_rows(path)
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         async for outcome in bulk.push(zoho.books.contacts, source, upsert_by=KEY):
             if outcome.status != "done":
                 failed.add(outcome.row, reason=outcome.reason, identity=outcome.identity)

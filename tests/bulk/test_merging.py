@@ -536,13 +536,15 @@ def test_persons_who_share_all_they_can_be_known_by_are_not_mixed_up() -> None:
 
 
 def test_a_name_that_several_have_matches_nobody() -> None:
-    namesakes = [{"contact_person_id": str(at), "first_name": "Ann", "phone": str(at)} for at in (1, 2)]
-    sent = contact(people(*namesakes), people({"first_name": "Ann", "phone": "3"})).changes["contact_persons"]
-    assert sent == [*namesakes, {"first_name": "Ann", "phone": "3"}]
-    assert contact(people(*namesakes), people({"first_name": "Ann", "phone": "2"})).changes == {}
+    records_of_same_name = [{"contact_person_id": str(at), "first_name": "Ann", "phone": str(at)} for at in (1, 2)]
+    sent = contact(people(*records_of_same_name), people({"first_name": "Ann", "phone": "3"})).changes[
+        "contact_persons"
+    ]
+    assert sent == [*records_of_same_name, {"first_name": "Ann", "phone": "3"}]
+    assert contact(people(*records_of_same_name), people({"first_name": "Ann", "phone": "2"})).changes == {}
     # Who says less must not take the place of a namesake who is meant by more.
     rows = people({"first_name": "Ann"}, {"first_name": "Ann", "phone": "1"}, {"first_name": "Dan"})
-    assert contact(people(*namesakes), rows).changes == people(*namesakes, {"first_name": "Dan"})
+    assert contact(people(*records_of_same_name), rows).changes == people(*records_of_same_name, {"first_name": "Dan"})
 
 
 def test_persons_a_row_cannot_mean_are_faults_and_no_list_is_sent() -> None:

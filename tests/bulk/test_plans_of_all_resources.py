@@ -340,7 +340,7 @@ async def test_a_retry(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any], seed: int
 ) -> None:
     # However many calls in a row get lost, the push goes on.
-    monkeypatch.setattr(pushing, "SICK", 1_000)
+    monkeypatch.setattr(pushing, "BREAKER_THRESHOLD", 1_000)
     chance = random.Random(seed)
     few_contacts(fake)
     contacts, state, path = zoho.books.contacts, tmp_path / "s", tmp_path / "a.csv"

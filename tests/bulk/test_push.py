@@ -23,7 +23,7 @@ from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import AuthError, ConfigError, OutcomeUnknownError, QuotaExceededError, UnavailableError
 from zoho_async.fake import FakeZoho
 from zoho_async.transport.call_state import Call
-from zoho_async.transport.http import Exchange
+from zoho_async.transport.http import HttpAdapter
 from zoho_async.wire.encoding import Request
 
 CREATE = "books.contacts.create"
@@ -290,7 +290,7 @@ async def test_a_record_that_was_there_before_settles_nothing(fake: FakeZoho, zo
     assert outcome.status == "unknown"
 
 
-def jobs_of(zoho: Zoho, given: list[dict[str, Any]]) -> list[bulk.rows.Job]:
+def jobs_of(zoho: Zoho, given: list[dict[str, Any]]) -> list[bulk.rows.WorkItem]:
     target = Target.of(zoho.books.contacts)
     reader = RowReader(target, Options.of(target))
     return [reader.read(bulk.Row(number=i, values=row)) for i, row in enumerate(given, 1)]
@@ -301,7 +301,7 @@ async def test_an_intent_of_a_killed_run_is_settled_by_the_list(fake: FakeZoho, 
     async with Database(state) as database:
         journal = Journal(database, Target.of(zoho.books.contacts).label)
         for job in jobs_of(zoho, rows(3)):
-            await journal.intend(f"{job.digest}#1", job.digest, operation="create")
+            await journal.record_intent(f"{job.digest}#1", job.digest, operation="create")
     fake.seed([rows(2)[1]])
     push = bulk.push(zoho.books.contacts, rows(4), state=state)
     outcomes = {outcome.row.number: outcome for outcome in await run(push)}
@@ -319,7 +319,7 @@ async def test_a_record_somebody_else_has_made_meanwhile_is_not_taken_for_ours(
     async with Database(tmp_path / "s") as database:
         journal = Journal(database, Target.of(zoho.books.contacts).label)
         (job,) = jobs_of(zoho, given)
-        await journal.intend(f"{job.digest}#1", job.digest, operation="create")
+        await journal.record_intent(f"{job.digest}#1", job.digest, operation="create")
     (theirs,) = fake.seed([{"contact_name": "Bowman", "notes": "theirs"}])
     for _ in range(2):
         (outcome,) = await run(bulk.push(zoho.books.contacts, given, state=tmp_path / "s"))
@@ -590,16 +590,16 @@ async def test_an_error_that_is_no_calls_fails_its_row_and_counts_no_write(
 async def test_an_error_that_is_no_calls_leaves_in_doubt_what_was_let_out(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    send = Exchange.send
+    send = HttpAdapter.send
 
-    async def broken(self: Exchange, base: str, request: Request, *arguments: Any, **options: Any) -> Any:
+    async def broken(self: HttpAdapter, base: str, request: Request, *arguments: Any, **options: Any) -> Any:
         answer = await send(self, base, request, *arguments, **options)
         if request.method == "POST":
             raise error
         return answer
 
     with monkeypatch.context() as patch:
-        patch.setattr(Exchange, "send", broken)
+        patch.setattr(HttpAdapter, "send", broken)
         push = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
         outcomes = await run(push)
     assert [one.status for one in outcomes] == ["unknown"] * 3
@@ -618,7 +618,7 @@ async def test_an_error_that_is_no_calls_withdraws_what_was_refused(
 
     fake.script(CREATE, ["429:44"] * 3)
     with monkeypatch.context() as patch:
-        patch.setattr(Call, "hold_back", broken)
+        patch.setattr(Call, "apply_throttle", broken)
         push = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
         assert [one.status for one in await run(push)] == ["failed"] * 3
     again = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
@@ -704,7 +704,7 @@ async def test_open_outcomes_are_told_when_the_calls_run_out(fake: FakeZoho, zoh
     assert push.summary.unknown == 2
 
 
-@pytest.mark.parametrize("step", ["intend", "settle"])
+@pytest.mark.parametrize("step", ["record_intent", "settle"])
 async def test_a_state_that_cannot_be_written_ends_the_push(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

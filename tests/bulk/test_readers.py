@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zoho_async.bulk import InputError, open_rows
-from zoho_async.bulk.recovery.dead_letters import FailedFile
+from zoho_async.bulk.recovery.dead_letters import RejectsFile
 from zoho_async.bulk.source.files import ADDED
 
 
@@ -118,7 +118,7 @@ def test_bytes_that_are_no_text_are_a_fault_of_their_row(
     rows = list(source)
     assert [(row.field, row.fault) for row in rows] == told
     assert [bool(row.values) for row in rows] == [one == GOOD for one in told]
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         for row in rows:
             if row.fault:
                 failed.add(row, reason=row.fault, field=row.field)
@@ -130,7 +130,7 @@ def test_bytes_that_are_no_text_are_a_fault_of_their_row(
 def test_a_mended_row_of_odd_bytes_is_read_as_it_was_mended(tmp_path: Path) -> None:
     source = open_rows(write(tmp_path / "a.csv", b"contact_name,notes\nM\xfcller,x\n"))
     (row,) = source
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         failed.add(row, reason=row.fault)
     # What the sentence says of it stands in a column of our own, and is no text of the row.
     text = failed.path.read_text(encoding="utf-8").replace("M⟦0xFC⟧ller", "Müller", 1)
@@ -168,7 +168,7 @@ def test_a_line_of_json_with_odd_bytes_or_members_given_twice_is_faulty_alone(
     first, second, third = source
     assert (first.values, first.fault, third.values, third.fault) == ({"a": "1:2", "b": {}}, "", {"a": "y"}, "")
     assert (second.field, second.fault, second.values) == (field, fault, {})
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         failed.add(second, reason=second.fault, field=second.field)
     (again,) = open_rows(failed.path)
     assert again.fault, "what nobody has mended must not be sent"
@@ -190,7 +190,7 @@ def test_half_a_character_of_utf_16_is_a_fault_of_its_row(tmp_path: Path, name: 
     first, second = source
     assert (first.fault, first.values["contact_name"]) == ("", "A")
     assert (second.field, second.fault) == ("notes", "holds bytes that are no UTF-16 (0xD800): save the file as UTF-8")
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         failed.add(second, reason=second.fault)
     assert [one.fault[:20] for one in open_rows(failed.path)] == ["holds ⟦0xD800⟧ in pl"]
 
@@ -214,7 +214,7 @@ def test_a_line_with_wrong_quotes_is_faulty_alone_where_it_ends_for_certain(
     assert (second.line, second.number, third.line) == (4, 2, 5)
     assert second.fault.startswith("cannot be read: ")
     assert word in second.fault
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         failed.add(second, reason=second.fault)
     (again,) = open_rows(failed.path)
     assert again.fault.startswith("still is a line that could not be read")
@@ -280,7 +280,7 @@ def test_failed_rows_keep_the_format_of_the_input(tmp_path: Path) -> None:
     content = '\ufeffcontact_name;notes\n"A; B";"x\ny"\nC;d\n1;2;3\n'
     source = open_rows(write(tmp_path / "a.csv", content.encode()))
     rows = list(source)
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         failed.add(rows[0], reason="bad", code="3062", field="contact_name")
         failed.add(rows[2], reason="worse")
     assert failed.path == tmp_path / "a.failed.csv"
@@ -296,7 +296,7 @@ def test_failed_rows_keep_the_format_of_the_input(tmp_path: Path) -> None:
 
 def test_failed_json_lines_keep_every_digit(tmp_path: Path) -> None:
     source = open_rows(write(tmp_path / "a.jsonl", '{"a": 1.10, "b": 12345678901234567890123}\n{"a": \n'))
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         for row in source:
             failed.add(row, reason="bad")
     text = failed.path.read_text()
@@ -307,20 +307,20 @@ def test_failed_json_lines_keep_every_digit(tmp_path: Path) -> None:
 
 def test_a_file_of_failed_rows_goes_when_none_failed_but_only_ours(tmp_path: Path) -> None:
     source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         failed.add(next(iter(source)), reason="bad")
     assert failed.path.exists()
-    with FailedFile(source):
+    with RejectsFile(source):
         pass
     assert failed.path.exists(), "a run that did not come to its end proves nothing"
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         failed.trusted = failed.digest
         failed.finished = True
     assert not failed.path.exists()
     assert failed.aside is None
     write(failed.path, "something of mine")
     with pytest.raises(InputError, match="is not ours"):
-        FailedFile(source)
+        RejectsFile(source)
     assert failed.path.read_text() == "something of mine"
 
 
@@ -328,14 +328,14 @@ def test_a_file_of_failed_rows_goes_when_none_failed_but_only_ours(tmp_path: Pat
 def test_a_file_of_failed_rows_is_known_however_long_its_rows_are(tmp_path: Path, encoding: str) -> None:
     line = f'{{"contact_name": "", "notes": "{"ü" * 100_000}"}}\n'
     source = open_rows(write(tmp_path / "a.jsonl", line.encode(encoding)))
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         failed.add(next(iter(source)), reason="bad")
-    assert FailedFile(source).digest == failed.written != ""
+    assert RejectsFile(source).digest == failed.written != ""
 
 
 def test_the_file_of_failed_rows_is_never_half_there(tmp_path: Path) -> None:
     source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         failed.add(next(iter(source)), reason="bad")
         assert not failed.path.exists()
     assert failed.path.exists()
@@ -345,11 +345,11 @@ def test_a_mended_file_of_failed_rows_is_kept_aside(tmp_path: Path) -> None:
     source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
     row = next(iter(source))
     for number in (1, 2):
-        with FailedFile(source) as failed:
+        with RejectsFile(source) as failed:
             failed.add(row, reason="bad")
         write(failed.path, failed.path.read_text() + f"mended {number},,,,,\n")
         mended = failed.path.read_text()
-        with FailedFile(source) as failed:
+        with RejectsFile(source) as failed:
             # What the file was when it was written; it has changed since.
             failed.trusted = "another digest"
             failed.add(row, reason="bad again")
@@ -362,10 +362,10 @@ def test_a_mended_file_of_failed_rows_is_kept_aside(tmp_path: Path) -> None:
 def test_what_a_killed_run_was_writing_goes_with_the_next_clean_run(tmp_path: Path) -> None:
     source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
     part = write(tmp_path / "a.failed.csv.part", "half")
-    with FailedFile(source):
+    with RejectsFile(source):
         pass
     assert part.read_text() == "half", "it may be a run's that is still under way"
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         failed.finished = True
     assert not part.exists()
 
@@ -374,10 +374,10 @@ def test_a_place_where_failed_rows_cannot_be_written_is_found_out_at_once(tmp_pa
     source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
     (tmp_path / "a.failed.csv.part").mkdir()
     with pytest.raises(InputError, match="failed rows could not be written there"):
-        FailedFile(source)
+        RejectsFile(source)
     long = open_rows(write(tmp_path / f"{'n' * 246}.csv", "contact_name\nA\n"))
     with pytest.raises(InputError, match="failed rows could not be written there"):
-        FailedFile(long)
+        RejectsFile(long)
 
 
 def test_a_line_that_could_not_be_read_must_be_mended(tmp_path: Path) -> None:
@@ -394,7 +394,7 @@ def test_an_endless_cell_is_a_fault_of_its_row(tmp_path: Path) -> None:
     first, second, third = source
     assert (source.count, first.fault, third.values) == (3, "", {"contact_name": "C", "notes": "y\nz"})
     assert second.fault == "has a cell of 200,000 characters; at most 131,072 are read"
-    with FailedFile(source) as failed:
+    with RejectsFile(source) as failed:
         failed.add(second, reason=second.fault)
     assert [row.fault for row in open_rows(failed.path)] == [second.fault]
     assert csv.field_size_limit() == usual

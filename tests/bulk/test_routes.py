@@ -16,13 +16,13 @@ from zoho_async import Zoho, bulk
 from zoho_async.books import ContactCreate, CustomFieldInput
 from zoho_async.bulk.pushing import call_control as line
 from zoho_async.bulk.pushing import target_index as index
-from zoho_async.bulk.pushing.index_queries import Found
+from zoho_async.bulk.pushing.index_queries import TargetRecord
 from zoho_async.bulk.pushing.plan import Plan, plan
 from zoho_async.bulk.pushing.push import Push
-from zoho_async.bulk.pushing.routing import Known, decide
+from zoho_async.bulk.pushing.routing import RowContext, decide
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
-from zoho_async.bulk.rows.validate import Job
+from zoho_async.bulk.rows.validate import WorkItem
 from zoho_async.bulk.source.files import Row
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.journal import Entry
@@ -34,25 +34,25 @@ from zoho_async.wire.encoding import to_builtins
 KEY = "cf_external_id"
 NOW = datetime.now(UTC)
 UPSERT, MATCH, CREATE = Options(upsert_by=KEY), Options(match_by="email"), Options()
-HERE = Found(record_id="1", name="A", created=NOW.isoformat())
-ANOTHER = Found(record_id="3", name="B", created=NOW.isoformat())
-REKEYED = Found(record_id="4", name="A", match="77", created=NOW.isoformat())
-OLD = Found(record_id="2", name="A", created=(NOW - timedelta(days=9)).isoformat())
+HERE = TargetRecord(record_id="1", name="A", created=NOW.isoformat())
+ANOTHER = TargetRecord(record_id="3", name="B", created=NOW.isoformat())
+REKEYED = TargetRecord(record_id="4", name="A", match="77", created=NOW.isoformat())
+OLD = TargetRecord(record_id="2", name="A", created=(NOW - timedelta(days=9)).isoformat())
 
 
 # Made as the row was sent, where this machine's clock is five minutes ahead.
-SKEWED = Found(record_id="5", name="A", created=(NOW - timedelta(minutes=5)).isoformat())
-RENAMED = Found(record_id="6", name="A (x)", created=NOW.isoformat())
+SKEWED = TargetRecord(record_id="5", name="A", created=(NOW - timedelta(minutes=5)).isoformat())
+RENAMED = TargetRecord(record_id="6", name="A (x)", created=NOW.isoformat())
 BY_NAME, ALLOW = Options(on_name_taken="match"), Options(on_name_taken="allow")
 SUFFIX = Options(on_name_taken="suffix", suffix_field="notes")
 SUFFIXED = "suffix:company_name"
 
 
 # What was sent as B, of a row that says A by now.
-SENT = Found(record_id="7", name="B", created=NOW.isoformat())
-OLD_SENT = Found(record_id="8", name="B", created=(NOW - timedelta(days=9)).isoformat())
+SENT = TargetRecord(record_id="7", name="B", created=NOW.isoformat())
+OLD_SENT = TargetRecord(record_id="8", name="B", created=(NOW - timedelta(days=9)).isoformat())
 # Of a kind that the row had before it was mended.
-OTHER_KIND = Found(record_id="9", name="A", kind="vendor", created=NOW.isoformat())
+OTHER_KIND = TargetRecord(record_id="9", name="A", kind="vendor", created=NOW.isoformat())
 
 
 def entry(state: Any, digest: str = "d", label: str = "", identity: str = "i") -> Entry:
@@ -78,7 +78,7 @@ def entry(state: Any, digest: str = "d", label: str = "", identity: str = "i") -
         (UPSERT, {"entry": entry("intent")}, "upsert", None),
         (CREATE, {"entry": entry("intent")}, "create", None),
         (CREATE, {"entry": entry("intent"), "named": HERE}, "adopt", "1"),
-        (CREATE, {"entry": entry("unknown"), "named": HERE, "owned": True}, "refuse", None),
+        (CREATE, {"entry": entry("unknown"), "named": HERE, "owned_by_another_row": True}, "refuse", None),
         (CREATE, {"entry": entry("intent"), "named": OLD}, "refuse", None),
         (CREATE, {"entry": entry("intent"), "named": SKEWED}, "adopt", "5"),
         (SUFFIX, {"entry": entry("intent", label="A"), "named": SKEWED}, "adopt", "5"),
@@ -93,13 +93,13 @@ def entry(state: Any, digest: str = "d", label: str = "", identity: str = "i") -
         (CREATE, {"entry": entry("intent", "other", "B"), "sent": SENT}, "adopt", "7"),
         (CREATE, {"entry": entry("unknown", "other", "B")}, "create", None),
         (CREATE, {"entry": entry("unknown", "other", "B"), "sent": OLD_SENT}, "create", None),
-        (CREATE, {"entry": entry("unknown", "other", "B"), "sent": SENT, "owned": True}, "create", None),
+        (CREATE, {"entry": entry("unknown", "other", "B"), "sent": SENT, "owned_by_another_row": True}, "create", None),
         (CREATE, {"entry": entry("failed", "other", "B"), "sent": SENT}, "create", None),
         (CREATE, {"entry": entry("unknown", "other", "B"), "sent": SENT, "named": HERE}, "unknown", None),
         (CREATE, {"entry": entry("unknown", "other", "B"), "named": HERE}, "adopt", "1"),
         (
             CREATE,
-            {"entry": entry("unknown", "other", "B"), "sent": SENT, "contested": lambda label: label == "B"},
+            {"entry": entry("unknown", "other", "B"), "sent": SENT, "ambiguous_keys": lambda label: label == "B"},
             "unknown",
             None,
         ),
@@ -122,14 +122,14 @@ def entry(state: Any, digest: str = "d", label: str = "", identity: str = "i") -
         (Options(on_name_taken="allow"), {"entry": entry("intent"), "named": HERE}, "adopt", "1"),
         (
             Options(on_name_taken="allow"),
-            {"entry": entry("intent"), "named": HERE, "contested": lambda label: label == "k"},
+            {"entry": entry("intent"), "named": HERE, "ambiguous_keys": lambda label: label == "k"},
             "unknown",
             None,
         ),
         (Options(on_name_taken="allow"), {"entry": entry("intent"), "named": OLD}, "unknown", None),
         (Options(on_name_taken="allow"), {"named": HERE}, "create", None),
         (Options(on_name_taken="match"), {"named": OLD}, "update", "2"),
-        (Options(on_name_taken="match"), {"named": OLD, "owned": True}, "update", "2"),
+        (Options(on_name_taken="match"), {"named": OLD, "owned_by_another_row": True}, "update", "2"),
         (SUFFIX, {"named": OLD}, "create", None),
         (MATCH, {"keyed": (HERE, OLD)}, "refuse", None),
         (UPSERT, {"keyed": (ANOTHER,), "named": OLD}, "refuse", None),
@@ -137,7 +137,7 @@ def entry(state: Any, digest: str = "d", label: str = "", identity: str = "i") -
         (UPSERT, {"keyed": (HERE,), "named": HERE}, "update", "1"),
         (CREATE, {"entry": entry("failed")}, "create", None),
         # Somebody has given the record of an earlier run another key, which another row has, or none has.
-        (UPSERT, {"entry": entry("done"), "own": REKEYED, "meant": lambda key: key == "77"}, "upsert", None),
+        (UPSERT, {"entry": entry("done"), "own": REKEYED, "expected_key": lambda key: key == "77"}, "upsert", None),
         (UPSERT, {"entry": entry("done"), "own": REKEYED}, "skip", "4"),
         (UPSERT, {"entry": entry("done", "other"), "own": REKEYED}, "update", "4"),
         # A name does not make a record a row's that has another's key.
@@ -146,26 +146,28 @@ def entry(state: Any, digest: str = "d", label: str = "", identity: str = "i") -
         # Where the parent's records were not read, the state tells which record a changed row has.
         (CREATE, {"entry": entry("done", "other"), "indexed": False}, "update", "1"),
         (CREATE, {"entry": entry("unknown", "other"), "indexed": False}, "unknown", None),
-        (CREATE, {"orphaned": "contact_id"}, "refuse", None),
+        (CREATE, {"parent_missing": "contact_id"}, "refuse", None),
     ],
 )
 def test_the_route(options: Options, known: dict[str, Any], route: str, record: str | None) -> None:
     names = {"named": "A", "of_other_kind": "A", "renamed": "A (x)", "sent": "B"}
-    records: list[tuple[str, Found]] = [(name, known[place]) for place, name in names.items() if place in known]
-    owned: bool = known.get("owned", False)
-    known = {place: value for place, value in known.items() if place not in (*names, "owned")}
-    job = Job(row=bulk.Row(number=1), key="k", name="A", name_field="contact_name", digest="d", identity="i")
+    records: list[tuple[str, TargetRecord]] = [(name, known[place]) for place, name in names.items() if place in known]
+    owned_by_another_row: bool = known.get("owned_by_another_row", False)
+    known = {place: value for place, value in known.items() if place not in (*names, "owned_by_another_row")}
+    job = WorkItem(row=bulk.Row(number=1), key="k", name="A", name_field="contact_name", digest="d", identity="i")
 
-    def rename(one: Job) -> Fault | None:
+    def rename(one: WorkItem) -> Fault | None:
         one.name, one.renamed = "A (x)", True
         return None
 
     made = decide(
         job,
-        Known(
+        RowContext(
             **{"indexed": True, **known},
-            namesakes=lambda kind, name: [one for own, one in records if own == name and kind in (None, one.kind)],
-            owned=lambda record_id: owned,
+            records_of_same_name=lambda kind, name: [
+                one for own, one in records if own == name and kind in (None, one.kind)
+            ],
+            owned_by_another_row=lambda record_id: owned_by_another_row,
         ),
         options,
         rename=rename,
@@ -176,8 +178,8 @@ def test_the_route(options: Options, known: dict[str, Any], route: str, record: 
 
 def test_a_row_that_was_mended_after_it_was_sent_is_done() -> None:
     """The state knows a row without a key by what it first said: the input it came from still says that."""
-    job = Job(row=bulk.Row(number=1), digest="first", identity="first#1")
-    known = Known(entry=msgspec.structs.replace(entry("done", "mended"), identity="first#1"))
+    job = WorkItem(row=bulk.Row(number=1), digest="first", identity="first#1")
+    known = RowContext(entry=msgspec.structs.replace(entry("done", "mended"), identity="first#1"))
     assert decide(job, known, CREATE, rename=lambda job: None).route == "skip"
 
 

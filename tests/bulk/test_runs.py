@@ -160,9 +160,9 @@ async def test_ids_come_by_label_the_record_before_its_parts(database: Database)
     )
     await journal.note("1", "d", label="C", record_id="10")
     await journal.note("4", "d", label="B", record_id="40")
-    await journal.intend("3", "d", operation="create", label="A")
+    await journal.record_intent("3", "d", operation="create", label="A")
     # A refused change leaves the record where it is.
-    await journal.intend("1", "e", operation="update")
+    await journal.record_intent("1", "e", operation="update")
     await journal.settle("1", "failed")
     await Journal(database, "u").note("1", "d", label="B", record_id="50")
     of_t = [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.errors import StateError
-from zoho_async.bulk.rows.duplicates import Seen
+from zoho_async.bulk.rows.duplicates import DuplicateDetector
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.refusal_tags import mark
 from zoho_async.bulk.source.files import Row
@@ -26,22 +26,22 @@ async def database() -> AsyncIterator[Database]:
 
 async def test_equal_keys_are_told_apart_or_named(database: Database) -> None:
     rows = [("k", 1), ("x", 2), ("k", 3)]
-    assert await Seen(database).identify(rows, counted=True) == [("k#1", 1), ("x#1", 2), ("k#2", 3)]
-    seen = Seen(database)
+    assert await DuplicateDetector(database).identify(rows, counted=True) == [("k#1", 1), ("x#1", 2), ("k#2", 3)]
+    seen = DuplicateDetector(database)
     assert await seen.identify(rows, counted=False) == [("k", 1), ("x", 2), ("k", 1)]
     assert await seen.identify([("k", 4)], counted=False) == [("k", 1)]
 
 
 async def test_a_row_keeps_the_identity_it_had(database: Database) -> None:
     keys = [("k", 1), ("mended", 2), ("k", 3), ("k", 4)]
-    found = await Seen(database).identify(keys, counted=True, carried={1: "k#2", 2: "old#1"})
+    found = await DuplicateDetector(database).identify(keys, counted=True, carried={1: "k#2", 2: "old#1"})
     assert found == [("k#2", 1), ("old#1", 2), ("k#1", 3), ("k#3", 4)]
     # A key is the identity, whatever a file says.
-    assert await Seen(database).identify([("k", 1)], counted=False, carried={1: "k#2"}) == [("k", 1)]
+    assert await DuplicateDetector(database).identify([("k", 1)], counted=False, carried={1: "k#2"}) == [("k", 1)]
 
 
 async def test_only_the_first_row_keeps_an_identity_that_was_copied(database: Database) -> None:
-    seen = Seen(database)
+    seen = DuplicateDetector(database)
     assert await seen.identify([("k", 1), ("x", 2)], counted=True, carried={1: "k#1", 2: "k#1"}) == [
         ("k#1", 1),
         ("x#1", 2),
@@ -52,10 +52,10 @@ async def test_only_the_first_row_keeps_an_identity_that_was_copied(database: Da
 async def test_a_mark_is_no_identity(database: Database) -> None:
     rows = [("k", 1), ("k", 2)]
     marks = {number: mark(Row(number=number), "name", Options()) for _, number in rows}
-    assert await Seen(database).identify(rows, counted=True, carried=marks) == [("k#1", 1), ("k#2", 2)]
+    assert await DuplicateDetector(database).identify(rows, counted=True, carried=marks) == [("k#1", 1), ("k#2", 2)]
     # One may hold an identity.
     marks[1] = mark(Row(number=1), "name", Options(), "k#2")
-    assert await Seen(database).identify(rows, counted=True, carried=marks) == [("k#2", 1), ("k#1", 2)]
+    assert await DuplicateDetector(database).identify(rows, counted=True, carried=marks) == [("k#2", 1), ("k#1", 2)]
 
 
 KEYS = st.sampled_from(["k", "k#1", "k#1#1", "k#2", "#", ""]) | st.text(st.characters(codec="utf-8"), max_size=3)
@@ -65,16 +65,16 @@ KEYS = st.sampled_from(["k", "k#1", "k#1#1", "k#2", "#", ""]) | st.text(st.chara
 async def test_counted_rows_are_all_different_however_they_are_batched(keys: list[str], cut: int) -> None:
     rows = [(key, number) for number, key in enumerate(keys, 1)]
     async with Database(None) as database:
-        seen = Seen(database)
+        seen = DuplicateDetector(database)
         found = await seen.identify(rows[:cut], counted=True) + await seen.identify(rows[cut:], counted=True)
         assert [first for _, first in found] == list(range(1, len(rows) + 1))
         assert len({identity for identity, _ in found}) == len(rows)
         assert [identity.rpartition("#")[0] for identity, _ in found] == keys
-        assert await Seen(database).identify(rows, counted=True) == found
+        assert await DuplicateDetector(database).identify(rows, counted=True) == found
 
 
 async def test_the_first_row_of_a_name_is_named(database: Database) -> None:
-    seen = Seen(database)
+    seen = DuplicateDetector(database)
     assert await seen.first("name", [("Ann", 1), ("Ben", 2), ("Ann", 3)]) == [1, 2, 1]
     assert await seen.first("name", [("Ben", 4), ("ann", 5), ("Ben", 2)]) == [2, 5, 2]
     assert await seen.first("email", [("Ann", 6)]) == [6]
@@ -82,7 +82,7 @@ async def test_the_first_row_of_a_name_is_named(database: Database) -> None:
 
 
 async def test_runs_do_not_see_each_others_rows(database: Database) -> None:
-    one, other = Seen(database), Seen(database)
+    one, other = DuplicateDetector(database), DuplicateDetector(database)
     assert await one.identify([("k", 1)], counted=False) == [("k", 1)]
     assert await other.identify([("k", 2)], counted=False) == [("k", 2)]
     assert await one.first("name", [("Ann", 1)]) == [1]
@@ -92,7 +92,7 @@ async def test_runs_do_not_see_each_others_rows(database: Database) -> None:
 
 
 async def test_a_transaction_that_fails_is_forgotten(database: Database) -> None:
-    seen = Seen(database)
+    seen = DuplicateDetector(database)
     for _ in range(2):
         with pytest.raises(StateError):
             await seen.identify([("k", 1), (object(), 2)], counted=False)  # type: ignore[list-item]
@@ -103,7 +103,7 @@ async def test_a_transaction_that_fails_is_forgotten(database: Database) -> None
 
 
 async def test_nothing_of_it_is_in_the_file(database: Database) -> None:
-    seen = Seen(database)
+    seen = DuplicateDetector(database)
     await seen.identify([("k", 1)], counted=True)
     await seen.first("name", [("Ann", 1)])
     names = await database.run(lambda connection: connection.execute("SELECT name FROM main.sqlite_master").fetchall())

@@ -14,7 +14,7 @@ import pytest
 from cli.process import Cli, ended, until
 
 from zoho_async import Limits
-from zoho_async.bulk.recovery.dead_letters import FailedFile
+from zoho_async.bulk.recovery.dead_letters import RejectsFile
 from zoho_async.bulk.source.files import open_rows
 from zoho_async.cli.commands import push as pushing
 from zoho_async.cli.console.runner import Interruption
@@ -563,7 +563,7 @@ async def test_a_push_goes_on_when_its_failed_rows_cannot_be_written(
 
 def test_the_command_that_lists_the_rows_names_a_state_elsewhere(tmp_path: Path, write: Write) -> None:
     state = write("a state", "")
-    failed = FailedFile(open_rows(write("a.csv", "contact_name\nA\n")))
+    failed = RejectsFile(open_rows(write("a.csv", "contact_name\nA\n")))
     order = pushing.PushArgs(
         name="books.contacts",
         file=None,

@@ -7,8 +7,8 @@ from typing import Literal
 import msgspec
 
 from zoho_async.bulk.errors import Status, printable
-from zoho_async.bulk.rows.refusal_tags import own_identity
-from zoho_async.bulk.rows.validate import Job, keyed_by
+from zoho_async.bulk.rows.refusal_tags import strip_tag
+from zoho_async.bulk.rows.validate import WorkItem, keyed_by
 from zoho_async.bulk.source.files import Row
 from zoho_async.errors import DecodeError, Fault, InvalidError, UnavailableError, ZohoError
 
@@ -71,7 +71,7 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def hint(self) -> str:
         """What can be done about it, as a sentence; empty when the reason says all."""
         if self.status == "unknown":
-            field = keyed_by(own_identity(self.identity))
+            field = keyed_by(strip_tag(self.identity))
             # Under another key it would be another row, of which nothing is known.
             warning = f"; do not change {field} before that" if field else ""
             return f"push again: what has become of the row is looked up first{warning}"
@@ -85,23 +85,25 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
         return f"{source} row {self.row.number}{line}: {self.reason}"
 
 
-def faulty(job: Job) -> RowOutcome:
+def faulty(job: WorkItem) -> RowOutcome:
     """The outcome of a row that has faults."""
     return RowOutcome(row=job.row, status="failed", action="none", faults=job.faults, identity=job.identity)
 
 
-def failed(job: Job, error: Exception) -> RowOutcome:
+def failed(job: WorkItem, error: Exception) -> RowOutcome:
     """The outcome of a row that was refused, or not sent at all."""
     faults = error.faults if isinstance(error, InvalidError) else ()
     return RowOutcome(row=job.row, status="failed", action="none", faults=faults, error=error, identity=job.identity)
 
 
-def unknown(job: Job, error: Exception) -> RowOutcome:
+def unknown(job: WorkItem, error: Exception) -> RowOutcome:
     """The outcome of a row that was sent and nobody knows what became of it."""
     return msgspec.structs.replace(failed(job, error), status="unknown")
 
 
-def done(job: Job, action: Action, record_id: str, *, warning: str = "", error: Exception | None = None) -> RowOutcome:
+def done(
+    job: WorkItem, action: Action, record_id: str, *, warning: str = "", error: Exception | None = None
+) -> RowOutcome:
     """The outcome of a row that Zoho has. `error`: why its answer could not be read."""
     return RowOutcome(
         row=job.row,

@@ -15,7 +15,7 @@ from zoho_async.schema.operation import Operation, Response
 
 from . import retry_policy
 from .config import Settings
-from .http import Answer, Unreadable
+from .http import Answer, UploadReadError
 from .rate_limiter import Limiter
 from .retry_policy import Action, Sent, Verdict
 
@@ -46,7 +46,12 @@ class Call:
     )
 
     def __init__(
-        self, settings: Settings, operation: Operation[Any], budget: retry_policy.RetryBudget, *, refusals: int = 0
+        self,
+        settings: Settings,
+        operation: Operation[Any],
+        budget: retry_policy.RetryBudget,
+        *,
+        throttle_count: int = 0,
     ) -> None:
         self._settings = settings
         self._operation = operation
@@ -58,14 +63,14 @@ class Call:
         self._begun = 0.0
         self._sent_at = datetime.now(UTC)
         self._failures = 0
-        self._refusals = refusals
+        self._refusals = throttle_count
         self._last: Answer | None = None
         self._sent: bool | None = False
         self.maybe_acted = False
 
     # -- waiting
 
-    async def within(self, waiting: Any) -> Any:
+    async def with_deadline(self, waiting: Any) -> Any:
         """Await something that sends nothing, up to the deadline."""
         if self._deadline is None:
             return await waiting
@@ -85,7 +90,7 @@ class Call:
             task = asyncio.ensure_future(asking)
             unfinished.add(task)
             task.add_done_callback(unfinished.discard)
-            token: Token = await self.within(asyncio.shield(task))
+            token: Token = await self.with_deadline(asyncio.shield(task))
             return token
         except errors.ZohoError as error:
             error.operation = self._operation.id
@@ -128,7 +133,7 @@ class Call:
         return answer
 
     async def _sleep(self, seconds: float) -> None:
-        await self.within(asyncio.sleep(seconds))
+        await self.with_deadline(asyncio.sleep(seconds))
 
     async def refresh(self, refreshing: Coroutine[Any, Any, Token], unfinished: set[asyncio.Future[Token]]) -> None:
         """Await another token. A refusal of that is told together with what led to it."""
@@ -137,7 +142,7 @@ class Call:
         except errors.AuthError as error:
             raise self._auth_error(f"{error}") from error
 
-    async def hold_back(self, verdict: Verdict, answer: Answer, limiter: Limiter) -> None:
+    async def apply_throttle(self, verdict: Verdict, answer: Answer, limiter: Limiter) -> None:
         """Zoho refused for a limit: hold the organisation back, or this call alone, and come again."""
         self._refusals += 1
         floor = self.retry_after(answer)
@@ -252,7 +257,7 @@ class Call:
             **self._details(),
         )
 
-    def hopeless(self, reason: str) -> errors.ConfigError:
+    def quota_unsatisfiable(self, reason: str) -> errors.ConfigError:
         """No day has room for a call."""
         return self._error(errors.ConfigError, f"{reason}: make the reserve smaller")
 
@@ -264,7 +269,7 @@ class Call:
             **self._details(),
         )
 
-    def unreadable(self, broken: Unreadable) -> errors.InvalidError:
+    def unreadable(self, broken: UploadReadError) -> errors.InvalidError:
         """Something to be sent could not be read to its end: the request was left unfinished, nobody acted on it."""
         message = f"cannot be read: {broken.error}"
         self._attempts.append("left unfinished")

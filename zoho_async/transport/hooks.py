@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Gate(Protocol):
+class DispatchHook(Protocol):
     """Who is asked whether a call may go out."""
 
     @property
-    def refusals(self) -> int:
+    def throttle_count(self) -> int:
         """How often it was refused for a limit before, in calls that came to nothing."""
         ...
 
-    async def let_out(self) -> None:
+    async def before_send(self) -> None:
         """Awaited in the last moment before the wire; what it raises ends the call, of which nothing was executed."""
 
-    def take_back(self) -> None:
+    def on_rejected(self) -> None:
         """Called when an attempt was surely not executed and the call waits for its turn again; may raise too."""

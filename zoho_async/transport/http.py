@@ -47,7 +47,7 @@ class Answer(msgspec.Struct, kw_only=True):
     """Bytes written to a file in place of `body`."""
 
 
-class Unreadable(Exception):  # noqa: N818 - told as InvalidError, by the call
+class UploadReadError(Exception):
     """A file or stream to be sent failed on this side, so that the request was never finished."""
 
     def __init__(self, name: str, error: Exception, *, begun: bool = True) -> None:
@@ -58,7 +58,7 @@ class Unreadable(Exception):  # noqa: N818 - told as InvalidError, by the call
         """Whether a part of the request had left by then."""
 
 
-class Unwritable(Exception):  # noqa: N818 - carries an OSError of this machine past those of the network
+class DownloadWriteError(Exception):
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
         self.error = error
@@ -70,7 +70,7 @@ class _Broken(Exception):  # noqa: N818 - carries an aiohttp error past aiohttp'
         self.error = error
 
 
-class Exchange:
+class HttpAdapter:
     """The session of a client, opened with the first call in the loop that makes it, or handed in by the caller."""
 
     __slots__ = ("_loop", "_opened", "_owned", "_proxies", "_session")
@@ -148,7 +148,7 @@ class Exchange:
         limit = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=timeout)
         url = base.rstrip("/") + request.target
         own: Sequence[Any] = getattr(session, "_middlewares", None) or ()
-        broken: list[Unreadable] = []
+        broken: list[UploadReadError] = []
         opened = AsyncExitStack()
         try:
             async with session.request(
@@ -173,7 +173,7 @@ class Exchange:
         except (_Broken, aiohttp.ClientError, TimeoutError, OSError) as error:
             if broken:
                 raise broken[0] from None
-            return Answer(outcome=_trouble(error.error if isinstance(error, _Broken) else error))
+            return Answer(outcome=classify_exception(error.error if isinstance(error, _Broken) else error))
         finally:
             await opened.aclose()
 
@@ -190,7 +190,7 @@ def _body(body: bytes | None) -> bytes | BytesIO | None:
     return BytesIO(body) if body is not None and len(body) > _PIECE else body
 
 
-def _form(parts: Sequence[Part], opened: AsyncExitStack, broken: list[Unreadable]) -> FormData:
+def _form(parts: Sequence[Part], opened: AsyncExitStack, broken: list[UploadReadError]) -> FormData:
     """A form for one attempt: files opened and streams begun afresh."""
     import aiohttp
 
@@ -208,7 +208,7 @@ def _form(parts: Sequence[Part], opened: AsyncExitStack, broken: list[Unreadable
             try:
                 content = opened.enter_context(content.open("rb"))
             except OSError as error:
-                broken.append(Unreadable(part.name, error, begun=False))
+                broken.append(UploadReadError(part.name, error, begun=False))
                 raise
         if part.filename is None:
             form.add_field(part.name, content.decode())
@@ -217,7 +217,7 @@ def _form(parts: Sequence[Part], opened: AsyncExitStack, broken: list[Unreadable
     return form
 
 
-async def _relayed(name: str, begin: Callable[..., Any], broken: list[Unreadable]) -> AsyncGenerator[bytes, None]:
+async def _relayed(name: str, begin: Callable[..., Any], broken: list[UploadReadError]) -> AsyncGenerator[bytes, None]:
     """A caller's stream; what goes wrong in it is the caller's to hear and not the network's."""
     stream: Any = None
     try:
@@ -227,7 +227,7 @@ async def _relayed(name: str, begin: Callable[..., Any], broken: list[Unreadable
                 raise TypeError(f"the stream must give bytes, not {type(chunk).__name__}")
             yield chunk
     except Exception as error:
-        broken.append(Unreadable(name, error))
+        broken.append(UploadReadError(name, error))
         raise
     finally:
         close = getattr(stream, "aclose", None)
@@ -261,7 +261,7 @@ def _opened(place: Path) -> BinaryIO:
     try:
         return place.open("wb")
     except OSError as error:
-        raise Unwritable(error) from error
+        raise DownloadWriteError(error) from error
 
 
 async def _on_disk(function: Callable[..., object], *arguments: object) -> None:
@@ -269,7 +269,7 @@ async def _on_disk(function: Callable[..., object], *arguments: object) -> None:
     try:
         await asyncio.to_thread(function, *arguments)
     except OSError as error:
-        raise Unwritable(error) from error
+        raise DownloadWriteError(error) from error
 
 
 async def _send_once(request: ClientRequest, handler: Any) -> ClientResponse:
@@ -287,7 +287,7 @@ async def _send_once(request: ClientRequest, handler: Any) -> ClientResponse:
     return response
 
 
-def _trouble(error: Exception) -> Outcome:
+def classify_exception(error: Exception) -> Outcome:
     """What an aiohttp error means for the request: never sent, lost on the way, or hopeless."""
     import aiohttp
 

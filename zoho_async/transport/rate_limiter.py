@@ -140,8 +140,8 @@ class Limiter:
         if self._waiters:
             self._admit(asyncio.get_running_loop())
 
-    async def acquire(self, max_pause: float | None = None, *, ahead: bool = False) -> None:
-        """Wait until a call may start and count it. Cancelling the wait gives everything back. `ahead`: before all
+    async def acquire(self, max_pause: float | None = None, *, priority: bool = False) -> None:
+        """Wait until a call may start and count it. Cancelling the wait gives everything back. `priority`: before all
         others who wait.
 
         Raises Exhausted when the day's budget is used up, Paused when the organisation is (or comes to be) held back
@@ -156,7 +156,7 @@ class Limiter:
             self._start(loop.time())
             return
         waiter: asyncio.Future[None] = loop.create_future()
-        (self._waiters.appendleft if ahead else self._waiters.append)((waiter, patience))
+        (self._waiters.appendleft if priority else self._waiters.append)((waiter, patience))
         self._admit(loop)
         try:
             await waiter
@@ -204,7 +204,7 @@ class Limiter:
         """A call went well: grow back towards the full number of slots, one for each round of them."""
         self._slots = min(self._most_slots(), self._slots + 1.0 / self._slots)
 
-    def learn(self, headers: Mapping[str, str]) -> None:
+    def update_from_headers(self, headers: Mapping[str, str]) -> None:
         """Take the day's numbers from an answer's `x-rate-limit-*` headers."""
         limit, left, seconds = (
             _number(headers.get(f"x-rate-limit-{name}")) for name in ("limit", "remaining", "reset")
@@ -213,7 +213,7 @@ class Limiter:
             return
         self._day_limit = limit
         now = asyncio.get_running_loop().time()
-        self._turn_the_day(now)
+        self._roll_over_day(now)
         # Answers overtake one another; the smallest number of a day is the newest.
         ends = now + seconds if seconds is not None else self._day_ends
         if ends is None:
@@ -222,7 +222,7 @@ class Limiter:
         self._day_left = min(left, self._day_left) if same_day and self._day_left is not None else left
         self._day_ends = ends
 
-    def exhaust(self, seconds: float | None) -> datetime | None:
+    def mark_exhausted(self, seconds: float | None) -> datetime | None:
         """Zoho says that the day is used up; returns when the next begins, as far as it is known."""
         now = asyncio.get_running_loop().time()
         if seconds is not None:
@@ -328,11 +328,11 @@ class Limiter:
         return max(0, min(known)) if known else None
 
     def _exhausted(self, now: float) -> bool:
-        self._turn_the_day(now)
+        self._roll_over_day(now)
         left = self._left()
         return left is not None and left <= self.limits.reserve
 
-    def _turn_the_day(self, now: float) -> None:
+    def _roll_over_day(self, now: float) -> None:
         if self._day_ends is not None and now >= self._day_ends:
             # Another day has begun for Zoho: nothing is known of it but that it is not used up.
             self._day_ends = self._day_left = None

@@ -97,9 +97,9 @@ def classify(outcome: Outcome, *, repeatable: bool, deletes: bool = False, repea
         return _RETRY
     if outcome.sent is Sent.MISCONFIGURED:
         return _MISCONFIGURED
-    in_doubt = _RETRY if repeatable else _UNKNOWN
+    outcome_unknown = _RETRY if repeatable else _UNKNOWN
     if outcome.sent is Sent.LOST:
-        return in_doubt
+        return outcome_unknown
     status, code = outcome.status, outcome.code
     if 300 <= status < 400:
         return _MISCONFIGURED
@@ -112,11 +112,11 @@ def classify(outcome: Outcome, *, repeatable: bool, deletes: bool = False, repea
     if status == 401 or code in _TOKEN_CODES:
         return Verdict(Action.REFRESH, errors.AuthError)
     if status >= 500 or status == 408:
-        return in_doubt
+        return outcome_unknown
     if code == 0 and status < 400:
         return _DONE
     if code is None and status < 400:
-        return in_doubt
+        return outcome_unknown
     if deletes and repeated and code == 1002:
         return _DONE  # the earlier attempt did it
     return Verdict(Action.FAIL, _refusal(status, code))

@@ -20,8 +20,8 @@ from zoho_async.wire.pagination import Page, Pages
 from . import retry_policy
 from .call_state import Call
 from .config import Settings
-from .hooks import Gate
-from .http import Answer, Exchange, Unreadable, Unwritable
+from .hooks import DispatchHook
+from .http import Answer, DownloadWriteError, HttpAdapter, UploadReadError
 from .rate_limiter import Exhausted, Limiter, Limits, Paused
 from .retry_policy import Action, Outcome, Sent
 
@@ -39,7 +39,7 @@ class Shared:
     __slots__ = ("_chosen", "budget", "decoders", "exchange", "limiters", "refreshing")
 
     def __init__(self, session: ClientSession | None) -> None:
-        self.exchange = Exchange(session)
+        self.exchange = HttpAdapter(session)
         self.limiters: dict[tuple[str, ...], Limiter] = {}
         self._chosen: dict[tuple[str, ...], Limits] = {}
         self.refreshing: set[asyncio.Future[Token]] = set()
@@ -92,8 +92,8 @@ class Transport:
         files: Mapping[str, Any] | None = None,
         type: None = None,
         to: None = None,
-        gate: Gate | None = None,
-        ahead: bool = False,
+        hook: DispatchHook | None = None,
+        priority: bool = False,
     ) -> Response[T]: ...
 
     @overload
@@ -108,8 +108,8 @@ class Transport:
         files: Mapping[str, Any] | None = None,
         type: Any,
         to: str | PathLike[str] | None = None,
-        gate: Gate | None = None,
-        ahead: bool = False,
+        hook: DispatchHook | None = None,
+        priority: bool = False,
     ) -> Response[Any]: ...
 
     @overload
@@ -124,8 +124,8 @@ class Transport:
         files: Mapping[str, Any] | None = None,
         type: None = None,
         to: str | PathLike[str],
-        gate: Gate | None = None,
-        ahead: bool = False,
+        hook: DispatchHook | None = None,
+        priority: bool = False,
     ) -> Response[Path]: ...
 
     async def send(
@@ -139,10 +139,10 @@ class Transport:
         files: Mapping[str, Any] | None = None,
         type: Any = None,
         to: str | PathLike[str] | None = None,
-        gate: Gate | None = None,
-        ahead: bool = False,
+        hook: DispatchHook | None = None,
+        priority: bool = False,
     ) -> Response[Any]:
-        """Execute one operation; see `Zoho.send`. `gate` and `ahead` as in `perform`."""
+        """Execute one operation; see `Zoho.send`. `hook` and `priority` as in `perform`."""
         place = _destination(operation, type, to)
         organization_id = self.settings.organization_id
         if operation.organization is not None and organization_id is None:
@@ -160,7 +160,7 @@ class Transport:
             body=body,
             files=files,
         )
-        response = await self.perform(operation, request, type, place, gate, ahead)
+        response = await self.perform(operation, request, type, place, hook, priority)
         if operation.kind == "page":
             page: Page[Any] = response.data
             page.response = response
@@ -212,46 +212,48 @@ class Transport:
         request: Request,
         wanted: Any = None,
         to: Path | None = None,
-        gate: Gate | None = None,
-        ahead: bool = False,
+        hook: DispatchHook | None = None,
+        priority: bool = False,
     ) -> Response[Any]:
         """Send one request as often as the policy allows. Deciders are in `policy`; here is only the doing.
 
-        `gate` is asked whenever an attempt may start; with one, nothing is sent again that may have acted, not even
-        what is marked idempotent. `ahead`: its turn comes before that of all who wait, for a write that must follow
+        `hook` is asked whenever an attempt may start; with one, nothing is sent again that may have acted, not even
+        what is marked idempotent. `priority`: its turn comes before that of all who wait, for a write that must follow
         soon upon what was read.
         """
         self.shared.exchange.check_loop()
-        call = Call(self.settings, operation, self.shared.budget, refusals=0 if gate is None else gate.refusals)
+        call = Call(
+            self.settings, operation, self.shared.budget, throttle_count=0 if hook is None else hook.throttle_count
+        )
         limiter = self.limiter(operation.product)
         refreshed = False
         while True:
             try:
                 token = await call.token(self._token(), self.shared.refreshing)
-                await call.within(limiter.acquire(self.settings.max_wait, ahead=ahead))
+                await call.with_deadline(limiter.acquire(self.settings.max_wait, priority=priority))
                 # It may have been renewed while this call waited its turn.
                 token = self.settings.auth.latest(token)
             except Exhausted as error:
                 if error.never:
-                    raise call.hopeless(error.never) from None
+                    raise call.quota_unsatisfiable(error.never) from None
                 raise call.quota_exceeded(error.resets_at) from None
             except Paused as error:
                 raise call.rate_limit_exceeded(error.seconds) from None
             sent = False
             try:
-                if gate is not None:
-                    await gate.let_out()
+                if hook is not None:
+                    await hook.before_send()
                 sent = True
                 answer = await call.in_flight(self._attempt(operation, request, token, wanted, to))
                 sent = answer.outcome.sent is not Sent.NEVER
-                limiter.learn(answer.headers)
-            except Unreadable as broken:
+                limiter.update_from_headers(answer.headers)
+            except UploadReadError as broken:
                 raise call.unreadable(broken) from broken.error
             finally:
                 limiter.release(sent=sent)
             verdict = retry_policy.classify(
                 answer.outcome,
-                repeatable=operation.idempotent and gate is None,
+                repeatable=operation.idempotent and hook is None,
                 deletes=operation.method == "DELETE",
                 repeated=call.maybe_acted,
             )
@@ -260,17 +262,17 @@ class Transport:
                 self.shared.budget.earn()
                 limiter.succeeded()
                 return call.response(answer)
-            if gate is not None and verdict.action in (Action.REFRESH, Action.PAUSE, Action.SLOW, Action.RETRY):
-                gate.take_back()
+            if hook is not None and verdict.action in (Action.REFRESH, Action.PAUSE, Action.SLOW, Action.RETRY):
+                hook.on_rejected()
             if verdict.action is Action.REFRESH and not refreshed:
                 refreshed = True
                 await call.refresh(self.settings.auth.refresh(token, self.accounts), self.shared.refreshing)
             elif verdict.action in (Action.PAUSE, Action.SLOW):
-                await call.hold_back(verdict, answer, limiter)
+                await call.apply_throttle(verdict, answer, limiter)
             elif verdict.action is Action.RETRY:
                 await call.retry(verdict, answer)
             elif verdict.error is errors.QuotaExceededError:
-                raise call.quota_exceeded(limiter.exhaust(call.retry_after(answer)))
+                raise call.quota_exceeded(limiter.mark_exhausted(call.retry_after(answer)))
             else:
                 raise call.failure(verdict, answer)
 
@@ -330,7 +332,7 @@ class Transport:
                 part.replace(to)
                 answer.decoded.data, answer.body = to, b""
             return answer
-        except Unwritable as broken:
+        except DownloadWriteError as broken:
             raise broken.error from None
         finally:
             part.unlink(missing_ok=True)

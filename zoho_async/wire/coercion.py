@@ -25,7 +25,7 @@ class _Unfit(Exception):  # noqa: N818 - a signal between builders, never seen o
     """The value cannot become what the type wants, whatever is done to it."""
 
 
-class Repairer:
+class Coercer:
     """Builders by type, compiled on first use."""
 
     __slots__ = ("_builders", "_structs")

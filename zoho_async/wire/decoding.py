@@ -14,7 +14,7 @@ from zoho_async._typeguards import is_list, is_object
 from zoho_async.schema.operation import Operation
 from zoho_async.schema.registry import SECRETS
 
-from .coercion import Repairer
+from .coercion import Coercer
 from .pagination import Page, PageContext, next_cursor
 
 _UNTYPED = msgspec.json.Decoder(float_hook=Decimal)
@@ -111,7 +111,7 @@ class Decoders:
 
     def __init__(self) -> None:
         self._envelopes: dict[tuple[Operation[Any], Any], _Envelope] = {}
-        self._repairer = Repairer()
+        self._repairer = Coercer()
         self.drift: Counter[tuple[str, str]] = Counter()
         """How often which field of which operation was not what the specs promise."""
 

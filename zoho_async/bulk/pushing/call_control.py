@@ -34,7 +34,7 @@ class _Closed(Exception):  # noqa: N818 - a signal
     """The window has closed while a call waited its turn."""
 
 
-class Line:
+class CallControl:
     """Makes the calls of one push."""
 
     def __init__(
@@ -91,7 +91,7 @@ class Line:
         """Whether nothing more is let out."""
         return self.stopped or self.ended is not None
 
-    def let_out(self) -> None:
+    def before_send(self) -> None:
         """A call's last moment before the wire; from now on it is finished, come what may."""
         self._held.discard(_task())
         if self.closed:
@@ -99,7 +99,7 @@ class Line:
         if self._window is not None and not self._window.open_at(local_now()):
             raise _Closed
 
-    def take_back(self) -> None:
+    def on_rejected(self) -> None:
         """A call waits, at first or again after it was let out and refused."""
         if self.closed:
             raise Stopped
@@ -110,13 +110,13 @@ class Line:
         self.summary.reads += 1
         self._tell(Event(stage="read", done=self.summary.reads))
         try:
-            read = await self.patient(call, turn=turn)
+            read = await self.call_when_allowed(call, turn=turn)
         except (Stopped, asyncio.CancelledError):
             # Given up; nobody heard whether it was made.
             self.summary.reads -= 1
             raise
         except ZohoError as error:
-            if _is_sick(error):
+            if is_outage(error):
                 self._sick_reads += 1
                 if self._sick_reads >= max(READS, self._patience):
                     self.end(error)
@@ -124,15 +124,15 @@ class Line:
         self._sick_reads = 0
         return read
 
-    async def patient(self, call: Callable[[], Awaitable[T]], *, turn: bool = True) -> T:
+    async def call_when_allowed(self, call: Callable[[], Awaitable[T]], *, turn: bool = True) -> T:
         """Makes a call, once it may be made; a call refused for want of quota is made again when there is some.
 
-        Raises Stopped when the push is asked to end, or ends, while the call waits. A write tells by `let_out` when it
-        no longer does; a read may be given up at any time. `turn`: False within a `turn`.
+        Raises Stopped when the push is asked to end, or ends, while the call waits. A write says by `before_send` when
+        it no longer does; a read may be given up at any time. `turn`: False within a `turn`.
         """
-        with self._holding():
+        with self._cancellable_wait():
             while True:
-                self.take_back()
+                self.on_rejected()
                 if self._window is not None:
                     now = local_now()
                     if not self._window.open_at(now):
@@ -145,14 +145,14 @@ class Line:
                 except QuotaExceededError as error:
                     if not self._wait:
                         raise
-                    self.take_back()
+                    self.on_rejected()
                     await self._until(error.resets_at or local_now() + _UNKNOWN_RESET, "the day's calls are used up")
                 except _Closed:
                     continue
 
     async def wait_for(self, give: Callable[[], Awaitable[T]]) -> T:
         """Waits for what others give; raises Stopped when the push is asked to end, or ends, before it comes."""
-        with self._holding():
+        with self._cancellable_wait():
             given = await give()
             if self.closed:
                 # Who gives it may have asked for the end itself: the cancellation for that is met here.
@@ -163,7 +163,7 @@ class Line:
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None, None]:
         """Calls that belong together, a read and the write after it: none of other rows gets in between."""
-        with self._holding():
+        with self._cancellable_wait():
             await self._slots.acquire()
         try:
             yield
@@ -171,9 +171,9 @@ class Line:
             self._slots.release()
 
     @contextmanager
-    def _holding(self) -> Generator[None, None, None]:
+    def _cancellable_wait(self) -> Generator[None, None, None]:
         task = _task()
-        self.take_back()
+        self.on_rejected()
         try:
             yield
         except asyncio.CancelledError as error:
@@ -199,14 +199,14 @@ class Line:
             # Whoever waits from now on waits for another.
             self._awaited = None
 
-    def count_sick(self, error: ZohoError | None) -> None:
+    def count_outage(self, error: ZohoError | None) -> None:
         """Of writes: ends the run when none gets through any more, before every row of a long input has failed."""
-        self._sick = self._sick + 1 if error is not None and _is_sick(error) else 0
+        self._sick = self._sick + 1 if error is not None and is_outage(error) else 0
         if error is not None and self._sick >= self._patience:
             self.end(error)
 
 
-def _is_sick(error: ZohoError) -> bool:
+def is_outage(error: ZohoError) -> bool:
     return isinstance(error, UnavailableError | OutcomeUnknownError)
 
 

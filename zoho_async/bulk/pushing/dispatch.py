@@ -16,18 +16,18 @@ from zoho_async.bulk.merging import Merged, merge
 from zoho_async.bulk.results import RowOutcome, UnsettledError, done, failed, faulty, unknown
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target, required_path
-from zoho_async.bulk.rows.validate import Job
+from zoho_async.bulk.rows.validate import WorkItem
 from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import Fault, NotFoundError, UnavailableError, ZohoError
 from zoho_async.schema.registry import SECRETS
-from zoho_async.transport.hooks import Gate
+from zoho_async.transport.hooks import DispatchHook
 
-from .call_control import Line, Stopped
-from .index_queries import Found
-from .prepare import Preparation
-from .routing import Decision
+from .call_control import CallControl, Stopped
+from .index_queries import TargetRecord
+from .prepare import Planner
+from .routing import RoutedRow
 from .write_policy import TRIES
-from .writes import Stale, Unknown, Write, Writer, older, parts_of
+from .writes import Stale, Unknown, Write, WriteExecutor, older, parts_of
 
 MOST_REFUSALS = 8
 """So often a row is decided anew because a limit held its update back; then its call is left to end as others do."""
@@ -37,7 +37,7 @@ PUT_OFF = 200
 _json = msgspec.json.Encoder(decimal_format="number")
 
 
-class _Gone(Exception):  # noqa: N818 - a signal
+class RecordDeleted(Exception):  # noqa: N818 - a signal
     """A record that a decision speaks of is not there any more; nothing of the row was sent."""
 
     def __init__(self, record_id: str) -> None:
@@ -45,30 +45,30 @@ class _Gone(Exception):  # noqa: N818 - a signal
         self.record_id = record_id
 
 
-class Sender:
+class Dispatcher:
     """Carries decisions out, each to the outcome of its row."""
 
     def __init__(
-        self, target: Target, options: Options, line: Line, journal: Journal, preparation: Preparation
+        self, target: Target, options: Options, line: CallControl, journal: Journal, preparation: Planner
     ) -> None:
         self._target = target
         self._options = options
         self._line = line
         self._journal = journal
         self._preparation = preparation
-        self._writer = Writer(line, journal, target.record_id)
+        self._writer = WriteExecutor(line, journal, target.record_id)
         self._opened = False
         self._first = asyncio.Lock()
-        self._deferred: list[Decision] = []
+        self._deferred: list[RoutedRow] = []
         self.left = False
         """Whether a row was left to the next run, because the push was asked to end."""
 
-    async def perform(self, decision: Decision) -> RowOutcome | None:
+    async def perform(self, decision: RoutedRow) -> RowOutcome | None:
         """The outcome of one row; None when it is put off until `settle`, or left to the next run."""
         job = decision.job
         while True:
             gone = ""
-            refusals = decision.refusals
+            throttle_count = decision.throttle_count
             try:
                 return _doubted(decision, await self._alone(decision))
             except Stopped:
@@ -83,8 +83,8 @@ class Sender:
                 await asyncio.sleep(self._line.pause)
             except Stale:
                 # What a limit has held back has not used up its turns.
-                decision.again += decision.refusals == refusals
-            except _Gone as signal:
+                decision.again += decision.throttle_count == throttle_count
+            except RecordDeleted as signal:
                 gone = signal.record_id
             except StateError:
                 raise
@@ -101,18 +101,18 @@ class Sender:
                     raise
                 return self._left(decision)
 
-    async def _anew(self, decision: Decision, gone: str) -> Decision:
+    async def _anew(self, decision: RoutedRow, gone: str) -> RoutedRow:
         known = decision.known
         if not gone and known.gone and known.entry is not None:
             # It has not come back while the row waited.
             gone = known.entry.record_id
         (fresh,) = await self._preparation.decide([decision.job], gone=gone)
-        fresh.tries, fresh.refusals, fresh.again = decision.tries, decision.refusals, decision.again
+        fresh.tries, fresh.throttle_count, fresh.again = decision.tries, decision.throttle_count, decision.again
         return fresh
 
-    def _unread(self, decision: Decision, error: Exception) -> RowOutcome | None:
+    def _unread(self, decision: RoutedRow, error: Exception) -> RowOutcome | None:
         """The outcome of a row whose record cannot be read, or worse."""
-        if decision.in_doubt:
+        if decision.outcome_unknown:
             return unknown(decision.job, error)
         if isinstance(error, RUN_ENDING_ERRORS):
             raise error
@@ -120,14 +120,14 @@ class Sender:
             return self._left(decision)
         return failed(decision.job, error)
 
-    def _left(self, decision: Decision) -> RowOutcome | None:
+    def _left(self, decision: RoutedRow) -> RowOutcome | None:
         """The outcome of a row that cannot be gone on with now; none when nothing of it was sent."""
         if decision.tries:
             return unknown(decision.job, UnsettledError())
         self.left = True
         return None
 
-    async def _alone(self, decision: Decision) -> RowOutcome:
+    async def _alone(self, decision: RoutedRow) -> RowOutcome:
         """The first call goes alone: wrong credentials or a missing scope must cost one call, not ten."""
         if not self._opened and decision.route not in ("refuse", "skip", "unknown"):
             async with self._first:
@@ -143,14 +143,14 @@ class Sender:
                     return outcome
         return await self._ending(decision)
 
-    async def _ending(self, decision: Decision) -> RowOutcome:
+    async def _ending(self, decision: RoutedRow) -> RowOutcome:
         try:
             return await self._carry_out(decision)
         except RUN_ENDING_ERRORS as error:
             self._line.end(error)
             raise
 
-    async def _carry_out(self, decision: Decision) -> RowOutcome:
+    async def _carry_out(self, decision: RoutedRow) -> RowOutcome:
         job = decision.job
         match decision.route:
             case "refuse":
@@ -171,7 +171,7 @@ class Sender:
 
     # -- records that are there
 
-    async def _record(self, job: Job, found: Found, *, turn: bool = True) -> dict[str, Any]:
+    async def _record(self, job: WorkItem, found: TargetRecord, *, turn: bool = True) -> dict[str, Any]:
         """The record as it is now."""
         if found.row:
             row: dict[str, Any] = msgspec.json.decode(found.row)
@@ -179,14 +179,14 @@ class Sender:
         try:
             return await self._line.read(partial(self._target.get, found.record_id, job.parent), turn=turn)
         except NotFoundError:
-            raise _Gone(found.record_id) from None
+            raise RecordDeleted(found.record_id) from None
 
-    async def _update(self, decision: Decision) -> RowOutcome:
+    async def _update(self, decision: RoutedRow) -> RowOutcome:
         # Others between the two would have what was read grow old.
         async with self._line.turn():
             return await self._read_and_update(decision)
 
-    async def _read_and_update(self, decision: Decision) -> RowOutcome:
+    async def _read_and_update(self, decision: RoutedRow) -> RowOutcome:
         job, found = decision.job, decision.record
         assert found is not None
         waits = self._line.waits
@@ -204,23 +204,25 @@ class Sender:
                 job.identity, job.digest, label=job.label, record_id=found.record_id, parts=parts_of(record)
             )
             outcome = done(job, "unchanged", found.record_id, warning=merged.warning)
-            return msgspec.structs.replace(outcome, action="settled") if decision.in_doubt else outcome
+            return msgspec.structs.replace(outcome, action="settled") if decision.outcome_unknown else outcome
         operation = self._target.operations["update"]
         (place,) = required_path(operation)
 
-        async def intend() -> None:
+        async def record_intent() -> None:
             image = (found.record_id, _json.encode(_without_secrets(record)))
-            await self._journal.intend(job.identity, job.digest, operation="update", label=job.label, image=image)
+            await self._journal.record_intent(
+                job.identity, job.digest, operation="update", label=job.label, image=image
+            )
 
-        async def update(gate: Gate) -> Any:
+        async def update(hook: DispatchHook) -> Any:
             path = {place: found.record_id}
-            return await self._target.send(operation, path=path, body=merged.changes, gate=gate, ahead=True)
+            return await self._target.send(operation, path=path, body=merged.changes, hook=hook, priority=True)
 
         def is_stale(refused: bool) -> bool:
             if found.row:
                 # A list's row is as old as the list: there is nothing newer to be read.
                 return self._is_stale(decision)
-            if waits != self._line.waits or (refused and decision.refusals < MOST_REFUSALS):
+            if waits != self._line.waits or (refused and decision.throttle_count < MOST_REFUSALS):
                 return True
             # At a low pace every call waits long: to read once more does no good.
             return not decision.again and older(read_at)
@@ -230,27 +232,27 @@ class Sender:
             action="updated",
             record_id=found.record_id,
             warning=merged.warning,
-            recognised=bool(self._options.upsert_by),
-            intend=intend,
+            idempotent_by_key=bool(self._options.upsert_by),
+            record_intent=record_intent,
             call=update,
             is_stale=is_stale,
         )
         return await self._writer.write(write, turn=False)
 
-    def _has_moved(self, decision: Decision, found: Found, record: Mapping[str, Any]) -> bool:
+    def _has_moved(self, decision: RoutedRow, found: TargetRecord, record: Mapping[str, Any]) -> bool:
         """Whether a record that the list had under the row's key has another one by now."""
         job, options, entry = decision.job, self._options, decision.known.entry
         if not options.field or found.match != job.key or (entry is not None and entry.record_id == found.record_id):
             return False
         return self._preparation.index.key(record) not in ("", job.key)
 
-    async def _adopt(self, decision: Decision) -> RowOutcome:
+    async def _adopt(self, decision: RoutedRow) -> RowOutcome:
         """A record that was made after a call of unknown outcome: the row's, if it says what the row says."""
         job, found = decision.job, decision.record
         assert found is not None
         try:
             record = await self._record(job, found)
-        except _Gone:
+        except RecordDeleted:
             return await self._undecided(job, UnsettledError())
         merged = merge_job(self._target, job, record)
         differs = ", ".join(merged.changes) or ", ".join(fault.path for fault in merged.faults)
@@ -259,7 +261,7 @@ class Sender:
             return done(job, "settled", found.record_id)
         return await self._undecided(job, UnsettledError(found.record_id if differs else "", differs))
 
-    async def _verify(self, decision: Decision) -> RowOutcome:
+    async def _verify(self, decision: RoutedRow) -> RowOutcome:
         """The list does not have a record that an earlier run made: it is gone, or the list has skipped it."""
         job, found = decision.job, decision.record
         assert found is not None
@@ -268,7 +270,7 @@ class Sender:
 
     # -- records that are not
 
-    async def _send(self, decision: Decision) -> RowOutcome:
+    async def _send(self, decision: RoutedRow) -> RowOutcome:
         job, options = decision.job, self._options
         name = "upsert" if options.upsert_by else "create"
         operation = self._target.operations[name]
@@ -277,24 +279,24 @@ class Sender:
             key = {"X-Unique-Identifier-Key": options.upsert_by, "X-Unique-Identifier-Value": job.key}
             headers = {**key, "X-Upsert": True}
 
-        async def intend() -> None:
-            await self._journal.intend(job.identity, job.digest, operation=name, label=job.label)
+        async def record_intent() -> None:
+            await self._journal.record_intent(job.identity, job.digest, operation=name, label=job.label)
 
-        async def create(gate: Gate) -> Any:
-            return await self._target.send(operation, headers=headers, body=job.body, gate=gate)
+        async def create(hook: DispatchHook) -> Any:
+            return await self._target.send(operation, headers=headers, body=job.body, hook=hook)
 
         write = Write(
             decision=decision,
             action="created",
-            recognised=bool(options.upsert_by),
-            findable=bool(options.field or self._target.natural.name),
-            intend=intend,
+            idempotent_by_key=bool(options.upsert_by),
+            discoverable=bool(options.field or self._target.natural.name),
+            record_intent=record_intent,
             call=create,
             is_stale=lambda refused: self._is_stale(decision),
         )
         return await self._writer.write(write)
 
-    def _is_stale(self, decision: Decision) -> bool:
+    def _is_stale(self, decision: RoutedRow) -> bool:
         if not self._options.follows:
             return False
         if decision.waits != self._line.waits:
@@ -328,7 +330,7 @@ class Sender:
                     # Left to the next run.
                     yield unknown(old.job, UnsettledError())
 
-    async def _looked_up(self, waiting: list[Decision]) -> list[Decision] | list[None]:
+    async def _looked_up(self, waiting: list[RoutedRow]) -> list[RoutedRow] | list[None]:
         """Fresh decisions; none when the push has ended or is asked to."""
         try:
             if not self._line.closed:
@@ -344,20 +346,20 @@ class Sender:
             pass
         return [None] * len(waiting)
 
-    async def _undecided(self, job: Job, error: Exception) -> RowOutcome:
+    async def _undecided(self, job: WorkItem, error: Exception) -> RowOutcome:
         await self._journal.settle(job.identity, "unknown")
         return unknown(job, error)
 
 
-def _is_listed(decision: Decision) -> bool:
+def _is_listed(decision: RoutedRow) -> bool:
     """Whether a record is known by its list alone, so that it cannot be read by itself."""
     return decision.record is not None and bool(decision.record.row)
 
 
-def _doubted(decision: Decision, outcome: RowOutcome) -> RowOutcome:
+def _doubted(decision: RoutedRow, outcome: RowOutcome) -> RowOutcome:
     """The same outcome; unknown where a row is refused for how things stand after a call that may have made them so."""
     refused = outcome.faults or isinstance(outcome.error, NotFoundError)
-    if outcome.status == "failed" and refused and decision.in_doubt:
+    if outcome.status == "failed" and refused and decision.outcome_unknown:
         return msgspec.structs.replace(outcome, status="unknown")
     return outcome
 
@@ -374,7 +376,7 @@ def _moved(field: str, record_id: str) -> Fault:
     return Fault(path=field, rule="moved", message=message)
 
 
-def merge_job(target: Target, job: Job, record: Mapping[str, Any]) -> Merged:
+def merge_job(target: Target, job: WorkItem, record: Mapping[str, Any]) -> Merged:
     """What an update has to send so that a record says what a row says."""
     body = {name: value for name, value in job.body.items() if name != target.natural.parent}
     merged = merge(

@@ -10,7 +10,7 @@ import msgspec
 _COLUMNS = "record_id, parent, kind, name, match, created, row"
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class TargetRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A record of the target."""
 
     record_id: str
@@ -24,12 +24,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """The list's row in JSON, where the list is all that can be read of a record."""
 
 
-def keyed(connection: sqlite3.Connection, key: str, parent: str) -> list[Found]:
+def keyed(connection: sqlite3.Connection, key: str, parent: str) -> list[TargetRecord]:
     """The records with that key; for use inside `Database.run`."""
     return _found(connection, "match = ? AND parent = ?", (key, parent)) if key else []
 
 
-def named(connection: sqlite3.Connection, kind: str | None, name: str) -> list[Found]:
+def named(connection: sqlite3.Connection, kind: str | None, name: str) -> list[TargetRecord]:
     """The records of that name, of a kind or of any; for use inside `Database.run`."""
     if not name:
         return []
@@ -43,7 +43,7 @@ def forget(connection: sqlite3.Connection, record_id: str) -> None:
     connection.execute("DELETE FROM temp.records WHERE record_id = ?", (record_id,))
 
 
-def identified(connection: sqlite3.Connection, record_id: str) -> Found | None:
+def identified(connection: sqlite3.Connection, record_id: str) -> TargetRecord | None:
     """The record of that id; for use inside `Database.run`."""
     return next(iter(_found(connection, "record_id = ?", (record_id,))), None) if record_id else None
 
@@ -57,9 +57,9 @@ def made_at(created: str) -> datetime | None:
     return moment if moment.tzinfo is not None else None
 
 
-def _found(connection: sqlite3.Connection, where: str, values: tuple[str, ...]) -> list[Found]:
+def _found(connection: sqlite3.Connection, where: str, values: tuple[str, ...]) -> list[TargetRecord]:
     return [
-        Found(record_id=record_id, name=name, kind=kind, match=match, created=created, row=row)
+        TargetRecord(record_id=record_id, name=name, kind=kind, match=match, created=created, row=row)
         for record_id, name, kind, match, created, row in connection.execute(
             f"SELECT record_id, name, kind, match, created, row FROM temp.records WHERE {where} LIMIT 10", values
         )

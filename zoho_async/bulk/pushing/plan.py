@@ -14,14 +14,14 @@ from zoho_async.bulk.merging import Difference
 from zoho_async.bulk.results import RowOutcome, faulty
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
-from zoho_async.bulk.rows.validate import Job
+from zoho_async.bulk.rows.validate import WorkItem
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import NotFoundError, ZohoError
 
 from .dispatch import merge_job
-from .prepare import Preparation
-from .routing import Decision
+from .prepare import Planner
+from .routing import RoutedRow
 from .target_index import Read
 
 SAMPLES = 3
@@ -108,7 +108,7 @@ async def plan(
         return await call()
 
     async with Database(state, create=False) as database:
-        preparation = Preparation(Journal(database, label), target, options, read)
+        preparation = Planner(Journal(database, label), target, options, read)
         counting = _Counting(made, target, preparation, read, most_reads, on_faulty)
         async with preparation.index:
             async with aclosing(preparation.check(rows)) as batches:
@@ -135,7 +135,7 @@ class _Counting:
         self,
         made: Plan,
         target: Target,
-        preparation: Preparation,
+        preparation: Planner,
         read: Read,
         most_reads: int,
         on_faulty: Callable[[RowOutcome], None] | None,
@@ -147,11 +147,11 @@ class _Counting:
         self._most_reads = most_reads
         self._on_faulty = on_faulty
 
-    async def decided(self, decision: Decision) -> None:
+    async def decided(self, decision: RoutedRow) -> None:
         """Counts a row whose route is known, by its record if need be."""
         job, made = decision.job, self._made
         match decision.route:
-            case "refuse" if not decision.in_doubt:
+            case "refuse" if not decision.outcome_unknown:
                 self.faulty(job)
             case "skip":
                 made.unchanged += 1
@@ -163,7 +163,7 @@ class _Counting:
             case "update" | "adopt" | "verify":
                 await self._found(decision)
 
-    async def _found(self, decision: Decision) -> None:
+    async def _found(self, decision: RoutedRow) -> None:
         """Counts a row that has a record."""
         made, found = self._made, decision.record
         assert found is not None
@@ -191,7 +191,7 @@ class _Counting:
         else:
             self._compared(decision, record)
 
-    def _not_compared(self, decision: Decision) -> None:
+    def _not_compared(self, decision: RoutedRow) -> None:
         """Counts what a row comes to at most."""
         made = self._made
         made.exact = False
@@ -202,7 +202,7 @@ class _Counting:
             made.update += 1
             made.writes += 1
 
-    def _compared(self, decision: Decision, record: dict[str, Any]) -> None:
+    def _compared(self, decision: RoutedRow, record: dict[str, Any]) -> None:
         """Counts a row by what its record says."""
         job, made, found = decision.job, self._made, decision.record
         assert found is not None
@@ -212,7 +212,7 @@ class _Counting:
         merged = merge_job(self._target, job, record)
         if not (merged.faults or merged.changes):
             made.unchanged += 1
-        elif decision.route == "adopt" or (merged.faults and decision.in_doubt):
+        elif decision.route == "adopt" or (merged.faults and decision.outcome_unknown):
             # Made since, and not what the row says: nobody can say whose it is.
             made.unknown += 1
         elif merged.faults:
@@ -232,7 +232,7 @@ class _Counting:
                 )
             )
 
-    def _new(self, job: Job) -> None:
+    def _new(self, job: WorkItem) -> None:
         made = self._made
         made.create += 1
         made.writes += 1
@@ -244,7 +244,7 @@ class _Counting:
         if len(self._made.planned) < SHOWN:
             self._made.planned.append(row)
 
-    def faulty(self, job: Job) -> None:
+    def faulty(self, job: WorkItem) -> None:
         """Counts a row that is not sent."""
         outcome, made = faulty(job), self._made
         if outcome.kind in ("name_taken", "duplicate", "ambiguous"):

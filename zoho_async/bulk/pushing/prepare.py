@@ -14,17 +14,17 @@ import msgspec
 
 from zoho_async.bulk._aio import iterate
 from zoho_async.bulk.errors import InputError
-from zoho_async.bulk.rows.duplicates import Seen
+from zoho_async.bulk.rows.duplicates import DuplicateDetector
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.refusal_tags import mark
 from zoho_async.bulk.rows.resource import Target
-from zoho_async.bulk.rows.validate import Job, RowReader, row_of
+from zoho_async.bulk.rows.validate import RowReader, WorkItem, row_of
 from zoho_async.bulk.source.files import Row, RowFile
 from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import Fault
 
 from .index_queries import forget, identified, keyed, named
-from .routing import Decision, Known, decide, name_fault
+from .routing import RoutedRow, RowContext, decide, name_fault
 from .target_index import Index, Read
 
 BATCH = 200
@@ -45,7 +45,7 @@ class _Packed(msgspec.Struct, kw_only=True, omit_defaults=True):
     name: str
     name_field: str
     kind: str
-    kind_given: bool
+    name_scope_given: bool
     parent: str
     digest: str
     identity: str
@@ -56,7 +56,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(_Packed, float_hook=Decimal)
 
 
-class Preparation:
+class Planner:
     """Rows to decisions. `read` makes the calls that read; without a resource none is made."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Preparation:
         self._target = target
         self._options = options
         self._reader = RowReader(target, options)
-        self._seen = Seen(journal.database)
+        self._seen = DuplicateDetector(journal.database)
         self.checked = 0
         """Rows that `check` has seen, faulty ones included."""
         self.good = 0
@@ -79,7 +79,7 @@ class Preparation:
         self._waited = waited
         self.index = Index(journal.database, target, options, read, waited=waited, noted=self._noted)
 
-    async def check(self, rows: Iterable[Any]) -> AsyncGenerator[list[Job], None]:
+    async def check(self, rows: Iterable[Any]) -> AsyncGenerator[list[WorkItem], None]:
         """Checks every row, a batch at a time; yields the faulty ones and keeps the others for `decisions`.
 
         The rows of a file are kept themselves: whatever happens to the file meanwhile, what was checked is pushed.
@@ -105,7 +105,7 @@ class Preparation:
 
     async def decisions(
         self, rows: Iterable[Any] | AsyncIterable[Any], *, checked: bool
-    ) -> AsyncGenerator[Decision, None]:
+    ) -> AsyncGenerator[RoutedRow, None]:
         """The decision for every row; `checked`: `check` has seen them, and only the good ones are of interest."""
         if not checked:
             async with aclosing(_batches(rows)) as batches:
@@ -122,22 +122,22 @@ class Preparation:
         if taken < self.good:
             raise InputError(f"the input has changed while it was pushed: {self.good - taken:,} rows are gone from it")
 
-    async def decide(self, jobs: Sequence[Job], *, gone: str = "") -> list[Decision]:
+    async def decide(self, jobs: Sequence[WorkItem], *, gone: str = "") -> list[RoutedRow]:
         """The routes of some rows, as things stand now. `gone`: id of a record that was found not to be there."""
         waits = self._waited()
         await self._look(jobs, changed=bool(gone))
         versions = {job.parent: self.index.version(job.parent) for job in jobs}
 
-        def work(connection: sqlite3.Connection) -> list[Decision]:
+        def work(connection: sqlite3.Connection) -> list[RoutedRow]:
             if gone:
                 forget(connection, gone)
-            contested = cache(lambda: self._journal.contested(connection))
+            ambiguous_keys = cache(lambda: self._journal.ambiguous_keys(connection))
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS temp.used (record_id TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID"
             )
-            made: list[Decision] = []
+            made: list[RoutedRow] = []
             for job in jobs:
-                known = self._known(connection, job, gone=gone, contested=lambda label: label in contested())
+                known = self._known(connection, job, gone=gone, ambiguous_keys=lambda label: label in ambiguous_keys())
                 decision = decide(job, known, self._options, rename=self._reader.rename)
                 decision.version, decision.waits = versions[job.parent], waits
                 made.append(self._alone(connection, decision))
@@ -145,7 +145,7 @@ class Preparation:
 
         return await self._journal.database.run(work)
 
-    def _alone(self, connection: sqlite3.Connection, decision: Decision) -> Decision:
+    def _alone(self, connection: sqlite3.Connection, decision: RoutedRow) -> RoutedRow:
         """The same decision, or another one when an earlier row has the record."""
         job, found = decision.job, decision.record
         if found is None:
@@ -164,34 +164,36 @@ class Preparation:
         message = f"leads to the same record ({found.record_id}) as row {first}"
         job.faults = (Fault(path=self._options.field or job.name_field, rule="ambiguous", message=message),)
         job.identity = mark(job.row, "key", self._options, job.identity)
-        return Decision(job=job, route="refuse", known=decision.known)
+        return RoutedRow(job=job, route="refuse", known=decision.known)
 
-    def _known(self, connection: sqlite3.Connection, job: Job, *, gone: str, contested: Callable[[str], bool]) -> Known:
+    def _known(
+        self, connection: sqlite3.Connection, job: WorkItem, *, gone: str, ambiguous_keys: Callable[[str], bool]
+    ) -> RowContext:
         entry = self._journal.entry(connection, job.identity)
         natural, options = self._target.natural, self._options
         looking = not self.index.empty
         same_key = keyed(connection, job.key, job.parent) if looking else []
-        if options.field == natural.name and job.kind_given:
+        if options.field == natural.name and job.name_scope_given:
             same_key = [one for one in same_key if one.kind == job.kind]
 
-        def owned(record_id: str) -> bool:
+        def owned_by_another_row(record_id: str) -> bool:
             return self._journal.owner(connection, record_id) not in ("", job.identity)
 
-        def claimed(name: str) -> bool:
+        def reserved(name: str) -> bool:
             return self._seen.holder(connection, job.kind, name) not in (None, job.row.number)
 
-        return Known(
+        return RowContext(
             entry=entry,
             own=identified(connection, entry.record_id) if looking and entry is not None else None,
             keyed=tuple(same_key),
             indexed=self.index.knows(job.parent),
-            orphaned=natural.parent if self.index.orphaned(job.parent) else "",
-            namesakes=partial(named, connection) if looking else lambda kind, name: [],
+            parent_missing=natural.parent if self.index.parent_missing(job.parent) else "",
+            records_of_same_name=partial(named, connection) if looking else lambda kind, name: [],
             gone=bool(gone) and entry is not None and entry.record_id == gone,
-            contested=contested,
-            owned=owned,
-            claimed=claimed,
-            meant=lambda key: self._seen.has(connection, _seen_key(key, job.parent, options)),
+            ambiguous_keys=ambiguous_keys,
+            owned_by_another_row=owned_by_another_row,
+            reserved=reserved,
+            expected_key=lambda key: self._seen.has(connection, _seen_key(key, job.parent, options)),
         )
 
     def _noted(self, connection: sqlite3.Connection, record_id: str, parent: str) -> str:
@@ -202,7 +204,7 @@ class Preparation:
             return ""
         return identity[len(begin) : len(identity) - len(end)]
 
-    async def _look(self, jobs: Sequence[Job], *, changed: bool) -> None:
+    async def _look(self, jobs: Sequence[WorkItem], *, changed: bool) -> None:
         """Reads as much of the target as these rows need. `changed`: what an earlier run has settled is not so now."""
         if self._target.resource is None or all(job.faults for job in jobs):
             return
@@ -232,7 +234,7 @@ class Preparation:
             for parent in missing:
                 await self.index.read_parent(parent)
 
-    async def _checked(self, batch: Sequence[Row]) -> list[Job]:
+    async def _checked(self, batch: Sequence[Row]) -> list[WorkItem]:
         """Jobs with every fault that can be found without a call, those of rows that get into each other's way too."""
         reader, options = self._reader, self._options
         jobs = [reader.read(row) for row in batch]
@@ -243,7 +245,7 @@ class Preparation:
             counted=not matched,
             carried={job.row.number: job.row.identity for job in known if job.row.identity},
         )
-        later: list[tuple[Job, int]] = []
+        later: list[tuple[WorkItem, int]] = []
         for job, (identity, first) in zip(known, looks, strict=True):
             job.identity = identity
             if first != job.row.number:
@@ -259,7 +261,7 @@ class Preparation:
                 job.identity = mark(job.row, "key", options)
         return jobs
 
-    async def _good(self, numbers: Collection[int], batch: Sequence[Job]) -> set[int]:
+    async def _good(self, numbers: Collection[int], batch: Sequence[WorkItem]) -> set[int]:
         """Which of some rows, of this batch and earlier ones, are without a fault; all that nobody can tell of."""
         good = {job.row.number for job in batch if not job.faults}
         earlier = sorted(set(numbers) - {job.row.number for job in batch})
@@ -272,7 +274,7 @@ class Preparation:
 
         return good.union(await self._journal.database.run(work)) if earlier else good
 
-    async def _check_names(self, jobs: Sequence[Job]) -> None:
+    async def _check_names(self, jobs: Sequence[WorkItem]) -> None:
         for kind in dict.fromkeys(job.kind for job in jobs):
             some = [job for job in jobs if job.kind == kind]
             firsts = await self._seen.first(kind, [(job.name, job.row.number) for job in some])
@@ -281,7 +283,7 @@ class Preparation:
                     job.faults = (name_fault(job, f"row {first} has it"),)
                     job.identity = mark(job.row, "name", self._options, job.identity)
 
-    async def _told_apart(self, job: Job) -> bool:
+    async def _told_apart(self, job: WorkItem) -> bool:
         """Whether a suffix gives the job a name of its own."""
         if self._options.on_name_taken != "suffix":
             return False
@@ -292,7 +294,7 @@ class Preparation:
         (first,) = await self._seen.first(job.kind, [(job.name, job.row.number)])
         return first == job.row.number
 
-    async def _kept(self, rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[list[Job], None]:
+    async def _kept(self, rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[list[WorkItem], None]:
         """The good rows that `check` has kept, some at a time."""
         if isinstance(rows, RowFile):
             last = 0
@@ -327,17 +329,17 @@ def _seen_key(key: str, parent: str, options: Options) -> str:
     return f"{options.field}={key}" + (f"@{parent}" if parent else "")
 
 
-def _packed(job: Job, *, whole: bool) -> str:
+def _packed(job: WorkItem, *, whole: bool) -> str:
     values = {name: getattr(job, name) for name in _Packed.__struct_fields__}
     if not whole:
         values["row"] = None
     return _encoder.encode(_Packed(**values)).decode()
 
 
-def _unpacked(text: str, row: Row | None = None) -> Job:
+def _unpacked(text: str, row: Row | None = None) -> WorkItem:
     packed = _decoder.decode(text)
     packed.row = row or packed.row
-    return Job(**msgspec.structs.asdict(packed))
+    return WorkItem(**msgspec.structs.asdict(packed))
 
 
 def _batched(rows: Iterable[Any], size: int) -> Iterator[list[Row]]:

@@ -43,20 +43,20 @@ from zoho_async.bulk.state.database import Database, storable
 from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import QuotaExceededError
 
-from .call_control import Line, Stopped
-from .dispatch import Sender
+from .call_control import CallControl, Stopped
+from .dispatch import Dispatcher
 from .events import Event
-from .prepare import Preparation, repeatable
-from .routing import Decision
+from .prepare import Planner, repeatable
+from .routing import RoutedRow
 
-AHEAD = 2
+QUEUE_DEPTH_FACTOR = 2
 """So many times `concurrency` rows are under way: while some wait for their calls, others wait for the disk."""
 
 IDLE_TICK_S = 1.0
 """Seconds without an outcome after which rows that are put off are settled, if whoever feeds the rows may be waiting
 for theirs."""
 
-SICK = 3
+BREAKER_THRESHOLD = 3
 """So many times `concurrency` calls in a row that find the service unavailable end the run."""
 
 
@@ -98,11 +98,11 @@ class Push:
         self._label = label
         self._concurrency = concurrency
         self._on_event = on_event
-        self._deaf: Exception | None = None
-        self._line = Line(
+        self._callback_error: Exception | None = None
+        self._line = CallControl(
             self.summary,
             concurrency=concurrency,
-            patience=SICK * concurrency,
+            patience=BREAKER_THRESHOLD * concurrency,
             pause=pause,
             wait=wait,
             window=window,
@@ -142,12 +142,12 @@ class Push:
             await asyncio.wait([self._working])
 
     def _tell(self, event: Event) -> None:
-        if self._on_event is None or self._deaf is not None:
+        if self._on_event is None or self._callback_error is not None:
             return
         try:
             self._on_event(event)
         except Exception as error:  # noqa: BLE001 - raised in the end; no row must be harmed by who listens
-            self._deaf = error
+            self._callback_error = error
             self._line.stop()
 
     async def _run(self) -> AsyncGenerator[RowOutcome, None]:
@@ -165,8 +165,8 @@ class Push:
             await asyncio.wait([working])
             if not working.cancelled():
                 working.result()
-            if self._deaf is not None:
-                raise self._deaf
+            if self._callback_error is not None:
+                raise self._callback_error
         finally:
             await self.aclose()
             self.summary.seconds = monotonic() - begun
@@ -217,9 +217,9 @@ class Push:
             # No further ahead of who consumes them than a few.
             await ready.put(outcome)
 
-        preparation = Preparation(journal, self._target, self._options, self._line.read, lambda: self._line.waits)
+        preparation = Planner(journal, self._target, self._options, self._line.read, lambda: self._line.waits)
         failure: Exception | None = None
-        sender = Sender(self._target, self._options, self._line, journal, preparation)
+        sender = Dispatcher(self._target, self._options, self._line, journal, preparation)
         checked = repeatable(self._rows)
         async with preparation.index:
             if checked and not isinstance(self._rows, AsyncIterable):
@@ -234,7 +234,9 @@ class Push:
                 fed = self._fed(self._rows) if isinstance(self._rows, AsyncIterable) else None
                 async with aclosing(preparation.decisions(fed or self._rows, checked=checked)) as decisions:
                     source = self._until_stopped(decisions)
-                    performed = closable(map(sender.perform, source, concurrency=AHEAD * self._concurrency))
+                    performed = closable(
+                        map(sender.perform, source, concurrency=QUEUE_DEPTH_FACTOR * self._concurrency)
+                    )
                     heard = with_idle_ticks(
                         performed, seconds=IDLE_TICK_S, wanted=lambda: fed is not None and sender.waiting
                     )
@@ -269,7 +271,7 @@ class Push:
             while (row := await self._line.wait_for(following)) is not end:
                 yield row
 
-    async def _until_stopped(self, source: AsyncGenerator[Decision, None]) -> AsyncIterator[Decision]:
+    async def _until_stopped(self, source: AsyncGenerator[RoutedRow, None]) -> AsyncIterator[RoutedRow]:
         async for decision in source:
             if self._line.stopped or self._line.ended is not None:
                 return
@@ -332,7 +334,7 @@ def push(
     )
 
 
-def _given(outcome: Outcome[Decision, RowOutcome | None]) -> RowOutcome | None:
+def _given(outcome: Outcome[RoutedRow, RowOutcome | None]) -> RowOutcome | None:
     """What is told of a row that was performed; nothing when it is put off or left."""
     job, error = outcome.item.job, outcome.error
     if isinstance(error, StateError):

@@ -9,11 +9,11 @@ from typing import Literal
 import msgspec
 
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.validate import Job, keyed_by
+from zoho_async.bulk.rows.validate import WorkItem, keyed_by
 from zoho_async.bulk.state.journal import Entry
 from zoho_async.errors import Fault
 
-from .index_queries import Found, made_at
+from .index_queries import TargetRecord, made_at
 
 Route = Literal["refuse", "skip", "upsert", "create", "update", "adopt", "verify", "unknown"]
 
@@ -23,30 +23,30 @@ WRONG_CLOCK = timedelta(days=1)
 """How far they may differ where Zoho has one record of a name at most: then it takes much to say it is another's."""
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
+class RowContext(msgspec.Struct, frozen=True, kw_only=True):
     """What is known when a row's turn comes."""
 
     entry: Entry | None = None
     """What earlier runs have left of it."""
-    own: Found | None = None
+    own: TargetRecord | None = None
     """The record that an earlier run noted for it, if the target still has it."""
-    keyed: tuple[Found, ...] = ()
+    keyed: tuple[TargetRecord, ...] = ()
     """The records with the row's key."""
     indexed: bool = False
     """Whether the target's list was read, so that absence says something."""
     gone: bool = False
     """Whether the record that an earlier run noted for it was found not to be there."""
-    orphaned: str = ""
+    parent_missing: str = ""
     """The field that names the parent, when Zoho has no such parent."""
-    namesakes: Callable[[str | None, str], list[Found]] = lambda kind, name: []
+    records_of_same_name: Callable[[str | None, str], list[TargetRecord]] = lambda kind, name: []
     """The records of a kind, or of any, that have a name."""
-    owned: Callable[[str], bool] = lambda record_id: False
+    owned_by_another_row: Callable[[str], bool] = lambda record_id: False
     """Whether a record belongs to another row."""
-    contested: Callable[[str], bool] = lambda label: False
+    ambiguous_keys: Callable[[str], bool] = lambda label: False
     """Whether several rows have a label that are under way or of unknown outcome."""
-    claimed: Callable[[str], bool] = lambda name: False
+    reserved: Callable[[str], bool] = lambda name: False
     """Whether another row of the input has a name."""
-    meant: Callable[[str], bool] = lambda key: False
+    expected_key: Callable[[str], bool] = lambda key: False
     """Whether a row of the input has a key."""
 
     @property
@@ -55,104 +55,110 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         return self.entry is not None and self.entry.state in ("intent", "unknown")
 
 
-class Decision(msgspec.Struct, kw_only=True):
+class RoutedRow(msgspec.Struct, kw_only=True):
     """What to do with a row. `record` is the one to be updated, adopted or looked at."""
 
-    job: Job
+    job: WorkItem
     route: Route
-    record: Found | None = None
+    record: TargetRecord | None = None
     version: int = 0
     """Of the index it was made with."""
     waits: int = 0
     """How often the push had waited for long."""
     tries: int = 0
     """How often the row was sent with unknown outcome."""
-    refusals: int = 0
+    throttle_count: int = 0
     """How often it was refused for a limit, and decided upon again."""
     again: int = 0
     """How often it has grown old while its call waited for nothing but its turn."""
-    known: Known = msgspec.field(default_factory=Known)
+    known: RowContext = msgspec.field(default_factory=RowContext)
 
     @property
-    def in_doubt(self) -> bool:
+    def outcome_unknown(self) -> bool:
         """Whether a call of the row, now or in an earlier run, may have taken effect."""
         return bool(self.tries) or self.known.begun
 
 
-def decide(job: Job, known: Known, options: Options, *, rename: Callable[[Job], Fault | None]) -> Decision:
+def decide(
+    job: WorkItem, known: RowContext, options: Options, *, rename: Callable[[WorkItem], Fault | None]
+) -> RoutedRow:
     """The route of one row. `rename` puts the suffix behind a job's name, or says why not."""
     if job.faults:
         # Whatever is known of it: it is wrong in itself.
-        return Decision(job=job, route="refuse")
-    if known.orphaned:
-        fault = Fault(path=known.orphaned, rule="not_found", message="names a record that Zoho does not have")
+        return RoutedRow(job=job, route="refuse")
+    if known.parent_missing:
+        fault = Fault(path=known.parent_missing, rule="not_found", message="names a record that Zoho does not have")
         return _refused(job, known, fault)
     entry, own = known.entry, known.own
-    if own is not None and options.field and own.match != job.key and known.meant(own.match):
+    if own is not None and options.field and own.match != job.key and known.expected_key(own.match):
         # Somebody has made another row's record of it.
         own = None
     settled = entry is not None and entry.state == "done" and not known.gone
     same = settled and entry is not None and _is_content(job, entry, options)
     if same and (own is not None or not known.indexed):
-        return Decision(job=job, route="skip", record=own, known=known)
+        return RoutedRow(job=job, route="skip", record=own, known=known)
     if len(known.keyed) > 1:
         number = "several" if len(known.keyed) > 9 else str(len(known.keyed))
         message = f"{number} records in Zoho have it; a row is matched with one only"
         return _refused(job, known, Fault(path=options.field, rule="ambiguous", message=message))
     found = known.keyed[0] if known.keyed else own
     if found is None and not known.indexed and settled and entry is not None and entry.record_id:
-        found = Found(record_id=entry.record_id)
+        found = TargetRecord(record_id=entry.record_id)
     if found is not None:
         return _present(job, known, options, found, rename)
     if same and entry is not None and entry.record_id and not options.upsert_by:
-        return Decision(job=job, route="verify", record=Found(record_id=entry.record_id), known=known)
+        return RoutedRow(job=job, route="verify", record=TargetRecord(record_id=entry.record_id), known=known)
     return _absent(job, known, options, rename)
 
 
-def _is_content(job: Job, entry: Entry, options: Options) -> bool:
+def _is_content(job: WorkItem, entry: Entry, options: Options) -> bool:
     """Whether a row is what was sent; also when it was mended since, which a row without a key is known by."""
     original = not options.field and job.identity.rpartition("#")[0] == job.digest
     return entry.digest == job.digest or original
 
 
-def _present(job: Job, known: Known, options: Options, found: Found, rename: Callable[[Job], Fault | None]) -> Decision:
-    kind = job.kind if job.kind_given else found.kind or job.kind
+def _present(
+    job: WorkItem, known: RowContext, options: Options, found: TargetRecord, rename: Callable[[WorkItem], Fault | None]
+) -> RoutedRow:
+    kind = job.kind if job.name_scope_given else found.kind or job.kind
     if job.name != found.name and _taken(job, known, options, kind, found.record_id):
         fault = _renamed(job, known, options, rename, kind, found.record_id)
         if fault is not None:
             return _refused(job, known, fault)
-    return Decision(job=job, route="update", record=found, known=known)
+    return RoutedRow(job=job, route="update", record=found, known=known)
 
 
-def _absent(job: Job, known: Known, options: Options, rename: Callable[[Job], Fault | None]) -> Decision:
+def _absent(
+    job: WorkItem, known: RowContext, options: Options, rename: Callable[[WorkItem], Fault | None]
+) -> RoutedRow:
     entry = known.entry
     if entry is not None and known.begun and not options.field:
         if options.on_name_taken == "suffix":
             _name_as_sent(job, entry, rename)
         ours = _perhaps_made(job, known, entry, options)
         labels = {job.label, entry.label or job.label}
-        if len(ours) == 1 and not any(known.contested(label) for label in labels):
-            return Decision(job=job, route="adopt", record=ours[0], known=known)
+        if len(ours) == 1 and not any(known.ambiguous_keys(label) for label in labels):
+            return RoutedRow(job=job, route="adopt", record=ours[0], known=known)
         if ours:
             # Under another name Zoho would not refuse a second one.
-            return Decision(job=job, route="unknown", known=known)
-    namesakes = known.namesakes(job.kind, job.name) if job.name else []
-    if namesakes and options.on_name_taken != "allow":
-        holder = namesakes[0]
+            return RoutedRow(job=job, route="unknown", known=known)
+    records_of_same_name = known.records_of_same_name(job.kind, job.name) if job.name else []
+    if records_of_same_name and options.on_name_taken != "allow":
+        holder = records_of_same_name[0]
         # One that has another key is another row's, whatever its name.
         if options.on_name_taken == "match" and (not options.field or holder.match in ("", job.key)):
-            return Decision(job=job, route="update", record=holder, known=known)
+            return RoutedRow(job=job, route="update", record=holder, known=known)
         fault = _renamed(job, known, options, rename, job.kind, "")
         if fault is not None:
             return _refused(job, known, fault)
     if known.begun and not may_repeat(job, known, options):
-        return Decision(job=job, route="unknown", known=known)
+        return RoutedRow(job=job, route="unknown", known=known)
     if job.missing:
         return _refused(job, known, *job.missing)
-    return Decision(job=job, route="upsert" if options.upsert_by else "create", known=known)
+    return RoutedRow(job=job, route="upsert" if options.upsert_by else "create", known=known)
 
 
-def _name_as_sent(job: Job, entry: Entry, rename: Callable[[Job], Fault | None]) -> None:
+def _name_as_sent(job: WorkItem, entry: Entry, rename: Callable[[WorkItem], Fault | None]) -> None:
     """Puts the suffix behind a job's name, if that is the name it was sent under."""
     if job.renamed or entry.label in ("", job.name):
         return
@@ -161,21 +167,23 @@ def _name_as_sent(job: Job, entry: Entry, rename: Callable[[Job], Fault | None])
         rename(job)
 
 
-def _perhaps_made(job: Job, known: Known, entry: Entry, options: Options) -> list[Found]:
+def _perhaps_made(job: WorkItem, known: RowContext, entry: Entry, options: Options) -> list[TargetRecord]:
     """The records that nobody owns and that a call of unknown outcome may have made: of the name the row has now, and
     of the one it was sent under, for the row may have been mended since."""
     apart = CLOCKS_APART if options.on_name_taken == "allow" else WRONG_CLOCK
-    found = known.namesakes(job.kind, job.name)
+    found = known.records_of_same_name(job.kind, job.name)
     kind = job.kind if entry.digest == job.digest else None
-    others = [one for one in known.namesakes(kind, entry.label) if one not in found]
+    others = [one for one in known.records_of_same_name(kind, entry.label) if one not in found]
     if options.on_name_taken == "match":
         # The row's, whoever has made it.
         found = []
     since = entry.intended_at - apart
-    return [one for one in (*found, *others) if made_since(one, since) and not known.owned(one.record_id)]
+    return [
+        one for one in (*found, *others) if made_since(one, since) and not known.owned_by_another_row(one.record_id)
+    ]
 
 
-def may_repeat(job: Job, known: Known, options: Options) -> bool:
+def may_repeat(job: WorkItem, known: RowContext, options: Options) -> bool:
     """Whether a write that left no trace may be sent again: Zoho itself would refuse or recognise the second one."""
     if options.upsert_by:
         return True
@@ -188,36 +196,41 @@ def may_repeat(job: Job, known: Known, options: Options) -> bool:
     return bool(options.match_by) and known.indexed
 
 
-def made_since(record: Found, moment: datetime) -> bool:
+def made_since(record: TargetRecord, moment: datetime) -> bool:
     """Whether a record was made after a moment."""
     created = made_at(record.created)
     return created is not None and created >= moment
 
 
-def _taken(job: Job, known: Known, options: Options, kind: str, allowed: str) -> bool:
+def _taken(job: WorkItem, known: RowContext, options: Options, kind: str, allowed: str) -> bool:
     """Whether a record but the allowed one has the job's name."""
     if not job.name or options.on_name_taken == "allow":
         return False
-    return any(one.record_id != allowed for one in known.namesakes(kind, job.name))
+    return any(one.record_id != allowed for one in known.records_of_same_name(kind, job.name))
 
 
 def _renamed(
-    job: Job, known: Known, options: Options, rename: Callable[[Job], Fault | None], kind: str, allowed: str
+    job: WorkItem,
+    known: RowContext,
+    options: Options,
+    rename: Callable[[WorkItem], Fault | None],
+    kind: str,
+    allowed: str,
 ) -> Fault | None:
     if options.on_name_taken == "suffix" and not job.renamed:
         fault = rename(job)
         if fault is not None:
             return fault
-        if not _taken(job, known, options, kind, allowed) and not known.claimed(job.name):
+        if not _taken(job, known, options, kind, allowed) and not known.reserved(job.name):
             return None
     return name_fault(job, "another record in Zoho has it")
 
 
-def name_fault(job: Job, who: str) -> Fault:
+def name_fault(job: WorkItem, who: str) -> Fault:
     """The fault of a row whose name is taken."""
     return Fault(path=job.name_field, rule="name_taken", message=f"is taken: {who}")
 
 
-def _refused(job: Job, known: Known, *faults: Fault) -> Decision:
+def _refused(job: WorkItem, known: RowContext, *faults: Fault) -> RoutedRow:
     job.faults = faults
-    return Decision(job=job, route="refuse", known=known)
+    return RoutedRow(job=job, route="refuse", known=known)

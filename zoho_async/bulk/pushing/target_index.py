@@ -120,7 +120,7 @@ class Index:
         """Whether the records of a parent need not be read."""
         return parent in self._readings and not self.stale(parent)
 
-    def orphaned(self, parent: str) -> bool:
+    def parent_missing(self, parent: str) -> bool:
         """Whether Zoho has no such parent."""
         return parent in self._orphaned
 
@@ -255,7 +255,7 @@ class Index:
             if match is None:
                 # Gone since it was listed.
                 continue
-            kind = (_text(row.get(natural.kind)) or natural.usual_kind) if natural.kind else ""
+            kind = (_text(row.get(natural.kind)) or natural.default_name_scope) if natural.kind else ""
             name = _text(row.get(natural.name)).strip() if natural.name else ""
             raw = _json.encode(row).decode() if parent else ""
             records.append((record_id, parent, kind, name, match, _text(row.get("created_time")), raw))

@@ -18,22 +18,22 @@ TRIES = 3
 
 
 def judge(
-    error: ZohoError, *, action: Action, recognised: bool, findable: bool, perhaps_there: bool, tries: int
+    error: ZohoError, *, action: Action, idempotent_by_key: bool, discoverable: bool, may_exist: bool, tries: int
 ) -> Verdict:
     """What to do about a row whose write has ended in an error.
 
-    `recognised`: Zoho knows a repeated call by its key. `findable`: a record that was made can be told by its name or
-    its key. `perhaps_there`: an earlier call of unknown outcome may have made the record. `tries`: calls so far.
+    `idempotent_by_key`: Zoho knows a repeated call by its key. `discoverable`: a record that was made can be found by
+    its name or its key. `may_exist`: an earlier call of unknown outcome may have made the record. `tries`: calls made.
     """
     # A name that is taken may be taken by what the earlier call has made.
-    if status_of(error) == "unknown" or (perhaps_there and is_name_taken(error)):
+    if status_of(error) == "unknown" or (may_exist and is_name_taken(error)):
         if tries >= TRIES:
             return "undecided"
         if action == "updated":
             return "undecided" if is_name_taken(error) else "read again"
-        if recognised:
+        if idempotent_by_key:
             return "repeat"
-        return "put off" if findable else "undecided"
+        return "put off" if discoverable else "undecided"
     return "gone" if isinstance(error, NotFoundError) and action == "updated" else "refused"
 
 

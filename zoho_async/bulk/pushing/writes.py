@@ -15,11 +15,11 @@ from zoho_async.bulk.errors import RUN_ENDING_ERRORS, StateError
 from zoho_async.bulk.results import Action, RowOutcome, UnsettledError, done, failed, unknown
 from zoho_async.bulk.state.journal import Journal, Part
 from zoho_async.errors import DecodeError, ZohoError
-from zoho_async.transport.hooks import Gate
+from zoho_async.transport.hooks import DispatchHook
 
-from .call_control import Line, Stopped
+from .call_control import CallControl, Stopped
 from .index_queries import made_at
-from .routing import Decision
+from .routing import RoutedRow
 from .write_policy import judge
 
 FRESH = 15.0
@@ -48,19 +48,19 @@ class Unknown(Exception):  # noqa: N818 - a signal
 class Write(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be written."""
 
-    decision: Decision
+    decision: RoutedRow
     action: Action
     record_id: str = ""
     """Of the record that is updated."""
     warning: str = ""
     """What of the row it cannot do."""
-    recognised: bool = False
+    idempotent_by_key: bool = False
     """Whether Zoho knows a repeated call by its key."""
-    findable: bool = True
+    discoverable: bool = True
     """Whether a record that was made can be told by its name or its key."""
-    intend: Callable[[], Awaitable[None]]
+    record_intent: Callable[[], Awaitable[None]]
     """Puts the intent on record."""
-    call: Callable[[Gate], Awaitable[Any]]
+    call: Callable[[DispatchHook], Awaitable[Any]]
     is_stale: Callable[[bool], bool]
     """Whether it must be decided anew; told whether it was refused for a limit."""
 
@@ -68,11 +68,11 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
 class _Attempts:
     """The calls of one write. The gate through which each of them goes out."""
 
-    def __init__(self, write: Write, line: Line) -> None:
+    def __init__(self, write: Write, line: CallControl) -> None:
         self._write = write
         self._line = line
         self._let_out_at = time()
-        self.refusals = write.decision.refusals
+        self.throttle_count = write.decision.throttle_count
         """How often it was refused for a limit."""
         self.tries = write.decision.tries + 1
         self.uncertain: ZohoError | None = None
@@ -83,9 +83,9 @@ class _Attempts:
         self._counted = False
         self._taken_back = False
 
-    async def let_out(self) -> None:
+    async def before_send(self) -> None:
         # As late as can be: what a killed run has only meant to send need not be looked up.
-        self._line.let_out()
+        self._line.before_send()
         if self._write.is_stale(self._taken_back):
             # It has waited so long that somebody else may have made or changed the record.
             raise Stale
@@ -93,7 +93,7 @@ class _Attempts:
             # What the call before has made may have been changed since.
             raise Stale
         if not self.intended:
-            await self._write.intend()
+            await self._write.record_intent()
             self.intended = True
         self._let_out_at = time()
         self.out = True
@@ -114,24 +114,24 @@ class _Attempts:
         self.out = self._counted = False
         self._taken_back = False
 
-    def take_back(self) -> None:
+    def on_rejected(self) -> None:
         self.out = False
-        self.refusals += 1
+        self.throttle_count += 1
         self._taken_back = True
-        self._line.take_back()
+        self._line.on_rejected()
 
 
-class Writer:
+class WriteExecutor:
     """Makes writes over a line and keeps the journal."""
 
-    def __init__(self, line: Line, journal: Journal, record_id: str) -> None:
+    def __init__(self, line: CallControl, journal: Journal, record_id: str) -> None:
         """`record_id`: the field of an answer that says which record it is."""
         self._line = line
         self._journal = journal
         self._record_id = record_id
 
     async def write(self, write: Write, *, turn: bool = True) -> RowOutcome:
-        """What became of a write. `turn`: as in `Line.patient`.
+        """What became of a write. `turn`: as in `Line.call_when_allowed`.
 
         Raises Stopped or Stale when nothing of it was sent, Unknown when it has to be looked up, and errors that
         concern every other row too.
@@ -139,12 +139,12 @@ class Writer:
         attempts = _Attempts(write, self._line)
         while True:
             try:
-                record = await self._line.patient(lambda: write.call(attempts), turn=turn)
+                record = await self._line.call_when_allowed(lambda: write.call(attempts), turn=turn)
             except (Stopped, Stale) as signal:
                 attempts.discount()
                 if attempts.uncertain is None:
                     await self._withdraw(write, attempts)
-                    write.decision.refusals = attempts.refusals
+                    write.decision.throttle_count = attempts.throttle_count
                     raise
                 if isinstance(signal, Stale):
                     raise await self._unknown(write, attempts.uncertain) from None
@@ -165,7 +165,7 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - no error of a call; one row must not harm the others
                 return await self._broken(write, attempts, error)
             else:
-                self._line.count_sick(None)
+                self._line.count_outage(None)
                 return await self._made(write, attempts, record)
 
     async def _made(
@@ -174,7 +174,7 @@ class Writer:
         """The outcome of a write that Zoho has accepted. `record`: what it has answered, as far as is wanted."""
         job, decision = write.decision.job, write.decision
         record_id = write.record_id or str(_member(record, self._record_id) or "")
-        if not record_id and not write.recognised and write.findable:
+        if not record_id and not write.idempotent_by_key and write.discoverable:
             # Nothing else will ever say which record it is.
             raise await self._unknown(write, unreadable or UnsettledError())
         await self._journal.settle(job.identity, "done", record_id=record_id, parts=parts_of(record))
@@ -198,13 +198,13 @@ class Writer:
             if error.sent is not None:
                 await self._withdraw(write, attempts)
             raise error
-        self._line.count_sick(error)
+        self._line.count_outage(error)
         verdict = judge(
             error,
             action=write.action,
-            recognised=write.recognised,
-            findable=write.findable,
-            perhaps_there=attempts.uncertain is not None or (write.decision.known.begun and not write.recognised),
+            idempotent_by_key=write.idempotent_by_key,
+            discoverable=write.discoverable,
+            may_exist=attempts.uncertain is not None or (write.decision.known.begun and not write.idempotent_by_key),
             tries=attempts.tries,
         )
         match verdict:
@@ -237,7 +237,7 @@ class Writer:
         job = write.decision.job
         if not attempts.intended:
             # Refused on our side; its outcome is on record all the same.
-            await write.intend()
+            await write.record_intent()
         # An earlier call of the row may have taken effect, whatever this one was refused for.
         outcome = failed(job, error) if attempts.uncertain is None else unknown(job, error)
         message = error.message or type(error).__name__
@@ -256,7 +256,7 @@ class Writer:
 
     async def _withdraw(self, write: Write, attempts: _Attempts) -> None:
         if attempts.intended:
-            await self._journal.withdraw(write.decision.job.identity)
+            await self._journal.rollback_intent(write.decision.job.identity)
 
 
 def older(moment: float) -> bool:

@@ -21,7 +21,7 @@ from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, open_r
 NOT_TRIED = "was left undone by an earlier run and not tried again since"
 
 
-class FailedFile:
+class RejectsFile:
     """Collects failed rows into `<stem>.failed.<ext>` beside the input. Use as a context manager.
 
     Written under another name and moved into place at the end, so that it is never half there. When no row failed
@@ -65,7 +65,7 @@ class FailedFile:
             reason = error.strerror or error
             raise InputError(f"{self.path}: failed rows could not be written there: {reason}") from None
 
-    def __enter__(self) -> FailedFile:
+    def __enter__(self) -> RejectsFile:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from zoho_async.bulk.errors import InputError
-from zoho_async.bulk.rows.refusal_tags import is_mark, own_identity
+from zoho_async.bulk.rows.refusal_tags import is_mark, strip_tag
 from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.source.files import RowFile, digest_of_row, open_rows
 from zoho_async.bulk.state import runs
@@ -49,13 +49,13 @@ async def retried(
         source = _source(run, given, reader)
         journal = Journal(database, label)
         async for batch in runs.problem_batches(database, number):
-            entries = await journal.entries([own_identity(one.identity) for one in batch])
+            entries = await journal.entries([strip_tag(one.identity) for one in batch])
             for one in batch:
                 # Rows with a key are known by it.
                 identities[one.number] = one.identity if counted or is_mark(one.identity) else ""
                 if counted:
                     digests[one.number] = bytes.fromhex(one.digest)
-                entry = entries.get(own_identity(one.identity))
+                entry = entries.get(strip_tag(one.identity))
                 if entry is None or entry.state != "done":
                     undone.append(one.number)
         if counted:
@@ -85,7 +85,7 @@ async def _recognise(
     for row in source:
         if row.number not in identities or row.identity:
             continue
-        if own_identity(identities[row.number]) and bytes.fromhex(digest_of_row(row)) == digests[row.number]:
+        if strip_tag(identities[row.number]) and bytes.fromhex(digest_of_row(row)) == digests[row.number]:
             continue
         job = reader.read(row)
         if not job.faults:
@@ -104,7 +104,7 @@ async def _recognise(
         times[job.digest] += 1
         if row.number in changed:
             identity = f"{job.digest}#{times[job.digest]}"
-            if not own_identity(identities[row.number]) or await journal.entries([identity]):
+            if not strip_tag(identities[row.number]) or await journal.entries([identity]):
                 identities[row.number] = identity
 
 

@@ -8,10 +8,10 @@ from uuid import uuid4
 
 from zoho_async.bulk.state.database import Database
 
-from .refusal_tags import own_identity
+from .refusal_tags import strip_tag
 
 
-class Seen:
+class DuplicateDetector:
     """The keys and names of one run's rows. Every object sees its own rows only.
 
     They stand in temporary tables of the state file's connection: nothing of them is in the file, and they are gone
@@ -35,7 +35,7 @@ class Seen:
         by the rows' numbers: a row keeps its own, whatever has changed in it, so that what is known of it stays its.
         A row that was copied with its identity is a new one: only the first has it.
         """
-        identities = {number: own_identity(identity) for number, identity in (carried or {}).items()}
+        identities = {number: strip_tag(identity) for number, identity in (carried or {}).items()}
 
         def seen(connection: sqlite3.Connection, key: str, number: int) -> tuple[int, int]:
             first, times = connection.execute(

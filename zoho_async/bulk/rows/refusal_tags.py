@@ -32,13 +32,13 @@ def is_mark(identity: str) -> bool:
     return _MARK.fullmatch(identity) is not None
 
 
-def own_identity(identity: str) -> str:
+def strip_tag(identity: str) -> str:
     """The identity of the state, without the mark; empty when there is none."""
     found = _MARK.fullmatch(identity)
     return identity if found is None else found[3]
 
 
-def unmended(row: Row, options: Options, name_field: str) -> Fault | None:
+def still_rejected(row: Row, options: Options, name_field: str) -> Fault | None:
     """The fault of a row that is marked and still says what it said then.
 
     One whose name another row has is written over that one only where rows are matched with records of their names;

@@ -12,7 +12,7 @@ from zoho_async.bulk.errors import InputError
 from zoho_async.schema.operation import Operation, Parameter
 from zoho_async.schema.registry import OPERATIONS
 from zoho_async.schema.validation import Rule
-from zoho_async.transport.hooks import Gate
+from zoho_async.transport.hooks import DispatchHook
 
 from .columns import Columns, Rules
 
@@ -101,28 +101,28 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         path: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | None = None,
         body: Any,
-        gate: Gate,
-        ahead: bool = False,
+        hook: DispatchHook,
+        priority: bool = False,
     ) -> Receipt:
         """Makes a write and gives what of the answer is wanted; to read all of it takes much longer.
 
-        `gate` lets it out and takes it back. `ahead`: it goes before others that wait.
+        `hook` lets it out and takes it back. `priority`: it goes before others that wait.
         """
         sent = await self.resource._transport.send(
-            operation, path=path, headers=headers, body=body, type=Receipt, gate=gate, ahead=ahead
+            operation, path=path, headers=headers, body=body, type=Receipt, hook=hook, priority=priority
         )
         receipt: Receipt = sent.data
         return receipt
 
     @property
-    def natural(self) -> Natural:
+    def natural(self) -> NaturalKey:
         """What tells its records apart when no id is known."""
-        return NATURAL.get(self.name, Natural())
+        return NATURAL_KEYS.get(self.name, NaturalKey())
 
     def check_pushable(self) -> None:
         """Raises InputError when rows cannot be pushed to it."""
-        if self.name not in NATURAL:
-            known = ", ".join(name.replace(".", " ") for name in NATURAL)
+        if self.name not in NATURAL_KEYS:
+            known = ", ".join(name.replace(".", " ") for name in NATURAL_KEYS)
             raise InputError(f"{self.name.replace('.', ' ')} cannot be pushed; what can: {known}")
 
     @property
@@ -168,7 +168,7 @@ def required_path(operation: Operation[Any]) -> list[str]:
     return [parameter.name for parameter in operation.parameters if parameter.location == "path"]
 
 
-class Natural(msgspec.Struct, frozen=True, kw_only=True):
+class NaturalKey(msgspec.Struct, frozen=True, kw_only=True):
     """The natural key of a resource that can be pushed."""
 
     name: str = ""
@@ -176,17 +176,17 @@ class Natural(msgspec.Struct, frozen=True, kw_only=True):
     allowed equal names in its settings."""
     kind: str = ""
     """The field within whose values names are unique; empty: within all."""
-    usual_kind: str = ""
+    default_name_scope: str = ""
     """What `kind` is when a row does not say."""
     parent: str = ""
     """The field that names the record it belongs to; such records are listed by it, and have no name of their own."""
 
 
-NATURAL: Final[Mapping[str, Natural]] = {
-    "books.contacts": Natural(name="contact_name", kind="contact_type", usual_kind="customer"),
-    "books.contact_persons": Natural(parent="contact_id"),
-    "invoice.contact_persons": Natural(parent="contact_id"),
-    "expense.customers": Natural(name="contact_name"),
-    "billing.customers": Natural(name="display_name"),
+NATURAL_KEYS: Final[Mapping[str, NaturalKey]] = {
+    "books.contacts": NaturalKey(name="contact_name", kind="contact_type", default_name_scope="customer"),
+    "books.contact_persons": NaturalKey(parent="contact_id"),
+    "invoice.contact_persons": NaturalKey(parent="contact_id"),
+    "expense.customers": NaturalKey(name="contact_name"),
+    "billing.customers": NaturalKey(name="display_name"),
 }
 """The resources that can be pushed."""

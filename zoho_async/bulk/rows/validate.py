@@ -19,7 +19,7 @@ from zoho_async.wire.encoding import to_builtins
 from .cells import Problem, mangled, nested
 from .columns import Columns, customs_twice, original
 from .options import Options
-from .refusal_tags import unmended
+from .refusal_tags import still_rejected
 from .resource import Target
 
 LONGEST_KEY = 4_000
@@ -28,7 +28,7 @@ LONGEST_KEY = 4_000
 _canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string")
 
 
-class Job(msgspec.Struct, kw_only=True):
+class WorkItem(msgspec.Struct, kw_only=True):
     """One row, ready: what would be sent, or why nothing will be."""
 
     row: Row
@@ -46,7 +46,7 @@ class Job(msgspec.Struct, kw_only=True):
     name_field: str = ""
     kind: str = ""
     """Within which the name must be unique."""
-    kind_given: bool = False
+    name_scope_given: bool = False
     """Whether the row itself says its kind."""
     parent: str = ""
     """Id of the record it belongs to."""
@@ -76,7 +76,7 @@ class RowReader:
         self._name, self._kind, self._usual_kind, self._parent = (
             natural.name,
             natural.kind,
-            natural.usual_kind,
+            natural.default_name_scope,
             natural.parent,
         )
         self._of_person = options.match_by == "email" and "email" not in target.fields
@@ -102,19 +102,19 @@ class RowReader:
             keys.update(dict.fromkeys(_custom_names(row.values)))
         return keys
 
-    def read(self, row: Row) -> Job:
+    def read(self, row: Row) -> WorkItem:
         """One row as a job, with every fault it has."""
         if row.fault:
-            return Job(row=row, faults=(Fault(path=row.field, rule="unreadable", message=row.fault),))
-        if (fault := unmended(row, self.options, self._name)) is not None:
-            return Job(row=row, identity=row.identity, faults=(fault,))
+            return WorkItem(row=row, faults=(Fault(path=row.field, rule="unreadable", message=row.fault),))
+        if (fault := still_rejected(row, self.options, self._name)) is not None:
+            return WorkItem(row=row, identity=row.identity, faults=(fault,))
         try:
             return self._read(row)
         except Exception as error:  # noqa: BLE001 - whatever a caller puts into a row, it must not harm the others
             message = f"cannot be read: {str(error) or type(error).__name__}"
-            return Job(row=row, faults=(Fault(path="", rule="unreadable", message=message),))
+            return WorkItem(row=row, faults=(Fault(path="", rule="unreadable", message=message),))
 
-    def _read(self, row: Row) -> Job:
+    def _read(self, row: Row) -> WorkItem:
         places: dict[str, str] = {}
         faults: list[Fault] = []
         body: dict[str, Any] = {}
@@ -123,7 +123,7 @@ class RowReader:
         if isinstance(row.values, msgspec.Struct):
             found = nested(row.values)
             if isinstance(found, Problem):
-                return Job(row=row, faults=(found.fault(""),))
+                return WorkItem(row=row, faults=(found.fault(""),))
             given = frozenset(found)
             nulls: list[str] = []
             body = _without_nulls(to_builtins(found), "", "", nulls, places)
@@ -145,10 +145,12 @@ class RowReader:
             # A column the input does not have may stand in the record already; an empty cell in it is a mistake.
             later = fault.rule == "required" and self.options.field and path not in given and path in self.target.fields
             (missing if later else faults).append(ours)
-        job = Job(row=row, body=body, cleared=cleared, places=places, missing=tuple(missing), name_field=self._name)
+        job = WorkItem(
+            row=row, body=body, cleared=cleared, places=places, missing=tuple(missing), name_field=self._name
+        )
         job.digest = digest_of(body) if not cleared else digest_of({"body": body, "cleared": cleared})
         job.name = str(body.get(self._name) or "").strip() if self._name else ""
-        job.kind_given = bool(self._kind and body.get(self._kind))
+        job.name_scope_given = bool(self._kind and body.get(self._kind))
         job.kind = str(body.get(self._kind) or self._usual_kind) if self._kind else ""
         if self._parent:
             job.parent = str(body.get(self._parent) or "")
@@ -191,7 +193,7 @@ class RowReader:
             if empty and self.columns.field(name) is not None:
                 yield name
 
-    def rename(self, job: Job) -> Fault | None:
+    def rename(self, job: WorkItem) -> Fault | None:
         """Puts the suffix behind the job's name; the fault when that cannot be."""
         field = self.options.suffix_field
         value = _at(job.body, self.columns, field)

@@ -92,7 +92,7 @@ class Journal:
         ).fetchone()
         return "" if found is None else str(found[0])
 
-    def contested(self, connection: sqlite3.Connection) -> frozenset[str]:
+    def ambiguous_keys(self, connection: sqlite3.Connection) -> frozenset[str]:
         """The labels that several rows have which are under way or of unknown outcome. For use inside `Database.run`;
         it looks through the whole journal."""
         found = connection.execute(
@@ -102,7 +102,7 @@ class Journal:
         )
         return frozenset(label for (label,) in found)
 
-    async def intend(
+    async def record_intent(
         self, identity: str, digest: str, *, operation: str, label: str = "", image: tuple[str, bytes] | None = None
     ) -> None:
         """Returns when it is on record that the row is about to be sent.
@@ -162,7 +162,7 @@ class Journal:
 
         await self.database.run(work)
 
-    async def withdraw(self, identity: str) -> None:
+    async def rollback_intent(self, identity: str) -> None:
         """Forgets an intent whose call was surely not executed; what was on record before it comes back."""
 
         def work(connection: sqlite3.Connection) -> None:

@@ -15,7 +15,7 @@ from zoho_async.bulk.errors import StateError
 from zoho_async.bulk.pushing.events import Event
 from zoho_async.bulk.pushing.push import push
 from zoho_async.bulk.pushing.window import Window
-from zoho_async.bulk.recovery.dead_letters import FailedFile, digest_of_file, ours
+from zoho_async.bulk.recovery.dead_letters import RejectsFile, digest_of_file, ours
 from zoho_async.bulk.recovery.retry import Retried, opened, retried
 from zoho_async.bulk.results import PushSummary, RowOutcome
 from zoho_async.bulk.rows.options import Options
@@ -78,7 +78,7 @@ async def push_command(order: PushArgs, interruption: Interruption) -> int:
         label = msgspec.structs.replace(checked.target, resource=resource).label
         again = await chosen(order, checked, state, label)
         source = again.source
-        failed = FailedFile(source)
+        failed = RejectsFile(source)
         failed.again = again.undone if order.retry is not None else None
         if failed.digest:
             async with Database(state) as database:
@@ -157,7 +157,7 @@ def default_state(order: PushArgs, zoho: Zoho) -> Path:
     return folder / f"zoho-{zoho.organization_id}-{order.name.replace('.', '-')}.state.sqlite"
 
 
-async def _note_files(state: Path, failed: FailedFile, pushed: str, summary: PushSummary) -> None:
+async def _note_files(state: Path, failed: RejectsFile, pushed: str, summary: PushSummary) -> None:
     """Remembers which files of failed rows may be overwritten: ours as we wrote it, and one that is all pushed."""
     whole = summary.complete and not (summary.failed or summary.unknown or failed.kept or failed.unwritten)
     digests = [digest for digest in (failed.written, pushed if whole else "") if digest]
@@ -176,7 +176,13 @@ def _tell(event: Event, progress: Progress) -> None:
 
 
 def _note(
-    outcome: RowOutcome, summary: PushSummary, failed: FailedFile, progress: Progress, source: RowFile, *, counted: bool
+    outcome: RowOutcome,
+    summary: PushSummary,
+    failed: RejectsFile,
+    progress: Progress,
+    source: RowFile,
+    *,
+    counted: bool,
 ) -> None:
     if failed.again is not None:
         failed.tried.add(outcome.row.number)
@@ -217,7 +223,7 @@ def _report(
     source: RowFile,
     zoho: Zoho,
     state: Path,
-    failed: FailedFile,
+    failed: RejectsFile,
     summary: PushSummary,
     error: ZohoError | None,
 ) -> None:
@@ -268,11 +274,11 @@ def _report(
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-def _place(failed: FailedFile) -> str | None:
+def _place(failed: RejectsFile) -> str | None:
     return str(failed.path) if not failed.unwritten else None
 
 
-def _unwritten(order: PushArgs, state: Path, failed: FailedFile, run: int) -> str:
+def _unwritten(order: PushArgs, state: Path, failed: RejectsFile, run: int) -> str:
     if not (failed.count or failed.kept):
         return f"{failed.path}: no row failed, but the file of an earlier run cannot be removed: {failed.unwritten}"
     sentence = f"{failed.path} cannot be written: {failed.unwritten}"

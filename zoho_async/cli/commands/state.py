@@ -13,7 +13,7 @@ import msgspec
 
 from zoho_async._atomic_file import OWN, create, mode_of
 from zoho_async.bulk.errors import InputError
-from zoho_async.bulk.rows.resource import NATURAL
+from zoho_async.bulk.rows.resource import NATURAL_KEYS
 from zoho_async.bulk.state import runs
 from zoho_async.bulk.state.database import Database
 from zoho_async.cli.console.exit_codes import DONE
@@ -90,7 +90,7 @@ def _run_text(path: Path, run: runs.Run, problems: Sequence[Any], *, whole: bool
     )
     started = f"{run.started_at.astimezone():%Y-%m-%d %H:%M}"
     last = run.target.rpartition(" ")[2]
-    resource = last.replace(".", " ") if last in NATURAL else run.target
+    resource = last.replace(".", " ") if last in NATURAL_KEYS else run.target
     lines = [f"run {run.id}  {started}  {resource}  {run.state}  {_nearby(run.source)}  {counts}"]
     if whole:
         lines.append(f"  target: {run.target}")
