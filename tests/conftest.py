@@ -1,38 +1,21 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
-import aioresponses_compat
 import pytest
+from support import aioresponses_compat
+from support.client import client_of
+from support.secrets import SECRETS, Eavesdropper
 
-from zoho_async import Limits, StaticToken, Zoho
+from zoho_async import Zoho
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.world.oauth import Accounts
 from zoho_async.transport.http import HttpAdapter
 
 aioresponses_compat.install()
-
-SECRETS = {"secret-token", "client-secret", "refresh-secret"}
-"""Every secret the suite uses; those a fake deals out are added as it does."""
-
-
-WORD = re.compile(r"[\w.\-]{6,}")
-"""Any secret is one such word, whatever stands around it."""
-
-
-class Eavesdropper(logging.Handler):
-    """Remembers every word that is logged, extras included."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.heard: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.heard.update(WORD.findall(f"{record.getMessage()} {record.__dict__} {record.exc_text}"))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -86,15 +69,3 @@ async def zoho(fake: FakeZoho) -> AsyncIterator[Zoho]:
     """A client of that fake, without a pace of its own."""
     async with client_of(fake) as client:
         yield client
-
-
-def client_of(fake: FakeZoho, **options: object) -> Zoho:
-    settings: dict[str, object] = {
-        "organization_id": fake.organization_id,
-        "api_url": fake.url,
-        "accounts_url": fake.url,
-        "limits": Limits(per_minute=None),
-        **options,
-    }
-    auth = settings.pop("auth", StaticToken(fake.access_token))
-    return Zoho(auth, **settings)  # type: ignore[arg-type]

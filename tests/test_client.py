@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
-from conftest import client_of
-from fault_server import Fault, FaultServer
+from support.client import client_of
+from support.fault_server import Fault, FaultServer
 
 from zoho_async import AuthError, ConfigError, Limits, OAuth, StaticToken, Zoho, operations
 from zoho_async.auth import data_centers as regions

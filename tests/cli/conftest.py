@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
-from cli.process import Cli
+from support.process import Cli
 
 from zoho_async.fake import FakeZoho
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from cli.process import Cli
-from fault_server import Fault, FaultServer, json_fault
+from support.fault_server import Fault, FaultServer, json_fault
+from support.process import Cli
 
 ATTACH = ("call", "books.contacts.add_attachment", "-p", "contact_id=1")
 EMAIL = ("call", "books.contacts.email", "-p", "contact_id=1")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli.process import Cli, ended, until
+from support.process import Cli, ended, until
 
 from zoho_async import operations
 from zoho_async.fake import FakeZoho

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli.process import Cli
+from support.process import Cli
 
 from zoho_async.cli.commands.dry_run import _reserved
 from zoho_async.fake import FakeZoho

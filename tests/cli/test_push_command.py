@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.process import Cli, ended, until
+from support.process import Cli, ended, until
 
 from zoho_async import Limits
 from zoho_async.bulk.recovery.dead_letters import RejectsFile

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from cli.killing import FAULT_RATE, Bench, Schedule
-from cli.process import Cli
+from support.killing import FAULT_RATE, Bench, Schedule
+from support.process import Cli
 
 from zoho_async.fake import FakeZoho
 

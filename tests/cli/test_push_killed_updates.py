@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from cli.killing import Bench, Schedule
-from cli.process import Cli
+from support.killing import Bench, Schedule
+from support.process import Cli
 
 from zoho_async.fake import FakeZoho
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.process import Cli, ended, until
+from support.process import Cli, ended, until
 
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.messages import Reply, Request

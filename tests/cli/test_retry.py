@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.process import Cli, until
+from support.process import Cli, until
 
 from zoho_async.bulk.rows.refusal_tags import is_mark
 from zoho_async.fake import FakeZoho

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cli.process import Cli, Ended, ended, until
+from support.process import Cli, Ended, ended, until
 
 from zoho_async.fake import FakeZoho
 

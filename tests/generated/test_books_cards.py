@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from conformance import ORGANIZATION, exchange
+from support.conformance import ORGANIZATION, exchange
 
 from zoho_async.books import CardCreate, CardUpdate
 

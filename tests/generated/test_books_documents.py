@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conformance import ORGANIZATION, exchange
+from support.conformance import ORGANIZATION, exchange
 
 
 async def test_get() -> None:

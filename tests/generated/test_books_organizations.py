@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from conformance import exchange
+from support.conformance import exchange
 
 
 async def test_list() -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from conformance import ORGANIZATION, exchange
+from support.conformance import ORGANIZATION, exchange
 
 
 async def test_list_unpaid_invoices() -> None:

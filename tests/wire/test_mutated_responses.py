@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from allowed_differences import RECORD_NOT_SHOWN
-from documented import documented
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.allowed_differences import RECORD_NOT_SHOWN
+from support.documented import documented
 
 from zoho_async import operations, to_json
 from zoho_async.schema.operation import Operation

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from fault_server import Fault, FaultServer, html_fault, json_fault
+from support.fault_server import Fault, FaultServer, html_fault, json_fault
 
 from zoho_async import DeadlineError, InvalidError, Limits, NotFoundError, StaticToken, UnavailableError, Zoho
 from zoho_async.books.contacts import GET as GET_CONTACT

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import client_of
+from support.client import client_of
 
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.pulling.csv_sink import flat

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 import pytest
-from cli.process import Cli, Ended, ended, until
 
+from support.process import Cli, Ended, ended, until
 from zoho_async.fake import FakeZoho
 
 Phase = Literal["start", "check", "list", "write", "end"]

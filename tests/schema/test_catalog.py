@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fault_server import Fault, FaultServer
+from support.fault_server import Fault, FaultServer
 
 from zoho_async import Limits, Quota, StaticToken, Zoho, operations, scopes
 from zoho_async.books import contacts, organizations

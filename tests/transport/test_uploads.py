@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_server import Fault, FaultServer, Seen, html_fault, json_fault
+from support.fault_server import Fault, FaultServer, Seen, html_fault, json_fault
 
 from zoho_async import InvalidError, Limits, OutcomeUnknownError, StaticToken, Upload, Zoho
 from zoho_async.books import ContactEmail

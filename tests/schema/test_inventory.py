@@ -7,13 +7,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from documented import SPECS
+from support.documented import SPECS
 
 from codegen import endpoints, load
 from zoho_async import operations
 
 INVENTORY: list[dict[str, str]] = json.loads(
-    Path(__file__).with_name("data").joinpath("inventory.json").read_text("utf-8")
+    Path(__file__).parents[1].joinpath("data", "inventory.json").read_text("utf-8")
 )
 PRODUCTS = {"000": "invoice", "001": "books", "003": "expense", "004": "billing"}
 """Which product a document describes."""
@@ -46,13 +46,13 @@ def test_the_specs_name_the_section_they_come_from() -> None:
 
 
 def test_the_coverage_page_has_a_row_for_each() -> None:
-    page = Path(__file__).parent.parent.joinpath("docs", "reference", "coverage.md").read_text("utf-8")
+    page = Path(__file__).parents[2].joinpath("docs", "reference", "coverage.md").read_text("utf-8")
     rows = [line.split(" | ")[0].strip("| `") for line in page.splitlines() if line.startswith("| `")]
     assert sorted(rows) == sorted(it.id for it in operations())
 
 
 def test_every_operation_has_a_conformance_test() -> None:
-    folder = Path(__file__).with_name("generated")
+    folder = Path(__file__).parents[1] / "generated"
     text = "".join(path.read_text("utf-8") for path in sorted(folder.glob("test_*.py")))
     missing = [it.id for it in operations() if f'exchange(\n        "{it.id}",' not in text]
     assert not missing

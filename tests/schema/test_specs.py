@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from documented import SPECS
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from support.documented import SPECS
 
 FILES = sorted(SPECS.rglob("*.yaml"))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import conformance
 import msgspec
 import pytest
-from allowed_differences import PLACES, RECORD_NOT_SHOWN, RULES, Difference, Place, Rule, reason_for
-from documented import Example, examples
+from support import conformance
+from support.allowed_differences import PLACES, RECORD_NOT_SHOWN, RULES, Difference, Place, Rule, reason_for
+from support.documented import Example, examples
 
 from zoho_async import operations, to_json
 from zoho_async.wire.decoding import Decoders

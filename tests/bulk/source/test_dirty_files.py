@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from cli.process import Cli
-from conftest import client_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.client import client_of
+from support.process import Cli
 
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.recovery.dead_letters import RejectsFile, failed_path

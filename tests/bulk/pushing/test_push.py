@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import client_of
+from support.client import client_of
 
 from zoho_async import StaticToken, Zoho, bulk
 from zoho_async.books import ContactCreate

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import client_of
-from fault_server import Fault, FaultServer
+from support.client import client_of
+from support.fault_server import Fault, FaultServer
 
 from zoho_async import InvalidError, Page, PageContext, Pages, StaticToken, Zoho
 from zoho_async.fake import FakeZoho

@@ -11,7 +11,7 @@ import yaml
 
 from codegen import load
 
-SPECS = Path(__file__).parent.parent / "specs"
+SPECS = Path(__file__).parents[2] / "specs"
 
 
 class Example(NamedTuple):

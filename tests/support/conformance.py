@@ -21,10 +21,10 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer
-from allowed_differences import ABSENT, RECORD_NOT_SHOWN, Difference, reason_for
-from documented import documented
 from msgspec import inspect
 
+from support.allowed_differences import ABSENT, RECORD_NOT_SHOWN, Difference, reason_for
+from support.documented import documented
 from zoho_async import Limits, Page, StaticToken, Upload, Zoho, operations, to_json
 from zoho_async.schema.operation import Operation
 

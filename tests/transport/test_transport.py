@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
-from fault_server import Fault, FaultServer, Seen, html_fault, json_fault
+from support.fault_server import Fault, FaultServer, Seen, html_fault, json_fault
 
 from zoho_async import (
     AuthError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from conftest import SECRETS, Eavesdropper
+from support.secrets import SECRETS, Eavesdropper
 
 
 def test_a_secret_in_a_message_an_extra_or_an_error_is_heard() -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import client_of
-from fault_server import FaultServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulation import simulate
+from support.client import client_of
+from support.fault_server import FaultServer
+from support.simulation import simulate
 
 from zoho_async import (
     AuthError,

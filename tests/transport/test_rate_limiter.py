@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulation import simulate
+from support.simulation import simulate
 
 from zoho_async.transport.rate_limiter import Exhausted, Limiter, Limits, Paused
 

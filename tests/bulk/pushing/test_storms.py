@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import client_of
+from support.client import client_of
 
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.pushing import dispatch as sending
