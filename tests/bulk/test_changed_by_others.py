@@ -14,7 +14,7 @@ from zoho_async.bulk import index, line, writing
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.outcomes import RowOutcome
 from zoho_async.bulk.planning import plan
-from zoho_async.bulk.pushing import Push
+from zoho_async.bulk.push_run import Push
 from zoho_async.bulk.target import Target
 from zoho_async.errors import RefusedError
 from zoho_async.fake import FakeZoho

@@ -12,14 +12,14 @@ import pytest
 from conftest import client_of
 
 from zoho_async import Limits, Zoho, bulk, policy
-from zoho_async.bulk import index, pushing, sending
+from zoho_async.bulk import index, push_run, sending
 from zoho_async.bulk.database import Database
 from zoho_async.bulk.line import READS, Event, Line
 from zoho_async.bulk.mapping import BrokenOffError
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.outcomes import RowOutcome
 from zoho_async.bulk.planning import plan
-from zoho_async.bulk.pushing import AHEAD, SICK, Push
+from zoho_async.bulk.push_run import AHEAD, SICK, Push
 from zoho_async.bulk.target import Target
 from zoho_async.bulk.verdicts import TRIES
 from zoho_async.errors import (
@@ -137,7 +137,7 @@ async def test_a_record_that_cannot_be_read_leaves_its_row_unknown_and_no_other(
 async def test_rows_put_off_are_told_when_the_input_fails_or_the_list(
     fake: FakeZoho, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    monkeypatch.setattr(pushing, "LULL", 600)
+    monkeypatch.setattr(push_run, "LULL", 600)
     fake.script(CREATE, ["reset_after"])
 
     async def rows() -> AsyncIterator[dict[str, Any]]:
@@ -503,7 +503,7 @@ async def test_an_input_may_stop_its_push_itself(fake: FakeZoho, zoho: Zoho, the
 async def test_rows_put_off_are_settled_when_their_input_may_be_waiting_for_them(
     fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pushing, "LULL", 0.01)
+    monkeypatch.setattr(push_run, "LULL", 0.01)
     fake.script(CREATE, ["reset_after", "pass", "reset_after", "reset_after"])
 
     async def rows() -> AsyncIterator[dict[str, Any]]:
@@ -530,7 +530,7 @@ async def test_a_push_is_left_while_it_waits_with_rows_put_off(
             put_off.set()
         return bool(self._deferred)
 
-    monkeypatch.setattr(pushing, "LULL", 600)
+    monkeypatch.setattr(push_run, "LULL", 600)
     monkeypatch.setattr(sending.Sender, "waiting", property(waiting))
     fake.script(CREATE, ["reset_after"])
     fed = Fed(*names(1))

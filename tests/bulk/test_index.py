@@ -13,7 +13,7 @@ from zoho_async.bulk.index import Index
 from zoho_async.bulk.journal import Journal
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.preparing import Preparation
-from zoho_async.bulk.pushing import Push
+from zoho_async.bulk.push_run import Push
 from zoho_async.bulk.target import Target
 from zoho_async.fake import FakeZoho
 

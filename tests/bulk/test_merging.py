@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from zoho_async.billing.rules import RULES as BILLING
 from zoho_async.books.rules import RULES as BOOKS
 from zoho_async.bulk.columns import Columns
-from zoho_async.bulk.merging import Difference, Merged, merge, same
+from zoho_async.bulk.pushing.merge import Difference, Merged, merge, same
 from zoho_async.expense.rules import RULES as EXPENSE
 from zoho_async.invoice.rules import RULES as INVOICE
 from zoho_async.validation import validate

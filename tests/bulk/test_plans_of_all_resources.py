@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk import index, preparing, pushing
+from zoho_async.bulk import index, preparing, push_run
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.outcomes import RowOutcome
 from zoho_async.bulk.planning import plan
@@ -338,7 +338,7 @@ async def test_a_retry(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any], seed: int
 ) -> None:
     # However many calls in a row get lost, the push goes on.
-    monkeypatch.setattr(pushing, "SICK", 1_000)
+    monkeypatch.setattr(push_run, "SICK", 1_000)
     chance = random.Random(seed)
     few_contacts(fake)
     contacts, state, path = zoho.books.contacts, tmp_path / "s", tmp_path / "a.csv"

@@ -17,7 +17,7 @@ from zoho_async.bulk.database import Database
 from zoho_async.bulk.journal import Journal
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.outcomes import RowOutcome
-from zoho_async.bulk.pushing import Push
+from zoho_async.bulk.push_run import Push
 from zoho_async.bulk.rows import RowReader
 from zoho_async.bulk.target import Target
 from zoho_async.call import Call
@@ -645,7 +645,7 @@ async def test_only_creates_flush_every_intent(
             asked.append(durable)
             super().__init__(*arguments, durable=durable)
 
-    monkeypatch.setattr(bulk.pushing, "Database", Noted)
+    monkeypatch.setattr(bulk.push_run, "Database", Noted)
     await run(bulk.push(zoho.books.contacts, rows(1), upsert_by=upsert_by))
     assert asked == [durable]
 

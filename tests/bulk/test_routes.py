@@ -20,7 +20,7 @@ from zoho_async.bulk.index import Found
 from zoho_async.bulk.journal import Entry
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.planning import Plan, plan
-from zoho_async.bulk.pushing import Push
+from zoho_async.bulk.push_run import Push
 from zoho_async.bulk.readers import Row
 from zoho_async.bulk.routes import Known, decide
 from zoho_async.bulk.rows import Job

@@ -14,7 +14,7 @@ from zoho_async import Zoho, bulk
 from zoho_async.bulk import line
 from zoho_async.bulk.line import Event
 from zoho_async.bulk.outcomes import RowOutcome
-from zoho_async.bulk.pushing import Push
+from zoho_async.bulk.push_run import Push
 from zoho_async.fake import FakeZoho
 
 CREATE = "books.contacts.create"

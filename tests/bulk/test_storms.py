@@ -22,7 +22,7 @@ from zoho_async import Zoho, bulk, policy
 from zoho_async.bulk import index, sending, writing
 from zoho_async.bulk.database import Database
 from zoho_async.bulk.outcomes import RowOutcome
-from zoho_async.bulk.pushing import Push
+from zoho_async.bulk.push_run import Push
 from zoho_async.errors import OutcomeUnknownError, QuotaExceededError, RateLimitError, UnavailableError
 from zoho_async.fake import FakeZoho
 

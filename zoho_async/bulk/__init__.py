@@ -13,7 +13,7 @@ from .mapping import Outcome, Status, map, status_of  # noqa: A004 - bulk.map is
 from .outcomes import PushSummary, RowOutcome
 from .problems import InputError, StateError, UnknownColumnError
 from .pulling import PullSummary, pull
-from .pushing import Push, push
+from .push_run import Push, push
 from .readers import Row, RowFile, open_rows
 
 __all__ = [

@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from zoho_async.bulk.pushing.merge import Difference
 from zoho_async.errors import NotFoundError, ZohoError
 
 from .database import Database
 from .index import Read
 from .journal import Journal
 from .mapping import FATAL
-from .merging import Difference
 from .options import Options
 from .outcomes import RowOutcome, faulty
 from .preparing import Preparation

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from zoho_async.bulk.pushing.merge import Merged, merge
 from zoho_async.errors import Fault, NotFoundError, UnavailableError, ZohoError
 from zoho_async.operation import Gate
 from zoho_async.registry import SECRETS
@@ -18,7 +19,6 @@ from .index import Found
 from .journal import Journal
 from .line import Line, Stopped
 from .mapping import FATAL
-from .merging import Merged, merge
 from .narrow import is_list, is_mapping
 from .options import Options
 from .outcomes import RowOutcome, UnsettledError, done, failed, faulty, unknown

@@ -19,7 +19,7 @@ from zoho_async.bulk.marks import is_mark
 from zoho_async.bulk.options import Options
 from zoho_async.bulk.outcomes import PushSummary, RowOutcome
 from zoho_async.bulk.problems import StateError
-from zoho_async.bulk.pushing import push
+from zoho_async.bulk.push_run import push
 from zoho_async.bulk.readers import RowFile
 from zoho_async.bulk.rows import RowReader
 from zoho_async.bulk.schedule import Window

@@ -1,0 +1,1 @@
+"""The path of a pushed row, from its record to its call."""
