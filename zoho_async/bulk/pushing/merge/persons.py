@@ -36,17 +36,17 @@ class _Index:
             self._by_email[self._emails[at]].append(at)
             self._by_name[_full_name(person)].append(at)
 
-    def find(self, row: Mapping[str, Any]) -> list[int]:
-        """The persons that a row's person may be: none for a new one, several when ambiguous."""
+    def find(self, row: Mapping[str, Any]) -> tuple[str, list[int]]:
+        """The member that a row's person is matched by, and whom it matches: several when ambiguous."""
         if person_id := text(row.get(PERSON_ID)):
-            return self._by_id.get(person_id, [])
+            return PERSON_ID, self._by_id.get(person_id, [])
         email, name = fold_email(row.get("email")), _full_name(row)
         named = self._by_name.get(name, []) if any(name) else []
         found = self._by_email.get(email, []) if email else []
-        if len(found) > 1:
-            return [at for at in found if at in named] or found
+        if found:
+            return "email", [at for at in found if len(found) == 1 or at in named] or found
         # Of the same name, but with another e-mail: another person.
-        return found or [at for at in named if not (email and self._emails[at])]
+        return "first_name" if name[0] else "last_name", [at for at in named if not (email and self._emails[at])]
 
 
 def match_persons(
@@ -61,21 +61,22 @@ def match_persons(
     claimed: dict[int, int] = {}
     faults: list[Fault] = []
     for place, row in rows.items():
-        found = index.find(row)
+        member, found = index.find(row)
+        column = columns[place]
         if len(found) > 1:
             message = f"matches {len(found)} contact persons of the record; give contact_person_id"
-            faults.append(_ambiguous(row, columns[place], message))
+            faults.append(Fault(path=f"{column}.{member}", rule="ambiguous", message=message))
         elif found and (other := claimed.setdefault(found[0], place)) != place:
             message = f"matches the same contact person as {columns[other]}; one place for each contact person"
-            faults.append(_ambiguous(row, columns[place], message))
+            faults.append(Fault(path=f"{column}.{member}", rule="ambiguous", message=message))
         elif found:
             matches[place] = found[0]
         elif text(row.get(PERSON_ID)):
             message = "is the id of no contact person of this record"
-            faults.append(Fault(path=f"{columns[place]}.{PERSON_ID}", rule="person", message=message))
+            faults.append(Fault(path=f"{column}.{PERSON_ID}", rule="person", message=message))
         elif not fold_email(row.get("email")) and not any(_full_name(row)):
             message = "needs contact_person_id, email, first_name or last_name"
-            faults.append(Fault(path=columns[place], rule="person", message=message))
+            faults.append(Fault(path=column, rule="person", message=message))
     return matches, faults
 
 
@@ -113,10 +114,8 @@ def merge_persons(merger: ObjectMerger, known: Any, given: Any, rule: Rule | Non
         paths[at] = columns[place]
     if members is None or not merged.differences:
         return merged
-    index = _Index(result)
-    message = "would match another contact person after this update; give each an id, e-mail or name of its own"
-    if mismatched := [place for place, row in rows.items() if index.find(row) != [matches[place]]]:
-        return MergedField(faults=[_ambiguous(rows[place], columns[place], message) for place in mismatched])
+    if unstable := _unstable_faults(rows, columns, result, matches):
+        return MergedField(faults=unstable)
     if PRIMARY in members:
         promoted = next((matches[place] for place, row in rows.items() if truth(row.get(PRIMARY)) is True), None)
         _make_primary(merged, sent, paths, promoted)
@@ -128,10 +127,18 @@ def _full_name(person: Mapping[str, Any]) -> tuple[str, str]:
     return text(person.get("first_name")).strip(), text(person.get("last_name")).strip()
 
 
-def _ambiguous(row: Mapping[str, Any], column: str, message: str) -> Fault:
-    """The fault of a row's person, at the member that it is matched by."""
-    name = next((name for name in (PERSON_ID, "email", "first_name") if text(row.get(name)).strip()), "last_name")
-    return Fault(path=f"{column}.{name}", rule="ambiguous", message=message)
+def _unstable_faults(
+    rows: _Persons, columns: Mapping[int, str], result: Sequence[Mapping[str, Any]], matches: Mapping[int, int]
+) -> list[Fault]:
+    """The persons of the row who would not match themselves in a repeated merge."""
+    index = _Index(result)
+    message = "would match another contact person after this update; give each an id, e-mail or name of its own"
+    return [
+        Fault(path=f"{columns[place]}.{member}", rule="ambiguous", message=message)
+        for place, row in rows.items()
+        for member, found in [index.find(row)]
+        if found != [matches[place]]
+    ]
 
 
 def _primary_faults(rows: _Persons, columns: Mapping[int, str]) -> list[Fault]:
