@@ -306,11 +306,6 @@ def test_other_lists_are_compared_and_replaced_as_a_whole() -> None:
     assert contact(record, {}, "opening_balances[0].exchange_rate").changes == {}
 
 
-def test_required_fields_are_all_that_is_added() -> None:
-    record = {"display_name": "A", "email": "a@x.test", "notes": "n", "phone": "1", "currency_code": "EUR"}
-    assert set(customer(record, {"phone": "2"}).changes) == {"phone", "display_name", "email"}
-
-
 # -- whatever the record looks like
 
 ODD = st.recursive(
@@ -350,11 +345,11 @@ def test_no_shape_of_the_record_is_an_error(record: Any, person: Any, customs: A
 
 # -- for any row and any record
 
-EMAILS = ["", "a@x.test", "A@X.test ", "b@x.test", "stra\u00dfe@x.test", "strasse@x.test"]
+EMAILS = ["", "a@x.test", "A@X.test ", "b@x.test", "c@x.test", "stra\u00dfe@x.test", "strasse@x.test"]
 WORDS = st.sampled_from(["", "1", "2"])
 SWITCH = st.booleans()
 NAMING: dict[str, st.SearchStrategy[Any]] = {
-    "first_name": st.sampled_from(["", "Ann", "ann ", "Ann "]),
+    "first_name": st.sampled_from(["", "Ann", "ann ", "Ann ", "Bob", "Cat"]),
     "last_name": st.sampled_from(["", "", "Lee"]),
     "email": st.sampled_from(EMAILS),
 }
