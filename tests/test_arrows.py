@@ -18,7 +18,7 @@ PACKAGE = Path(zoho_async.__file__).parent
 LAYERS = [
     *("_typeguards", "_atomic_file", "errors", "schema", "wire", "auth", "transport", "product", "client"),
     *("bulk.errors", "bulk._aio", "bulk.concurrent_map", "bulk.source", "bulk.state", "bulk.rows", "bulk.results"),
-    *("bulk.merging", "bulk.pushing", "bulk.pulling", "bulk.recovery", "bulk"),
+    *("bulk.pushing", "bulk.pulling", "bulk.recovery", "bulk"),
     *("fake", "testing", "cli"),
 ]
 ONLY = {"schema": {"errors"}, "auth": {"errors", "_atomic_file"}, "fake": {"schema"}, "testing": {"fake"}}

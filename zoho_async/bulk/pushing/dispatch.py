@@ -12,7 +12,7 @@ import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import RUN_ENDING_ERRORS, StateError
-from zoho_async.bulk.merging import Merged, merge
+from zoho_async.bulk.pushing.merge import Merged, merge
 from zoho_async.bulk.results import RowOutcome, UnsettledError, done, failed, faulty, unknown
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target, required_path

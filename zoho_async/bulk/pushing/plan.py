@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from zoho_async.bulk.errors import RUN_ENDING_ERRORS
-from zoho_async.bulk.merging import Difference
+from zoho_async.bulk.pushing.merge import Difference
 from zoho_async.bulk.results import RowOutcome, faulty
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
