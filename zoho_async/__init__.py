@@ -1,9 +1,9 @@
-"""Async, typed client for the contacts and customers of Zoho Books, Invoice, Expense and Billing.
+"""Async, typed client for contacts and customers in Zoho Books, Invoice, Expense and Billing.
 
     async with Zoho(OAuth(client_id, client_secret, refresh_token), organization_id="10234695") as zoho:
         contact = await zoho.books.contacts.create(ContactCreate(contact_name="Bowman and Co"))
 
-Names are loaded when they are first used (PEP 562).
+Names are loaded on first use (PEP 562).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _MODULES = {
     "wire.multipart": ("Upload",),
     "schema.validation": ("validate",),
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 _PACKAGES = frozenset({"bulk", "errors"})
 
 __version__ = "0.1.0"
@@ -118,9 +118,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is not None:
-        return getattr(import_module(f".{home}", __name__), name)
+    module = _MODULE_OF.get(name)
+    if module is not None:
+        return getattr(import_module(f".{module}", __name__), name)
     if name in _PACKAGES:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

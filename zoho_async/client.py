@@ -1,4 +1,4 @@
-"""The client: settings, the product namespaces, and the two ways around them."""
+"""The client `Zoho`: its settings, the products, and calls by operation or by path."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from zoho_async.auth.oauth import Auth, OAuth, StaticToken
 from zoho_async.auth.token_stores import TokenStore
 from zoho_async.schema.operation import Operation, Response
 from zoho_async.schema.registry import PRODUCTS
-from zoho_async.transport.config import Settings
+from zoho_async.transport.config import TransportConfig
 from zoho_async.transport.rate_limiter import Limits, Quota, tightest
-from zoho_async.transport.transport import Shared, Transport
-from zoho_async.wire.encoding import Request, invalid, parameter_text, target, to_json, travels
+from zoho_async.transport.transport import SharedState, Transport
+from zoho_async.wire.encoding import EncodedRequest, invalid_request, is_header_safe, parameter_text, target, to_json
 
 from . import errors
 
@@ -33,25 +33,34 @@ if TYPE_CHECKING:
     from .expense import Expense
     from .invoice import Invoice
 
+__all__ = ["Zoho"]
+
 T = TypeVar("T")
 
 
 class Zoho:
-    """One organisation's contacts and customers in Zoho's finance products.
+    """A client of Zoho's finance products for one organisation.
 
-    `auth`: `OAuth(...)` or `StaticToken(...)`.
-    `organization_id`: the organisation to work in; Zoho would silently take the user's default one without it.
-    `data_center`: us, eu, in, au, jp, ca, cn, sa or uk: where the account lives.
-    `limits`: what this process allows itself; shared by everything that works in the same organisation.
-    `retries`: extra attempts for reads and for writes that may be repeated.
-    `max_wait`: the longest pause (seconds) Zoho may impose before a call gives up with RateLimitError; None: any.
-    `deadline`: seconds for a whole call, waiting included; None: as long as it takes.
-    `timeout`: seconds of silence after which an attempt counts as lost.
-    `api_url`, `accounts_url`: other addresses than the data centre's, for a fake or a proxy of one's own.
-    `session`: an aiohttp session of the caller's own (proxy, TLS, tracing); it is not closed here.
+    Use it with `async with`, within one event loop. The HTTP session opens with the first call.
 
-    Use it with `async with`, in the event loop it will work in. The session opens with the first call.
-    Raises ConfigError at once for settings that cannot work.
+    Args:
+        auth: `OAuth(...)` or `StaticToken(...)`.
+        organization_id: The organisation to work in. Calls raise ConfigError without it, because Zoho would use the
+            user's default organisation.
+        data_center: Where the account is hosted: us, eu, in, au, jp, ca, cn, sa or uk.
+        limits: The calls this client may make; shared by all copies that work in the same organisation.
+        retries: Further attempts of a call, for reads and for writes that may be repeated.
+        max_wait: Longest single wait for Zoho's rate limits in seconds; a longer one raises RateLimitError. None:
+            unlimited.
+        deadline: Seconds for a whole call, waits included; None: unlimited.
+        timeout: Seconds without a byte after which an attempt counts as lost.
+        api_url: Address of the API instead of the data center's, for a fake or a proxy server.
+        accounts_url: Address of the accounts server instead of the data center's.
+        session: An aiohttp session of the caller's (proxy, TLS, tracing); it is not closed here.
+
+    Raises:
+        ConfigError: A setting is invalid.
+        TypeError: `auth` is not an object with the methods of `OAuth`.
     """
 
     __slots__ = ("_original", "_transport")
@@ -71,7 +80,7 @@ class Zoho:
         accounts_url: str | None = None,
         session: ClientSession | None = None,
     ) -> None:
-        settings = Settings(
+        settings = TransportConfig(
             auth=auth,
             organization_id=None if organization_id is None else str(organization_id),
             data_center=data_center,
@@ -83,19 +92,30 @@ class Zoho:
             api_url=api_url,
             accounts_url=accounts_url,
         )
-        _check(settings)
-        self._transport = Transport(settings, Shared(session))
+        _check_config(settings)
+        self._transport = Transport(settings, SharedState(session))
         self._original = True
 
     @classmethod
     def from_env(
         cls, environ: Mapping[str, str] | None = None, *, store: TokenStore | None = None, **options: Any
     ) -> Self:
-        """A client from ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET and ZOHO_REFRESH_TOKEN, or ZOHO_ACCESS_TOKEN, with
+        """Create a client from environment variables.
+
+        They are ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET and ZOHO_REFRESH_TOKEN, or ZOHO_ACCESS_TOKEN; and
         ZOHO_ORGANIZATION_ID, ZOHO_DATA_CENTER, ZOHO_API_URL and ZOHO_ACCOUNTS_URL.
 
-        `store` is where OAuth keeps its tokens; `options` are those of the constructor and go before the environment.
-        Raises AuthError when there are no credentials, ConfigError when some are missing or an address is none.
+        Args:
+            environ: Used instead of the process's environment.
+            store: Where OAuth keeps its tokens.
+            options: Keyword arguments of `Zoho`, used instead of the variables.
+
+        Returns:
+            The client.
+
+        Raises:
+            AuthError: There are no credentials.
+            ConfigError: Some credentials are missing, or a setting is invalid.
         """
         env = os.environ if environ is None else environ
         for name in ("organization_id", "data_center", "api_url", "accounts_url"):
@@ -107,24 +127,33 @@ class Zoho:
         return cls(_auth_from(env, store), **options)
 
     def with_options(self, **options: Any) -> Self:
-        """A cheap copy with other settings: any keyword of the constructor but `session`, and `auth`.
+        """Create a copy with other settings, which is cheap and need not be closed.
 
-        It shares the session, and the limiter of every organisation both work in; `limits=` changes those of the
-        organisation for everybody who shares it. Closing it is not needed.
-        Raises ConfigError for settings that cannot work, TypeError for names that are none.
+        It shares the session, and the rate limiter of every organisation that both work in.
+
+        Args:
+            options: Arguments of `Zoho` except `session`. `limits` changes the organisation's limits for all clients
+                that share it; `data_center` resets `api_url` and `accounts_url`.
+
+        Returns:
+            The copy.
+
+        Raises:
+            ConfigError: A setting is invalid.
+            TypeError: There is no such argument.
         """
-        unknown = options.keys() - set(Settings.__struct_fields__)
+        unknown = options.keys() - set(TransportConfig.__struct_fields__)
         if unknown:
-            raise TypeError(f"with_options() knows no {', '.join(sorted(unknown))}")
+            raise TypeError(f"with_options() has no argument {', '.join(sorted(unknown))}")
         if options.get("organization_id") is not None:
             options["organization_id"] = str(options["organization_id"])
         if "data_center" in options:
-            # The addresses belong to the data centre that is being left.
+            # The addresses belong to the previous data center.
             options = {"api_url": None, "accounts_url": None, **options}
         if "limits" in options:
             options["limits"] = options["limits"] or Limits()
         settings = msgspec.structs.replace(self._transport.settings, **options)
-        _check(settings)
+        _check_config(settings)
         copy = object.__new__(type(self))
         copy._transport = Transport(settings, self._transport.shared)
         copy._original = False
@@ -167,14 +196,18 @@ class Zoho:
 
     @property
     def quota(self) -> Quota:
-        """What is left of the organisation's limits, as far as it is known from its answers.
+        """What is known of the organisation's remaining calls, from Zoho's responses.
 
-        With `Limits(per_product=True)` it is that of the product with the least left: each counts by itself.
+        With `Limits(per_product=True)`: that of the product with the fewest left.
         """
         return tightest([limiter.quota() for limiter in self._transport.limiters()])
 
     def drift(self) -> dict[str, dict[str, int]]:
-        """How often which field of which operation was not of the type the specs promise, since the client was made."""
+        """Count the values that were not of the specified type, since the client was created.
+
+        Returns:
+            Numbers by operation id and path of the field.
+        """
         found: dict[str, dict[str, int]] = {}
         for (operation, path), count in self._transport.shared.decoders.drift.items():
             found.setdefault(operation, {})[path] = count
@@ -234,13 +267,26 @@ class Zoho:
         type: Any = None,
         to: str | PathLike[str] | None = None,
     ) -> Response[Any]:
-        """Execute one of `operations()` with values by wire name; the answer with everything around it.
+        """Execute an operation with values by the names that Zoho uses.
 
-        `.data` is exactly what the operation's method returns; `type` decodes the record or row into a struct of the
-        caller's. `files`: paths, bytes or `Upload`s by the names in `operation.files`. `to`: where a download is
-        written, chunk by chunk; `.data` is then that path.
-        Raises InvalidError for unknown or missing names, values out of range and unreadable files before anything is
-        sent, OSError when `to` cannot be written, and what every call can raise (see `zoho_async.errors`).
+        Args:
+            operation: One of `operations()`.
+            path: Path parameters.
+            query: Query parameters.
+            headers: Header parameters.
+            body: A request struct or a mapping.
+            files: Paths, bytes or `Upload`s by the names in `operation.files`.
+            type: A struct to decode the record or each row into, instead of the operation's own.
+            to: Path to write a download to, in chunks; it appears there when it is complete.
+
+        Returns:
+            The response; its `data` is what the operation's method returns (with `to`, the path).
+
+        Raises:
+            InvalidError: Unknown or missing names, values out of range or unreadable files; nothing was sent.
+            OSError: `to` cannot be written.
+            TypeError: The body is of the wrong type.
+            ZohoError: As for every call, see `zoho_async.errors`.
         """
         return await self._transport.send(
             operation, path=path, query=query, headers=headers, body=body, files=files, type=type, to=to
@@ -256,28 +302,38 @@ class Zoho:
         body: Any = None,
         type: Any = None,
     ) -> Response[Any]:
-        """Anything else Zoho offers: a method and a whole path such as `/books/v3/items`.
+        """Call a path that has no operation here.
 
-        The organisation goes where the product wants it. `.data` is the whole answer, untyped (numbers exact) or as
-        `type`. Only GET is ever repeated when its outcome is in doubt.
+        The organisation is added where the product expects it. Only GET is repeated when its outcome is unknown.
+
+        Args:
+            method: GET, POST, PUT, PATCH or DELETE.
+            path: The whole path, for example `/books/v3/items`, without a query.
+            query: Query parameters; None is not sent.
+            headers: Headers; None is not sent.
+            body: A value that is sent as JSON.
+            type: Type to decode the whole response into.
+
+        Returns:
+            The response; its `data` is the whole JSON with exact numbers, or as `type`.
+
+        Raises:
+            ConfigError: The method or the path is invalid.
+            InvalidError: A header or the body cannot be sent.
+            ZohoError: As for every call, see `zoho_async.errors`.
         """
-        if not path.startswith("/") or "?" in path or "#" in path or {".", ".."} & set(path.split("/")):
-            raise errors.ConfigError(f"{path!r} is no path: it begins with / and its query goes into query=")
-        if method.upper() not in _METHODS:
-            raise errors.ConfigError(f"{method!r} is none of {', '.join(_METHODS)}")
-        from urllib.parse import quote  # 3 ms of import, which the first call pays
-
-        method, path = method.upper(), quote(path, safe="/%:@!$&'()*+,;=~")
-        product = next((one for one in PRODUCTS.values() if path.startswith(f"{one.root}/")), None)
+        method, path = _check_target(method, path)
+        product = next((product for product in PRODUCTS.values() if path.startswith(f"{product.root}/")), None)
         pairs = {name: parameter_text(value) for name, value in (query or {}).items() if value is not None}
         fields = {name: parameter_text(value) for name, value in (headers or {}).items() if value is not None}
         for name, value in fields.items():
-            if not travels(value):
-                fault = errors.Fault(path=name, rule="header", message="holds characters that a header cannot carry")
-                raise invalid(f"{method} {path}", [fault], organization_id=self.organization_id)
-        place = product.organization if product is not None else None
-        if place is not None and self.organization_id is not None:
-            (pairs if place.location == "query" else fields).setdefault(place.name, self.organization_id)
+            if not is_header_safe(value):
+                message = "contains characters that HTTP headers do not allow"
+                fault = errors.Fault(path=name, rule="header", message=message)
+                raise invalid_request(f"{method} {path}", [fault], organization_id=self.organization_id)
+        parameter = product.organization if product is not None else None
+        if parameter is not None and self.organization_id is not None:
+            (pairs if parameter.location == "query" else fields).setdefault(parameter.name, self.organization_id)
         content = None if body is None else to_json(body)
         if content is not None:
             fields.setdefault("Content-Type", "application/json")
@@ -291,13 +347,15 @@ class Zoho:
             kind="untyped",
             idempotent=method == "GET",
         )
-        request = Request(method=method, target=target(path, pairs), headers=fields, body=content)
+        request = EncodedRequest(method=method, target=target(path, pairs), headers=fields, body=content)
         return await self._transport.perform(operation, request, type)
 
     async def revoke(self) -> None:
-        """Revoke the refresh token: no token can be had from it any more. Raises AuthError when Zoho refuses.
+        """Revoke the refresh token, so that it issues no more access tokens.
 
-        ConfigError for an `auth` that has nothing to revoke.
+        Raises:
+            AuthError: Zoho refuses, or there is no refresh token.
+            ConfigError: `auth` is not an `OAuth`.
         """
         auth = self._transport.settings.auth
         if not isinstance(auth, OAuth):
@@ -305,7 +363,7 @@ class Zoho:
         await auth.revoke(self._transport.accounts)
 
     async def close(self) -> None:
-        """Close the session that this client opened. Twice is harmless; copies leave it to the original."""
+        """Close the session, if this client opened it. Copies do not close it; closing twice is harmless."""
         if self._original:
             await self._transport.shared.close()
 
@@ -329,26 +387,38 @@ _SAFE_ADDRESS = re.compile(
 )
 
 
-def _check(settings: Settings) -> None:
+def _check_target(method: str, path: str) -> tuple[str, str]:
+    if not path.startswith("/") or "?" in path or "#" in path or {".", ".."} & set(path.split("/")):
+        raise errors.ConfigError(f"{path!r} is not a path: it starts with / and has no query (use query=)")
+    if method.upper() not in _METHODS:
+        raise errors.ConfigError(f"{method!r} is not one of {', '.join(_METHODS)}")
+    from urllib.parse import quote  # 3 ms that `import zoho_async` need not pay
+
+    return method.upper(), quote(path, safe="/%:@!$&'()*+,;=~")
+
+
+def _check_config(settings: TransportConfig) -> None:
     if settings.data_center not in DATA_CENTERS:
         known = ", ".join(DATA_CENTERS)
-        raise errors.ConfigError(f"data_center={settings.data_center!r}: there is no such data centre; known: {known}")
+        raise errors.ConfigError(f"data_center={settings.data_center!r} does not exist; known: {known}")
     for name in ("api_url", "accounts_url"):
         address: str | None = getattr(settings, name)
         found = None if address is None else _SAFE_ADDRESS.fullmatch(address)
         if address is not None and (found is None or int(found["port"] or 0) > 65535):
-            raise errors.ConfigError(f"{name}={address!r}: tokens travel only over https, or over http on this machine")
+            raise errors.ConfigError(
+                f"{name}={address!r}: tokens are sent only over https, or over http to this machine"
+            )
     organization = settings.organization_id
     if organization is not None and not (organization.isascii() and organization.isalnum()):
-        raise errors.ConfigError(f"organization_id={organization!r}: is the organisation's number")
+        raise errors.ConfigError(f"organization_id={organization!r}: must be the organisation's number")
     if not hasattr(settings.auth, "token"):
-        raise TypeError("auth is an OAuth or a StaticToken, not a bare value")
+        raise TypeError("auth must be an OAuth or a StaticToken, not a plain value")
     if settings.retries < 0 or settings.retries != int(settings.retries) or not settings.timeout > 0:
-        raise errors.ConfigError("retries is a whole number that is not negative, timeout is more than 0")
+        raise errors.ConfigError("retries must be a whole number from 0, and timeout more than 0")
     for name in ("max_wait", "deadline"):
         seconds: float | None = getattr(settings, name)
         if seconds is not None and not seconds >= 0:
-            raise errors.ConfigError(f"{name} is a number of seconds that is not negative, or None")
+            raise errors.ConfigError(f"{name} must be a number of seconds from 0, or None")
 
 
 def _auth_from(env: Mapping[str, str], store: TokenStore | None) -> Auth:

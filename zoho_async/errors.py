@@ -1,7 +1,7 @@
-"""Exceptions, arranged by what the caller should do about them.
+"""Exceptions, grouped by what the caller can do about them.
 
-Every one of them says which operation failed for which organisation, what Zoho answered, how often it was
-tried, and whether the request was sent at all. None holds a token, a request body or a header.
+Every one carries the operation, the organisation, what Zoho answered, the attempts, and whether a request was sent.
+None holds a token, a request body or a header.
 """
 
 from __future__ import annotations
@@ -11,24 +11,59 @@ from datetime import datetime
 
 import msgspec
 
+__all__ = [
+    "AuthError",
+    "ConfigError",
+    "DeadlineError",
+    "DecodeError",
+    "DuplicateError",
+    "Fault",
+    "InvalidError",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "QuotaExceededError",
+    "RateLimitError",
+    "RefusedError",
+    "ScopeError",
+    "UnavailableError",
+    "ZohoError",
+]
+
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing wrong with a request body: where, which rule, and in words."""
+    """One validation error of a request.
+
+    Args:
+        path: Path of the field, for example `contact_persons[0].email`.
+        rule: Name of the broken rule: `required`, `max_length`, `values`, `type`, `pattern`, `unknown`, ...
+        message: Explanation in English, without the path.
+        warning: True where Zoho's documents contradict themselves, so that the value may be accepted.
+    """
 
     path: str
-    """Path of the field, for example `contact_persons[0].email`."""
     rule: str
-    """Short name of the rule: `required`, `max_length`, `values`, `type`, `pattern`, `unknown`, ..."""
     message: str
     warning: bool = False
-    """True where Zoho's documents contradict themselves, so that the value may be accepted all the same."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
 
 
 class ZohoError(Exception):
-    """Base of everything this package raises for a call."""
+    """Base class of everything a call raises. The arguments are attributes of the same name.
+
+    Args:
+        text: The error message.
+        operation: Id of the operation, for example `books.contacts.create`.
+        organization_id: The organisation the call worked in.
+        status: HTTP status of the last response; None without one.
+        code: Zoho's result code in the last response.
+        message: Zoho's message in the last response, as received (its wording varies and is localised).
+        sent: False: no attempt left this machine. True: Zoho responded to every attempt that did. None: an attempt
+            left without a response, so its outcome is unknown.
+        attempts: One line per attempt: what happened and how long was waited.
+        body: Body of the last response, as received.
+    """
 
     def __init__(
         self,
@@ -45,21 +80,13 @@ class ZohoError(Exception):
     ) -> None:
         super().__init__(text)
         self.operation = operation
-        """Id of the operation, for example `books.contacts.create`."""
         self.organization_id = organization_id
         self.status = status
-        """HTTP status of the last answer, None when there was none."""
         self.code = code
-        """Zoho's code of the last answer."""
         self.message = message
-        """Zoho's message of the last answer, as sent (wording varies and is localised)."""
         self.sent = sent
-        """False: no attempt left this machine. True: Zoho answered every attempt that did. None: an attempt left and
-        was not answered, so nobody can say whether it arrived."""
         self.attempts = tuple(attempts)
-        """One short line an attempt: what happened and how long was waited."""
         self.body = body
-        """The last answer's body as received."""
 
 
 class ConfigError(ZohoError):
@@ -71,7 +98,13 @@ class AuthError(ZohoError):
 
 
 class ScopeError(AuthError):
-    """The token is alive but lacks the scope named by `scope`."""
+    """The token is valid but lacks a scope.
+
+    Args:
+        text: The error message.
+        scope: The missing scope, as in Zoho's documents.
+        details: Keyword arguments of `ZohoError`.
+    """
 
     def __init__(self, text: str, *, scope: str = "", **details: object) -> None:
         super().__init__(text, **details)  # type: ignore[arg-type]
@@ -83,7 +116,7 @@ class RefusedError(ZohoError):
 
 
 class NotFoundError(RefusedError):
-    """There is no such record."""
+    """Zoho says that there is no such record."""
 
 
 class DuplicateError(RefusedError):
@@ -91,7 +124,13 @@ class DuplicateError(RefusedError):
 
 
 class InvalidError(RefusedError):
-    """The request's content breaks a rule; `faults` names each one, when found before sending."""
+    """The request breaks a rule.
+
+    Args:
+        text: The error message.
+        faults: Every validation error, when found before sending; empty when Zoho found it.
+        details: Keyword arguments of `ZohoError`.
+    """
 
     def __init__(self, text: str, *, faults: Sequence[Fault] = (), **details: object) -> None:
         super().__init__(text, **details)  # type: ignore[arg-type]
@@ -99,34 +138,44 @@ class InvalidError(RefusedError):
 
 
 class RateLimitError(ZohoError):
-    """The organisation is held back for longer than `max_wait`; nothing was executed."""
+    """The organisation is paused for longer than `max_wait`; nothing was executed.
+
+    Args:
+        text: The error message.
+        retry_at: When calls will be accepted again (aware, UTC).
+        details: Keyword arguments of `ZohoError`.
+    """
 
     def __init__(self, text: str, *, retry_at: datetime | None = None, **details: object) -> None:
         super().__init__(text, **details)  # type: ignore[arg-type]
         self.retry_at = retry_at
-        """When calls will be accepted again (aware, UTC)."""
 
 
 class QuotaExceededError(ZohoError):
-    """The organisation's calls of this day are used up; nothing was executed."""
+    """The organisation's daily calls are used up; nothing was executed.
+
+    Args:
+        text: The error message.
+        resets_at: When Zoho's next day begins (aware, UTC); None when unknown.
+        details: Keyword arguments of `ZohoError`.
+    """
 
     def __init__(self, text: str, *, resets_at: datetime | None = None, **details: object) -> None:
         super().__init__(text, **details)  # type: ignore[arg-type]
         self.resets_at = resets_at
-        """When the next day begins for Zoho (aware, UTC), None when it is not known."""
 
 
 class UnavailableError(ZohoError):
-    """Zoho, or the way to it, is out of order; every allowed attempt failed and none of them changed anything."""
+    """Zoho or the network failed; every allowed attempt failed and none changed anything."""
 
 
 class OutcomeUnknownError(ZohoError):
-    """A write was sent and nobody can say whether it took effect. Look before repeating it."""
+    """A write was sent and may or may not have taken effect. Check before repeating it."""
 
 
 class DeadlineError(ZohoError):
-    """The call's `deadline` passed; `sent` says whether a request was under way."""
+    """The call's `deadline` passed; `sent` says whether a request was in flight."""
 
 
 class DecodeError(ZohoError):
-    """The call succeeded, but its answer cannot be read; `body` has the bytes. It is never repeated."""
+    """The call succeeded, but its response cannot be decoded; `body` has the bytes. It is never repeated."""

@@ -1,15 +1,15 @@
-"""A pytest plugin: the fixtures `fake_zoho`, a Zoho on this machine, and `zoho`, a client of it.
+"""A pytest plugin with two fixtures: `fake_zoho`, a FakeZoho on this machine, and `zoho`, a client of it.
 
     async def test_a_customer_is_created(fake_zoho, zoho):
         await zoho.books.contacts.create({"contact_name": "Bowman and Co"})
         assert fake_zoho.created() == {"Bowman and Co": 1}
 
-pytest finds it by itself once the package is installed; pytest-asyncio runs the tests, in its auto or its strict mode.
-Settings go into a mark: `@pytest.mark.fake_zoho(shape="clean", per_minute=100)` takes what `FakeZoho` takes. Without
-one no limit stands in the way.
+pytest loads it when the package is installed; pytest-asyncio runs the tests, in auto or strict mode.
+Arguments of `FakeZoho` go into a mark: `@pytest.mark.fake_zoho(shape="clean", per_minute=100)`. By default there is
+no limit per minute.
 """
 
-# Loaded in every run of pytest where the package is installed: nothing here may cost anything before a fixture is used.
+# Every pytest run loads this module: import nothing heavy before a fixture is used.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
@@ -30,19 +30,27 @@ def _fixture(function: _Fixture) -> _Fixture:
     try:
         from pytest_asyncio import fixture
     except ImportError:
-        # Whoever installed the package for other things must not meet an error; those who want the fixture will.
+        # Only tests that use the fixture need pytest-asyncio.
         return pytest.fixture(function)  # type: ignore[return-value]
     return fixture(function)  # type: ignore[return-value]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known."""
+    """Register the mark `fake_zoho`.
+
+    Args:
+        config: pytest's configuration.
+    """
     config.addinivalue_line("markers", "fake_zoho(**settings): what FakeZoho is made with")
 
 
 @_fixture
 async def fake_zoho(request: pytest.FixtureRequest) -> AsyncIterator[FakeZoho]:
-    """A running FakeZoho, empty, one for each test; a fault of the fake itself fails the test."""
+    """A running, empty FakeZoho for each test. An exception inside the fake fails the test.
+
+    Args:
+        request: pytest's request, for the mark.
+    """
     from .fake import FakeZoho
 
     mark = request.node.get_closest_marker("fake_zoho")
@@ -50,12 +58,16 @@ async def fake_zoho(request: pytest.FixtureRequest) -> AsyncIterator[FakeZoho]:
     async with FakeZoho(**settings) as fake:
         yield fake
         if fake.crashes:
-            pytest.fail("\n".join(["FakeZoho itself broke:", *fake.problems]), pytrace=False)
+            pytest.fail("\n".join(["FakeZoho itself raised an exception:", *fake.problems]), pytrace=False)
 
 
 @_fixture
 async def zoho(fake_zoho: FakeZoho) -> AsyncIterator[Zoho]:
-    """A client of that fake, without a pace of its own."""
+    """A client of that fake, without rate limits of its own.
+
+    Args:
+        fake_zoho: The fake.
+    """
     from . import Limits, StaticToken, Zoho
 
     async with Zoho(

@@ -35,10 +35,10 @@ from zoho_async.auth.token_stores import MemoryStore, Stored, Token
 from zoho_async.fake import FakeZoho
 
 
-class Accounts:
+class AccountsServer:
     """An accounts server as the auth module sees it: a callable that counts."""
 
-    others: tuple[str, ...] = ()
+    other_data_centers: tuple[str, ...] = ()
 
     def __init__(self, lifetime: float = 3600, delay: float = 0.0) -> None:
         self.asked = 0
@@ -61,14 +61,14 @@ def oauth(store: MemoryStore | None = None) -> OAuth:
 
 
 async def test_a_thousand_callers_cause_one_refresh() -> None:
-    accounts, auth = Accounts(delay=0.01), oauth()
+    accounts, auth = AccountsServer(delay=0.01), oauth()
     tokens = await asyncio.gather(*(auth.token(accounts) for _ in range(1000)))
     assert {token.value for token in tokens} == {"t1"}
     assert accounts.asked == 1
 
 
 async def test_a_hundred_refusals_of_one_token_cause_one_refresh() -> None:
-    accounts, auth = Accounts(delay=0.01), oauth()
+    accounts, auth = AccountsServer(delay=0.01), oauth()
     dead = await auth.token(accounts)
     tokens = await asyncio.gather(*(auth.refresh(dead, accounts) for _ in range(100)))
     assert {token.value for token in tokens} == {"t2"}
@@ -76,7 +76,7 @@ async def test_a_hundred_refusals_of_one_token_cause_one_refresh() -> None:
 
 
 async def test_a_cancelled_leader_does_not_cancel_the_others() -> None:
-    accounts, auth = Accounts(delay=0.05), oauth()
+    accounts, auth = AccountsServer(delay=0.05), oauth()
     calls = [asyncio.ensure_future(auth.token(accounts)) for _ in range(10)]
     for _ in range(5):  # by then the first asks and the others wait, however slow the machine
         await asyncio.sleep(0)
@@ -88,7 +88,7 @@ async def test_a_cancelled_leader_does_not_cancel_the_others() -> None:
 
 
 async def test_the_last_five_minutes_are_renewed_in_passing_and_the_last_one_is_waited_for() -> None:
-    accounts, store = Accounts(delay=0.02), MemoryStore()
+    accounts, store = AccountsServer(delay=0.02), MemoryStore()
     auth = oauth(store)
     await store.save(Stored(token=Token(value="old", expires_at=time.time() + 200)))
     await auth.token(accounts)
@@ -105,7 +105,7 @@ async def test_the_last_five_minutes_are_renewed_in_passing_and_the_last_one_is_
 
 
 async def test_a_renewal_in_passing_that_fails_harms_nobody() -> None:
-    accounts, store = Accounts(), MemoryStore()
+    accounts, store = AccountsServer(), MemoryStore()
     auth = oauth(store)
     await store.save(Stored(token=Token(value="old", expires_at=time.time() + 200)))
     await auth.token(accounts)
@@ -114,7 +114,7 @@ async def test_a_renewal_in_passing_that_fails_harms_nobody() -> None:
 
 
 async def test_the_budget_of_ten_in_ten_minutes_is_kept_before_zoho_has_to_refuse() -> None:
-    accounts, auth = Accounts(), oauth()
+    accounts, auth = AccountsServer(), oauth()
     token = await auth.token(accounts)
     for _ in range(9):
         token = await auth.refresh(token, accounts)
@@ -155,8 +155,8 @@ def test_an_api_domain_is_trusted_only_when_it_is_zohos() -> None:
     ("status", "body", "words"),
     [
         (200, b'{"error":"invalid_code"}', "revoked"),
-        (200, b'{"error":"invalid_client"}', "data centre"),
-        (400, b'{"error":"Access Denied","error_description":"Zu viele"}', "ten in ten minutes"),
+        (200, b'{"error":"invalid_client"}', "data center"),
+        (400, b'{"error":"Access Denied","error_description":"Zu viele"}', "ten token requests in ten minutes"),
         (200, b"<html>", "no token"),
         (200, b"{}", "no token"),
     ],
@@ -208,7 +208,7 @@ async def test_an_accounts_server_out_of_order_is_told_as_such() -> None:
 
 
 async def test_a_token_file_is_private_and_shared(tmp_path: Path) -> None:
-    accounts, path = Accounts(), tmp_path / "tokens" / "zoho.json"
+    accounts, path = AccountsServer(), tmp_path / "tokens" / "zoho.json"
     first = await oauth(FileStore(path)).token(accounts)
     assert path.stat().st_mode & 0o777 == 0o600
     second = await oauth(FileStore(path)).token(accounts)
@@ -221,7 +221,7 @@ async def test_a_token_file_is_private_and_shared(tmp_path: Path) -> None:
 
 
 async def test_a_token_file_others_can_read_is_refused(tmp_path: Path) -> None:
-    accounts, path = Accounts(), tmp_path / "zoho.json"
+    accounts, path = AccountsServer(), tmp_path / "zoho.json"
     await oauth(FileStore(path)).token(accounts)
     path.chmod(0o644)
     with pytest.raises(ConfigError, match="chmod 600"):
@@ -230,7 +230,7 @@ async def test_a_token_file_others_can_read_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_token_file_of_another_client_is_refused(tmp_path: Path) -> None:
-    accounts, path = Accounts(), tmp_path / "zoho.json"
+    accounts, path = AccountsServer(), tmp_path / "zoho.json"
     await oauth(FileStore(path)).token(accounts)
     for other in (
         OAuth("other", "s", "refresh-secret", store=FileStore(path)),
@@ -243,7 +243,7 @@ async def test_a_token_file_of_another_client_is_refused(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 0}', '{"version": "x"}', '{"version": 1}', "\x00\xff"])
 async def test_a_torn_or_old_token_file_costs_one_refresh(tmp_path: Path, content: str) -> None:
-    accounts, path = Accounts(), tmp_path / "zoho.json"
+    accounts, path = AccountsServer(), tmp_path / "zoho.json"
     path.write_text(content)
     path.chmod(0o600)
     assert (await oauth(FileStore(path)).token(accounts)).value == "t1"
@@ -255,11 +255,11 @@ async def test_a_token_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> 
     path.write_text('{"version": 2, "stored": {}}')
     path.chmod(0o600)
     with pytest.raises(ConfigError, match="newer"):
-        await oauth(FileStore(path)).token(Accounts())
+        await oauth(FileStore(path)).token(AccountsServer())
 
 
 async def test_a_token_file_that_cannot_be_written_is_told_before_anything_is_asked(tmp_path: Path) -> None:
-    accounts = Accounts()
+    accounts = AccountsServer()
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match="cannot be"):
         await oauth(FileStore(tmp_path / "file" / "zoho.json")).token(accounts)
@@ -267,7 +267,7 @@ async def test_a_token_file_that_cannot_be_written_is_told_before_anything_is_as
 
 
 async def test_a_cancelled_wait_for_the_file_lock_leaves_nothing_behind(tmp_path: Path) -> None:
-    accounts, path = Accounts(), tmp_path / "zoho.json"
+    accounts, path = AccountsServer(), tmp_path / "zoho.json"
     async with FileStore(path).lock():
         waiting = asyncio.ensure_future(oauth(FileStore(path)).token(accounts))
         await asyncio.sleep(0.12)
@@ -378,7 +378,7 @@ async def test_credentials_of_another_data_centre_are_recognised(monkeypatch: py
         assert "books.contacts.list" not in us.counts
         wrong = OAuth("nobody", "knows", "this")
         async with Zoho(wrong, organization_id="1", data_center="us") as zoho:
-            with pytest.raises(AuthError, match="unknown in this data centre"):
+            with pytest.raises(AuthError, match="unknown in this data center"):
                 await zoho.books.contacts.list()
 
 
@@ -395,7 +395,7 @@ async def test_a_scope_that_is_missing_after_a_fresh_token_is_named() -> None:
 
 async def test_nothing_secret_stands_in_a_token_file_but_the_token(tmp_path: Path) -> None:
     path = tmp_path / "zoho.json"
-    await oauth(FileStore(path)).token(Accounts())
+    await oauth(FileStore(path)).token(AccountsServer())
     assert json.loads(path.read_text())["stored"]["token"]["value"] == "t1"
     assert path.with_name("zoho.json.lock").read_bytes() == b""
 
@@ -405,7 +405,7 @@ async def test_nothing_secret_stands_in_a_token_file_but_the_token(tmp_path: Pat
 def test_a_storm_of_cancellations_leaves_one_refresh_at_a_time_and_no_lock(seed: int) -> None:
     async def main() -> None:
         chance = random.Random(seed)
-        accounts, auth = Accounts(delay=0.5), oauth()
+        accounts, auth = AccountsServer(delay=0.5), oauth()
         busy = most = 0
         ask = accounts.__call__
 
@@ -418,7 +418,7 @@ def test_a_storm_of_cancellations_leaves_one_refresh_at_a_time_and_no_lock(seed:
             finally:
                 busy -= 1
 
-        watched.others = ()  # type: ignore[attr-defined]
+        watched.other_data_centers = ()  # type: ignore[attr-defined]
         tasks = [asyncio.ensure_future(auth.token(watched)) for _ in range(50)]  # type: ignore[arg-type]
         for task in tasks[:8]:
             asyncio.get_running_loop().call_later(chance.random() * 4, task.cancel)
@@ -432,7 +432,7 @@ def test_a_storm_of_cancellations_leaves_one_refresh_at_a_time_and_no_lock(seed:
 
 
 async def test_a_vault_that_rotates_its_refresh_token_is_still_the_same_client(tmp_path: Path) -> None:
-    accounts, turns = Accounts(), iter(range(10))
+    accounts, turns = AccountsServer(), iter(range(10))
 
     async def vault() -> Credentials:
         return Credentials("id", "secret", f"refresh-{next(turns)}")
@@ -443,7 +443,7 @@ async def test_a_vault_that_rotates_its_refresh_token_is_still_the_same_client(t
 
 
 async def test_the_budget_of_tokens_is_whole_again_after_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    accounts, auth = Accounts(), oauth()
+    accounts, auth = AccountsServer(), oauth()
     token = await auth.token(accounts)
     for _ in range(9):
         token = await auth.refresh(token, accounts)
@@ -474,12 +474,12 @@ async def test_a_token_file_of_bytes_that_are_no_text_costs_one_refresh(tmp_path
     path = tmp_path / "zoho.json"
     path.write_bytes(b'{"version":1,"stored":{"client":"\xc3"}}')
     path.chmod(0o600)
-    assert (await oauth(FileStore(path)).token(Accounts())).value == "t1"
+    assert (await oauth(FileStore(path)).token(AccountsServer())).value == "t1"
 
 
 async def test_what_lies_where_a_token_file_is_written_is_not_followed(tmp_path: Path) -> None:
     path, other = tmp_path / "zoho.json", tmp_path / "other"
     other.write_text("mine")
     path.with_name(f"zoho.json.{os.getpid()}.new").symlink_to(other)
-    await oauth(FileStore(path)).token(Accounts())
+    await oauth(FileStore(path)).token(AccountsServer())
     assert other.read_text() == "mine"

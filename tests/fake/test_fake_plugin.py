@@ -79,7 +79,7 @@ def test_marks_faults_and_a_fresh_one_each_time(tmp_path: Path) -> None:
 
 def test_a_fault_of_the_fake_fails_the_test(tmp_path: Path) -> None:
     done = run(tmp_path, BROKEN, "auto")
-    assert "FakeZoho itself broke" in done.stdout
+    assert "FakeZoho itself raised" in done.stdout
     assert done.returncode == 1
 
 

@@ -234,11 +234,11 @@ def test_the_day_is_learnt_from_headers_and_a_reserve_is_left() -> None:
     ("limits", "never"),
     [
         (Limits(reserve=99), ""),
-        (Limits(reserve=100), "of 100 calls a day 100 are left to others, so that none is ever made"),
-        (Limits(reserve=50, share=0.5), "of 50 calls a day 50 are left to others, so that none is ever made"),
+        (Limits(reserve=100), "the reserve of 100 leaves none of the 100 calls a day"),
+        (Limits(reserve=50, share=0.5), "the reserve of 50 leaves none of the 50 calls a day"),
         (Limits(reserve=49, share=0.5), ""),
-        (Limits(reserve=200, per_day=200), "of 100 calls a day 200 are left to others, so that none is ever made"),
-        (Limits(reserve=10, per_day=10), "of 10 calls a day 10 are left to others, so that none is ever made"),
+        (Limits(reserve=200, per_day=200), "the reserve of 200 leaves none of the 100 calls a day"),
+        (Limits(reserve=10, per_day=10), "the reserve of 10 leaves none of the 10 calls a day"),
     ],
 )
 def test_a_reserve_that_no_day_can_leave_is_told_from_a_day_that_is_used_up(limits: Limits, never: str) -> None:

@@ -37,12 +37,12 @@ from zoho_async import (
     Zoho,
     ZohoError,
 )
-from zoho_async.auth.oauth import Accounts
+from zoho_async.auth.oauth import AccountsServer
 from zoho_async.auth.token_stores import Token
 from zoho_async.books.contacts import CREATE, UPDATE
 from zoho_async.transport import retry_policy as policy
 from zoho_async.transport.http import classify_exception
-from zoho_async.transport.retry_policy import Sent
+from zoho_async.transport.retry_policy import SendStatus
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ async def test_a_write_in_doubt_is_sent_once_and_a_read_again(server: FaultServe
             await zoho.books.contacts.create({"contact_name": "once"})
         assert len(server.seen) - before == 1
         assert caught.value.operation == "books.contacts.create"
-        assert "look" in str(caught.value)
+        assert "check" in str(caught.value)
 
         server.script(fault, fault)
         assert (await zoho.books.contacts.get("1")).contact_id == "1"
@@ -163,7 +163,7 @@ async def test_too_many_open_files_are_no_trouble_of_the_service(server: FaultSe
 def test_no_file_left_on_the_whole_machine_has_another_remedy() -> None:
     key: Any = ConnectionKey("x", 1, False, None, None, None, None)
     outcome = classify_exception(aiohttp.ClientConnectorError(key, OSError(ENFILE, "Too many open files in system")))
-    assert outcome.sent is Sent.MISCONFIGURED
+    assert outcome.sent is SendStatus.MISCONFIGURED
     assert outcome.detail == "too many open files on this machine, in all its processes together"
 
 
@@ -517,7 +517,7 @@ async def test_a_lost_token_request_is_repeated_once(server: FaultServer) -> Non
         server.script(html_fault(503), html_fault(503))
         with pytest.raises(UnavailableError, match="accounts server"):
             await zoho.with_options(auth=OAuth("d", "e", "f")).books.contacts.get("1")
-        await zoho._transport.shared.exchange.close()
+        await zoho._transport.shared.http.close()
     assert [seen.target for seen in server.seen].count("/oauth/v2/token") == 4
 
 
@@ -589,10 +589,10 @@ class Rotating:
     def __init__(self) -> None:
         self.current = Token(value="old")
 
-    async def token(self, accounts: Accounts) -> Token:
+    async def token(self, accounts: AccountsServer) -> Token:
         return self.current
 
-    async def refresh(self, failed: Token, accounts: Accounts) -> Token:
+    async def refresh(self, failed: Token, accounts: AccountsServer) -> Token:
         return self.current
 
     def latest(self, token: Token) -> Token:

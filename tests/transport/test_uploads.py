@@ -157,7 +157,7 @@ async def test_a_file_that_is_not_there_costs_no_call(server: FaultServer, zoho:
         (tmp_path / "none.pdf", "No such file"),
         (tmp_path, "directory"),
         (5, "must be a path, bytes"),
-        (Upload(b"", filename="a\r\nX: y"), "a header cannot carry"),
+        (Upload(b"", filename="a\r\nX: y"), "HTTP headers do not allow"),
         ("nul\0", "cannot be read"),
     ]
     for value, says in given:
@@ -176,7 +176,7 @@ async def test_a_file_that_is_not_there_costs_no_call(server: FaultServer, zoho:
 
 
 async def test_a_stream_that_breaks_is_told_and_never_finished(server: FaultServer, zoho: Zoho) -> None:
-    for broken, says in ((OSError("disk on fire"), "disk on fire"), ("text", "must give bytes, not str")):
+    for broken, says in ((OSError("disk on fire"), "disk on fire"), ("text", "must yield bytes, not str")):
         stream = Stream(b"x" * 100_000, broken)
         with pytest.raises(InvalidError, match=says) as caught:
             await zoho.books.contacts.add_attachment("9", attachment=Upload(stream))

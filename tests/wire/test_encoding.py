@@ -13,10 +13,10 @@ from zoho_async import InvalidError, custom_fields, to_builtins, to_json
 from zoho_async.books import Contact, ContactCreate, ContactPersonInput, ContactUpdate
 from zoho_async.books.contacts import CREATE, DELETE_MANY, GET, LIST, UPSERT
 from zoho_async.wire import encoding
-from zoho_async.wire.encoding import Request, build_request
+from zoho_async.wire.encoding import EncodedRequest, build_request
 
 
-def build(operation: Any, **values: Any) -> Request:
+def build(operation: Any, **values: Any) -> EncodedRequest:
     return build_request(operation, root="/books/v3", organization_id="10234695", **values)
 
 
@@ -29,7 +29,7 @@ def faults(operation: Any, **values: Any) -> list[tuple[str, str]]:
 
 def test_a_request_carries_the_organisation_and_only_what_was_given() -> None:
     request = build(GET, path={"contact_id": "460000000026049"})
-    assert request == Request(
+    assert request == EncodedRequest(
         method="GET", target="/books/v3/contacts/460000000026049?organization_id=10234695", headers={}
     )
     listing = build(LIST, query={"contact_name": "Ünal & Söhne", "page": 2, "filter_by": None})

@@ -1,1 +1,1 @@
-"""Tokens: where they come from, where they are kept, which hosts may see them."""
+"""Tokens: how they are requested, where they are stored, which hosts may receive them."""

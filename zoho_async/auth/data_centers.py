@@ -1,4 +1,4 @@
-"""Zoho's data centres: which hosts serve accounts and which serve the APIs."""
+"""Zoho's data centers and the hosts of their accounts servers and APIs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class DataCenter(msgspec.Struct, frozen=True, kw_only=True):
-    """One data centre. An account lives in exactly one; tokens of one mean nothing to another."""
+    """One data center. An account belongs to exactly one, and its tokens are valid only there."""
 
     name: str
     accounts_url: str
@@ -28,16 +28,16 @@ DATA_CENTERS = {
         _center("ca", "accounts.zohocloud.ca", "www.zohoapis.ca"),
         _center("cn", "accounts.zoho.com.cn", "www.zohoapis.com.cn"),
         _center("sa", "accounts.zoho.sa", "www.zohoapis.sa"),
-        # Not confirmed by Zoho's documents at the time of writing; `api_url` and `accounts_url` override it.
+        # Not in Zoho's documents; `api_url` and `accounts_url` override it.
         _center("uk", "accounts.zoho.uk", "www.zohoapis.uk"),
     )
 }
 
 
 def trusted_api_url(domain: str) -> str | None:
-    """The API address a token answer's `api_domain` stands for, or None when it is no host of Zoho's.
+    """The API address of a token response's `api_domain`; None when it is not a host of the table.
 
-    A token is only ever sent to hosts of the table above or to the one the caller configured.
+    Tokens are sent only to hosts of the table or to the configured one.
     """
     address = domain.rstrip("/")
     return address if any(address == center.api_url for center in DATA_CENTERS.values()) else None

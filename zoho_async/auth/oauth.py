@@ -1,4 +1,4 @@
-"""Tokens: a static one, or OAuth with one refresh at a time. No HTTP of its own: the way to post is handed in."""
+"""Authentication: a static token, or OAuth with one refresh at a time. The transport supplies the HTTP."""
 
 from __future__ import annotations
 
@@ -13,65 +13,126 @@ from zoho_async.errors import AuthError, ConfigError, UnavailableError
 from .data_centers import trusted_api_url
 from .token_stores import MemoryStore, Stored, Token, TokenStore, client_digest
 
-_LIFETIME = 3600.0
-_SOON = 300.0
-_NOW = 60.0
-_BUDGET, _BUDGET_SECONDS = 10, 600.0
+DEFAULT_LIFETIME_S = 3600.0
+REFRESH_EARLY_S = 300.0
+"""In the last seconds of a token's life one call refreshes it while the others use it."""
+REFRESH_REQUIRED_S = 60.0
+"""In the last seconds of a token's life every call waits for the new one."""
+TOKEN_REQUEST_BUDGET = 10
+"""Token requests that Zoho allows per refresh token in `TOKEN_REQUEST_WINDOW_S`."""
+TOKEN_REQUEST_WINDOW_S = 600.0
 _TOKEN_PATH = "/oauth/v2/token"
 _REVOKE_PATHS = ("/oauth/v2/token/revoke", "/oauth/v2/revoke/token")
-"""Both stand in Zoho's documents."""
+"""Zoho's documents have both."""
 
 
-class Accounts(Protocol):
-    """The accounts server, as the transport offers it."""
+class AccountsServer(Protocol):
+    """Zoho's accounts server, as the transport offers it."""
 
     @property
-    def others(self) -> Sequence[str]:
-        """Names of the data centres that could be meant instead; empty when the address was configured."""
+    def other_data_centers(self) -> Sequence[str]:
+        """Names of the other data centers; empty when the address was configured."""
         ...
 
     async def __call__(self, path: str, form: Mapping[str, str], data_center: str | None = None) -> tuple[int, bytes]:
-        """Posts a form; returns status and body. Raises UnavailableError when there is no answer."""
+        """Post a form.
+
+        Args:
+            path: Path on the accounts server.
+            form: The fields of the form.
+            data_center: Another data center than the client's.
+
+        Returns:
+            The status and the body.
+
+        Raises:
+            UnavailableError: There was no response.
+        """
         ...
 
 
 class Auth(Protocol):
-    """Where the transport gets its tokens."""
+    """Supplies access tokens to the transport.
 
-    async def token(self, accounts: Accounts) -> Token:
-        """A token that should be good now. Raises AuthError."""
+    Any object with these methods can be the `auth` of a `Zoho`.
+    """
+
+    async def token(self, accounts: AccountsServer) -> Token:
+        """Return a token that should be valid.
+
+        Args:
+            accounts: The accounts server to request one from.
+
+        Raises:
+            AuthError: There is none.
+        """
         ...
 
-    async def refresh(self, failed: Token, accounts: Accounts) -> Token:
-        """A token other than the one that was just refused. Raises AuthError when there is none."""
+    async def refresh(self, failed: Token, accounts: AccountsServer) -> Token:
+        """Return another token than the one that the API refused.
+
+        Args:
+            failed: The refused token.
+            accounts: The accounts server to request one from.
+
+        Raises:
+            AuthError: There is none.
+        """
         ...
 
     def latest(self, token: Token) -> Token:
-        """The newest token at hand, `token` when there is no newer one. Asks nobody."""
+        """Return the newest known token, without a request.
+
+        Args:
+            token: Returned when no newer one is known.
+        """
         ...
 
 
-def _travels(value: str) -> bool:
+def _is_header_safe_token(value: str) -> bool:
     return bool(value) and value.isascii() and value.isprintable() and " " not in value
 
 
 class StaticToken:
-    """An access token somebody else looks after; when it is dead, calls raise AuthError."""
+    """A fixed access token, which is not refreshed: once it has expired, calls raise AuthError.
+
+    Args:
+        value: The access token.
+
+    Raises:
+        ValueError: It is empty or not printable ASCII without blanks.
+    """
 
     __slots__ = ("_token",)
 
     def __init__(self, value: str) -> None:
-        if not _travels(value):
+        if not _is_header_safe_token(value):
             raise ValueError("an access token is printable ASCII without blanks")
         self._token = Token(value=value)
 
-    async def token(self, accounts: Accounts) -> Token:
+    async def token(self, accounts: AccountsServer) -> Token:
+        """Return the token.
+
+        Args:
+            accounts: Not used.
+        """
         return self._token
 
-    async def refresh(self, failed: Token, accounts: Accounts) -> Token:
-        raise AuthError("the access token was refused, and a static token cannot be renewed")
+    async def refresh(self, failed: Token, accounts: AccountsServer) -> Token:
+        """Always raises AuthError.
+
+        Args:
+            failed: The refused token.
+            accounts: Not used.
+        """
+        raise AuthError("the access token was refused, and a static token cannot be refreshed")
 
     def latest(self, token: Token) -> Token:
+        """Return the token.
+
+        Args:
+            token: Not used.
+        """
         return self._token
 
     def __repr__(self) -> str:
@@ -79,28 +140,40 @@ class StaticToken:
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """What tokens are asked for with. None of it is in its repr."""
+    """The credentials of an OAuth client. Its repr shows none of them.
+
+    Args:
+        client_id: Client id from Zoho's API console.
+        client_secret: The client's secret.
+        refresh_token: Empty when the token store holds one that was obtained for a grant code.
+    """
 
     client_id: str
     client_secret: str
     refresh_token: str = ""
-    """Empty when it comes from the grant code, or from the store that keeps what the grant code gave."""
 
     def __repr__(self) -> str:
         return "Credentials(***)"
 
 
 class OAuth:
-    """Access tokens from a refresh token, renewed before they die.
+    """Access tokens from a refresh token, refreshed before they expire.
 
-    In the last five minutes of a token's life the first call that comes renews it in passing while others go on
-    with the old one; in the last minute all wait for the new one. Zoho locks a refresh token out after ten token
-    requests in ten minutes: that budget is kept here (in the store, by all who share it), so it never has to.
+    In the last five minutes of a token's life one call refreshes it while others use it; in the last minute all wait
+    for the new one. Zoho locks a refresh token after ten token requests in ten minutes; these are counted in the
+    store, and no eleventh is sent (https://www.zoho.com/crm/developer/docs/api/v7/token-validity.html).
 
-    `store`: where tokens are kept, `MemoryStore()` unless named; with a `FileStore` processes share one token.
+    Args:
+        client_id: Client id from Zoho's API console.
+        client_secret: The client's secret.
+        refresh_token: A refresh token of that client.
+        store: Where tokens are kept; `MemoryStore()` by default. With a `FileStore` processes share one token.
+
+    Raises:
+        ValueError: One of the credentials is empty.
     """
 
-    __slots__ = ("_code", "_credentials", "_fetched", "_redirect_uri", "_renewing", "_store", "_token")
+    __slots__ = ("_code", "_credentials", "_fetched", "_redirect_uri", "_refreshing", "_store", "_token")
 
     def __init__(
         self, client_id: str, client_secret: str, refresh_token: str, *, store: TokenStore | None = None
@@ -120,7 +193,15 @@ class OAuth:
     def from_callable(
         cls, credentials: Callable[[], Awaitable[Credentials]], *, store: TokenStore | None = None
     ) -> Self:
-        """Credentials that are fetched (from a vault, say) each time a token is asked for, and kept nowhere."""
+        """OAuth with credentials that are fetched for each token request, for example from a vault, and not kept.
+
+        Args:
+            credentials: An async function that returns the credentials.
+            store: Where tokens are kept; `MemoryStore()` by default.
+
+        Returns:
+            The `auth` of a client.
+        """
         auth = cls.__new__(cls)
         auth._set_up(credentials, store, code="", redirect_uri="")
         auth._fetched = True
@@ -130,10 +211,20 @@ class OAuth:
     def from_code(
         cls, client_id: str, client_secret: str, code: str, *, store: TokenStore, redirect_uri: str = ""
     ) -> Self:
-        """The refresh token comes from a grant code, which the first call exchanges: it lives for minutes, once.
+        """OAuth with a grant code, which the first call exchanges for a refresh token.
 
-        The store keeps the refresh token, for nobody else has it; a store that has one already is used as it is.
-        A self client needs no `redirect_uri`.
+        A grant code is valid for minutes and for one use. A store that already holds a refresh token of this client
+        is used as it is.
+
+        Args:
+            client_id: Client id from Zoho's API console.
+            client_secret: The client's secret.
+            code: The grant code.
+            store: Where the refresh token is kept; it exists nowhere else.
+            redirect_uri: The client's redirect URI; empty for a self client.
+
+        Returns:
+            The `auth` of a client.
         """
         auth = cls.__new__(cls)
 
@@ -156,35 +247,65 @@ class OAuth:
         self._code = code
         self._redirect_uri = redirect_uri
         self._token: Token | None = None
-        self._renewing = False
+        self._refreshing = False
         self._fetched = False
 
     def __repr__(self) -> str:
         return "OAuth(***)"
 
-    async def token(self, accounts: Accounts) -> Token:
-        """The current token, or a new one when it is about to die."""
+    async def token(self, accounts: AccountsServer) -> Token:
+        """Return the current token, or a new one when it is about to expire.
+
+        Args:
+            accounts: The accounts server to request one from.
+
+        Raises:
+            AuthError: Zoho refuses to issue one, or the budget of token requests is used up.
+            ConfigError: The store cannot be used, or holds tokens of another client.
+            UnavailableError: The accounts server did not respond.
+        """
         token = self._token
         left = _seconds_left(token) if token is not None else 0.0
-        if token is None or left < _NOW:
-            return await self._renew(None if token is None else token.value, accounts)
-        if left < _SOON and not self._renewing:
+        if token is None or left < REFRESH_REQUIRED_S:
+            return await self._refresh_token(None if token is None else token.value, accounts)
+        if left < REFRESH_EARLY_S and not self._refreshing:
             try:
-                return await self._renew(token.value, accounts)
+                return await self._refresh_token(token.value, accounts)
             except (AuthError, UnavailableError):
-                return token  # still good for minutes; the last minute will tell
+                return token  # still valid for minutes
         return token
 
-    async def refresh(self, failed: Token, accounts: Accounts) -> Token:
-        """A new token in place of the one that was refused, unless somebody has got one already."""
-        return await self._renew(failed.value, accounts)
+    async def refresh(self, failed: Token, accounts: AccountsServer) -> Token:
+        """Return another token than the one that the API refused.
+
+        Args:
+            failed: The refused token. When another task or process has replaced it, that token is returned.
+            accounts: The accounts server to request one from.
+
+        Raises:
+            AuthError: Zoho refuses to issue one, or the budget of token requests is used up.
+            ConfigError: The store cannot be used, or holds tokens of another client.
+            UnavailableError: The accounts server did not respond.
+        """
+        return await self._refresh_token(failed.value, accounts)
 
     def latest(self, token: Token) -> Token:
-        """The newest token at hand."""
+        """Return the newest known token, without a request.
+
+        Args:
+            token: Returned when no newer one is known.
+        """
         return self._token or token
 
-    async def revoke(self, accounts: Accounts) -> None:
-        """Revokes the refresh token, so that nobody can use it any more. Raises AuthError when Zoho refuses."""
+    async def revoke(self, accounts: AccountsServer) -> None:
+        """Revoke the refresh token and clear the store. See `Zoho.revoke`.
+
+        Args:
+            accounts: The accounts server.
+
+        Raises:
+            AuthError: There is no refresh token, or Zoho refuses to revoke it.
+        """
         credentials = await self._credentials()
         async with self._store.lock():
             stored = await self._load(credentials)
@@ -195,46 +316,50 @@ class OAuth:
             status, body = await accounts(first, {"token": token})
             if status == 404:
                 status, body = await accounts(second, {"token": token})
-            if status >= 400 or _read(body).error is not None:
+            if status >= 400 or _parse(body).error is not None:
                 raise AuthError(f"Zoho did not revoke the refresh token (HTTP {status})", status=status)
             await self._store.save(Stored())
             self._token = None
 
-    async def _renew(self, dead: str | None, accounts: Accounts) -> Token:
-        # A lock and not a shared task: when the one who refreshes is cancelled, the next in line takes over.
-        self._renewing = True
+    async def _refresh_token(self, refused: str | None, accounts: AccountsServer) -> Token:
+        # A lock, not a shared task: when one caller is cancelled, the next one refreshes.
+        self._refreshing = True
         try:
             async with self._store.lock():
                 credentials = await self._credentials()
                 stored = await self._load(credentials)
-                if stored.token is not None and stored.token.value != dead and _seconds_left(stored.token) > _NOW:
+                if (
+                    stored.token is not None
+                    and stored.token.value != refused
+                    and _seconds_left(stored.token) > REFRESH_REQUIRED_S
+                ):
                     self._token = stored.token
                     return stored.token
                 self._token = await self._request(credentials, stored, accounts)
                 return self._token
         finally:
-            self._renewing = False
+            self._refreshing = False
 
     async def _load(self, credentials: Credentials) -> Stored:
         stored = await self._store.load()
-        # Credentials that are fetched may rotate; it is still the same client.
+        # Fetched refresh tokens may rotate within the same client.
         client = client_digest(credentials.client_id, "" if self._fetched else credentials.refresh_token)
         if stored.client and stored.client != client:
             raise ConfigError(
-                f"{self._store!r} holds tokens of another client or refresh token; give each its own store"
+                f"{self._store!r} holds tokens of another client or refresh token; use one store for each"
             )
         stored.client = client
         return stored
 
-    async def _request(self, credentials: Credentials, stored: Stored, accounts: Accounts) -> Token:
+    async def _request(self, credentials: Credentials, stored: Stored, accounts: AccountsServer) -> Token:
         now = time.time()
-        recent = tuple(moment for moment in stored.requests if now - _BUDGET_SECONDS < moment <= now)
-        if len(recent) >= _BUDGET:
-            wait = recent[0] + _BUDGET_SECONDS - now
+        recent = tuple(moment for moment in stored.requests if now - TOKEN_REQUEST_WINDOW_S < moment <= now)
+        if len(recent) >= TOKEN_REQUEST_BUDGET:
+            wait = recent[0] + TOKEN_REQUEST_WINDOW_S - now
             raise AuthError(
-                f"{_BUDGET} tokens were asked for in the last ten minutes, which is all Zoho allows for one refresh "
-                f"token; the next may be asked for in {wait:.0f} s. Something throws tokens away: several processes "
-                "without a shared store, or a refresh at every start"
+                f"{TOKEN_REQUEST_BUDGET} tokens were requested in the last ten minutes, Zoho's limit for one refresh "
+                f"token; the next request is allowed in {wait:.0f} s. Likely causes: several processes without a "
+                "shared store, or a refresh at every start"
             )
         form = self._form(credentials, stored)
         stored.requests = (*recent, now)
@@ -242,8 +367,8 @@ class OAuth:
         try:
             status, body = await accounts(_TOKEN_PATH, form)
         except UnavailableError:
-            # Once more, and counted once more: Zoho may have counted what was not answered.
-            if len(stored.requests) >= _BUDGET:
+            # Retried and counted again: Zoho may have counted the first one.
+            if len(stored.requests) >= TOKEN_REQUEST_BUDGET:
                 raise
             stored.requests = (*stored.requests, time.time())
             await self._store.save(stored)
@@ -251,16 +376,16 @@ class OAuth:
         try:
             token = read_token(status, body, now)
         except AuthError as error:
-            center = await _elsewhere(error, form, accounts)
+            center = await _find_data_center(error, form, accounts)
             if center is None:
                 raise
             raise AuthError(
-                f"{error}. The same credentials are good in another data centre: use data_center={center!r}",
+                f"{error}. The same credentials are valid in another data center: use data_center={center!r}",
                 status=status,
                 code=error.code,
             ) from None
         stored.token = token
-        stored.refresh_token = _read(body).refresh_token or stored.refresh_token if self._code else ""
+        stored.refresh_token = _parse(body).refresh_token or stored.refresh_token if self._code else ""
         await self._store.save(stored)
         return token
 
@@ -275,14 +400,14 @@ class OAuth:
         return {**form, "redirect_uri": self._redirect_uri} if self._redirect_uri else form
 
 
-async def _elsewhere(error: AuthError, form: Mapping[str, str], accounts: Accounts) -> str | None:
-    """The data centre where the same credentials are good, when the refusal looks like a wrong one.
+async def _find_data_center(error: AuthError, form: Mapping[str, str], accounts: AccountsServer) -> str | None:
+    """The data center where the credentials are valid, for an error that a wrong one causes.
 
-    Zoho says no more than `invalid_client` or `invalid_code` then. A grant code is not tried: it is good for one use.
+    That error is `invalid_client` or `invalid_code`. A grant code is not tried, because it is valid for one use.
     """
     if error.code not in ("invalid_client", "invalid_code") or "refresh_token" not in form:
         return None
-    for center in accounts.others:
+    for center in accounts.other_data_centers:
         try:
             status, body = await accounts(_TOKEN_PATH, form, center)
             read_token(status, body, 0.0)
@@ -296,7 +421,7 @@ def _seconds_left(token: Token) -> float:
     return float("inf") if token.expires_at is None else token.expires_at - time.time()
 
 
-class _Answer(msgspec.Struct):
+class _TokenResponse(msgspec.Struct):
     access_token: str | None = None
     refresh_token: str | None = None
     api_domain: str | None = None
@@ -306,47 +431,47 @@ class _Answer(msgspec.Struct):
     error: str | None = None
 
 
-_HINTS = {
-    "invalid_code": "the refresh token or code is revoked, used, mistyped, or of another data centre",
-    "invalid_client": "the client id is unknown in this data centre",
+_EXPLANATIONS = {
+    "invalid_code": "the refresh token or code is revoked, used, mistyped, or of another data center",
+    "invalid_client": "the client id is unknown in this data center",
     "invalid_client_secret": "the client secret does not belong to the client id",
     "invalid_redirect_uri": "the redirect_uri is not the one the client was registered with",
-    "Access Denied": "Zoho refuses more token requests for a while (ten in ten minutes are allowed)",
+    "Access Denied": "Zoho allows ten token requests in ten minutes; try again later",
 }
 
 
-def _read(body: bytes) -> _Answer:
+def _parse(body: bytes) -> _TokenResponse:
     try:
-        return msgspec.json.decode(body, type=_Answer, strict=False)
+        return msgspec.json.decode(body, type=_TokenResponse, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _Answer()
+        return _TokenResponse()
 
 
 def read_token(status: int, body: bytes, now: float) -> Token:
-    """The token in a token endpoint's answer. Pure. Raises AuthError; errors come with HTTP 200 as well."""
-    answer = _read(body)
-    if answer.access_token and _travels(answer.access_token):
+    """The token in a response of the token endpoint, whose errors come with HTTP 200 too. Raises AuthError."""
+    response = _parse(body)
+    if response.access_token and _is_header_safe_token(response.access_token):
         return Token(
-            value=answer.access_token,
-            expires_at=now + _lifetime(answer),
-            api_url=trusted_api_url(answer.api_domain) if answer.api_domain else None,
-            scopes=tuple(answer.scope.replace(",", " ").split()) if isinstance(answer.scope, str) else (),
+            value=response.access_token,
+            expires_at=now + _lifetime(response),
+            api_url=trusted_api_url(response.api_domain) if response.api_domain else None,
+            scopes=tuple(response.scope.replace(",", " ").split()) if isinstance(response.scope, str) else (),
         )
-    if answer.error is None:
-        text = f"the accounts server answered HTTP {status} with something that is no token"
+    if response.error is None:
+        text = f"the response of the accounts server (HTTP {status}) contains no token"
         raise AuthError(text, status=status)
-    hint = _HINTS.get(answer.error)
-    text = f"Zoho gives no access token: {answer.error}" + (f" ({hint})" if hint else "")
-    raise AuthError(text, status=status, code=answer.error)
+    explanation = _EXPLANATIONS.get(response.error)
+    text = f"Zoho issues no access token: {response.error}" + (f" ({explanation})" if explanation else "")
+    raise AuthError(text, status=status, code=response.error)
 
 
-def _lifetime(answer: _Answer) -> float:
-    for value in (answer.expires_in_sec, answer.expires_in):
+def _lifetime(response: _TokenResponse) -> float:
+    for value in (response.expires_in_sec, response.expires_in):
         try:
             seconds = 0.0 if value is None or isinstance(value, bool) else float(value)
         except (TypeError, ValueError, OverflowError):
             continue
         if 0 < seconds < float("inf"):
-            # Older answers give milliseconds; no token lives for a day.
+            # Some responses give milliseconds; no token is valid for a day.
             return seconds / 1000 if seconds > 86400 else seconds
-    return _LIFETIME - _NOW
+    return DEFAULT_LIFETIME_S - REFRESH_REQUIRED_S

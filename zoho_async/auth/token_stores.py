@@ -1,4 +1,4 @@
-"""Where tokens are kept: in memory, or in a file that processes share."""
+"""Token stores: in memory, or in a file that processes share."""
 
 from __future__ import annotations
 
@@ -19,59 +19,67 @@ _VERSION = 1
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """An access token and what belongs to it. Its value is in no repr."""
+    """An access token. Its value is in no repr."""
 
     value: str
     expires_at: float | None = None
-    """Unix time; None: not known to end."""
+    """Unix time; None: unknown."""
     api_url: str | None = None
-    """Where it is good for, when Zoho said so and the host is one of Zoho's."""
+    """The API address of the token response, when it is one of Zoho's hosts."""
     scopes: tuple[str, ...] = ()
-    """What it may be used for, when Zoho said so."""
+    """Its scopes, when the token response named them."""
 
     def __repr__(self) -> str:
         return f"Token(***, expires_at={self.expires_at})"
 
 
 class Stored(msgspec.Struct, kw_only=True):
-    """What a store keeps: the current token and when tokens were asked for (unix times)."""
+    """What a token store holds."""
 
     client: str = ""
-    """Digest of the credentials the rest belongs to."""
+    """Hash of the credentials that the rest belongs to."""
     token: Token | None = None
     refresh_token: str = ""
-    """Only when it came from a grant code, so that nobody else has it."""
+    """Only a refresh token obtained for a grant code, which is kept nowhere else."""
     requests: tuple[float, ...] = ()
+    """Unix times of the last token requests."""
 
     def __repr__(self) -> str:
         return f"Stored(token={self.token!r}, requests={self.requests})"
 
 
 def client_digest(client_id: str, refresh_token: str) -> str:
-    """What tells two clients apart, in a store or by the name of one, without giving either away."""
-    import hashlib  # a millisecond that `import zoho_async` need not pay
+    """A hash that identifies a client without revealing its credentials."""
+    import hashlib  # 1 ms that `import zoho_async` need not pay
 
     return hashlib.sha256(f"{client_id}\n{refresh_token}".encode()).hexdigest()[:16]
 
 
 class TokenStore(Protocol):
-    """Where tokens are kept between refreshes, and the lock that lets one refresh happen at a time."""
+    """Keeps tokens between refreshes, and allows one refresh at a time.
+
+    Any object with these methods can be the `store` of an `OAuth`.
+    """
 
     async def load(self) -> Stored:
-        """What was saved last; an empty `Stored` when nothing was."""
+        """Return what was saved last; an empty `Stored` at first."""
         ...
 
     async def save(self, stored: Stored) -> None:
-        """Keep it in place of what was there."""
+        """Replace what is stored.
+
+        Args:
+            stored: The new content.
+        """
         ...
 
     def lock(self) -> AbstractAsyncContextManager[object]:
-        """Held while a token is being refreshed, across everything that shares the store."""
+        """A lock that is held during a refresh, by all processes that share the store."""
         ...
 
 
 class MemoryStore:
-    """Tokens of this process only."""
+    """A token store in the memory of this process."""
 
     __slots__ = ("_lock", "_stored")
 
@@ -80,12 +88,19 @@ class MemoryStore:
         self._lock = asyncio.Lock()
 
     async def load(self) -> Stored:
+        """Return what was saved last."""
         return self._stored
 
     async def save(self, stored: Stored) -> None:
+        """Replace what is stored.
+
+        Args:
+            stored: The new content.
+        """
         self._stored = stored
 
     def lock(self) -> AbstractAsyncContextManager[object]:
+        """A lock that is held during a refresh."""
         return self._lock
 
 
@@ -95,20 +110,24 @@ class _File(msgspec.Struct, kw_only=True):
 
 
 class FileStore:
-    """Tokens in a file that only its owner may read, shared by every process that names the same file.
+    """A token store in a file of mode 600, shared by all processes that name the same file.
 
-    One process at a time refreshes; the others take what it got. The lock is the system's, so a killed process
-    leaves none behind; it needs a POSIX system. Raises ConfigError for a file others can read, one of a newer
-    version, or one that cannot be read or written; a torn or older file counts as empty and costs one refresh.
+    One process refreshes at a time and the others use its token. The lock is the operating system's, so that a killed
+    process releases it; it needs a POSIX system. An unreadable or older content counts as empty and costs one refresh.
+    Its methods raise ConfigError when the file is readable by others, is of a newer version of zoho_async, or cannot
+    be read or written.
+
+    Args:
+        path: The file. A missing one is created, together with its folder.
     """
 
     __slots__ = ("_lock", "path")
 
     POLL = 0.05
-    """Seconds between two tries for the lock: a wait that can be cancelled, which a blocking one in a thread cannot."""
+    """Seconds between two attempts to lock. Polling can be cancelled; a blocking lock in a thread cannot."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        from pathlib import Path  # four milliseconds that `import zoho_async` need not pay
+        from pathlib import Path  # 4 ms that `import zoho_async` need not pay
 
         self.path: Path = Path(path)
         self._lock = asyncio.Lock()
@@ -117,7 +136,12 @@ class FileStore:
         return f"FileStore({str(self.path)!r})"
 
     async def load(self) -> Stored:
-        # A file of a few hundred bytes: reading it takes less than handing it to a thread.
+        """Return what was saved last; an empty `Stored` when the file is missing.
+
+        Raises:
+            ConfigError: Others can read the file, it is of a newer version, or it cannot be read.
+        """
+        # A few hundred bytes: reading them is faster than starting a thread.
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -128,8 +152,8 @@ class FileStore:
             mode = os.fstat(file.fileno()).st_mode
             if mode & 0o077:
                 raise ConfigError(
-                    f"token file {self.path}: others can read it (mode {mode & 0o777:o}); make it yours alone: "
-                    f"chmod 600 {self.path}"
+                    f"token file {self.path}: other users can access it (mode {mode & 0o777:o}); "
+                    f"run: chmod 600 {self.path}"
                 )
             content = file.read()
         return self._read(content)
@@ -141,27 +165,37 @@ class FileStore:
         except (msgspec.MsgspecError, ValueError):
             return Stored()
         if number > _VERSION:
-            raise ConfigError(f"token file {self.path}: was written by a newer zoho_async; name another file")
+            raise ConfigError(
+                f"token file {self.path}: was written by a newer zoho_async; upgrade it or name another file"
+            )
         try:
             return msgspec.json.decode(content, type=_File).stored
         except (msgspec.MsgspecError, ValueError):
             return Stored()
 
     async def save(self, stored: Stored) -> None:
+        """Replace the file atomically.
+
+        Args:
+            stored: The new content.
+
+        Raises:
+            ConfigError: The file cannot be written.
+        """
         content = msgspec.json.encode(_File(version=_VERSION, stored=stored))
-        # Written beside and renamed: whoever reads sees the old file or the new one, never half of one.
-        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        # Renamed into place: readers see the old file or the new one.
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            beside.unlink(missing_ok=True)
-            # Made new and not followed: what somebody may have laid there is not written to.
+            temporary.unlink(missing_ok=True)
+            # O_EXCL and O_NOFOLLOW: never write to a prepared file or link.
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(beside, flags, 0o600)
+            descriptor = os.open(temporary, flags, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(self.path)
+            temporary.replace(self.path)
         except OSError as error:
             raise ConfigError(f"token file {self.path}: cannot be written ({error.strerror})") from None
 
@@ -185,7 +219,12 @@ class FileStore:
                         await asyncio.sleep(self.POLL)
                 yield
             finally:
-                os.close(descriptor)  # gives the lock back
+                os.close(descriptor)  # releases the lock
 
     def lock(self) -> AbstractAsyncContextManager[object]:
+        """A lock that is held during a refresh, by all processes that use the file.
+
+        Raises:
+            ConfigError: The lock file beside it cannot be created.
+        """
         return self._locked()

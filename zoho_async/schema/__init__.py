@@ -1,1 +1,1 @@
-"""The API as data: operations, types, rules."""
+"""The API as data: operations, types, validation rules."""

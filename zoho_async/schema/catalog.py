@@ -1,4 +1,4 @@
-"""All operations as data, and the scopes they need."""
+"""All operations as data, and their OAuth scopes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ from .registry import OPERATIONS
 
 @cache
 def operations() -> tuple[Operation[Any], ...]:
-    """Every documented operation, sorted by id. Loads every product's structs, so ask once there is time for it."""
+    """List all operations. The first call loads the structs of every product.
+
+    Returns:
+        All operations, sorted by id.
+    """
     return tuple(getattr(import_module(module), name) for _, (module, name) in sorted(OPERATIONS.items()))
 
 
 def scopes(operations: Iterable[Operation[Any]]) -> str:
-    """The smallest OAuth scope string that allows all of these operations: comma-separated, sorted, each once.
+    """The OAuth scope string that some operations need, for example for the `scope` of Zoho's consent page.
 
-    `scopes(operations())` is that of everything; what it gives goes into the `scope` of the consent address.
+    Args:
+        operations: The operations; `scopes(operations())` gives the scopes of all.
+
+    Returns:
+        The scopes without repetition, sorted and separated by commas.
     """
     return ",".join(sorted({part.strip() for operation in operations for part in operation.scope.split(",")} - {""}))

@@ -1,4 +1,4 @@
-"""Custom fields, as request structs take them."""
+"""Custom fields of request structs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ from typing import Any
 
 
 def custom_fields(**values: Any) -> list[Any]:
-    """What `custom_fields=` of a request struct takes, from API names and values.
+    """Build the `custom_fields` of a request struct, as in `custom_fields(cf_region="North", cf_rank=3)`.
 
-    `custom_fields(cf_region="North", cf_rank=3)`. Names are the API names of the organisation's own fields
-    (they begin with `cf_`); a value is a string, number, boolean, date or list, as the field's type wants it.
-    Raises ValueError for a name that cannot be one.
+    Args:
+        values: Values by the API names of the organisation's custom fields, which start with `cf_`: a string,
+            number, boolean, date or list, depending on the field.
+
+    Returns:
+        One `{"api_name": ..., "value": ...}` per field.
+
+    Raises:
+        ValueError: A name does not start with `cf_`.
     """
     for name in values:
         if not name.startswith("cf_"):
-            raise ValueError(f"{name!r} is no API name of a custom field: those begin with cf_")
+            raise ValueError(f"{name!r} is not the API name of a custom field, which starts with cf_")
     return [{"api_name": name, "value": value} for name, value in values.items()]

@@ -1,4 +1,4 @@
-"""What an operation is, and what comes back: frozen data, no behaviour."""
+"""Operations and responses: frozen data, no behaviour."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 T_co = TypeVar("T_co", covariant=True)
 
 Location = Literal["path", "query", "header"]
-Kind = Literal["record", "page", "list", "nothing", "untyped", "file"]
+ResultKind = Literal["record", "page", "list", "nothing", "untyped", "file"]
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -21,16 +21,16 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     location: Location
     required: bool = False
     type: Literal["string", "integer", "number", "boolean", "date", "strings"] = "string"
-    """`strings` is a list that travels as one value, separated by commas."""
+    """`strings` is a list that is sent as one value, separated by commas."""
     values: tuple[str, ...] = ()
-    """The closed list of values Zoho accepts; empty when any value goes."""
+    """The values Zoho accepts; empty when any is accepted."""
     max_length: int | None = None
     minimum: int | None = None
     maximum: int | None = None
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One of Zoho's finance products: where its API stands and where it wants the organisation's id."""
+    """One of Zoho's finance products: the path of its API and the parameter of the organisation's id."""
 
     name: str
     title: str
@@ -40,53 +40,56 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Operation(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, eq=False):
-    """One documented operation. `Operation[T]`: its method returns `T`.
+    """One documented operation, generated from `specs/`. The method of an `Operation[T]` returns `T`.
 
-    Generated from `specs/` and listed by `zoho_async.operations()`; `zoho.send()` takes one.
+    Attributes:
+        id: Product, resource and method, for example `books.contacts.create`.
+        product: The product, for example `books`.
+        method: HTTP method, upper case.
+        path: Path without the product's root, for example `/contacts/{contact_id}`.
+        scope: The OAuth scope it needs.
+        title: Its title in the document.
+        kind: What the response holds: `record`, `page` (of rows), `list` (not paged), `nothing` (only a message),
+            `untyped` (not documented) or `file`.
+        idempotent: Whether sending it twice has the effect of sending it once. No other write is ever repeated.
+        request: Type of the body; None without one.
+        body_optional: Whether it may be sent without the body.
+        files: Names of the form fields that are files.
+        response: Type of the record or of a row; None when there is only a message.
+        envelope: Keys of the response that may hold the result; the first one present is used.
+        in_list: Whether the single record is in a list.
+        message_only: Whether the documents also show a response without the result, which is decoded as an empty one.
+        row_id: Field that identifies a row.
+        parameters: Path, query and header parameters.
+        organization: Parameter of the organisation's id; None for the few operations without one.
+        source: Address of the document it was transcribed from.
+        extra: Why it exists although none of the covered documents has it; empty for all others.
     """
 
     id: str
-    """Product, resource and method, for example `books.contacts.create`."""
     product: str
     method: str
-    """HTTP method, upper case."""
     path: str
-    """Path below the product's root, for example `/contacts/{contact_id}`."""
     scope: str
-    """The OAuth scope it needs."""
     title: str
-    kind: Kind
-    """What the answer holds: a record, a page of rows, a plain list, only a message, something undocumented, or is
-    a file."""
+    kind: ResultKind
     idempotent: bool
-    """Whether sending it twice does the same as sending it once; only such writes are ever repeated."""
     request: Any = None
-    """Type of the body; None when there is none."""
     body_optional: bool = False
-    """Whether it may be sent without the body."""
     files: tuple[str, ...] = ()
-    """Names of the parts that are files; with one of them the body travels beside it in a form."""
     response: Any = None
-    """Type of the record or of one row; None when there is only a message."""
     envelope: tuple[str, ...] = ()
-    """Keys under which the result may stand in the answer; the first one present wins."""
     in_list: bool = False
-    """Whether the one record stands in a list."""
     message_only: bool = False
-    """Whether the documents also print its answer without the result, which then reads as an empty one and as drift."""
     row_id: str = ""
-    """The row's key that identifies it, by which rows seen twice are dropped."""
     parameters: tuple[Parameter, ...] = ()
     organization: Parameter | None = None
-    """Where the organisation's id goes; None for the few operations that want none."""
     source: str = ""
-    """Address of the document it was transcribed from."""
     extra: str = ""
-    """Why it is here although it is beyond the documents this package covers; empty for all others."""
 
     @property
     def reads(self) -> bool:
-        """Whether it only reads."""
+        """Whether it changes nothing."""
         return self.method == "GET"
 
     def __repr__(self) -> str:
@@ -94,15 +97,22 @@ class Operation(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, eq=Fal
 
 
 class Response(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, eq=False):
-    """One answer: `data` is exactly what the operation's method returns; the rest is what came over the wire."""
+    """One response.
+
+    Attributes:
+        status: HTTP status.
+        headers: Header names are case-insensitive.
+        body: The whole body after decompression; empty when it was written to a file (`to=`).
+        code: Zoho's result code; 0 is success.
+        message: Zoho's message.
+        data: What the operation's method returns.
+        attempts: How many attempts the call took.
+    """
 
     status: int
     headers: Mapping[str, str]
-    """Header names compare without regard to case."""
     body: bytes
-    """The whole body as received, after decompression; empty when it went into a file (`to=`)."""
     code: int | str | None
-    """Zoho's own result code; 0 is success."""
     message: str | None
     data: T_co
     attempts: int = 1

@@ -1,4 +1,4 @@
-"""Checks a request body against the rules of Zoho's documents, all of them at once, before a call is spent. Pure."""
+"""Validation of request bodies against the rules of Zoho's documents, before a call is made. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Kind = Literal["string", "id", "integer", "number", "boolean", "date", "datetime
 
 
 class Rule(msgspec.Struct, frozen=True, gc=False):
-    """What the documents say of one request field. Lengths are in characters."""
+    """The documented rules of one request field. Lengths are in characters."""
 
     kind: Kind
     required: bool = False
@@ -28,13 +28,13 @@ class Rule(msgspec.Struct, frozen=True, gc=False):
     minimum: int | None = None
     maximum: int | None = None
     schema: str = ""
-    """Name of the struct whose rules hold for an object, or for the objects of an array."""
+    """Name of the struct of an object, or of the objects of an array."""
     items: str = ""
-    """Kind of an array's items."""
+    """Kind of the items of an array."""
     editions: tuple[str, ...] = ()
-    """The editions that know the field; empty: all."""
+    """The editions that have the field; empty: all."""
     disputed: bool = False
-    """The documents contradict each other here: a broken rule is a warning."""
+    """The documents contradict each other, so an error is a warning."""
     secret: bool = False
     deprecated: bool = False
 
@@ -46,19 +46,26 @@ def rules_of(struct: type[Any]) -> Rules:
     """The rule tables of the product a request struct belongs to; loaded on first use."""
     package, _, module = struct.__module__.rpartition(".")
     if module != "models":
-        raise TypeError(f"{struct.__name__} is no request struct of this package")
+        raise TypeError(f"{struct.__name__} is not a request struct of this package")
     tables: Rules = import_module(f"{package}.rules").RULES
     if struct.__name__ not in tables:
-        raise TypeError(f"{struct.__name__} is no request struct: answers are not validated")
+        raise TypeError(f"{struct.__name__} is not a request struct: responses are not validated")
     return tables
 
 
 def validate(body: Any, type: type[Any] | None = None) -> list[Fault]:
-    """Every fault of a request body, each with its path; an empty list when there is none.
+    """Check a request body against the documented lengths, patterns, values and types.
 
-    `body`: a request struct, or a mapping together with the struct it stands for, `type=ContactCreate`. Faults with
-    `warning=True` break a rule that the documents themselves contradict; Zoho may accept the value.
-    Raises TypeError for what is no request body.
+    Args:
+        body: A request struct, or a mapping with the names that Zoho uses.
+        type: The struct of a mapping, for example `ContactCreate`.
+
+    Returns:
+        Every validation error with its path; empty when the body is valid. Those with `warning=True` concern rules
+        that Zoho's documents contradict themselves about, so Zoho may accept the value.
+
+    Raises:
+        TypeError: It is not a request body.
     """
     if type is None:
         if not isinstance(body, msgspec.Struct):
@@ -86,7 +93,7 @@ def _object(value: Any, schema: str, tables: Rules, path: str, faults: list[Faul
         place = f"{path}.{name}" if path else str(name)
         rule = rules.get(name)
         if rule is None:
-            faults.append(Fault(path=place, rule="unknown", message="is no field that Zoho documents"))
+            faults.append(Fault(path=place, rule="unknown", message="is not a documented field"))
         elif item is not msgspec.UNSET and item is not None:
             before = len(faults)
             _value(item, rule, tables, place, faults)
@@ -109,31 +116,34 @@ def _value(value: Any, rule: Rule, tables: Rules, path: str, faults: list[Fault]
             _object(value, rule.schema, tables, path, faults)
         elif not isinstance(value, Mapping):
             faults.append(Fault(path=path, rule="type", message=f"must be an object, not {_shown(value)}"))
-        return
-    if kind == "array":
-        if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__"):
-            faults.append(Fault(path=path, rule="type", message=f"must be a list, not {_shown(value)}"))
-            return
-        for index, item in enumerate(value):
-            place = f"{path}[{index}]"
-            if rule.items == "object" and rule.schema:
-                _object(item, rule.schema, tables, place, faults)
-            elif rule.items and rule.items != "any":
-                _value(item, Rule(rule.items), tables, place, faults)  # type: ignore[arg-type]
-        return
-    message = _TYPES[kind](value)
-    if message:
+    elif kind == "array":
+        _array(value, rule, tables, path, faults)
+    elif message := _TYPES[kind](value):
         shown = "***" if rule.secret else _shown(value)
         faults.append(Fault(path=path, rule="type", message=f"{message}, not {shown}"))
     elif isinstance(value, str):
         faults.extend(_text(value, rule, path))
     elif isinstance(value, int | Decimal) and not isinstance(value, bool):
-        if rule.minimum is not None and value < rule.minimum:
-            message = f"must be at least {rule.minimum}, not {value}"
-            faults.append(Fault(path=path, rule="minimum", message=message))
-        if rule.maximum is not None and value > rule.maximum:
-            message = f"must be at most {rule.maximum}, not {value}"
-            faults.append(Fault(path=path, rule="maximum", message=message))
+        faults.extend(_range(value, rule, path))
+
+
+def _array(value: Any, rule: Rule, tables: Rules, path: str, faults: list[Fault]) -> None:
+    if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__"):
+        faults.append(Fault(path=path, rule="type", message=f"must be a list, not {_shown(value)}"))
+        return
+    for index, item in enumerate(value):
+        place = f"{path}[{index}]"
+        if rule.items == "object" and rule.schema:
+            _object(item, rule.schema, tables, place, faults)
+        elif rule.items and rule.items != "any":
+            _value(item, Rule(rule.items), tables, place, faults)  # type: ignore[arg-type]
+
+
+def _range(value: int | Decimal, rule: Rule, path: str) -> Iterator[Fault]:
+    if rule.minimum is not None and value < rule.minimum:
+        yield Fault(path=path, rule="minimum", message=f"must be at least {rule.minimum}, not {value}")
+    if rule.maximum is not None and value > rule.maximum:
+        yield Fault(path=path, rule="maximum", message=f"must be at most {rule.maximum}, not {value}")
 
 
 def _text(value: str, rule: Rule, path: str) -> Iterator[Fault]:
@@ -141,7 +151,7 @@ def _text(value: str, rule: Rule, path: str) -> Iterator[Fault]:
     if rule.max_length is not None and length > rule.max_length:
         message = f"must be at most {rule.max_length} characters, has {length}"
         yield Fault(path=path, rule="max_length", message=message)
-    # An empty text clears a field; it is no short value.
+    # An empty text clears the field.
     if rule.min_length is not None and 0 < length < rule.min_length:
         message = f"must be at least {rule.min_length} characters, has {length}"
         yield Fault(path=path, rule="min_length", message=message)
@@ -163,7 +173,7 @@ def _string(value: Any) -> str:
 
 
 def _id(value: Any) -> str:
-    # Documents print ids as numbers; a number is fine as long as it has come through without a fraction.
+    # Zoho's documents show ids as numbers too.
     if isinstance(value, int) and not isinstance(value, bool):
         return "" if value >= 0 else "must be an id, digits only"
     return (

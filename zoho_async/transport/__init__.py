@@ -1,1 +1,1 @@
-"""One request, safely: limits, retries, errors."""
+"""One request: rate limits, retries, errors, HTTP."""

@@ -1,4 +1,4 @@
-"""One call on its way: its deadline and its waits, and what is said of it when it is over."""
+"""The state of one call: its deadline, its attempts, and the error or response it ends with."""
 
 from __future__ import annotations
 
@@ -14,40 +14,41 @@ from zoho_async.auth.token_stores import Token
 from zoho_async.schema.operation import Operation, Response
 
 from . import retry_policy
-from .config import Settings
-from .http import Answer, UploadReadError
+from .config import TransportConfig
+from .http import HttpResult, UploadReadError
 from .rate_limiter import Limiter
-from .retry_policy import Action, Sent, Verdict
+from .retry_policy import RetryAction, RetryDecision, SendStatus
 
 E = TypeVar("E", bound=errors.ZohoError)
 log = logging.getLogger("zoho_async")
 
-_MOST_REFUSALS = 8
-"""How often one call may be refused for a limit before its caller hears of it."""
+_MAX_THROTTLES = 8
+"""How often one call may be refused for a rate limit before it fails."""
 
 
-class Call:
-    """One call on its way: its deadline, its attempts, and the errors that tell of them."""
+class CallState:
+    """One call: its deadline, its attempts, and the errors that describe them."""
 
     __slots__ = (
         "_attempts",
-        "_begun",
         "_budget",
         "_deadline",
         "_failures",
         "_last",
         "_loop",
         "_operation",
-        "_refusals",
         "_sent",
         "_sent_at",
         "_settings",
-        "maybe_acted",
+        "_started",
+        "_throttle_count",
+        "may_have_executed",
+        "refreshed",
     )
 
     def __init__(
         self,
-        settings: Settings,
+        settings: TransportConfig,
         operation: Operation[Any],
         budget: retry_policy.RetryBudget,
         *,
@@ -60,34 +61,37 @@ class Call:
         seconds = settings.deadline
         self._deadline = None if seconds is None else self._loop.time() + seconds
         self._attempts: list[str] = []
-        self._begun = 0.0
+        self._started = 0.0
         self._sent_at = datetime.now(UTC)
         self._failures = 0
-        self._refusals = throttle_count
-        self._last: Answer | None = None
+        self._throttle_count = throttle_count
+        self._last: HttpResult | None = None
         self._sent: bool | None = False
-        self.maybe_acted = False
+        self.may_have_executed = False
+        """Whether an attempt so far may have been executed without a usable response."""
+        self.refreshed = False
+        """Whether the token has been refreshed for this call."""
 
     # -- waiting
 
     async def with_deadline(self, waiting: Any) -> Any:
-        """Await something that sends nothing, up to the deadline."""
+        """Await something that sends no request of the API, up to the deadline."""
         if self._deadline is None:
             return await waiting
         try:
             async with asyncio.timeout_at(self._deadline):
                 return await waiting
         except TimeoutError:
-            raise self._overdue() from None
+            raise self._deadline_error() from None
 
-    async def token(self, asking: Coroutine[Any, Any, Token], unfinished: set[asyncio.Future[Token]]) -> Token:
-        """Await a token up to the deadline. A token request that has begun is finished even when its caller's time is
-        up, for Zoho counts it: thrown away, ten impatient calls would lock the refresh token out.
+    async def token(self, request: Coroutine[Any, Any, Token], unfinished: set[asyncio.Future[Token]]) -> Token:
+        """Await a token up to the deadline. The request itself is completed even after it: Zoho counts every token
+        request, so ten abandoned ones would lock the refresh token.
         """
         try:
             if self._deadline is None:
-                return await asking
-            task = asyncio.ensure_future(asking)
+                return await request
+            task = asyncio.ensure_future(request)
             unfinished.add(task)
             task.add_done_callback(unfinished.discard)
             token: Token = await self.with_deadline(asyncio.shield(task))
@@ -97,96 +101,95 @@ class Call:
             error.organization_id = self._settings.organization_id
             raise
 
-    async def in_flight(self, attempt: Any) -> Answer:
-        """Await an attempt. Past the deadline or when cancelled, a write's outcome is unknown."""
+    async def in_flight(self, attempt: Any) -> HttpResult:
+        """Await an attempt. After the deadline or a cancellation the outcome of a write is unknown."""
         if self._deadline is not None and self._loop.time() >= self._deadline:
             attempt.close()
-            raise self._overdue()
-        self._begun = self._loop.time()
+            raise self._deadline_error()
+        self._started = self._loop.time()
         self._sent_at = datetime.now(UTC)
         try:
             if self._deadline is None:
-                answer: Answer = await attempt
+                result: HttpResult = await attempt
             else:
                 async with asyncio.timeout_at(self._deadline):
-                    answer = await attempt
+                    result = await attempt
         except TimeoutError:
-            self._attempts.append("the deadline passed while the request was under way")
+            self._attempts.append("the deadline passed while the request was in flight")
             self._sent = None
             if self._operation.idempotent:
-                raise self._overdue() from None
-            raise self._error(errors.OutcomeUnknownError, self._look()) from None
+                raise self._deadline_error() from None
+            raise self._error(errors.OutcomeUnknownError, self._outcome_unknown()) from None
         except asyncio.CancelledError:
             if not self._operation.reads:
-                # An error of who listens must not take the cancellation's place.
+                # An exception of a log handler must not replace the cancellation.
                 with suppress(Exception):
                     log.warning(
-                        "%s was cancelled while under way: nobody can say whether it took effect",
+                        "%s was cancelled in flight: its outcome is unknown",
                         self._operation.id,
-                        extra=self._extra(duration=self._loop.time() - self._begun),
+                        extra=self._extra(duration=self._loop.time() - self._started),
                     )
             raise
-        if answer.outcome.sent is Sent.LOST:
+        if result.outcome.sent is SendStatus.LOST:
             self._sent = None
-        elif answer.outcome.sent is Sent.ANSWERED and self._sent is not None:
+        elif result.outcome.sent is SendStatus.RESPONDED and self._sent is not None:
             self._sent = True
-        return answer
+        return result
 
-    async def _sleep(self, seconds: float) -> None:
-        await self.with_deadline(asyncio.sleep(seconds))
-
-    async def refresh(self, refreshing: Coroutine[Any, Any, Token], unfinished: set[asyncio.Future[Token]]) -> None:
-        """Await another token. A refusal of that is told together with what led to it."""
+    async def refresh(self, request: Coroutine[Any, Any, Token], unfinished: set[asyncio.Future[Token]]) -> None:
+        """Await another token. When it is refused, the error describes the refused call as well."""
         try:
-            await self.token(refreshing, unfinished)
+            await self.token(request, unfinished)
         except errors.AuthError as error:
             raise self._auth_error(f"{error}") from error
 
-    async def apply_throttle(self, verdict: Verdict, answer: Answer, limiter: Limiter) -> None:
-        """Zoho refused for a limit: hold the organisation back, or this call alone, and come again."""
-        self._refusals += 1
-        floor = self.retry_after(answer)
-        if verdict.action is Action.SLOW:
+    async def apply_throttle(self, decision: RetryDecision, result: HttpResult, limiter: Limiter) -> None:
+        """Pause the organisation or slow it down after a rate limit, and wait; raise when the wait is too long."""
+        self._throttle_count += 1
+        floor = self.retry_after(result)
+        if decision.action is RetryAction.SLOW:
             limiter.slow_down()
-            seconds = retry_policy.slow_delay(self._refusals, chance(), floor)
+            seconds = retry_policy.slow_delay(self._throttle_count, random_fraction(), floor)
         else:
-            seconds = retry_policy.pause_delay(self._refusals, floor)
+            seconds = retry_policy.pause_delay(self._throttle_count, floor)
             limiter.pause(seconds)
         too_long = self._settings.max_wait is not None and seconds > self._settings.max_wait
-        if too_long or self._refusals > _MOST_REFUSALS:
+        if too_long or self._throttle_count > _MAX_THROTTLES:
             raise self.rate_limit_exceeded(seconds)
         self._log_wait(seconds)
-        # A pause is waited for in the limiter, together with everybody else of the organisation.
-        if verdict.action is Action.SLOW:
-            await self._sleep(seconds)
+        # A pause is waited for in the rate limiter, with all other calls of the organisation.
+        if decision.action is RetryAction.SLOW:
+            await self.with_deadline(asyncio.sleep(seconds))
 
-    async def retry(self, verdict: Verdict, answer: Answer) -> None:
-        """Wait before the next attempt, or raise when there may be none."""
+    async def retry(self, decision: RetryDecision, result: HttpResult) -> None:
+        """Wait before the next attempt; raise when none is allowed."""
         self._failures += 1
         if self._failures > self._settings.retries:
-            raise self.failure(verdict, answer)
+            raise self.failure(decision, result)
         if not self._budget.spend():
-            self._attempts.append("no retry left in the budget of all calls")
-            raise self.failure(verdict, answer)
-        floor, longest = self.retry_after(answer), self._settings.max_wait
-        if floor is not None and longest is not None and floor > longest:
-            self._attempts.append(f"asked to wait {floor:.0f} s")
-            raise self.failure(verdict, answer)
-        seconds = retry_policy.retry_delay(self._failures, chance(), floor)
+            self._attempts.append("the client's retry budget is used up")
+            raise self.failure(decision, result)
+        floor, max_wait = self.retry_after(result), self._settings.max_wait
+        if floor is not None and max_wait is not None and floor > max_wait:
+            self._attempts.append(f"Retry-After is {floor:.0f} s")
+            raise self.failure(decision, result)
+        seconds = retry_policy.retry_delay(self._failures, random_fraction(), floor)
         self._log_wait(seconds)
-        await self._sleep(seconds)
+        await self.with_deadline(asyncio.sleep(seconds))
 
-    def retry_after(self, answer: Answer) -> float | None:
-        """Seconds Zoho asks to wait, when it says so."""
-        return retry_policy.retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
+    def retry_after(self, result: HttpResult) -> float | None:
+        """Seconds in the response's Retry-After header; None without one."""
+        return retry_policy.retry_after(result.headers.get("Retry-After"), datetime.now(UTC))
+
+    # -- logging
 
     def _log_wait(self, seconds: float) -> None:
         log.info(
-            "%s: %s; again in %.1f s", self._operation.id, self._attempts[-1], seconds, extra=self._extra(wait=seconds)
+            "%s: %s; retry in %.1f s", self._operation.id, self._attempts[-1], seconds, extra=self._extra(wait=seconds)
         )
 
     def _extra(self, **more: Any) -> dict[str, Any]:
-        """What a log record carries besides its words: ids and numbers, never a value of the request."""
+        """Fields of a log record: ids and numbers, never a value of the request."""
         return {
             "operation": self._operation.id,
             "organization_id": self._settings.organization_id,
@@ -195,61 +198,61 @@ class Call:
             **more,
         }
 
-    # -- results
-
-    def note(self, answer: Answer, verdict: Verdict) -> None:
-        """Remember one attempt."""
-        self._last = answer
-        self._attempts.append(answer.outcome.detail or verdict.action.name.lower())
-        if verdict.action is Action.RETRY and answer.outcome.sent is not Sent.NEVER:
-            self.maybe_acted = True
+    def record_attempt(self, result: HttpResult, decision: RetryDecision) -> None:
+        """Remember and log one attempt."""
+        self._last = result
+        self._attempts.append(result.outcome.detail or decision.action.name.lower())
+        if decision.action is RetryAction.RETRY and result.outcome.sent is not SendStatus.NOT_SENT:
+            self.may_have_executed = True
         if log.isEnabledFor(logging.DEBUG):
-            seconds = self._loop.time() - self._begun
+            seconds = self._loop.time() - self._started
             log.debug(
                 "%s: %s in %.3f s", self._operation.id, self._attempts[-1], seconds, extra=self._extra(duration=seconds)
             )
 
-    def response(self, answer: Answer) -> Response[Any]:
-        """The answer of a call that succeeded. Raises DecodeError when it cannot be read."""
-        decoded = answer.decoded
-        assert decoded is not None, "an answer that was decided upon has been decoded"
-        if decoded.missing and not answer.outcome.code:
+    # -- results
+
+    def response(self, result: HttpResult) -> Response[Any]:
+        """The response of a call that succeeded. Raises DecodeError when it lacks its result."""
+        decoded = result.decoded
+        assert decoded is not None, "only a decoded response is classified as done"
+        if decoded.missing and not result.outcome.code:
             raise self._error(
-                errors.DecodeError, f"the call succeeded, but its answer cannot be read: {decoded.missing}"
+                errors.DecodeError, f"the call succeeded, but its response cannot be decoded: {decoded.missing}"
             )
         return Response(
-            status=answer.outcome.status,
-            headers=answer.headers,
-            body=answer.body,
+            status=result.outcome.status,
+            headers=result.headers,
+            body=result.body,
             code=decoded.code,
             message=decoded.message,
             data=decoded.data,
             attempts=len(self._attempts),
         )
 
-    def failure(self, verdict: Verdict, answer: Answer) -> errors.ZohoError:
-        """The error for a verdict that allows no other attempt."""
-        kind, outcome = verdict.error, answer.outcome
-        if verdict.action is Action.REFRESH:
+    def failure(self, decision: RetryDecision, result: HttpResult) -> errors.ZohoError:
+        """The error of a call that makes no further attempt."""
+        kind, outcome = decision.error, result.outcome
+        if decision.action is RetryAction.REFRESH:
             return self._scope_error()
         if kind is errors.OutcomeUnknownError:
-            self._sent = None  # an answer that says nothing of what was done is as good as none
-            return self._error(kind, self._look())
-        message = answer.decoded.message if answer.decoded is not None else None
+            self._sent = None  # the response does not say what was executed
+            return self._error(kind, self._outcome_unknown())
+        message = result.decoded.message if result.decoded is not None else None
         text = f"{message} ({outcome.detail})" if message else outcome.detail
         if 300 <= outcome.status < 400:
             text = f"{outcome.detail}: a redirect, which is never followed with a token; check api_url"
         return self._error(kind, text)
 
-    def _look(self) -> str:
+    def _outcome_unknown(self) -> str:
         method, path = self._operation.method, self._operation.path
         return (
-            f"{self._attempts[-1]}; {method} {path} was sent at {self._sent_at:%Y-%m-%d %H:%M:%S} UTC and nobody can "
-            "say whether Zoho acted: look (by name, unique value or time of change) before sending it again"
+            f"{self._attempts[-1]}; {method} {path} was sent at {self._sent_at:%Y-%m-%d %H:%M:%S} UTC and its outcome "
+            "is unknown: check (by name, unique value or modification time) before sending it again"
         )
 
     def quota_exceeded(self, resets_at: datetime | None) -> errors.QuotaExceededError:
-        """The day is used up, as Zoho says or as the limiter knows."""
+        """The daily calls are used up."""
         until = f" until {resets_at:%Y-%m-%d %H:%M:%S %Z}" if resets_at else ""
         return errors.QuotaExceededError(
             f"{self._operation.id}: the calls of the day are used up{until}",
@@ -258,49 +261,49 @@ class Call:
         )
 
     def quota_unsatisfiable(self, reason: str) -> errors.ConfigError:
-        """No day has room for a call."""
-        return self._error(errors.ConfigError, f"{reason}: make the reserve smaller")
+        """The daily quota allows no call at all."""
+        return self._error(errors.ConfigError, f"{reason}; reduce the reserve")
 
     def rate_limit_exceeded(self, seconds: float) -> errors.RateLimitError:
-        """The organisation is held back for longer than this client waits."""
+        """The organisation is paused for longer than `max_wait`."""
         return errors.RateLimitError(
-            f"{self._operation.id}: Zoho holds the organisation back for {seconds:.0f} s",
+            f"{self._operation.id}: Zoho's rate limit pauses the organisation for {seconds:.0f} s",
             retry_at=datetime.now(UTC) + timedelta(seconds=seconds),
             **self._details(),
         )
 
-    def unreadable(self, broken: UploadReadError) -> errors.InvalidError:
-        """Something to be sent could not be read to its end: the request was left unfinished, nobody acted on it."""
-        message = f"cannot be read: {broken.error}"
-        self._attempts.append("left unfinished")
-        if broken.begun:
+    def upload_failed(self, error: UploadReadError) -> errors.InvalidError:
+        """A file or stream could not be read to its end; the incomplete request was not executed."""
+        message = f"cannot be read: {error.error}"
+        self._attempts.append("request left incomplete")
+        if error.started:
             self._sent = None
         return errors.InvalidError(
-            f"{self._operation.id}: {broken.name}: {message}",
-            faults=[errors.Fault(path=broken.name, rule="file", message=message)],
+            f"{self._operation.id}: {error.name}: {message}",
+            faults=[errors.Fault(path=error.name, rule="file", message=message)],
             **self._details(),
         )
 
     def _auth_error(self, reason: str) -> errors.AuthError:
         scope = self._operation.scope
         text = (
-            f"{self._operation.id}: {reason}. Zoho gives the same answer for a dead token and for a missing scope; "
-            f"this operation needs the scope {scope or '(unknown)'}"
+            f"{self._operation.id}: {reason}. Zoho gives the same response for an invalid token and for a missing "
+            f"scope; this operation needs the scope {scope or '(unknown)'}"
         )
         return errors.AuthError(text, **self._details())
 
     def _scope_error(self) -> errors.AuthError:
         if self._last is None or self._last.outcome.code != 57:
-            return self._auth_error("a fresh token was refused as well")
+            return self._auth_error("a new token was refused as well")
         scope = self._operation.scope
         text = (
-            f"{self._operation.id}: a fresh token was refused as well (code 57): it most likely lacks the scope "
-            f"{scope or '(unknown)'}, for which the same answer is given as for a dead token; ask for a refresh token "
-            "with that scope"
+            f"{self._operation.id}: a new token was refused as well (code 57): it most likely lacks the scope "
+            f"{scope or '(unknown)'}; Zoho gives the same response for an invalid token. Create a refresh token with "
+            "that scope"
         )
         return errors.ScopeError(text, scope=scope, **self._details())
 
-    def _overdue(self) -> errors.DeadlineError:
+    def _deadline_error(self) -> errors.DeadlineError:
         return self._error(errors.DeadlineError, f"the deadline of {self._settings.deadline} s passed")
 
     def _error(self, kind: type[E], text: str) -> E:
@@ -320,8 +323,8 @@ class Call:
         }
 
 
-def chance() -> float:
-    # A millisecond of import, for those who meet trouble.
+def random_fraction() -> float:
+    # Imported here: only retries need it.
     from random import random
 
     return random()

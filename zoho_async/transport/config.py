@@ -1,4 +1,4 @@
-"""What a client can be told."""
+"""The settings of a client."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from zoho_async.auth.oauth import Auth
 from .rate_limiter import Limits
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything about a client that `with_options()` can change. Meanings: see `Zoho`."""
+class TransportConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting that `with_options()` can change. See `Zoho` for their meaning."""
 
     auth: Auth
     organization_id: str | None = None

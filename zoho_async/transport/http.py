@@ -1,4 +1,4 @@
-"""One HTTP exchange: the session, a request out, an answer in. The only module of the client that knows aiohttp."""
+"""One HTTP request and its response. The only module of the client that imports aiohttp."""
 
 from __future__ import annotations
 
@@ -14,64 +14,68 @@ import msgspec
 
 from zoho_async import errors
 from zoho_async.wire.decoding import Decoded
-from zoho_async.wire.encoding import Request
-from zoho_async.wire.multipart import Part
+from zoho_async.wire.encoding import EncodedRequest
+from zoho_async.wire.multipart import FormPart
 
-from .retry_policy import Outcome, Sent
+from .retry_policy import AttemptOutcome, SendStatus
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from aiohttp import ClientRequest, ClientResponse, ClientSession, FormData
 
-_LONGEST_REFUSAL = 64 * 1024
-"""Bytes. A download of more than that is a file; of less, it may be a refusal under a good status."""
-_CHUNK = 256 * 1024
-_PIECE = 512 * 1024
-"""Bytes. A longer body is written piece by piece."""
-_NO_FILES = {
+_LONGEST_ERROR_BODY = 64 * 1024
+"""Bytes. A longer download is a file; a shorter one may be an error under HTTP 200."""
+_DOWNLOAD_CHUNK = 256 * 1024
+_STREAMED_ABOVE = 512 * 1024
+"""Bytes. A longer body is sent in chunks."""
+_TOO_MANY_FILES = {
     EMFILE: "too many open files: raise `ulimit -n`; a push needs about 13, a client about 10 for each organisation "
     "it works in at once",
     ENFILE: "too many open files on this machine, in all its processes together",
 }
 
 
-class Answer(msgspec.Struct, kw_only=True):
-    """One attempt: how it ended and, when there was an answer, all of it."""
+class HttpResult(msgspec.Struct, kw_only=True):
+    """How one attempt ended and, if there was a response, all of it."""
 
-    outcome: Outcome
+    outcome: AttemptOutcome
     headers: Mapping[str, str] = {}
     body: bytes = b""
     decoded: Decoded | None = None
     saved: int = 0
-    """Bytes written to a file in place of `body`."""
+    """Bytes written to a file; `body` then holds only their beginning."""
 
 
 class UploadReadError(Exception):
-    """A file or stream to be sent failed on this side, so that the request was never finished."""
+    """A file or stream of the caller's could not be read, so the request was left incomplete."""
 
-    def __init__(self, name: str, error: Exception, *, begun: bool = True) -> None:
+    def __init__(self, name: str, error: Exception, *, started: bool = True) -> None:
         super().__init__(str(error))
         self.name = name
         self.error = error
-        self.begun = begun
-        """Whether a part of the request had left by then."""
+        self.started = started
+        """Whether part of the request had been sent."""
 
 
 class DownloadWriteError(Exception):
+    """The file of a download could not be written."""
+
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
         self.error = error
 
 
-class _Broken(Exception):  # noqa: N818 - carries an aiohttp error past aiohttp's own re-sending
+class _DisconnectError(Exception):
+    """Wraps a disconnect, so that aiohttp does not resend the request by itself."""
+
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
 
 
 class HttpAdapter:
-    """The session of a client, opened with the first call in the loop that makes it, or handed in by the caller."""
+    """The aiohttp session of a client: opened by the first call, or supplied by the caller."""
 
     __slots__ = ("_loop", "_opened", "_owned", "_proxies", "_session")
 
@@ -83,18 +87,18 @@ class HttpAdapter:
         self._proxies: Mapping[str, str] = {}
 
     def check_loop(self) -> None:
-        """ConfigError unless the running event loop is the one this client has been used in from the first."""
+        """Raise ConfigError unless the running event loop is that of the client's first call."""
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
             raise errors.ConfigError(
-                "this client belongs to another event loop: its connections live there. Make one client per loop "
-                "(for example inside the coroutine that asyncio.run() runs)"
+                "this client was first used in another event loop, which owns its connections. Make one client per "
+                "loop (for example inside the coroutine that asyncio.run() runs)"
             )
 
     def session(self) -> ClientSession:
-        """The session of the running event loop, opened on first use."""
+        """The session, opened on first use. Raises ConfigError when it is closed."""
         self.check_loop()
         if self._session is None:
             if self._opened:
@@ -105,7 +109,7 @@ class HttpAdapter:
         return self._session
 
     def _open(self) -> ClientSession:
-        # 172 ms of import: paid by the first call and not by `import zoho_async`.
+        # Imported here: 172 ms that `import zoho_async` need not pay.
         from urllib.request import getproxies_environment
 
         import aiohttp
@@ -113,16 +117,16 @@ class HttpAdapter:
         self._opened = True
         self._proxies = getproxies_environment()
         return aiohttp.ClientSession(
-            # The limiter bounds concurrency; a second bound here would let calls wait for a connection unseen.
+            # No limit: the rate limiter bounds concurrency, and a second queue would hide waits.
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=60),
             cookie_jar=aiohttp.DummyCookieJar(),
-            # A .netrc look-up per request costs more than the request, and its credentials are somebody else's.
+            # Off: a .netrc look-up per request is slow and may send foreign credentials.
             trust_env=False,
             auto_decompress=True,
         )
 
     def _proxy(self, url: str) -> str | None:
-        """The proxy for an address, from the environment as it was when the session was opened."""
+        """The proxy for an address, from the environment at the time the session was opened."""
         if not self._proxies:
             return None
         from urllib.parse import urlsplit
@@ -134,51 +138,63 @@ class HttpAdapter:
         return self._proxies.get(parts.scheme) or self._proxies.get("all")
 
     async def send(
-        self, base: str, request: Request, headers: Mapping[str, str], *, timeout: float, to: Path | None = None
-    ) -> Answer:
-        """One request, one answer or the lack of one. `timeout`: seconds of silence after which it counts as lost.
+        self, base: str, request: EncodedRequest, headers: Mapping[str, str], *, timeout: float, to: Path | None = None
+    ) -> HttpResult:
+        """Send a request once and read the whole response before the connection is returned to the pool.
 
-        The whole body is read before the connection is given back; with `to` it goes there, unless the status is bad.
+        Args:
+            base: Scheme, host and optional path of the API.
+            request: Method, target and body.
+            headers: All headers to send.
+            timeout: Seconds without a byte after which the attempt counts as lost.
+            to: File to write the body of a successful response to.
+
+        Raises:
+            ConfigError: aiohttp refuses to send the request.
+            UploadReadError: A file or stream of the caller's could not be read.
+            DownloadWriteError: `to` could not be written.
         """
         import aiohttp
         from yarl import URL
 
         session = self.session()
-        # No total: it would count the wait for a connection. Silence is what is bounded.
+        # No total: it would include the wait for a connection.
         limit = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=timeout)
         url = base.rstrip("/") + request.target
         own: Sequence[Any] = getattr(session, "_middlewares", None) or ()
-        broken: list[UploadReadError] = []
+        read_errors: list[UploadReadError] = []
         opened = AsyncExitStack()
         try:
             async with session.request(
                 request.method,
                 URL(url, encoded=True),
-                data=_form(request.parts, opened, broken) if request.parts else _body(request.body),
+                data=_form(request.parts, opened, read_errors) if request.parts else _body(request.body),
                 headers=headers,
                 allow_redirects=False,
-                raise_for_status=False,  # a caller's session may have it on; the body says what a status does not
+                raise_for_status=False,  # a caller's session may have it on; the error body is needed
                 proxy=self._proxy(url),
                 timeout=limit,
                 middlewares=(*own, _send_once),
             ) as response:
-                outcome = Outcome(sent=Sent.ANSWERED, status=response.status, detail=f"HTTP {response.status}")
+                outcome = AttemptOutcome(
+                    sent=SendStatus.RESPONDED, status=response.status, detail=f"HTTP {response.status}"
+                )
                 if to is None or response.status >= 300:
-                    return Answer(outcome=outcome, headers=response.headers, body=await response.read())
-                start, size = await _saved(response, to)
-                return Answer(outcome=outcome, headers=response.headers, body=start, saved=size)
+                    return HttpResult(outcome=outcome, headers=response.headers, body=await response.read())
+                start, size = await _save_body(response, to)
+                return HttpResult(outcome=outcome, headers=response.headers, body=start, saved=size)
         except ValueError as error:
-            # aiohttp refuses to write it: credentials in a caller's session beside ours, a line break in a header.
+            # aiohttp refuses, for example, a line break in a header or two sets of credentials.
             raise errors.ConfigError(f"aiohttp will not send this request: {type(error).__name__}") from None
-        except (_Broken, aiohttp.ClientError, TimeoutError, OSError) as error:
-            if broken:
-                raise broken[0] from None
-            return Answer(outcome=classify_exception(error.error if isinstance(error, _Broken) else error))
+        except (_DisconnectError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            if read_errors:
+                raise read_errors[0] from None
+            return HttpResult(outcome=classify_exception(error.error if isinstance(error, _DisconnectError) else error))
         finally:
             await opened.aclose()
 
     async def close(self) -> None:
-        """Close the session if it is ours. Twice is harmless."""
+        """Close the session unless the caller supplied it. Closing twice is harmless."""
         session, self._session = self._session, None
         self._opened = True
         if session is not None and self._owned:
@@ -186,29 +202,29 @@ class HttpAdapter:
 
 
 def _body(body: bytes | None) -> bytes | BytesIO | None:
-    # In pieces: aiohttp would write a long one in one go, and warns that this holds up the event loop.
-    return BytesIO(body) if body is not None and len(body) > _PIECE else body
+    # aiohttp writes long bytes in one go, which blocks the event loop.
+    return BytesIO(body) if body is not None and len(body) > _STREAMED_ABOVE else body
 
 
-def _form(parts: Sequence[Part], opened: AsyncExitStack, broken: list[UploadReadError]) -> FormData:
-    """A form for one attempt: files opened and streams begun afresh."""
+def _form(parts: Sequence[FormPart], opened: AsyncExitStack, read_errors: list[UploadReadError]) -> FormData:
+    """A form for one attempt; files are opened and streams started again for each."""
     import aiohttp
 
-    # Unquoted names are what browsers send; quoting would percent-encode every name that is not ASCII.
+    # As browsers do: quoting would percent-encode every non-ASCII name.
     form = aiohttp.FormData(quote_fields=False, default_to_multipart=True)
     for part in parts:
         content: Any = part.content
         if callable(content):
-            content = _relayed(part.name, content, broken)
-            opened.push_async_callback(_closed, content)
+            content = _relay(part.name, content, read_errors)
+            opened.push_async_callback(_close_stream, content)
         elif isinstance(content, bytes):
-            # As a file it is written piece by piece; aiohttp warns of bytes that are long.
+            # As a file it is sent in chunks; aiohttp warns about long bytes.
             content = content if part.filename is None else BytesIO(content)
         else:
             try:
                 content = opened.enter_context(content.open("rb"))
             except OSError as error:
-                broken.append(UploadReadError(part.name, error, begun=False))
+                read_errors.append(UploadReadError(part.name, error, started=False))
                 raise
         if part.filename is None:
             form.add_field(part.name, content.decode())
@@ -217,17 +233,19 @@ def _form(parts: Sequence[Part], opened: AsyncExitStack, broken: list[UploadRead
     return form
 
 
-async def _relayed(name: str, begin: Callable[..., Any], broken: list[UploadReadError]) -> AsyncGenerator[bytes, None]:
-    """A caller's stream; what goes wrong in it is the caller's to hear and not the network's."""
+async def _relay(
+    name: str, start: Callable[..., Any], read_errors: list[UploadReadError]
+) -> AsyncGenerator[bytes, None]:
+    """A caller's stream, whose errors are kept apart from network errors."""
     stream: Any = None
     try:
-        stream = begin()
+        stream = start()
         async for chunk in stream:
             if not isinstance(chunk, bytes):
-                raise TypeError(f"the stream must give bytes, not {type(chunk).__name__}")
+                raise TypeError(f"the stream must yield bytes, not {type(chunk).__name__}")
             yield chunk
     except Exception as error:
-        broken.append(UploadReadError(name, error))
+        read_errors.append(UploadReadError(name, error))
         raise
     finally:
         close = getattr(stream, "aclose", None)
@@ -235,37 +253,37 @@ async def _relayed(name: str, begin: Callable[..., Any], broken: list[UploadRead
             await close()
 
 
-async def _closed(stream: AsyncGenerator[bytes, None]) -> None:
-    # One that runs is being cancelled together with the task that writes, and unwinds by itself.
+async def _close_stream(stream: AsyncGenerator[bytes, None]) -> None:
+    # A running one is cancelled together with the task that writes, and closes itself.
     if not getattr(stream, "ag_running", False):
         await stream.aclose()
 
 
-async def _saved(response: ClientResponse, to: Path) -> tuple[bytes, int]:
-    """Write the body to a file; its beginning, enough to hold any refusal whole, and its size."""
+async def _save_body(response: ClientResponse, to: Path) -> tuple[bytes, int]:
+    """Write the body to a file; return its beginning, enough for any error body, and its size."""
     start, size = b"", 0
-    file = _opened(to)
+    file = _open_for_writing(to)
     try:
-        async for chunk in response.content.iter_chunked(_CHUNK):
+        async for chunk in response.content.iter_chunked(_DOWNLOAD_CHUNK):
             size += len(chunk)
-            start += chunk[: _LONGEST_REFUSAL - len(start)]
-            await _on_disk(file.write, chunk)
-        await _on_disk(file.close)
+            start += chunk[: _LONGEST_ERROR_BODY - len(start)]
+            await _in_thread(file.write, chunk)
+        await _in_thread(file.close)
     finally:
         with suppress(OSError):
             file.close()
     return start, size
 
 
-def _opened(place: Path) -> BinaryIO:
+def _open_for_writing(place: Path) -> BinaryIO:
     try:
         return place.open("wb")
     except OSError as error:
         raise DownloadWriteError(error) from error
 
 
-async def _on_disk(function: Callable[..., object], *arguments: object) -> None:
-    """Do something slow with a file without holding up the event loop."""
+async def _in_thread(function: Callable[..., object], *arguments: object) -> None:
+    """Run a file operation without blocking the event loop."""
     try:
         await asyncio.to_thread(function, *arguments)
     except OSError as error:
@@ -273,52 +291,54 @@ async def _on_disk(function: Callable[..., object], *arguments: object) -> None:
 
 
 async def _send_once(request: ClientRequest, handler: Any) -> ClientResponse:
-    """Keeps aiohttp from sending a GET, PUT or DELETE again by itself when a reused connection turns out dead.
+    """Keep aiohttp from resending a GET, PUT or DELETE by itself on a reused connection that was closed.
 
-    It does so on its own errors; under another name they pass. Every send is then counted by the limiter and
-    decided by the policy.
+    aiohttp resends on its own exception types only, so another type is raised. Every send is then counted by the
+    rate limiter and decided by the retry policy.
     """
     import aiohttp
 
     try:
         response: ClientResponse = await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _Broken(error) from error
+        raise _DisconnectError(error) from error
     return response
 
 
-def classify_exception(error: Exception) -> Outcome:
-    """What an aiohttp error means for the request: never sent, lost on the way, or hopeless."""
+def classify_exception(error: Exception) -> AttemptOutcome:
+    """Classify an aiohttp error: not sent, lost in flight, or a configuration error."""
     import aiohttp
 
     detail = type(error).__name__
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-        # The text names the host and what is wrong with its certificate, which is what the reader needs.
-        return Outcome(sent=Sent.MISCONFIGURED, detail=f"{detail}: {error}")
+        # The text names the host and the certificate's defect.
+        return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=f"{detail}: {error}")
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        # Its text holds the proxy's address, and that may hold a password.
-        return Outcome(sent=Sent.MISCONFIGURED, detail=f"the proxy refused: HTTP {error.status}")
+        # Its text holds the proxy's address, which may contain a password.
+        return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=f"the proxy refused: HTTP {error.status}")
     if isinstance(error, aiohttp.InvalidURL):
-        return Outcome(sent=Sent.MISCONFIGURED, detail="an address is none: look at api_url and the proxy variables")
-    if isinstance(error, aiohttp.ClientConnectorError) and (reason := _no_files(error)):
-        # Of this machine: a service that is out of order is another matter.
-        return Outcome(sent=Sent.MISCONFIGURED, detail=reason)
+        return AttemptOutcome(
+            sent=SendStatus.MISCONFIGURED, detail="invalid address: check api_url and the proxy variables"
+        )
+    if isinstance(error, aiohttp.ClientConnectorError) and (reason := _file_limit(error)):
+        # A limit of this machine, not an outage of the service.
+        return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=reason)
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return Outcome(sent=Sent.NEVER, detail=f"no connection ({detail})")
+        return AttemptOutcome(sent=SendStatus.NOT_SENT, detail=f"no connection ({detail})")
     if isinstance(error, TimeoutError):
-        return Outcome(sent=Sent.LOST, detail="no answer in time")
-    return Outcome(sent=Sent.LOST, detail=f"connection lost ({detail})")
+        return AttemptOutcome(sent=SendStatus.LOST, detail="no response in time")
+    return AttemptOutcome(sent=SendStatus.LOST, detail=f"connection lost ({detail})")
 
 
-def _no_files(error: OSError) -> str:
-    """What to do when a connection has failed because no file can be opened; empty when it has another reason."""
+def _file_limit(error: OSError) -> str:
+    """The remedy when a connection failed for lack of file descriptors; empty for any other reason."""
     import aiohttp
 
     number = error.errno
-    if isinstance(error, aiohttp.ClientConnectorDNSError) and number not in _NO_FILES:
-        # Who looks names up has to open files for it, and says only that there is no such name.
+    if isinstance(error, aiohttp.ClientConnectorDNSError) and number not in _TOO_MANY_FILES:
+        # The resolver opens files too, but reports only an unknown host.
         try:
             os.close(os.open(os.devnull, os.O_RDONLY))
         except OSError as without:
             number = without.errno
-    return _NO_FILES.get(number or 0, "")
+    return _TOO_MANY_FILES.get(number or 0, "")

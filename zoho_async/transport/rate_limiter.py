@@ -1,7 +1,7 @@
-"""Zoho's limits, kept on our side: pace, slots, pauses and the day's budget of one organisation.
+"""The rate limiter of one organisation: calls per minute, concurrency, pauses and the daily quota.
 
-Asyncio only: no thread, no background task. A waiter is a future; whoever changes something (a call that ends, a
-timer that fires) lets the next ones through, in the order they came.
+Asyncio only: no thread, no background task. A waiter is a future; a call that ends or a timer admits the next ones
+in the order of their arrival.
 """
 
 from __future__ import annotations
@@ -15,20 +15,29 @@ from math import floor, inf
 import msgspec
 
 WINDOW = 60.01
-"""Seconds of a minute, and a little for two clocks that round differently."""
+"""Seconds of the sliding window: a minute, and a margin for clocks that round differently."""
 _DAY = 86400.0
 _UNKNOWN_RESET = 900.0
-"""Seconds to hold off when the day is used up and nobody said when the next one begins."""
+"""Seconds to wait when the daily quota is used up and its reset time is unknown."""
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What this process allows itself, per organisation.
+    """The calls that this process allows itself per organisation.
 
-    `per_minute`: calls in any 60 seconds, None for no limit (Zoho allows 100; the default leaves room for others).
-    `concurrency`: calls in flight at once. `per_day`: calls a day, None to learn it from Zoho's headers.
-    `burst`: calls that may go back to back before the pace evens out. `reserve`: calls of the day left to others.
-    `share`: this process's part of the allowance, from 0 to 1, for workers that split one organisation.
-    `per_product`: count each product by itself instead of all of an organisation together.
+    Zoho Books allows 100 calls a minute, 5 to 10 at once, and 1,000 to 10,000 a day, depending on the plan
+    (https://www.zoho.com/books/api/v3/introduction/).
+
+    Args:
+        per_minute: Calls in any 60 seconds; None for no limit. The default leaves room for other clients.
+        concurrency: Calls in flight at once.
+        per_day: Calls per day; None to take the limit from Zoho's `x-rate-limit-*` headers.
+        burst: Calls that may start back to back before they are spread evenly.
+        reserve: Calls of the day left to other clients.
+        share: This process's part of all limits, above 0 and at most 1, for workers that split an organisation.
+        per_product: Count each product separately instead of all of an organisation together.
+
+    Raises:
+        ValueError: A value is out of range.
     """
 
     per_minute: int | None = 95
@@ -51,22 +60,29 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Quota(msgspec.Struct, frozen=True, kw_only=True):
-    """What is left of an organisation's day, as far as it is known. Numbers are calls."""
+    """What is known of an organisation's remaining calls. None means unknown.
+
+    Attributes:
+        limit: Calls per day.
+        remaining: Calls left of the day.
+        resets_at: When the next day begins (aware, UTC).
+        sent: Calls that this client has sent to the organisation.
+        minute_left: Calls allowed at this moment; None without a limit per minute.
+        paused_until: When the organisation's pause ends (aware, UTC); None when it is not paused.
+    """
 
     limit: int | None = None
     remaining: int | None = None
     resets_at: datetime | None = None
     sent: int = 0
-    """Calls this client has sent to the organisation since it was made."""
     minute_left: int | None = None
-    """Calls the pace allows at this moment, None when the pace is off."""
     paused_until: datetime | None = None
 
 
 def tightest(quotas: Sequence[Quota]) -> Quota:
-    """Of several, the one with the least left of its day and, among equals, of its minute; calls sent by all of them.
+    """The quota with the least left of its day, then of its minute; `sent` is the sum of all.
 
-    What is not known counts as plenty.
+    Unknown values count as unlimited.
     """
 
     def left(quota: Quota) -> tuple[float, float]:
@@ -79,24 +95,24 @@ def tightest(quotas: Sequence[Quota]) -> Quota:
 
 
 class Exhausted(Exception):  # noqa: N818 - a signal for the transport, which knows the operation
-    """The day's budget is used up; `resets_at` says until when, None if unknown. `never`: why no other day will do."""
+    """The daily quota is used up until `resets_at` (None: unknown). `never`: why no day allows a call, or empty."""
 
     def __init__(self, resets_at: datetime | None, never: str = "") -> None:
-        super().__init__("the day's budget is used up")
+        super().__init__("the daily quota is used up")
         self.resets_at = resets_at
         self.never = never
 
 
 class Paused(Exception):  # noqa: N818 - a signal for the transport, which knows the operation
-    """The organisation is held back for longer than the caller wants to wait; `seconds` says how long."""
+    """The organisation is paused for `seconds`, longer than the caller waits."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__("the organisation is held back")
+        super().__init__("the organisation is paused")
         self.seconds = seconds
 
 
 class Limiter:
-    """One organisation's gate. `await acquire()`, send, `release()`."""
+    """The rate limiter of one organisation. `await acquire()`, send, `release()`."""
 
     __slots__ = (
         "_day_ends",
@@ -119,8 +135,8 @@ class Limiter:
         self._slots = float(limits.concurrency)
         self._in_flight = 0
         self._sent = 0
-        # When the calls of the last minute ended. A call counts from its start until a minute after its end, because
-        # Zoho sees it some time in between: so no clock of theirs can find more in a minute than we allowed.
+        # End times of the last minute's calls. A call counts from its start until a minute after its end, because
+        # Zoho counts it at an unknown moment in between.
         self._finished: deque[float] = deque()
         self._next_start = 0.0
         self._paused_until = 0.0
@@ -132,80 +148,84 @@ class Limiter:
         self._day_ends: float | None = None
 
     def change(self, limits: Limits) -> None:
-        """Other limits from now on; what has been counted stays counted."""
+        """Set other limits; calls counted so far stay counted."""
         full = self._slots >= self.limits.concurrency
         self.limits = limits
-        # Slots that Zoho's complaints have cost stay lost until they are earned again.
+        # Slots lost to error 1070 are regained by successful calls only.
         self._slots = float(limits.concurrency) if full else min(self._slots, float(limits.concurrency))
         if self._waiters:
             self._admit(asyncio.get_running_loop())
 
     async def acquire(self, max_pause: float | None = None, *, priority: bool = False) -> None:
-        """Wait until a call may start and count it. Cancelling the wait gives everything back. `priority`: before all
-        others who wait.
+        """Wait until a call may start, and count it. A cancelled wait counts nothing.
 
-        Raises Exhausted when the day's budget is used up, Paused when the organisation is (or comes to be) held back
-        for more than `max_pause` seconds; None waits however long it takes.
+        Args:
+            max_pause: Longest pause of the organisation to wait for, in seconds; None for no limit.
+            priority: Whether to overtake all other waiters.
+
+        Raises:
+            Exhausted: The daily quota is used up.
+            Paused: The organisation is paused for more than `max_pause`.
         """
         loop = asyncio.get_running_loop()
-        patience = float("inf") if max_pause is None else max_pause
-        self._check_day(loop.time())
-        if self.paused_for() > patience:
+        max_pause_s = inf if max_pause is None else max_pause
+        self._check_quota(loop.time())
+        if self.paused_for() > max_pause_s:
             raise Paused(self.paused_for())
         if not self._waiters and self._wait(loop.time()) == 0.0:
             self._start(loop.time())
             return
         waiter: asyncio.Future[None] = loop.create_future()
-        (self._waiters.appendleft if priority else self._waiters.append)((waiter, patience))
+        (self._waiters.appendleft if priority else self._waiters.append)((waiter, max_pause_s))
         self._admit(loop)
         try:
             await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self.release(sent=False)  # let through and cancelled in the same breath
+                self.release(sent=False)  # admitted and cancelled at the same time
             else:
                 self._forget(waiter)
             raise
 
     def release(self, *, sent: bool = True) -> None:
-        """The call is over. `sent=False`: it never reached the wire, so it does not count."""
+        """End a call. `sent=False`: nothing was sent, so it does not count."""
         loop = asyncio.get_running_loop()
         self._in_flight -= 1
         if sent:
             now = loop.time()
             self._finished.append(now)
-            # Without a pace nobody else forgets those of earlier minutes; a pace may be set at any time.
+            # Without a limit per minute nothing else drops old entries.
             self._forget_finished(now)
             self._sent += 1
         else:
-            pace = self._pace()
+            rate = self._rate()
             self._day_used -= 1
-            self._next_start -= WINDOW / pace if pace is not None else 0.0
+            self._next_start -= WINDOW / rate if rate is not None else 0.0
         self._admit(loop)
 
     def pause(self, seconds: float) -> None:
-        """Start no call of this organisation for so long; a longer pause under way stays."""
+        """Start no call of this organisation for so many seconds; a longer current pause stays."""
         until = asyncio.get_running_loop().time() + seconds
         self._paused_until = max(self._paused_until, until)
         held = self.paused_for()
-        for waiter, patience in self._waiters:
-            if held > patience and not waiter.done():
+        for waiter, max_pause_s in self._waiters:
+            if held > max_pause_s and not waiter.done():
                 waiter.set_exception(Paused(held))
 
     def paused_for(self) -> float:
-        """Seconds the organisation is still held back; 0 when it is not."""
+        """Seconds left of the pause; 0 without one."""
         return max(0.0, self._paused_until - asyncio.get_running_loop().time())
 
     def slow_down(self) -> None:
-        """Zoho found too many calls at once: half the slots."""
+        """Halve the slots: Zoho reports too many calls at once."""
         self._slots = max(1.0, self._slots / 2)
 
     def succeeded(self) -> None:
-        """A call went well: grow back towards the full number of slots, one for each round of them."""
+        """Regain slots after a successful call: one for each full round of slots."""
         self._slots = min(self._most_slots(), self._slots + 1.0 / self._slots)
 
     def update_from_headers(self, headers: Mapping[str, str]) -> None:
-        """Take the day's numbers from an answer's `x-rate-limit-*` headers."""
+        """Take the daily quota from a response's `x-rate-limit-*` headers."""
         limit, left, seconds = (
             _number(headers.get(f"x-rate-limit-{name}")) for name in ("limit", "remaining", "reset")
         )
@@ -214,7 +234,7 @@ class Limiter:
         self._day_limit = limit
         now = asyncio.get_running_loop().time()
         self._roll_over_day(now)
-        # Answers overtake one another; the smallest number of a day is the newest.
+        # Responses arrive out of order: the smallest number of a day is the newest.
         ends = now + seconds if seconds is not None else self._day_ends
         if ends is None:
             ends = now + _UNKNOWN_RESET
@@ -223,7 +243,7 @@ class Limiter:
         self._day_ends = ends
 
     def mark_exhausted(self, seconds: float | None) -> datetime | None:
-        """Zoho says that the day is used up; returns when the next begins, as far as it is known."""
+        """Record that the daily quota is used up; returns when the next day begins."""
         now = asyncio.get_running_loop().time()
         if seconds is not None:
             self._day_ends = now + seconds
@@ -234,21 +254,21 @@ class Limiter:
         return _moment(self._day_ends, now)
 
     def quota(self) -> Quota:
-        """What is left, as far as it is known."""
+        """What is known of the remaining calls."""
         now = asyncio.get_running_loop().time()
-        pace = self._pace()
+        rate = self._rate()
         return Quota(
             limit=self.limits.per_day or self._day_limit,
-            remaining=self._left(),
+            remaining=self._remaining(),
             resets_at=_moment(self._day_ends, now),
             sent=self._sent,
-            minute_left=None if pace is None else max(0, pace - self._counted(now)),
+            minute_left=None if rate is None else max(0, rate - self._counted(now)),
             paused_until=_moment(self._paused_until, now) if self._paused_until > now else None,
         )
 
     # -- decisions
 
-    def _pace(self) -> int | None:
+    def _rate(self) -> int | None:
         per_minute = self.limits.per_minute
         return None if per_minute is None else max(1, floor(per_minute * self.limits.share))
 
@@ -265,28 +285,28 @@ class Limiter:
             finished.popleft()
 
     def _wait(self, now: float) -> float | None:
-        """Seconds until the next call may start; 0 for now, None for: when one of those in flight ends."""
+        """Seconds until the next call may start; None: when a call in flight ends."""
         if self._in_flight >= int(min(self._slots, self._most_slots())):
             return None
         wait = max(0.0, self._paused_until - now)
-        pace = self._pace()
-        if pace is None:
+        rate = self._rate()
+        if rate is None:
             return wait
-        if self._counted(now) >= pace:
+        if self._counted(now) >= rate:
             if not self._finished:
                 return None
             wait = max(wait, self._finished[0] + WINDOW - now)
-        interval = WINDOW / pace
-        return max(wait, self._next_start - interval * (min(self.limits.burst, pace) - 1) - now, 0.0)
+        interval = WINDOW / rate
+        return max(wait, self._next_start - interval * (min(self.limits.burst, rate) - 1) - now, 0.0)
 
     def _start(self, now: float) -> None:
         self._in_flight += 1
         self._day_used += 1
         if self._day_ends is None and self.limits.per_day is not None:
             self._day_ends = now + _DAY
-        pace = self._pace()
-        if pace is not None:
-            self._next_start = max(self._next_start, now) + WINDOW / pace
+        rate = self._rate()
+        if rate is not None:
+            self._next_start = max(self._next_start, now) + WINDOW / rate
 
     def _admit(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is not None:
@@ -315,47 +335,47 @@ class Limiter:
             self._timer.cancel()
             self._timer = None
 
-    # -- the day
+    # -- the daily quota
 
-    def _left(self) -> int | None:
+    def _remaining(self) -> int | None:
         own = None
         limit = self.limits.per_day or self._day_limit
         if limit is not None and (self.limits.per_day is not None or self.limits.share < 1):
             own = floor(limit * self.limits.share) - self._day_used
-        # Calls in flight are not in Zoho's number yet.
+        # Zoho's number does not include calls in flight.
         theirs = None if self._day_left is None else self._day_left - self._in_flight
         known = [number for number in (own, theirs) if number is not None]
         return max(0, min(known)) if known else None
 
     def _exhausted(self, now: float) -> bool:
         self._roll_over_day(now)
-        left = self._left()
+        left = self._remaining()
         return left is not None and left <= self.limits.reserve
 
     def _roll_over_day(self, now: float) -> None:
         if self._day_ends is not None and now >= self._day_ends:
-            # Another day has begun for Zoho: nothing is known of it but that it is not used up.
+            # The new day's numbers come with the next response.
             self._day_ends = self._day_left = None
             self._day_used = self._in_flight
 
-    def _check_day(self, now: float) -> None:
+    def _check_quota(self, now: float) -> None:
         if self._exhausted(now):
-            raise self._spent(now)
+            raise self._exhausted_error(now)
 
     def _fail_waiters(self, now: float) -> None:
         while self._waiters:
             waiter, _ = self._waiters.popleft()
             if not waiter.done():
-                waiter.set_exception(self._spent(now))
+                waiter.set_exception(self._exhausted_error(now))
 
-    def _spent(self, now: float) -> Exhausted:
+    def _exhausted_error(self, now: float) -> Exhausted:
         limits = self.limits
         whole = [] if self._day_limit is None else [self._day_limit]
         if limits.per_day is not None or (whole and limits.share < 1):
             whole.append(floor((limits.per_day or whole[0]) * limits.share))
         never = ""
         if whole and min(whole) <= limits.reserve:
-            never = f"of {min(whole):,} calls a day {limits.reserve:,} are left to others, so that none is ever made"
+            never = f"the reserve of {limits.reserve:,} leaves none of the {min(whole):,} calls a day"
         return Exhausted(_moment(self._day_ends, now), never)
 
 

@@ -1,4 +1,4 @@
-"""What an outcome means and how long to wait. Pure: no clock, no socket, no state but the retry budget's number."""
+"""What the outcome of an attempt means and how long to wait. Pure: no clock, no socket."""
 
 from __future__ import annotations
 
@@ -11,61 +11,61 @@ import msgspec
 from zoho_async import errors
 
 
-class Sent(enum.Enum):
-    """How one attempt ended on the wire."""
+class SendStatus(enum.Enum):
+    """How one attempt ended on the network."""
 
-    ANSWERED = enum.auto()
-    NEVER = enum.auto()
-    """No connection came about, so no byte of the request left."""
+    RESPONDED = enum.auto()
+    NOT_SENT = enum.auto()
+    """No connection was made, so no byte of the request left."""
     LOST = enum.auto()
-    """Sent, wholly or in part, and then silence, a torn connection or a torn body."""
+    """Sent, at least in part, then a timeout, a broken connection or a truncated body."""
     MISCONFIGURED = enum.auto()
-    """Certificate or proxy refused, or no file left for a connection: it will not be better the next time."""
+    """Certificate or proxy refused, or no file descriptor left: a retry would fail again."""
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class AttemptOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt as `classify` sees it."""
 
-    sent: Sent
+    sent: SendStatus
     status: int = 0
     code: int | str | None = None
-    """Zoho's code; None when the body holds none (HTML, nothing, something else)."""
+    """Zoho's code; None when the body holds none (HTML, empty, other JSON)."""
     detail: str = ""
-    """In words, without secrets."""
+    """Description without secrets."""
 
 
-class Action(enum.Enum):
+class RetryAction(enum.Enum):
     """What to do next."""
 
     DONE = enum.auto()
     REFRESH = enum.auto()
     """Get a new token and repeat once."""
     PAUSE = enum.auto()
-    """Hold the whole organisation back, then repeat: the request was refused, nothing was executed."""
+    """Pause the whole organisation, then repeat: the request was refused, nothing was executed."""
     SLOW = enum.auto()
-    """Too many at once: fewer slots, a short wait, repeat: it was refused as well."""
+    """Too many calls at once: fewer slots, a short wait, then repeat; nothing was executed."""
     RETRY = enum.auto()
     FAIL = enum.auto()
     UNKNOWN = enum.auto()
-    """A write that may have taken effect: tell, never repeat."""
+    """A write that may have taken effect: report it, never repeat it."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """What to do next, and which error tells it when there is no next."""
+class RetryDecision(msgspec.Struct, frozen=True):
+    """What to do next, and the error to raise when no further attempt is made."""
 
-    action: Action
+    action: RetryAction
     error: type[errors.ZohoError] = errors.ZohoError
 
 
-_DONE = Verdict(Action.DONE)
-_RETRY = Verdict(Action.RETRY, errors.UnavailableError)
-_UNKNOWN = Verdict(Action.UNKNOWN, errors.OutcomeUnknownError)
-_MISCONFIGURED = Verdict(Action.FAIL, errors.ConfigError)
-_PAUSE = Verdict(Action.PAUSE, errors.RateLimitError)
-_SLOW = Verdict(Action.SLOW, errors.RateLimitError)
+_DONE = RetryDecision(RetryAction.DONE)
+_RETRY = RetryDecision(RetryAction.RETRY, errors.UnavailableError)
+_UNKNOWN = RetryDecision(RetryAction.UNKNOWN, errors.OutcomeUnknownError)
+_MISCONFIGURED = RetryDecision(RetryAction.FAIL, errors.ConfigError)
+_PAUSE = RetryDecision(RetryAction.PAUSE, errors.RateLimitError)
+_SLOW = RetryDecision(RetryAction.SLOW, errors.RateLimitError)
 
-# Zoho's platform-wide codes and those of contacts (facts gathered from its documents and its servers). Every
-# other number means something else in every module, so the HTTP status decides there.
+# Zoho's platform-wide codes and those of contacts, from its documents and servers. Any other code differs in
+# meaning from module to module, so the HTTP status decides.
 _REFUSALS: Mapping[int | str, type[errors.ZohoError]] = {
     2: errors.InvalidError,
     4: errors.InvalidError,
@@ -81,36 +81,46 @@ _REFUSALS: Mapping[int | str, type[errors.ZohoError]] = {
     9004: errors.InvalidError,
 }
 _TOKEN_CODES = {14, 57, "INVALID_OAUTHTOKEN"}
-_THROTTLES: Mapping[int | str | None, Verdict] = {
-    43: _PAUSE,  # older clients met it under HTTP 200
+_THROTTLES: Mapping[int | str | None, RetryDecision] = {
+    43: _PAUSE,  # seen under HTTP 200
     44: _PAUSE,
-    45: Verdict(Action.FAIL, errors.QuotaExceededError),
+    45: RetryDecision(RetryAction.FAIL, errors.QuotaExceededError),
     1070: _SLOW,
 }
 
 
-def classify(outcome: Outcome, *, repeatable: bool, deletes: bool = False, repeated: bool = False) -> Verdict:
-    """What one attempt means. `repeatable`: a read, or a write marked idempotent. `deletes`: the method is DELETE.
-    `repeated`: an earlier attempt of this call may have taken effect.
+def classify(
+    outcome: AttemptOutcome, *, repeatable: bool, deletes: bool = False, repeated: bool = False
+) -> RetryDecision:
+    """Decide what to do after one attempt.
+
+    Args:
+        outcome: How the attempt ended.
+        repeatable: Whether it is a read, or a write marked idempotent.
+        deletes: Whether the method is DELETE.
+        repeated: Whether an earlier attempt of this call may have taken effect.
+
+    Returns:
+        The next action, and the error for the case that it ends the call.
     """
-    if outcome.sent is Sent.NEVER:
+    if outcome.sent is SendStatus.NOT_SENT:
         return _RETRY
-    if outcome.sent is Sent.MISCONFIGURED:
+    if outcome.sent is SendStatus.MISCONFIGURED:
         return _MISCONFIGURED
     outcome_unknown = _RETRY if repeatable else _UNKNOWN
-    if outcome.sent is Sent.LOST:
+    if outcome.sent is SendStatus.LOST:
         return outcome_unknown
     status, code = outcome.status, outcome.code
     if 300 <= status < 400:
         return _MISCONFIGURED
     if status >= 500 and not repeatable:
-        return _UNKNOWN  # whatever code its body holds: what broke may have broken after acting
+        return _UNKNOWN  # whatever its code: the server may have failed after executing it
     if code in _THROTTLES:
         return _THROTTLES[code]
     if status == 429:
         return _PAUSE
     if status == 401 or code in _TOKEN_CODES:
-        return Verdict(Action.REFRESH, errors.AuthError)
+        return RetryDecision(RetryAction.REFRESH, errors.AuthError)
     if status >= 500 or status == 408:
         return outcome_unknown
     if code == 0 and status < 400:
@@ -118,8 +128,8 @@ def classify(outcome: Outcome, *, repeatable: bool, deletes: bool = False, repea
     if code is None and status < 400:
         return outcome_unknown
     if deletes and repeated and code == 1002:
-        return _DONE  # the earlier attempt did it
-    return Verdict(Action.FAIL, _refusal(status, code))
+        return _DONE  # the earlier attempt deleted it
+    return RetryDecision(RetryAction.FAIL, _refusal(status, code))
 
 
 def _refusal(status: int, code: int | str | None) -> type[errors.ZohoError]:
@@ -130,21 +140,20 @@ def _refusal(status: int, code: int | str | None) -> type[errors.ZohoError]:
 
 
 LONGEST_BLOCK = 1800.0
-"""Seconds Zoho has been seen to hold an organisation back."""
+"""Seconds; the longest Retry-After observed with code 44."""
 
-
-_LONGEST_ASKED = 366 * 86400.0
-"""A header that asks for more than a year is nonsense, and its number must not break the arithmetic of dates."""
+_LONGEST_RETRY_AFTER = 366 * 86400.0
+"""Seconds. A larger header value would overflow date arithmetic."""
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds a Retry-After header asks for, from its number or its HTTP date; None when it says nothing usable."""
+    """Seconds that a Retry-After header asks for, as a number or an HTTP date; None when it is unusable."""
     if value is None:
         return None
     text = value.strip()
     if text.isdecimal():
-        return min(float(text), _LONGEST_ASKED)
-    # Costs more to import than all the rest of this module, and is rarely needed.
+        return min(float(text), _LONGEST_RETRY_AFTER)
+    # Imported here: slow to load and rarely needed.
     from email.utils import parsedate_to_datetime
 
     try:
@@ -152,26 +161,29 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     except (ValueError, OverflowError, TypeError):
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - now).total_seconds()), _LONGEST_ASKED)
+    return min(max(0.0, (moment - now).total_seconds()), _LONGEST_RETRY_AFTER)
 
 
 def retry_delay(attempt: int, chance: float, floor: float | None = None) -> float:
-    """Seconds before repeating after failure number `attempt` (from 1): full jitter, never below Retry-After.
+    """Seconds before the retry after failure number `attempt` (from 1): full jitter, Retry-After as the minimum.
 
-    `chance` is a random number from 0 to 1.
+    Args:
+        attempt: Number of the failure, counted from 1.
+        chance: A random number from 0 to 1.
+        floor: Seconds from Retry-After; None without one.
     """
     return max(floor or 0.0, chance * min(30.0, 0.5 * 2.0 ** (attempt - 1)))
 
 
 def slow_delay(attempt: int, chance: float, floor: float | None = None) -> float:
-    """Seconds before repeating what was refused for too many calls at once."""
+    """Seconds before repeating a call that was refused for too many calls at once."""
     return max(floor or 0.0, (0.5 + 0.5 * chance) * min(30.0, 2.0 ** (attempt - 1)))
 
 
 def pause_delay(attempt: int, floor: float | None = None) -> float:
-    """Seconds to hold an organisation back: what Zoho asks for, else doubling up to its documented half hour.
+    """Seconds to pause an organisation: Retry-After, else doubling up to `LONGEST_BLOCK`.
 
-    Never less than a doubling second: a clock that runs ahead of Zoho's makes every date one of the past.
+    At least a doubling second: with a local clock ahead of Zoho's every Retry-After date is in the past.
     """
     if floor is None:
         return min(LONGEST_BLOCK, 15.0 * 2.0 ** (attempt - 1))
@@ -179,7 +191,7 @@ def pause_delay(attempt: int, floor: float | None = None) -> float:
 
 
 class RetryBudget:
-    """Retries over all calls of a client: a sick service gets a trickle of them, not a storm."""
+    """Limits the retries of all calls of a client together, so that an outage causes no retry storm."""
 
     __slots__ = ("_tokens",)
 
@@ -197,5 +209,5 @@ class RetryBudget:
         return True
 
     def earn(self) -> None:
-        """A call succeeded: put a little back."""
+        """Return a fifth of a retry to the budget after a successful call."""
         self._tokens = min(self.CAPACITY, self._tokens + 1.0)

@@ -1,4 +1,4 @@
-"""The one loop: token, limiter, exchange, verdict."""
+"""The request loop: token, rate limiter, HTTP, retry policy."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from zoho_async.auth.token_stores import Token
 from zoho_async.schema.operation import Operation, Response
 from zoho_async.schema.registry import PRODUCTS
 from zoho_async.wire.decoding import Decoded, Decoders
-from zoho_async.wire.encoding import Request, build_request, invalid, target
+from zoho_async.wire.encoding import EncodedRequest, build_request, invalid_request, target
 from zoho_async.wire.pagination import Page, Pages
 
 from . import retry_policy
-from .call_state import Call
-from .config import Settings
+from .call_state import CallState
+from .config import TransportConfig
 from .hooks import DispatchHook
-from .http import Answer, DownloadWriteError, HttpAdapter, UploadReadError
+from .http import DownloadWriteError, HttpAdapter, HttpResult, UploadReadError
 from .rate_limiter import Exhausted, Limiter, Limits, Paused
-from .retry_policy import Action, Outcome, Sent
+from .retry_policy import AttemptOutcome, RetryAction, RetryDecision, SendStatus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,30 +33,30 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Shared:
-    """What all `with_options()` copies of a client have in common: the session, the limiters, the decoders."""
+class SharedState:
+    """What all `with_options()` copies of a client share: the session, the rate limiters, the decoders."""
 
-    __slots__ = ("_chosen", "budget", "decoders", "exchange", "limiters", "refreshing")
+    __slots__ = ("_chosen_limits", "budget", "decoders", "http", "limiters", "token_requests")
 
     def __init__(self, session: ClientSession | None) -> None:
-        self.exchange = HttpAdapter(session)
+        self.http = HttpAdapter(session)
         self.limiters: dict[tuple[str, ...], Limiter] = {}
-        self._chosen: dict[tuple[str, ...], Limits] = {}
-        self.refreshing: set[asyncio.Future[Token]] = set()
-        """Token requests whose callers ran out of time: they are finished all the same, for they are counted."""
+        self._chosen_limits: dict[tuple[str, ...], Limits] = {}
+        self.token_requests: set[asyncio.Future[Token]] = set()
+        """Token requests whose callers ran out of time; they are completed, because Zoho counts them."""
         self.decoders = Decoders()
         self.budget = retry_policy.RetryBudget()
 
     def change_limits(self, key: tuple[str, ...], limits: Limits) -> None:
-        """Other limits for an organisation, for everybody who works in it."""
-        self._chosen[key] = limits
+        """Change the limits of an organisation for every client that shares it."""
+        self._chosen_limits[key] = limits
         for known, limiter in self.limiters.items():
             if known[: len(key)] == key:
                 limiter.change(limits)
 
     def limiter(self, organization: tuple[str, ...], product: str, limits: Limits) -> Limiter:
-        """The limiter of one organisation; whoever comes first decides its limits, `change_limits` at any time."""
-        limits = self._chosen.get(organization, limits)
+        """The rate limiter of an organisation. The first caller's limits hold until `change_limits`."""
+        limits = self._chosen_limits.get(organization, limits)
         key = (*organization, product) if limits.per_product else organization
         found = self.limiters.get(key)
         if found is None:
@@ -64,9 +64,9 @@ class Shared:
         return found
 
     async def close(self) -> None:
-        """Close the session if it is ours, after the token requests under way."""
-        await asyncio.gather(*self.refreshing, return_exceptions=True)
-        await self.exchange.close()
+        """Close the session, unless the caller supplied it, after the token requests in flight."""
+        await asyncio.gather(*self.token_requests, return_exceptions=True)
+        await self.http.close()
 
 
 class Transport:
@@ -74,11 +74,9 @@ class Transport:
 
     __slots__ = ("settings", "shared")
 
-    def __init__(self, settings: Settings, shared: Shared) -> None:
+    def __init__(self, settings: TransportConfig, shared: SharedState) -> None:
         self.settings = settings
         self.shared = shared
-
-    # -- the two faces
 
     @overload
     async def send(
@@ -143,11 +141,11 @@ class Transport:
         priority: bool = False,
     ) -> Response[Any]:
         """Execute one operation; see `Zoho.send`. `hook` and `priority` as in `perform`."""
-        place = _destination(operation, type, to)
+        download_path = _download_path(operation, type, to)
         organization_id = self.settings.organization_id
         if operation.organization is not None and organization_id is None:
             raise errors.ConfigError(
-                f"{operation.id} needs an organization_id: without one Zoho would silently take the user's default",
+                f"{operation.id} needs an organization_id: without one Zoho would use the user's default organisation",
                 operation=operation.id,
             )
         request = build_request(
@@ -160,7 +158,7 @@ class Transport:
             body=body,
             files=files,
         )
-        response = await self.perform(operation, request, type, place, hook, priority)
+        response = await self.perform(operation, request, type, download_path, hook, priority)
         if operation.kind == "page":
             page: Page[Any] = response.data
             page.response = response
@@ -175,13 +173,13 @@ class Transport:
         query: Mapping[str, Any] | None = None,
         type: Any = None,
     ) -> Pages[Any]:
-        """The pages of a list operation, read as they are asked for."""
+        """The pages of a list operation, each read when it is needed."""
         given = dict(query or {})
         page = str(given.get("page") or 1)
-        start = int(page) if page.isdecimal() else 1  # what is no number is refused when it is sent
+        start = int(page) if page.isdecimal() else 1  # any other value is refused when it is sent
 
         async def fetch(number: int) -> Page[Any]:
-            # The first page is asked for in the caller's own words.
+            # The first page is requested with the caller's own value.
             numbered = given if number == start else {**given, "page": number}
             response: Response[Page[Any]] = await self.send(operation, path=path, query=numbered, type=type)
             return response.data
@@ -191,10 +189,10 @@ class Transport:
     def _check_filter(
         self, operation: Operation[Any], query: Mapping[str, Any] | None, page: Page[Any], response: Response[Any]
     ) -> None:
-        wanted, applied = (query or {}).get("filter_by"), page.context.applied_filter
-        if wanted is not None and applied is not None and applied != wanted:
+        requested, applied = (query or {}).get("filter_by"), page.context.applied_filter
+        if requested is not None and applied is not None and applied != requested:
             raise errors.InvalidError(
-                f"{operation.id}: asked for filter_by={wanted}, Zoho applied {applied}",
+                f"{operation.id}: requested filter_by={requested}, but Zoho applied {applied}",
                 faults=[errors.Fault(path="filter_by", rule="applied", message=f"Zoho applied {applied} instead")],
                 operation=operation.id,
                 organization_id=self.settings.organization_id,
@@ -204,164 +202,204 @@ class Transport:
                 body=response.body,
             )
 
-    # -- the loop
-
     async def perform(
         self,
         operation: Operation[Any],
-        request: Request,
-        wanted: Any = None,
+        request: EncodedRequest,
+        type: Any = None,
         to: Path | None = None,
         hook: DispatchHook | None = None,
         priority: bool = False,
     ) -> Response[Any]:
-        """Send one request as often as the policy allows. Deciders are in `policy`; here is only the doing.
+        """Send one request until `retry_policy` says that it is done.
 
-        `hook` is asked whenever an attempt may start; with one, nothing is sent again that may have acted, not even
-        what is marked idempotent. `priority`: its turn comes before that of all who wait, for a write that must follow
-        soon upon what was read.
+        Args:
+            operation: What is called.
+            request: The encoded request, sent unchanged by every attempt.
+            type: Type to decode the result into; None: the operation's own.
+            to: File to write a download to.
+            hook: Called before each attempt; with one, a request that may have been executed is never sent again,
+                even when it is idempotent.
+            priority: Whether the call overtakes all that wait for the rate limiter.
+
+        Raises:
+            ZohoError: See `zoho_async.errors`.
+            OSError: `to` cannot be written.
         """
-        self.shared.exchange.check_loop()
-        call = Call(
-            self.settings, operation, self.shared.budget, throttle_count=0 if hook is None else hook.throttle_count
-        )
+        self.shared.http.check_loop()
+        throttle_count = 0 if hook is None else hook.throttle_count
+        call = CallState(self.settings, operation, self.shared.budget, throttle_count=throttle_count)
         limiter = self.limiter(operation.product)
-        refreshed = False
         while True:
-            try:
-                token = await call.token(self._token(), self.shared.refreshing)
-                await call.with_deadline(limiter.acquire(self.settings.max_wait, priority=priority))
-                # It may have been renewed while this call waited its turn.
-                token = self.settings.auth.latest(token)
-            except Exhausted as error:
-                if error.never:
-                    raise call.quota_unsatisfiable(error.never) from None
-                raise call.quota_exceeded(error.resets_at) from None
-            except Paused as error:
-                raise call.rate_limit_exceeded(error.seconds) from None
-            sent = False
-            try:
-                if hook is not None:
-                    await hook.before_send()
-                sent = True
-                answer = await call.in_flight(self._attempt(operation, request, token, wanted, to))
-                sent = answer.outcome.sent is not Sent.NEVER
-                limiter.update_from_headers(answer.headers)
-            except UploadReadError as broken:
-                raise call.unreadable(broken) from broken.error
-            finally:
-                limiter.release(sent=sent)
-            verdict = retry_policy.classify(
-                answer.outcome,
+            token = await self._acquire(call, limiter, priority)
+            result = await self._attempt(call, limiter, operation, request, token, type, to, hook)
+            decision = retry_policy.classify(
+                result.outcome,
                 repeatable=operation.idempotent and hook is None,
                 deletes=operation.method == "DELETE",
-                repeated=call.maybe_acted,
+                repeated=call.may_have_executed,
             )
-            call.note(answer, verdict)
-            if verdict.action is Action.DONE:
+            call.record_attempt(result, decision)
+            if decision.action is RetryAction.DONE:
                 self.shared.budget.earn()
                 limiter.succeeded()
-                return call.response(answer)
-            if hook is not None and verdict.action in (Action.REFRESH, Action.PAUSE, Action.SLOW, Action.RETRY):
-                hook.on_rejected()
-            if verdict.action is Action.REFRESH and not refreshed:
-                refreshed = True
-                await call.refresh(self.settings.auth.refresh(token, self.accounts), self.shared.refreshing)
-            elif verdict.action in (Action.PAUSE, Action.SLOW):
-                await call.apply_throttle(verdict, answer, limiter)
-            elif verdict.action is Action.RETRY:
-                await call.retry(verdict, answer)
-            elif verdict.error is errors.QuotaExceededError:
-                raise call.quota_exceeded(limiter.mark_exhausted(call.retry_after(answer)))
-            else:
-                raise call.failure(verdict, answer)
+                return call.response(result)
+            await self._prepare_retry(call, limiter, token, result, decision, hook)
+
+    async def _acquire(self, call: CallState, limiter: Limiter, priority: bool) -> Token:
+        """Wait for a token and for the rate limiter."""
+        auth = self.settings.auth
+        try:
+            token = await call.token(auth.token(self.accounts), self.shared.token_requests)
+            await call.with_deadline(limiter.acquire(self.settings.max_wait, priority=priority))
+        except Exhausted as error:
+            if error.never:
+                raise call.quota_unsatisfiable(error.never) from None
+            raise call.quota_exceeded(error.resets_at) from None
+        except Paused as error:
+            raise call.rate_limit_exceeded(error.seconds) from None
+        # It may have been refreshed during the wait.
+        return auth.latest(token)
+
+    async def _attempt(
+        self,
+        call: CallState,
+        limiter: Limiter,
+        operation: Operation[Any],
+        request: EncodedRequest,
+        token: Token,
+        type: Any,
+        to: Path | None,
+        hook: DispatchHook | None,
+    ) -> HttpResult:
+        """Send the request once and release the slot."""
+        sent = False
+        try:
+            if hook is not None:
+                await hook.before_send()
+            sent = True
+            result = await call.in_flight(self._send_once(operation, request, token, type, to))
+            sent = result.outcome.sent is not SendStatus.NOT_SENT
+            limiter.update_from_headers(result.headers)
+            return result
+        except UploadReadError as error:
+            raise call.upload_failed(error) from error.error
+        finally:
+            limiter.release(sent=sent)
+
+    async def _prepare_retry(
+        self,
+        call: CallState,
+        limiter: Limiter,
+        token: Token,
+        result: HttpResult,
+        decision: RetryDecision,
+        hook: DispatchHook | None,
+    ) -> None:
+        """Refresh the token or wait before the next attempt; raise the call's error when there is none."""
+        action = decision.action
+        if hook is not None and action in _REPEATED:
+            hook.on_rejected()
+        if action is RetryAction.REFRESH and not call.refreshed:
+            call.refreshed = True
+            await call.refresh(self.settings.auth.refresh(token, self.accounts), self.shared.token_requests)
+        elif action in (RetryAction.PAUSE, RetryAction.SLOW):
+            await call.apply_throttle(decision, result, limiter)
+        elif action is RetryAction.RETRY:
+            await call.retry(decision, result)
+        elif decision.error is errors.QuotaExceededError:
+            raise call.quota_exceeded(limiter.mark_exhausted(call.retry_after(result)))
+        else:
+            raise call.failure(decision, result)
 
     def limiter(self, product: str) -> Limiter:
-        """The gate of this client's organisation."""
+        """The rate limiter of this client's organisation."""
         return self.shared.limiter(self.organization, product, self.settings.limits)
 
     @property
     def organization(self) -> tuple[str, str]:
-        """What tells this client's organisation from all others: where it lives, and its number."""
+        """Identifies the organisation: its API address or data center, and its id."""
         return self.settings.api_url or self.settings.data_center, self.settings.organization_id or ""
 
     def limiters(self) -> list[Limiter]:
-        """All gates of this client's organisation: one, or one a product."""
+        """All rate limiters of this client's organisation: one, or one per product."""
         per_product = self.settings.limits.per_product
         return [self.limiter(product) for product in PRODUCTS] if per_product else [self.limiter("")]
 
     def api_url(self, token: Token) -> str:
-        """Where the API stands: what the caller configured, else what Zoho said with the token, else the table."""
+        """The API's address: as configured, else from the token response, else from the data center."""
         settings = self.settings
         return settings.api_url or token.api_url or DATA_CENTERS[settings.data_center].api_url
 
-    async def _token(self) -> Token:
-        return await self.settings.auth.token(self.accounts)
-
     @property
-    def accounts(self) -> AccountsServer:
-        """The accounts server of this client's data centre."""
-        return AccountsServer(self)
+    def accounts(self) -> HttpAccountsServer:
+        """The accounts server of this client's data center."""
+        return HttpAccountsServer(self)
 
-    async def post(self, base: str, path: str, form: Mapping[str, str]) -> tuple[int, bytes]:
-        """One form to an accounts server, once: who asks counts how often, for Zoho does."""
+    async def post_form(self, base: str, path: str, form: Mapping[str, str]) -> tuple[int, bytes]:
+        """Post a form to an accounts server, once: its callers count every request, as Zoho does."""
         content = target("", form)[1:].encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        request = Request(method="POST", target=path, headers=headers, body=content)
-        answer = await self.shared.exchange.send(base, request, request.headers, timeout=self.settings.timeout)
-        outcome = answer.outcome
-        if outcome.sent is Sent.ANSWERED and outcome.status < 500:
-            return outcome.status, answer.body
-        if outcome.sent is Sent.MISCONFIGURED:
+        request = EncodedRequest(method="POST", target=path, headers=headers, body=content)
+        result = await self.shared.http.send(base, request, request.headers, timeout=self.settings.timeout)
+        outcome = result.outcome
+        if outcome.sent is SendStatus.RESPONDED and outcome.status < 500:
+            return outcome.status, result.body
+        if outcome.sent is SendStatus.MISCONFIGURED:
             raise errors.ConfigError(f"accounts server: {outcome.detail}")
         raise errors.UnavailableError(f"accounts server: {outcome.detail}", status=outcome.status or None)
 
-    async def _attempt(
-        self, operation: Operation[Any], request: Request, token: Token, wanted: Any, to: Path | None
-    ) -> Answer:
+    async def _send_once(
+        self, operation: Operation[Any], request: EncodedRequest, token: Token, type: Any, to: Path | None
+    ) -> HttpResult:
         headers = {**request.headers, "Authorization": f"Zoho-oauthtoken {token.value}"}
         headers["Accept"] = "*/*" if operation.kind == "file" else "application/json"
-        send, base, timeout = self.shared.exchange.send, self.api_url(token), self.settings.timeout
+        send, base, timeout = self.shared.http.send, self.api_url(token), self.settings.timeout
         if to is None:
-            return self._judged(operation, wanted, await send(base, request, headers, timeout=timeout))
-        # Beside its place, so that the last step is a rename and nothing half-written ever bears the name.
+            return self._decoded(operation, type, await send(base, request, headers, timeout=timeout))
+        # Written beside its destination and renamed, so that an incomplete file never has the final name.
         part = to.with_name(f"{to.name}.part")
         try:
-            answer = self._judged(operation, wanted, await send(base, request, headers, timeout=timeout, to=part))
-            if answer.outcome.code == 0 and answer.decoded is not None:
+            result = self._decoded(operation, type, await send(base, request, headers, timeout=timeout, to=part))
+            if result.outcome.code == 0 and result.decoded is not None:
                 part.replace(to)
-                answer.decoded.data, answer.body = to, b""
-            return answer
-        except DownloadWriteError as broken:
-            raise broken.error from None
+                result.decoded.data, result.body = to, b""
+            return result
+        except DownloadWriteError as error:
+            raise error.error from None
         finally:
             part.unlink(missing_ok=True)
 
-    def _judged(self, operation: Operation[Any], wanted: Any, answer: Answer) -> Answer:
-        """The same attempt, its answer decoded."""
-        if answer.outcome.sent is not Sent.ANSWERED:
-            return answer
-        status = answer.outcome.status
-        content_type = answer.headers.get("Content-Type", "")
+    def _decoded(self, operation: Operation[Any], type: Any, result: HttpResult) -> HttpResult:
+        """The same result with its response decoded."""
+        if result.outcome.sent is not SendStatus.RESPONDED:
+            return result
+        status = result.outcome.status
+        content_type = result.headers.get("Content-Type", "")
         charset = _charset(content_type)
         if status < 300 and operation.kind == "file":
             decoded = self.shared.decoders.file(
-                None if answer.saved > len(answer.body) else answer.body,
+                None if result.saved > len(result.body) else result.body,
                 media_type=content_type.partition(";")[0].strip().lower(),
-                named="Content-Disposition" in answer.headers,
+                named="Content-Disposition" in result.headers,
                 charset=charset,
             )
         elif status < 300:
-            decoded = self.shared.decoders.decode(operation, wanted, answer.body, charset)
+            decoded = self.shared.decoders.decode(operation, type, result.body, charset)
         else:
-            decoded = self.shared.decoders.brief(answer.body, charset)
-        answer.decoded = decoded
-        answer.outcome = Outcome(sent=Sent.ANSWERED, status=status, code=decoded.code, detail=_told(status, decoded))
-        return answer
+            decoded = self.shared.decoders.code_and_message(result.body, charset)
+        result.decoded = decoded
+        result.outcome = AttemptOutcome(
+            sent=SendStatus.RESPONDED, status=status, code=decoded.code, detail=_describe(status, decoded)
+        )
+        return result
 
 
-class AccountsServer:
-    """Where tokens come from, as `auth` sees it."""
+_REPEATED = (RetryAction.REFRESH, RetryAction.PAUSE, RetryAction.SLOW, RetryAction.RETRY)
+
+
+class HttpAccountsServer:
+    """The accounts server, as `auth` uses it."""
 
     __slots__ = ("_transport",)
 
@@ -369,33 +407,33 @@ class AccountsServer:
         self._transport = transport
 
     @property
-    def others(self) -> Sequence[str]:
-        """Data centres that could be meant instead; none when the caller said where the accounts server stands."""
+    def other_data_centers(self) -> Sequence[str]:
+        """The other data centers; none when the accounts server's address was configured."""
         settings = self._transport.settings
         return () if settings.accounts_url else [name for name in DATA_CENTERS if name != settings.data_center]
 
     async def __call__(self, path: str, form: Mapping[str, str], data_center: str | None = None) -> tuple[int, bytes]:
-        """Posts a form; returns status and body."""
+        """Post a form; returns status and body."""
         settings = self._transport.settings
         base = settings.accounts_url or DATA_CENTERS[data_center or settings.data_center].accounts_url
-        return await self._transport.post(base, path, form)
+        return await self._transport.post_form(base, path, form)
 
 
-def _destination(operation: Operation[Any], wanted: Any, to: str | PathLike[str] | None) -> Path | None:
-    """Where a download goes, checked before a call is spent."""
-    if operation.kind == "file" and wanted is not None:
-        raise TypeError(f"{operation.id} gives a file, which has no type=")
+def _download_path(operation: Operation[Any], type: Any, to: str | PathLike[str] | None) -> Path | None:
+    """The path of a download, checked before a call is made."""
+    if operation.kind == "file" and type is not None:
+        raise TypeError(f"{operation.id} returns a file, so it takes no type=")
     if to is None:
         return None
     if operation.kind != "file":
-        raise TypeError(f"{operation.id} gives no file, so it takes no to=")
+        raise TypeError(f"{operation.id} returns no file, so it takes no to=")
     from pathlib import Path
 
-    place = Path(to)
-    if place.is_dir() or not place.parent.is_dir():
-        what = "is a folder" if place.is_dir() else f"there is no folder {place.parent}"
-        raise invalid(operation.id, [errors.Fault(path="to", rule="file", message=f"{place}: {what}")])
-    return place
+    path = Path(to)
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        raise invalid_request(operation.id, [errors.Fault(path="to", rule="file", message=f"{path}: {what}")])
+    return path
 
 
 def _charset(content_type: str) -> str | None:
@@ -409,7 +447,7 @@ def _charset(content_type: str) -> str | None:
     return None
 
 
-def _told(status: int, decoded: Decoded) -> str:
+def _describe(status: int, decoded: Decoded) -> str:
     if decoded.code is None:
         return f"HTTP {status} without a result code"
     return f"HTTP {status} code {decoded.code}"

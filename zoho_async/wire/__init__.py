@@ -1,1 +1,1 @@
-"""Bytes in and out. Pure: no socket, no clock."""
+"""Encoding of requests and decoding of responses. Pure: no socket, no clock."""

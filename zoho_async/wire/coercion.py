@@ -1,7 +1,7 @@
-"""Reading what Zoho really sends: values bent into the types the specs promise, and a count of what was bent. Pure.
+"""Coercion: converts the values Zoho really sends to the types of the specs, reporting each converted value. Pure.
 
-Only an answer that fails the strict decoder comes here. For every type a builder is compiled once; it makes the
-object directly, so that one odd value costs that value and never the record.
+Only responses that the strict decoder refuses come here. One builder is compiled per type; it makes the object
+directly, so that a value of the wrong type costs that value and not the record.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from msgspec import inspect
 
 from zoho_async._typeguards import is_list, is_object, kind_of
 
-Note = Callable[[str], None]
-"""Called with the path of every value that had to be bent."""
-Builder = Callable[[Any, str, Note], Any]
+OnCoerced = Callable[[str], None]
+"""Called with the path of every coerced value."""
+Builder = Callable[[Any, str, OnCoerced], Any]
 
 
-class _Unfit(Exception):  # noqa: N818 - a signal between builders, never seen outside
-    """The value cannot become what the type wants, whatever is done to it."""
+class _CoercionError(Exception):
+    """The value cannot be coerced to the type."""
 
 
 class Coercer:
@@ -34,17 +34,24 @@ class Coercer:
         self._builders: dict[Any, Builder] = {}
         self._structs: dict[Any, Builder] = {}
 
-    def build(self, wanted: Any, value: Any, path: str, note: Note) -> Any:
-        """`value` (untyped JSON) as `wanted`, noting every path that was bent.
+    def build(self, type_: Any, value: Any, path: str, on_coerced: OnCoerced) -> Any:
+        """Coerce untyped JSON to a type.
 
-        Raises msgspec.ValidationError only when a caller's own type has no room for what came.
+        Args:
+            type_: The type.
+            value: Untyped JSON.
+            path: Path of the value in the response.
+            on_coerced: Called with the path of every coerced value.
+
+        Raises:
+            msgspec.ValidationError: A caller's own type cannot hold the value.
         """
-        builder = self._builders.get(wanted)
+        builder = self._builders.get(type_)
         if builder is None:
-            builder = self._builders[wanted] = self._compile(inspect.type_info(wanted))
+            builder = self._builders[type_] = self._compile(inspect.type_info(type_))
         try:
-            return builder(value, path, note)
-        except _Unfit as error:
+            return builder(value, path, on_coerced)
+        except _CoercionError as error:
             raise msgspec.ValidationError(str(error)) from None
 
     def _compile(self, info: inspect.Type) -> Builder:
@@ -59,35 +66,35 @@ class Coercer:
         if isinstance(info, inspect.DictType):
             return _mapping
         if isinstance(info, inspect.AnyType | inspect.RawType):
-            return _anything
-        simple = _SIMPLE.get(type(info))
-        return simple if simple is not None else _strange(info)
+            return _unchanged
+        simple = _SCALARS.get(type(info))
+        return simple if simple is not None else _by_msgspec(info)
 
     def _union(self, info: inspect.UnionType) -> Builder:
         members = [member for member in info.types if not isinstance(member, inspect.NoneType)]
         nullable = len(members) < len(info.types)
         if any(isinstance(member, inspect.StrType) for member in members):
-            inner: Builder = _text  # an open enumeration: any text is welcome
+            inner: Builder = _text  # an open enumeration accepts any text
         elif len(members) == 1:
             inner = self._compile(members[0])
         else:
-            inner = _first_fit([(_SHAPES.get(type(member), ()), self._compile(member)) for member in members])
+            inner = _first_match([(_JSON_TYPES.get(type(member), ()), self._compile(member)) for member in members])
         return _or_none(inner) if nullable else inner
 
     def _list(self, item: Builder) -> Builder:
-        def build(value: Any, path: str, note: Note) -> Any:
+        def build(value: Any, path: str, on_coerced: OnCoerced) -> Any:
             if value is None or value == "" or value == {}:
-                note(path)
+                on_coerced(path)
                 return []
             if not is_list(value):
-                note(path)
+                on_coerced(path)
                 value = [value]
             built: list[Any] = []
             for element in value:
                 try:
-                    built.append(item(element, f"{path}[]", note))
-                except _Unfit:
-                    note(f"{path}[]")
+                    built.append(item(element, f"{path}[]", on_coerced))
+                except _CoercionError:
+                    on_coerced(f"{path}[]")
             return built
 
         return build
@@ -98,36 +105,36 @@ class Coercer:
             return known
         fields: list[tuple[inspect.Field, Builder]] = []
 
-        def build(value: Any, path: str, note: Note) -> Any:
+        def build(value: Any, path: str, on_coerced: OnCoerced) -> Any:
             if is_list(value) and len(value) == 1:
-                note(path)
+                on_coerced(path)
                 value = value[0]
             if not is_object(value):
-                raise _Unfit(f"{path}: expected an object")
+                raise _CoercionError(f"{path}: expected an object")
             members: dict[str, Any] = {}
             for field, builder in fields:
                 place = f"{path}.{field.encode_name}"
                 try:
                     if field.encode_name in value:
-                        members[field.name] = builder(value[field.encode_name], place, note)
+                        members[field.name] = builder(value[field.encode_name], place, on_coerced)
                     elif field.required:
-                        raise _Unfit(f"{place}: missing")
-                except _Unfit:
-                    note(place)
+                        raise _CoercionError(f"{place}: missing")
+                except _CoercionError:
+                    on_coerced(place)
                     if field.required:
-                        members[field.name] = _stand_in(field, place)
+                        members[field.name] = _fallback_value(field, place)
             try:
                 return info.cls(**members)
-            except (TypeError, ValueError) as error:  # a caller's own struct may have a __post_init__ that objects
-                raise _Unfit(f"{path}: {error}") from None
+            except (TypeError, ValueError) as error:  # from __post_init__ of a caller's own struct
+                raise _CoercionError(f"{path}: {error}") from None
 
-        # Known before its fields are compiled, so that a type may hold itself.
+        # Registered before its fields are compiled: a type may contain itself.
         self._structs[info.cls] = build
         fields.extend((field, self._compile(field.type)) for field in info.fields)
         return build
 
 
-def _stand_in(field: inspect.Field, place: str) -> Any:
+def _fallback_value(field: inspect.Field, place: str) -> Any:
     kind = field.type.type if isinstance(field.type, inspect.Metadata) else field.type
     if isinstance(kind, inspect.StrType):
         return ""
@@ -136,59 +143,59 @@ def _stand_in(field: inspect.Field, place: str) -> Any:
         return None
     if isinstance(kind, inspect.ListType):
         return []
-    raise _Unfit(f"{place}: nothing fits")
+    raise _CoercionError(f"{place}: no fallback value")
 
 
 def _or_none(inner: Builder) -> Builder:
-    def build(value: Any, path: str, note: Note) -> Any:
+    def build(value: Any, path: str, on_coerced: OnCoerced) -> Any:
         if value is None:
             return None
         try:
-            return inner(value, path, note)
-        except _Unfit:
-            note(path)
+            return inner(value, path, on_coerced)
+        except _CoercionError:
+            on_coerced(path)
             return None
 
     return build
 
 
-def _first_fit(members: list[tuple[tuple[type, ...], Builder]]) -> Builder:
-    def build(value: Any, path: str, note: Note) -> Any:
-        # Whose shape it has already comes first: bending is for what fits nowhere as it stands.
+def _first_match(members: list[tuple[tuple[type, ...], Builder]]) -> Builder:
+    def build(value: Any, path: str, on_coerced: OnCoerced) -> Any:
+        # Types that match without coercion come first.
         kind = kind_of(value)
         for _, builder in sorted(members, key=lambda member: kind not in member[0]):
             try:
-                return builder(value, path, note)
-            except _Unfit:
+                return builder(value, path, on_coerced)
+            except _CoercionError:
                 continue
-        raise _Unfit(path)
+        raise _CoercionError(path)
 
     return build
 
 
-def _anything(value: Any, path: str, note: Note) -> Any:
+def _unchanged(value: Any, path: str, on_coerced: OnCoerced) -> Any:
     return value
 
 
-def _mapping(value: Any, path: str, note: Note) -> Any:
+def _mapping(value: Any, path: str, on_coerced: OnCoerced) -> Any:
     if is_object(value):
         return value
-    raise _Unfit(path)
+    raise _CoercionError(path)
 
 
-def _text(value: Any, path: str, note: Note) -> Any:
+def _text(value: Any, path: str, on_coerced: OnCoerced) -> Any:
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
-        note(path)
+        on_coerced(path)
         return "true" if value else "false"
     if isinstance(value, int | Decimal):
-        note(path)
+        on_coerced(path)
         return str(value)
-    raise _Unfit(path)
+    raise _CoercionError(path)
 
 
-def _number(value: Any, path: str, note: Note) -> Any:
+def _number(value: Any, path: str, on_coerced: OnCoerced) -> Any:
     if isinstance(value, Decimal):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -197,62 +204,62 @@ def _number(value: Any, path: str, note: Note) -> Any:
         try:
             number = Decimal(value.strip())
         except InvalidOperation:
-            raise _Unfit(path) from None
+            raise _CoercionError(path) from None
         if number.is_finite():
-            note(path)
+            on_coerced(path)
             return number
-    raise _Unfit(path)
+    raise _CoercionError(path)
 
 
-def _integer(value: Any, path: str, note: Note) -> Any:
+def _integer(value: Any, path: str, on_coerced: OnCoerced) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     number = _number(value, path, lambda _: None)
-    # Nothing that is counted has forty digits; an exponent could hold up the process for minutes.
+    # A huge exponent would block the process for minutes.
     if number.adjusted() > 40 or number != number.to_integral_value():
-        raise _Unfit(path)
-    note(path)
+        raise _CoercionError(path)
+    on_coerced(path)
     return int(number)
 
 
-def _boolean(value: Any, path: str, note: Note) -> Any:
+def _boolean(value: Any, path: str, on_coerced: OnCoerced) -> Any:
     if isinstance(value, bool):
         return value
-    word = value.strip().lower() if isinstance(value, str) else value
-    if word in ("true", "false", 0, 1):
-        note(path)
-        return word in ("true", 1)
-    raise _Unfit(path)
+    text = value.strip().lower() if isinstance(value, str) else value
+    if text in ("true", "false", 0, 1):
+        on_coerced(path)
+        return text in ("true", 1)
+    raise _CoercionError(path)
 
 
-def _moment(value: Any, path: str, note: Note) -> Any:
+def _datetime(value: Any, path: str, on_coerced: OnCoerced) -> Any:
     if not isinstance(value, str):
-        raise _Unfit(path)
+        raise _CoercionError(path)
     try:
-        moment = msgspec.convert(value, datetime)
+        parsed = msgspec.convert(value, datetime)
     except msgspec.ValidationError:
         try:
-            # Seen: a blank before the offset.
-            moment = msgspec.convert(value.replace(" +", "+").replace(" -", "-"), datetime)
+            # Zoho sends some with a blank before the offset.
+            parsed = msgspec.convert(value.replace(" +", "+").replace(" -", "-"), datetime)
         except msgspec.ValidationError:
-            raise _Unfit(path) from None
-        note(path)
-    if moment.utcoffset() is None:
-        # A moment without a zone is not a moment: the same digits mean different times in different places.
-        raise _Unfit(path)
-    return moment
+            raise _CoercionError(path) from None
+        on_coerced(path)
+    if parsed.utcoffset() is None:
+        # Without a time zone it is ambiguous.
+        raise _CoercionError(path)
+    return parsed
 
 
-_SIMPLE: dict[type[inspect.Type], Builder] = {
+_SCALARS: dict[type[inspect.Type], Builder] = {
     inspect.StrType: _text,
     inspect.DecimalType: _number,
     inspect.IntType: _integer,
     inspect.BoolType: _boolean,
-    inspect.DateTimeType: _moment,
+    inspect.DateTimeType: _datetime,
 }
 
 
-_SHAPES: dict[type[inspect.Type], tuple[type, ...]] = {
+_JSON_TYPES: dict[type[inspect.Type], tuple[type, ...]] = {
     inspect.ListType: (list,),
     inspect.StructType: (dict,),
     inspect.DictType: (dict,),
@@ -264,9 +271,9 @@ _SHAPES: dict[type[inspect.Type], tuple[type, ...]] = {
     inspect.DateTimeType: (str,),
     inspect.DateType: (str,),
 }
-"""What JSON reads as, for each type that may stand in a union."""
+"""The Python types that JSON values have, for each type of a union."""
 
-_PLAIN: dict[type[inspect.Type], Any] = {
+_CONVERTIBLE: dict[type[inspect.Type], Any] = {
     inspect.FloatType: float,
     inspect.BytesType: bytes,
     inspect.DateType: date,
@@ -275,16 +282,16 @@ _PLAIN: dict[type[inspect.Type], Any] = {
 }
 
 
-def _strange(info: inspect.Type) -> Builder:
-    """Dates, and types that only a caller's own struct uses: msgspec's lenient conversion decides."""
-    wanted: Any = _PLAIN.get(type(info)) or getattr(info, "cls", Any)
+def _by_msgspec(info: inspect.Type) -> Builder:
+    """Dates, and types that only callers' own structs use: left to msgspec's lenient conversion."""
+    type_: Any = _CONVERTIBLE.get(type(info)) or getattr(info, "cls", Any)
     if isinstance(info, inspect.LiteralType):
-        wanted = Literal[tuple(info.values)]
+        type_ = Literal[tuple(info.values)]
 
-    def build(value: Any, path: str, note: Note) -> Any:
+    def build(value: Any, path: str, on_coerced: OnCoerced) -> Any:
         try:
-            return msgspec.convert(value, wanted, strict=False)
+            return msgspec.convert(value, type_, strict=False)
         except msgspec.ValidationError:
-            raise _Unfit(path) from None
+            raise _CoercionError(path) from None
 
     return build

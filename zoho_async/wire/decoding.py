@@ -1,4 +1,4 @@
-"""What comes back: one strict pass for the well-shaped answer, repair for the rest, and a count of the drift."""
+"""Responses: a strict decoder first, coercion for what it refuses, and a count of the drift."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .pagination import Page, PageContext, next_cursor
 
 _UNTYPED = msgspec.json.Decoder(float_hook=Decimal)
 _RESULT = "result_"
-"""Attribute prefix of an envelope's result members, so that no key of Zoho's can clash with `code` or `message`."""
+"""Attribute prefix of an envelope's result fields; keeps Zoho's keys from clashing with `code` or `message`."""
 
 
 class Untyped(dict[str, Any]):
-    """An object of an answer that nobody documents: a dict, whose repr shows `***` for what is secret."""
+    """An object of an undocumented response: a dict whose repr shows `***` for secret values."""
 
     __slots__ = ()
 
@@ -34,50 +34,50 @@ class Untyped(dict[str, Any]):
         return ((key, "***" if key in SECRETS and value else value) for key, value in self.items())
 
 
-def guarded(value: Any) -> Any:
-    """The same JSON, its objects made `Untyped` at every depth: parts of an answer get printed as well."""
+def redacting(value: Any) -> Any:
+    """The same JSON with every object as `Untyped`, so that a part of it is redacted in a repr too."""
     if is_object(value):
-        return Untyped({key: guarded(item) for key, item in value.items()})
-    return [guarded(item) for item in value] if is_list(value) else value
+        return Untyped({key: redacting(item) for key, item in value.items()})
+    return [redacting(item) for item in value] if is_list(value) else value
 
 
-class Brief(msgspec.Struct):
-    """What every answer of Zoho's has."""
+class CodeAndMessage(msgspec.Struct):
+    """What every response of Zoho has."""
 
     code: int | str | None = None
     message: Any = None
 
 
 class Decoded(msgspec.Struct):
-    """An answer as read. `readable` is False when the body is no JSON object with a code in it."""
+    """A decoded response. `readable` is False when the body is not a JSON object with a code."""
 
     code: int | str | None
     message: str | None
     data: Any = None
     readable: bool = True
     missing: str = ""
-    """Not empty when the answer is a success but does not hold what it should: what is missing."""
+    """What a successful response lacks; empty when it is complete."""
 
 
 UNREADABLE = Decoded(code=None, message=None, readable=False)
-_BRIEF = msgspec.json.Decoder(Brief)
+_CODE_AND_MESSAGE = msgspec.json.Decoder(CodeAndMessage)
 
 
 def untyped(body: bytes, charset: str | None = None) -> Any:
-    """Any JSON as plain Python, integers and decimals digit by digit. Raises ValueError for what is no JSON."""
+    """Any JSON as plain Python values, numbers with every digit. Raises ValueError for anything else."""
     try:
         return _UNTYPED.decode(body)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _leniently(body, charset)
+        return _decode_lenient(body, charset)
 
 
-def _leniently(body: bytes, charset: str | None) -> Any:
-    """JSON with a byte-order mark, in another charset than UTF-8, or with halves of characters in it."""
+def _decode_lenient(body: bytes, charset: str | None) -> Any:
+    """JSON with a byte-order mark, in another charset than UTF-8, or with lone surrogates."""
     if not body.strip():
         raise ValueError("empty")
-    import json  # only for what msgspec refuses
+    import json  # only for input that msgspec refuses
 
     marked = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
     guess = next((name for mark, name in marked.items() if body.startswith(mark)), "utf-8")
@@ -90,35 +90,35 @@ def _leniently(body: bytes, charset: str | None) -> Any:
     else:
         raise ValueError("no charset fits")
     try:
-        return _whole(json.loads(text, parse_float=Decimal))
+        return _without_surrogates(json.loads(text, parse_float=Decimal))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _whole(value: Any) -> Any:
-    """The same without halves of characters, which could never be written again."""
+def _without_surrogates(value: Any) -> Any:
+    """The same without lone surrogates, which cannot be encoded again."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if is_object(value):
-        return {_whole(key): _whole(item) for key, item in value.items()}
-    return [_whole(item) for item in value] if is_list(value) else value
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    return [_without_surrogates(item) for item in value] if is_list(value) else value
 
 
 class Decoders:
-    """Decoders by operation and type, built on first use (building one costs a thousand times its use)."""
+    """Decoders by operation and type, built on first use: building one is a thousand times slower than a use."""
 
-    __slots__ = ("_envelopes", "_repairer", "drift")
+    __slots__ = ("_coercer", "_envelopes", "drift")
 
     def __init__(self) -> None:
         self._envelopes: dict[tuple[Operation[Any], Any], _Envelope] = {}
-        self._repairer = Coercer()
+        self._coercer = Coercer()
         self.drift: Counter[tuple[str, str]] = Counter()
-        """How often which field of which operation was not what the specs promise."""
+        """Count by operation and field of values that were not of the specified type."""
 
-    def brief(self, body: bytes, charset: str | None) -> Decoded:
-        """Only the code and the message: all there is to read in a refusal."""
+    def code_and_message(self, body: bytes, charset: str | None) -> Decoded:
+        """Decode only the code and the message, as for an error."""
         try:
-            brief = _BRIEF.decode(body)
+            head = _CODE_AND_MESSAGE.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             try:
                 value = untyped(body, charset)
@@ -127,36 +127,39 @@ class Decoders:
             if not is_object(value):
                 return UNREADABLE
             return Decoded(code=_code(value.get("code")), message=_message(value.get("message")))
-        return Decoded(code=_code(brief.code), message=_message(brief.message))
+        return Decoded(code=_code(head.code), message=_message(head.message))
 
-    def decode(self, operation: Operation[Any], wanted: Any, body: bytes, charset: str | None) -> Decoded:
-        """A whole answer, its result as `wanted` (None: as the operation says)."""
+    def decode(self, operation: Operation[Any], type: Any, body: bytes, charset: str | None) -> Decoded:
+        """Decode a whole response, its result as `type` (None: the operation's own)."""
         if operation.kind == "nothing":
-            return self.brief(body, charset)
+            return self.code_and_message(body, charset)
         if operation.kind == "untyped":
-            return self._decode_untyped(operation, wanted, body, charset)
-        envelope = self._envelope(operation, wanted)
+            return self._decode_untyped(operation, type, body, charset)
+        envelope = self._envelope(operation, type)
         try:
             read = envelope.decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._tolerant(operation, envelope, body, charset)
+            return self._decode_tolerant(operation, envelope, body, charset)
         if read.code not in (0, "0"):
             return Decoded(code=_code(read.code), message=_message(read.message), readable=read.code is not None)
-        for name in envelope.members:
+        for name in envelope.names:
             result = getattr(read, name)
             if operation.in_list and result:
                 result = result[0]
             elif operation.in_list:
                 result = None
             if result is not None:
-                return self._done(operation, read.message, result, getattr(read, "page_context", None))
-        return self._tolerant(operation, envelope, body, charset)
+                return self._success(operation, read.message, result, getattr(read, "page_context", None))
+        return self._decode_tolerant(operation, envelope, body, charset)
 
     def file(self, body: bytes | None, *, media_type: str, named: bool, charset: str | None) -> Decoded:
-        """A downloaded file, or the refusal or gateway page that came in its place under the same status.
+        """A downloaded file, or the error or gateway page that came instead of it under the same status.
 
-        `body`: None when it is too long to be anything but a file. `named`: whether the answer says that it is a file
-        (`Content-Disposition`), which settles it: an attached file may itself hold JSON or HTML.
+        Args:
+            body: The body; None when it is too long to be an error.
+            media_type: From `Content-Type`, lower case.
+            named: Whether there is a `Content-Disposition`. It proves a file, which may itself hold JSON or HTML.
+            charset: From `Content-Type`.
         """
         done = Decoded(code=0, message=None, data=body)
         if named:
@@ -165,12 +168,12 @@ class Decoders:
             return UNREADABLE
         if body is None or not body.lstrip().startswith(b"{"):
             return done
-        brief = self.brief(body, charset)
-        if not brief.readable or brief.code is None:
+        head = self.code_and_message(body, charset)
+        if not head.readable or head.code is None:
             return done
-        return Decoded(code=brief.code, message=brief.message, data=body)
+        return Decoded(code=head.code, message=head.message, data=body)
 
-    def _decode_untyped(self, operation: Operation[Any], wanted: Any, body: bytes, charset: str | None) -> Decoded:
+    def _decode_untyped(self, operation: Operation[Any], type: Any, body: bytes, charset: str | None) -> Decoded:
         try:
             value = untyped(body, charset)
         except ValueError:
@@ -178,20 +181,22 @@ class Decoders:
         if not is_object(value) or "code" not in value:
             return UNREADABLE
         decoded = Decoded(code=_code(value["code"]), message=_message(value.get("message")), data=value)
-        if wanted is None:
-            decoded.data = guarded(value)
+        if type is None:
+            decoded.data = redacting(value)
         elif decoded.code == 0:
-            decoded.data = self._repairer.build(wanted, value, "", lambda path: self._note(operation, path))
+            decoded.data = self._coercer.build(type, value, "", lambda path: self._count_drift(operation, path))
         return decoded
 
-    def _envelope(self, operation: Operation[Any], wanted: Any) -> _Envelope:
-        key = (operation, wanted)
+    def _envelope(self, operation: Operation[Any], type: Any) -> _Envelope:
+        key = (operation, type)
         envelope = self._envelopes.get(key)
         if envelope is None:
-            envelope = self._envelopes[key] = _Envelope(operation, wanted or operation.response)
+            envelope = self._envelopes[key] = _Envelope(operation, type or operation.response)
         return envelope
 
-    def _tolerant(self, operation: Operation[Any], envelope: _Envelope, body: bytes, charset: str | None) -> Decoded:
+    def _decode_tolerant(
+        self, operation: Operation[Any], envelope: _Envelope, body: bytes, charset: str | None
+    ) -> Decoded:
         try:
             value = untyped(body, charset)
         except ValueError:
@@ -207,53 +212,54 @@ class Decoders:
         if operation.message_only and not value.keys() & set(operation.envelope):
             key = operation.envelope[0]
             value[key] = {} if operation.kind == "record" else []
-            self._note(operation, key)
+            self._count_drift(operation, key)
         if key is None:
             return Decoded(code=code, message=message, missing=f"no {' or '.join(operation.envelope)} in it")
         try:
             if operation.in_list:
                 rows = value[key] if is_list(value[key]) else [value[key]]
                 if not is_list(value[key]):
-                    self._note(operation, key)
+                    self._count_drift(operation, key)
                 if not rows:
                     return Decoded(code=code, message=message, missing=f"nothing in {key}")
-                result = self._one(operation, envelope.item, rows[0], f"{key}[]")
+                result = self._convert(operation, envelope.item, rows[0], f"{key}[]")
             elif operation.kind == "record":
-                result = self._one(operation, envelope.item, value[key], key)
+                result = self._convert(operation, envelope.item, value[key], key)
             else:
                 rows = value[key]
                 if not is_list(rows):
-                    self._note(operation, key)
+                    self._count_drift(operation, key)
                     rows = [rows] if rows else []
                 result = list[Any]()
                 for row in rows:
                     if is_object(row):
-                        result.append(self._one(operation, envelope.item, row, f"{key}[]"))
+                        result.append(self._convert(operation, envelope.item, row, f"{key}[]"))
                     else:
-                        self._note(operation, f"{key}[]")  # what is no object holds nothing of a record
+                        self._count_drift(operation, f"{key}[]")  # only an object can be a row
         except msgspec.ValidationError as error:
             return Decoded(code=code, message=message, missing=str(error))
         context = self._context(operation, value.get("page_context"))
-        return self._done(operation, message, result, context)
+        return self._success(operation, message, result, context)
 
-    def _one(self, operation: Operation[Any], wanted: Any, value: Any, path: str) -> Any:
-        # Row by row: most rows of a page with one odd row are well shaped, and convert() is far quicker than repair.
+    def _convert(self, operation: Operation[Any], type: Any, value: Any, path: str) -> Any:
+        # Row by row: convert() is much faster than coercion, and most rows are valid.
         try:
-            return msgspec.convert(value, wanted)
+            return msgspec.convert(value, type)
         except msgspec.ValidationError:
-            return self._repairer.build(wanted, value, path, lambda place: self._note(operation, place))
+            return self._coercer.build(type, value, path, lambda place: self._count_drift(operation, place))
 
     def _context(self, operation: Operation[Any], value: Any) -> PageContext | None:
         if operation.kind != "page" or not is_object(value):
             return None
-        note = "page_context"
-        context: PageContext = self._repairer.build(PageContext, value, note, lambda path: self._note(operation, path))
+        context: PageContext = self._coercer.build(
+            PageContext, value, "page_context", lambda path: self._count_drift(operation, path)
+        )
         return context
 
-    def _note(self, operation: Operation[Any], path: str) -> None:
+    def _count_drift(self, operation: Operation[Any], path: str) -> None:
         self.drift[operation.id, path] += 1
 
-    def _done(self, operation: Operation[Any], message: Any, result: Any, context: PageContext | None) -> Decoded:
+    def _success(self, operation: Operation[Any], message: Any, result: Any, context: PageContext | None) -> Decoded:
         if operation.kind == "page":
             context = context or PageContext()
             result = Page(rows=result, context=context, cursor=next_cursor(context))
@@ -261,17 +267,17 @@ class Decoders:
 
 
 class _Envelope:
-    """The strict decoder of one operation's whole answer, built from the keys that may hold its result."""
+    """The strict decoder of one operation's response, built from the keys that may hold its result."""
 
-    __slots__ = ("decoder", "item", "members")
+    __slots__ = ("decoder", "item", "names")
 
     def __init__(self, operation: Operation[Any], item: Any) -> None:
         self.item = item
         result: Any = item if operation.kind == "record" and not operation.in_list else list[item]
-        self.members = [f"{_RESULT}{key}" for key in operation.envelope]
+        self.names = [f"{_RESULT}{key}" for key in operation.envelope]
         fields: list[Any] = [("code", int | str | None, None), ("message", Any, None)]
-        fields.extend((name, result | None, None) for name in self.members)
-        rename: Mapping[str, str] = dict(zip(self.members, operation.envelope, strict=True))
+        fields.extend((name, result | None, None) for name in self.names)
+        rename: Mapping[str, str] = dict(zip(self.names, operation.envelope, strict=True))
         if operation.kind == "page":
             fields.append(("page_context", PageContext | None, None))
         self.decoder: Any = msgspec.json.Decoder(
@@ -280,7 +286,7 @@ class _Envelope:
 
 
 def _code(value: Any) -> int | str | None:
-    """A code as Zoho means it: mostly a number, now and then the same number as text."""
+    """A result code: a number, or a number as text, which Zoho sends occasionally."""
     if isinstance(value, str):
         text = value.strip()
         return int(text) if text.isdecimal() else (text or None)

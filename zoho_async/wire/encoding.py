@@ -1,4 +1,4 @@
-"""What goes out: paths, queries, headers and bodies in the form Zoho wants, checked before a call is spent. Pure."""
+"""Requests: paths, queries, headers and bodies in Zoho's format, validated before a call is made. Pure."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from zoho_async._typeguards import is_series, kind_of
 from zoho_async.errors import Fault, InvalidError
 from zoho_async.schema.operation import Operation, Parameter
 
-from .multipart import Part, file_parts
+from .multipart import FormPart, file_parts
 
 _BUILTIN_TYPES = (Decimal, datetime, date, bytes, bytearray)
 _DATA_PART = "JSONString"
-"""What Zoho calls the part of a form that holds the body."""
+"""Zoho's name for the form field that holds the JSON body."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One request, ready to be sent as often as the policy allows."""
+class EncodedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One request, sent unchanged by every attempt."""
 
     method: str
     target: str
     """Path and query, quoted."""
     headers: dict[str, str]
     body: bytes | None = None
-    parts: tuple[Part, ...] = ()
-    """The form to send in place of a body."""
+    parts: tuple[FormPart, ...] = ()
+    """The multipart form sent instead of a body."""
 
 
 def build_request(
@@ -46,26 +46,37 @@ def build_request(
     headers: Mapping[str, Any] | None = None,
     body: Any = None,
     files: Mapping[str, Any] | None = None,
-) -> Request:
-    """The request of one call, from values by wire name; None means not given.
+) -> EncodedRequest:
+    """Encode one call.
 
-    Raises InvalidError with every fault at once: unknown or missing names, values outside a closed list, values
-    too long, path segments that would address something else, header values that cannot travel, non-finite
-    numbers, files that cannot be read; and TypeError for a body of the wrong kind.
+    Args:
+        operation: What is called.
+        root: Path of the product, for example `/books/v3`.
+        organization_id: The organisation to work in.
+        path: Path parameters by name; here and below, None is not sent.
+        query: Query parameters by name.
+        headers: Header parameters by name.
+        body: A request struct or a mapping.
+        files: Files by the names in `operation.files`.
+
+    Raises:
+        InvalidError: With every error at once: unknown or missing names, values out of range, path segments that
+            would change the path, unsafe header values, non-finite numbers, unreadable files.
+        TypeError: The body is of the wrong type.
     """
     faults: list[Fault] = []
     known: dict[str, dict[str, Parameter]] = {"path": {}, "query": {}, "header": {}}
     for parameter in operation.parameters:
         known[parameter.location][parameter.name] = parameter
-    segments = _checked(known["path"], path, "path", faults)
-    pairs = _checked(known["query"], query, "query", faults)
-    fields = _checked(known["header"], headers, "header", faults)
+    segments = _encode_parameters(known["path"], path, "path", faults)
+    pairs = _encode_parameters(known["query"], query, "query", faults)
+    fields = _encode_parameters(known["header"], headers, "header", faults)
     for name, value in segments.items():
         if value in {"", ".", ".."}:
             faults.append(Fault(path=name, rule="path", message=f"{value!r} cannot stand in a path"))
     for name, value in fields.items():
-        if not travels(value):
-            faults.append(Fault(path=name, rule="header", message="holds characters that an HTTP header cannot carry"))
+        if not is_header_safe(value):
+            faults.append(Fault(path=name, rule="header", message="contains characters that HTTP headers do not allow"))
     parts = file_parts(operation.files, files or {}, faults)
     check_body_type(operation, body, with_files=any(value is not None for value in (files or {}).values()))
     content: bytes | None = None
@@ -75,19 +86,19 @@ def build_request(
         except InvalidError as error:
             faults.extend(error.faults)
     if faults:
-        raise invalid(operation.id, faults, organization_id=organization_id)
+        raise invalid_request(operation.id, faults, organization_id=organization_id)
     place = operation.organization
     if place is not None and organization_id is not None:
         (pairs if place.location == "query" else fields)[place.name] = organization_id
     if parts and content is not None:
-        parts = (Part(name=_DATA_PART, content=content, content_type="application/json"), *parts)
+        parts = (FormPart(name=_DATA_PART, content=content, content_type="application/json"), *parts)
         content = None
     if content is not None:
         fields["Content-Type"] = "application/json"
-    import urllib.parse  # 3 ms, which the first call pays
+    import urllib.parse  # 3 ms that `import zoho_async` need not pay
 
     quoted = {name: urllib.parse.quote(value, safe="") for name, value in segments.items()}
-    return Request(
+    return EncodedRequest(
         method=operation.method,
         target=target(root + operation.path.format_map(quoted), pairs),
         headers=fields,
@@ -97,7 +108,7 @@ def build_request(
 
 
 def target(path: str, query: Mapping[str, str]) -> str:
-    """Path and query of a URL; query values are quoted, the path is taken as it stands."""
+    """Path and query of a URL. Query values are quoted; the path must be quoted already."""
     if not query:
         return path
     import urllib.parse
@@ -105,8 +116,8 @@ def target(path: str, query: Mapping[str, str]) -> str:
     return f"{path}?{urllib.parse.urlencode(query, quote_via=urllib.parse.quote)}"
 
 
-def invalid(operation: str, faults: Iterable[Fault], *, organization_id: str | None = None) -> InvalidError:
-    """The error that tells all faults of one request at once; nothing was sent."""
+def invalid_request(operation: str, faults: Iterable[Fault], *, organization_id: str | None = None) -> InvalidError:
+    """The InvalidError with all errors of a request; nothing was sent."""
     found = tuple(faults)
     text = "; ".join(map(str, found))
     return InvalidError(
@@ -115,9 +126,9 @@ def invalid(operation: str, faults: Iterable[Fault], *, organization_id: str | N
 
 
 def check_body_type(operation: Operation[Any], body: Any, *, with_files: bool = False) -> None:
-    """TypeError unless the body is a mapping or the operation's own request struct.
+    """Raise TypeError unless the body is a mapping or the operation's own request struct.
 
-    None is right where there is no body or it may be left out; where nothing of it is documented, a file will do.
+    None is accepted when there is no body or it is optional; an undocumented body may be replaced by a file.
     """
     wanted: Any = operation.request
     if body is None:
@@ -129,7 +140,7 @@ def check_body_type(operation: Operation[Any], body: Any, *, with_files: bool = 
             if not (with_files or operation.body_optional):
                 raise TypeError(f"{operation.id} needs a file ({', '.join(operation.files)}) or a mapping")
         elif not operation.body_optional:
-            raise TypeError(f"{operation.id} needs a body: {_name(wanted)} or a mapping")
+            raise TypeError(f"{operation.id} needs a body: {_type_name(wanted)} or a mapping")
         return
     if wanted is None:
         raise TypeError(f"{operation.id} takes no body")
@@ -137,14 +148,14 @@ def check_body_type(operation: Operation[Any], body: Any, *, with_files: bool = 
         return
     if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) and isinstance(body, wanted):
         return
-    raise TypeError(f"{operation.id} takes {_name(wanted)} or a mapping, not {kind_of(body).__name__}")
+    raise TypeError(f"{operation.id} takes {_type_name(wanted)} or a mapping, not {kind_of(body).__name__}")
 
 
-def _name(wanted: Any) -> str:
+def _type_name(wanted: Any) -> str:
     return wanted.__name__ if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) else "a mapping"
 
 
-def _checked(
+def _encode_parameters(
     known: Mapping[str, Parameter], given: Mapping[str, Any] | None, location: str, faults: list[Fault]
 ) -> dict[str, str]:
     texts: dict[str, str] = {}
@@ -153,7 +164,7 @@ def _checked(
             continue
         parameter = known.get(name)
         if parameter is None:
-            message = f"is no {location} parameter of this operation; known: {', '.join(sorted(known)) or 'none'}"
+            message = f"is not a {location} parameter of this operation; known: {', '.join(sorted(known)) or 'none'}"
             faults.append(Fault(path=name, rule="unknown", message=message))
             continue
         try:
@@ -161,7 +172,7 @@ def _checked(
         except (TypeError, ValueError) as error:
             faults.append(Fault(path=name, rule="type", message=str(error)))
             continue
-        fault = _parameter_fault(parameter, value, text) or _unsendable(parameter, value, text)
+        fault = _check_value(parameter, value, text) or _check_encodable(parameter, value, text)
         if fault is not None:
             faults.append(fault)
         texts[name] = text
@@ -171,17 +182,17 @@ def _checked(
     return texts
 
 
-def _unsendable(parameter: Parameter, value: Any, text: str) -> Fault | None:
+def _check_encodable(parameter: Parameter, value: Any, text: str) -> Fault | None:
     if parameter.location == "path" and (isinstance(value, bool) or not isinstance(value, str | int)):
         return Fault(path=parameter.name, rule="type", message=f"must be an id, not {value!r}")
     try:
         text.encode()
     except UnicodeEncodeError:
-        return Fault(path=parameter.name, rule="text", message="holds half of a character (a lone surrogate)")
+        return Fault(path=parameter.name, rule="text", message="contains a lone surrogate, which is not valid text")
     return None
 
 
-def _parameter_fault(parameter: Parameter, value: Any, text: str) -> Fault | None:
+def _check_value(parameter: Parameter, value: Any, text: str) -> Fault | None:
     name = parameter.name
     if parameter.values and text not in parameter.values:
         return Fault(path=name, rule="values", message=f"must be one of {', '.join(parameter.values)}, not {text!r}")
@@ -200,9 +211,11 @@ def _parameter_fault(parameter: Parameter, value: Any, text: str) -> Fault | Non
 
 
 def parameter_text(value: Any) -> str:
-    """One query, path or header value as text: booleans as words, dates and times in Zoho's form, lists with commas.
+    """One query, path or header value in Zoho's format; lists are separated by commas.
 
-    Raises TypeError or ValueError for what has no such form.
+    Raises:
+        TypeError: The type cannot be sent as a parameter.
+        ValueError: The value cannot be sent as a parameter.
     """
     if isinstance(value, str):
         return value
@@ -219,52 +232,70 @@ def parameter_text(value: Any) -> str:
     if is_series(value):
         items = [parameter_text(item) for item in value]
         if not items or any(item == "" or "," in item for item in items):
-            raise ValueError("must be a list of values that are not empty and hold no comma")
+            raise ValueError("must be a list of non-empty values without commas")
         return ",".join(items)
     raise TypeError(f"a {kind_of(value).__name__} cannot be sent as a parameter")
 
 
 def time_text(value: datetime) -> str:
-    """A moment as Zoho writes it, the zone without a colon: `2026-06-09T09:45:19-0400`. ValueError without a zone."""
+    """A datetime in Zoho's format: `2026-06-09T09:45:19-0400`. Raises ValueError without a time zone."""
     if value.utcoffset() is None:
-        raise ValueError("needs a time zone: a moment without one means different times in different places")
+        raise ValueError("needs a time zone")
     return value.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
-def travels(value: str) -> bool:
-    """Whether an HTTP header can carry it."""
-    # Blank ends would be stripped on the way and line breaks would start another header; aiohttp sends UTF-8.
+def is_header_safe(value: str) -> bool:
+    """Whether an HTTP header can hold the value unchanged."""
+    # Outer blanks would be stripped, and a line break would start another header.
     return value == value.strip() and value != "" and _CONTROL.search(value) is None
 
 
 def to_json(value: Any) -> bytes:
-    """A struct, mapping, list or scalar as JSON bytes in Zoho's form.
+    """Encode a struct, mapping, list or scalar as JSON in Zoho's format.
 
-    Unset members are left out, None is null, money is a number with every digit, times carry the zone without
-    a colon. Raises InvalidError for NaN, infinity and times without a zone, TypeError for what JSON cannot hold.
+    Unset fields are left out, None becomes null, a Decimal a number with every digit, a datetime
+    `2026-06-09T09:45:19-0400`.
+
+    Args:
+        value: What to encode.
+
+    Returns:
+        JSON as UTF-8 bytes.
+
+    Raises:
+        InvalidError: NaN, infinity, a datetime without a time zone, bytes, or text that is not valid Unicode.
+        TypeError: A type that JSON cannot hold.
     """
     try:
-        return _JSON.encode(_written(value, _json_decimal))
+        return _JSON.encode(_plain(value, _json_decimal))
     except UnicodeEncodeError:
-        fault = Fault(path="body", rule="text", message="holds half of a character (a lone surrogate)")
+        fault = Fault(path="body", rule="text", message="contains a lone surrogate, which is not valid text")
         raise InvalidError(str(fault), faults=[fault]) from None
 
 
 def to_builtins(value: Any) -> Any:
-    """Like `to_json`, as plain dicts, lists, strings and numbers.
+    """Convert a value to plain dicts, lists, strings and numbers, with the rules of `to_json`.
 
-    A decimal becomes an int or a float where that holds every digit, and stays a Decimal where it does not.
+    Args:
+        value: A struct, mapping, list or scalar.
+
+    Returns:
+        The plain value. A Decimal becomes an int or a float where that holds every digit, else stays a Decimal.
+
+    Raises:
+        InvalidError: NaN, infinity, a datetime without a time zone, or bytes.
+        TypeError: A type that JSON cannot hold.
     """
-    return _written(value, _plain_decimal)
+    return _plain(value, _number_of_decimal)
 
 
-def _written(value: Any, decimal: Any) -> Any:
+def _plain(value: Any, decimal: Any) -> Any:
     faults: list[Fault] = []
     plain = msgspec.to_builtins(value, builtin_types=_BUILTIN_TYPES, str_keys=True)
-    written = _walk(plain, decimal, "", faults)
+    converted = _walk(plain, decimal, "", faults)
     if faults:
         raise InvalidError("; ".join(map(str, faults)), faults=faults)
-    return written
+    return converted
 
 
 def _walk(value: Any, decimal: Any, path: str, faults: list[Fault]) -> Any:
@@ -289,7 +320,7 @@ def _walk(value: Any, decimal: Any, path: str, faults: list[Fault]) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, bytes | bytearray):
-        # msgspec would write them as base64, which is nothing Zoho reads.
+        # msgspec would encode them as base64, which Zoho does not decode.
         faults.append(Fault(path=path or "body", rule="type", message="must be text, not bytes"))
         return None
     return value
@@ -303,17 +334,17 @@ def _exact(value: float | Decimal) -> Decimal:
 
 
 def _json_decimal(value: Decimal) -> Decimal | msgspec.Raw:
-    # 1E+2 is valid JSON, but not what a bookkeeping API expects to read; format() writes it out.
+    # 1E+2 is valid JSON, but written as 100 to be safe.
     return msgspec.Raw(format(value, "f").encode()) if "E" in str(value) else value
 
 
-def _plain_decimal(value: Decimal) -> int | float | Decimal:
-    if value == value.to_integral_value() and not _fraction_written(value):
+def _number_of_decimal(value: Decimal) -> int | float | Decimal:
+    if value == value.to_integral_value() and not _has_fraction_digits(value):
         return int(value)
     near = float(value)
     return near if math.isfinite(near) and Decimal(repr(near)) == value else value
 
 
-def _fraction_written(value: Decimal) -> bool:
+def _has_fraction_digits(value: Decimal) -> bool:
     exponent = value.as_tuple().exponent
     return isinstance(exponent, int) and exponent < 0

@@ -1,4 +1,4 @@
-"""Files that go out with a request: what the caller names, and the parts of a form made of it."""
+"""File uploads: what the caller gives, and the form parts made of it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Source = str | os.PathLike[str] | bytes | Stream
 
 
 class Upload:
-    """A file to send, where a path or bytes alone would not say enough.
+    """A file to send, with its name and media type.
 
-    `source`: a path; the bytes themselves; or a callable without arguments that returns an async iterator of bytes,
-    such as an async generator function. It is called, and a path is opened, afresh for every attempt, so that a
-    refused upload can be sent again whole.
-    `filename`: what Zoho calls the file; the path's last part, else the name of the form's part.
-    `content_type`: its media type; guessed from the name when not given.
+    Args:
+        source: A path; bytes; or a callable without arguments that returns an async iterator of bytes, such as an
+            async generator function. Every attempt opens the path or calls the function again.
+        filename: Name of the file in Zoho; by default that of the path, else of the form field.
+        content_type: Media type; by default guessed from the name.
     """
 
     __slots__ = ("content_type", "filename", "source")
@@ -35,73 +35,79 @@ class Upload:
         self.content_type = content_type
 
     def __repr__(self) -> str:
-        return f"<Upload {self.filename or _place(self.source)}>"
+        return f"<Upload {self.filename or _describe_source(self.source)}>"
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of a form, ready to be sent as often as needed."""
+class FormPart(msgspec.Struct, frozen=True, kw_only=True):
+    """One field of a multipart form."""
 
     name: str
     content: Path | bytes | Stream
     content_type: str
     filename: str | None = None
-    """None for the part that is data and no file."""
+    """None for a field that is not a file."""
 
 
-def file_parts(known: tuple[str, ...], given: Mapping[str, Any], faults: list[Fault]) -> tuple[Part, ...]:
-    """The parts for files by name, in the order given; None means not given. Adds a fault for each that cannot go:
-    a name the operation has no part for, something that is no file, a path that cannot be read.
+def file_parts(known: tuple[str, ...], given: Mapping[str, Any], faults: list[Fault]) -> tuple[FormPart, ...]:
+    """The form parts of the files given by name, in that order; None is not sent.
+
+    Appends to `faults` an error for each unknown name, value that is no file, and path that cannot be read.
     """
-    parts: list[Part] = []
+    parts: list[FormPart] = []
     for name, value in given.items():
         if value is None:
             continue
         if name not in known:
-            message = f"is no file of this operation; known: {', '.join(known) or 'none'}"
+            message = f"is not a file of this operation; known: {', '.join(known) or 'none'}"
             faults.append(Fault(path=name, rule="unknown", message=message))
             continue
         upload = value if isinstance(value, Upload) else Upload(value)
         content, filename, message = _content(upload.source)
         filename = upload.filename or filename or name
-        if not _fit_for_header(f"{filename}{upload.content_type or ''}"):
-            message = message or "its filename or content_type holds characters that a header cannot carry"
+        if not _has_no_control_character(f"{filename}{upload.content_type or ''}"):
+            message = message or "its filename or content_type contains characters that HTTP headers do not allow"
         if message:
             faults.append(Fault(path=name, rule="file", message=message))
             continue
         parts.append(
-            Part(name=name, content=content, content_type=upload.content_type or _guessed(filename), filename=filename)
+            FormPart(
+                name=name,
+                content=content,
+                content_type=upload.content_type or _guess_content_type(filename),
+                filename=filename,
+            )
         )
     return tuple(parts)
 
 
 def _content(source: Any) -> tuple[Any, str, str]:
-    """What to send, its own name, and what is wrong with it."""
+    """What to send, its file name, and an error message or nothing."""
     if isinstance(source, bytes) or (callable(source) and not _is_path(source)):
         return source, "", ""
     if not _is_path(source):
-        return source, "", "must be a path, bytes, or an Upload of one of them or of a function that gives the bytes"
+        return source, "", "must be a path, bytes, or an Upload of a path, bytes or a function that yields bytes"
     from pathlib import Path
 
     path = Path(os.fsdecode(source))
     try:
-        # Opening it is the only sure test, and it must come before a call is spent.
+        # Opening it is the only reliable check before a call is made.
         with path.open("rb"):
             return path, path.name, ""
     except (OSError, ValueError) as error:
         return path, path.name, f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
-def _guessed(filename: str) -> str:
+def _guess_content_type(filename: str) -> str:
     from mimetypes import guess_type
 
     return guess_type(filename)[0] or "application/octet-stream"
 
 
-def _fit_for_header(text: str) -> bool:
+def _has_no_control_character(text: str) -> bool:
     return not any(ord(sign) < 32 or ord(sign) == 127 for sign in text)
 
 
-def _place(source: Source) -> str:
+def _describe_source(source: Source) -> str:
     if isinstance(source, bytes):
         return f"{len(source)} bytes"
     return os.fsdecode(source) if _is_path(source) else "stream"

@@ -1,4 +1,4 @@
-"""Pages of rows: awaited for the first one, iterated for all, resumable by a cursor."""
+"""Paged lists: await the first page, iterate over all rows, resume at a cursor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,19 @@ T = TypeVar("T")
 
 
 class PageContext(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What Zoho says of a page: where it stands and how it was filtered and sorted."""
+    """Zoho's `page_context` of a list. A field is None when the response lacks it.
+
+    Attributes:
+        page: Number of the page, from 1.
+        per_page: Rows per page, at most 200.
+        has_more_page: Whether another page follows.
+        report_name: Zoho's name of the list.
+        applied_filter: The filter that Zoho applied; it ignores unknown ones.
+        sort_column: The column the list is sorted by.
+        sort_order: `A` for ascending, `D` for descending.
+        total: Number of rows; only in responses to `response_option=2` (seen, not documented).
+        total_pages: Number of pages; only in responses to `response_option=2` (seen, not documented).
+    """
 
     page: int | None = None
     per_page: int | None = None
@@ -25,17 +37,22 @@ class PageContext(msgspec.Struct, kw_only=True, omit_defaults=True):
     sort_column: str | None = None
     sort_order: str | None = None
     total: int | None = None
-    """Only in answers that count (`response_option=2`)."""
     total_pages: int | None = None
 
 
 class Page(msgspec.Struct, Generic[T], kw_only=True):
-    """One page of a list."""
+    """One page of a list.
+
+    Attributes:
+        rows: The rows.
+        context: Zoho's description of the page.
+        cursor: Start of the next page, for `Pages.resume()`; None after the last page.
+        response: The whole response.
+    """
 
     rows: list[T]
     context: PageContext
     cursor: str | None
-    """Where the next page begins, for `Pages.resume()`; None after the last."""
     response: Response[Any] | None = None
 
     def __repr__(self) -> str:
@@ -43,17 +60,23 @@ class Page(msgspec.Struct, Generic[T], kw_only=True):
 
 
 def next_cursor(context: PageContext) -> str | None:
-    """The cursor behind a page."""
+    """The cursor of the next page; None after the last."""
     return str((context.page or 1) + 1) if context.has_more_page else None
 
 
 class Pages(Generic[T]):
-    """A list that has not been read yet.
+    """A paged list. Nothing is requested before it is awaited or iterated over.
 
-    `await pages` reads the first page; `async for row in pages` reads every row, `async for page in pages.pages()`
-    every page. The next page is fetched while the second half of the current one is consumed: one ahead, never more.
-    Pages are no snapshot: rows shift while one pages through them. A row seen before is dropped by its id; one that
-    slipped past in the other direction cannot be noticed here.
+    `await pages` returns the first page, `async for row in pages` every row, `async for page in pages.pages()` every
+    page. One page is fetched ahead, while the second half of the current one is consumed.
+
+    Pages are no snapshot: records that change meanwhile move rows between pages. A row that was returned before is
+    dropped by its id; a row that moved to an earlier page is missed.
+
+    Args:
+        fetch: Returns the page of a number.
+        row_id: Field of a row that identifies it; empty to drop no rows.
+        start: Number of the first page.
     """
 
     __slots__ = ("_fetch", "_row_id", "_start")
@@ -64,7 +87,17 @@ class Pages(Generic[T]):
         self._start = start
 
     def resume(self, cursor: str) -> Pages[T]:
-        """The same list from a page's `cursor` on. ValueError for what is no cursor."""
+        """The same list from a later page on.
+
+        Args:
+            cursor: `Page.cursor` of the page before.
+
+        Returns:
+            A list that starts at that page.
+
+        Raises:
+            ValueError: It is not a cursor.
+        """
         if not cursor.isdecimal() or int(cursor) < 1:
             raise ValueError(f"{cursor!r} is no cursor of a page")
         return Pages(self._fetch, row_id=self._row_id, start=int(cursor))
@@ -83,7 +116,7 @@ class Pages(Generic[T]):
                     yield row
 
     async def pages(self) -> AsyncIterator[Page[T]]:
-        """Every page, without the rows already seen on an earlier one."""
+        """Iterate over the pages, without rows that an earlier page had."""
         seen: set[Any] = set()
         async with aclosing(self._read()) as reading:
             async for page, prefetch in reading:
@@ -92,37 +125,37 @@ class Pages(Generic[T]):
                 yield page
 
     async def _read(self) -> AsyncGenerator[tuple[Page[T], Callable[[], None]], None]:
-        ahead: asyncio.Future[Page[T]] | None = None
+        prefetched: asyncio.Future[Page[T]] | None = None
         number: int = self._start
         try:
             while True:
-                page = await (ahead or self._fetch(number))
-                ahead = None
-                # Always onwards: an answer that names no page, or the same one again, must not spend calls for ever.
+                page = await (prefetched or self._fetch(number))
+                prefetched = None
+                # Always increasing: a response that repeats its page number must not loop forever.
                 following = max(int(page.cursor), number + 1) if page.cursor else None
 
                 def prefetch(following: int | None = following) -> None:
-                    nonlocal ahead
-                    if following is not None and ahead is None:
-                        ahead = asyncio.ensure_future(self._fetch(following))
+                    nonlocal prefetched
+                    if following is not None and prefetched is None:
+                        prefetched = asyncio.ensure_future(self._fetch(following))
 
                 yield page, prefetch
                 if following is None:
                     return
                 number = following
         finally:
-            if ahead is not None:
-                ahead.cancel()
-                await asyncio.gather(ahead, return_exceptions=True)
+            if prefetched is not None:
+                prefetched.cancel()
+                await asyncio.gather(prefetched, return_exceptions=True)
 
     def _unseen(self, rows: list[T], seen: set[Any]) -> list[T]:
         if not self._row_id:
             return rows
-        fresh: list[T] = []
+        unseen: list[T] = []
         for row in rows:
-            identity = getattr(row, self._row_id, None)
-            if identity and identity in seen:
+            row_id = getattr(row, self._row_id, None)
+            if row_id and row_id in seen:
                 continue
-            seen.add(identity)
-            fresh.append(row)
-        return fresh
+            seen.add(row_id)
+            unseen.append(row)
+        return unseen

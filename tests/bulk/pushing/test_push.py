@@ -22,9 +22,9 @@ from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import AuthError, ConfigError, OutcomeUnknownError, QuotaExceededError, UnavailableError
 from zoho_async.fake import FakeZoho
-from zoho_async.transport.call_state import Call
+from zoho_async.transport.call_state import CallState
 from zoho_async.transport.http import HttpAdapter
-from zoho_async.wire.encoding import Request
+from zoho_async.wire.encoding import EncodedRequest
 
 CREATE = "books.contacts.create"
 UPSERT = "books.contacts.upsert"
@@ -592,7 +592,7 @@ async def test_an_error_that_is_no_calls_leaves_in_doubt_what_was_let_out(
 ) -> None:
     send = HttpAdapter.send
 
-    async def broken(self: HttpAdapter, base: str, request: Request, *arguments: Any, **options: Any) -> Any:
+    async def broken(self: HttpAdapter, base: str, request: EncodedRequest, *arguments: Any, **options: Any) -> Any:
         answer = await send(self, base, request, *arguments, **options)
         if request.method == "POST":
             raise error
@@ -618,7 +618,7 @@ async def test_an_error_that_is_no_calls_withdraws_what_was_refused(
 
     fake.script(CREATE, ["429:44"] * 3)
     with monkeypatch.context() as patch:
-        patch.setattr(Call, "apply_throttle", broken)
+        patch.setattr(CallState, "apply_throttle", broken)
         push = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
         assert [one.status for one in await run(push)] == ["failed"] * 3
     again = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
