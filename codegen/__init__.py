@@ -1,1 +1,1 @@
-"""Turns the specs into code: `python -m codegen`. It knows nothing of the package it writes but the names in it."""
+"""Generates code from the specs: `python -m codegen`. Imports nothing of zoho_async."""

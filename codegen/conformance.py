@@ -1,7 +1,7 @@
-"""The conformance tests: for every operation one call through its method, and what it must be on the wire.
+"""The conformance tests: one call of every operation's method, and the HTTP request it must send.
 
-What is expected is worked out here, from the specs alone, so that it does not share a mistake with the client. The
-comparing is done by `tests/conformance.py`; a generated file holds only data and calls.
+The expected request is derived from the specs only, so that it shares no mistake with the client.
+`tests/support/conformance.py` compares; a generated file contains only data and calls.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .load import body
 from .schemas import choices
 
 _ODD = "ä&=+%/?#"
-"""Signs that must be quoted in a query, and none of which may be lost."""
+"""Characters that must be quoted in a query."""
 _ID = 460000000026049
 
 
 def samples(operation: Operation) -> dict[str, Any]:
-    """A value for every parameter, no two texts or numbers the same, so that none can stand in another's place."""
+    """A distinct value for every parameter."""
     return {it.wire: _sample(it, index) for index, it in enumerate(operation.parameters)}
 
 
@@ -42,7 +42,7 @@ def _sample(parameter: Parameter, index: int) -> Any:
 
 
 def wire(value: Any) -> str:
-    """The same value as it must stand in a query or a header."""
+    """The value as it must be sent in a query or a header."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -50,7 +50,7 @@ def wire(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Case:
-    """One test: an operation, called in one of the ways it can be."""
+    """One test: an operation and how it is called."""
 
     operation: Operation
     root: str
@@ -61,7 +61,7 @@ class Case:
     @property
     def title(self) -> str:
         source = self.operation.node.value["x-source"]
-        return f"Document {source['document']}: {source['title']}." if not self.operation.extra else "In no document."
+        return f"Document {source['document']}: {source['title']}." if not self.operation.extra else "Not documented."
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Case:
 
     @property
     def target(self) -> str:
-        """The path, ids filled in and quoted."""
+        """The path with quoted parameters."""
         path = self.operation.path
         for parameter in self.operation.of("path"):
             path = path.replace(f"{{{parameter.wire}}}", quote(wire(self.values[parameter.wire]), safe=""))
@@ -92,7 +92,7 @@ class Case:
 
     @property
     def call(self) -> str:
-        """The call itself, as a user would write it."""
+        """The code of the call."""
         it = self.operation
         given = [repr(self.values[parameter.wire]) for parameter in it.of("path")]
         if it.request and not (self.with_files and it.request == "dict"):
@@ -104,7 +104,7 @@ class Case:
 
 
 def cases(resource: Resource, product: Product) -> Iterator[Case]:
-    """All tests of one resource: every operation, and once more for what else it can carry."""
+    """All tests of one resource: every operation, and once more with files."""
     for operation in resource.operations:
         if operation.files and body(operation.node) is None:
             yield Case(operation, product.root, operation.name, with_files=True)

@@ -1,4 +1,4 @@
-"""The table that shows where every documented operation is."""
+"""The page that maps every documented operation to its method."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .endpoints import Operation, Product, template
 
 
 def render(products: list[Product]) -> str:
-    """The page's text, without a header: all operations by document and path, then those beyond the documents."""
+    """The page's text, without a header: all operations by document and path, then undocumented ones."""
     every = [(product, it) for product in products for resource in product.resources for it in resource.operations]
     every.sort(key=lambda pair: (_source(pair[1], "document"), pair[1].path, pair[1].method))
     documented = [pair for pair in every if not pair[1].extra]
@@ -19,5 +19,5 @@ def _source(operation: Operation, key: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that cannot end its cell."""
+    """Text with escaped column separators."""
     return text.replace("|", "\\|")

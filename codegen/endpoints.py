@@ -1,10 +1,9 @@
-"""The endpoint modules: what the specs say of each operation, laid out for one template."""
+"""The endpoint modules: the operations of the specs, prepared for one template."""
 
 from __future__ import annotations
 
 import keyword
 import re
-import textwrap
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +12,10 @@ from urllib.parse import urlsplit
 
 import jinja2
 
-from .load import Node, Specs, answers, body, downloads, file_parts, form, operations, parameters
-from .schemas import Field, choices, is_struct, members, result_keys, results, unwrap
-from .structs import WIDTH, describe
+from . import docstrings
+from .docstrings import describe
+from .load import Node, Specs, body, downloads, file_parts, form, operations, parameters, responses
+from .schemas import Field, choices, is_struct, properties, result_keys, results, unwrap
 
 _TYPES = {"string": "str", "integer": "int", "number": "Decimal | int", "boolean": "bool", "date": "date | str"} | {
     "strings": "Sequence[str]"
@@ -74,7 +74,7 @@ class Parameter:
 
     @property
     def signature(self) -> str:
-        """As it stands between a function's parentheses."""
+        """The parameter in a function's signature."""
         if self.location == "path":
             return f"{self.python}: {self.annotation}"
         return f"{self.python}: {self.annotation}" + ("" if self.required else " | None = None")
@@ -85,7 +85,7 @@ class Parameter:
 
     @property
     def code(self) -> str:
-        """The call that makes the `Parameter` of zoho_async.schema.operation."""
+        """The code of its `Parameter` of zoho_async.schema.operation."""
         values, closed = choices(self.schema)
         given: dict[str, Any] = {"name": self.wire, "location": self.location}
         given |= {"required": True} if self.required else {}
@@ -98,7 +98,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation, with what the template asks of it."""
+    """One operation, with the values that the template uses."""
 
     node: Node
 
@@ -145,7 +145,7 @@ class Operation:
 
     @cached_property
     def parameters(self) -> list[Parameter]:
-        """All but the organisation's, which the transport adds; those of the path in the path's order."""
+        """All but the organisation's; path parameters in the order of the path."""
         found = [Parameter(node) for node in parameters(self.node) if not node.get("x-organization")]
         order = re.findall(r"\{(\w+)\}", self.path)
         places = {"path": 0, "query": 1, "header": 2}
@@ -153,7 +153,7 @@ class Operation:
 
     @cached_property
     def organization(self) -> Parameter | None:
-        """Where the organisation goes."""
+        """The parameter of the organisation's id."""
         return next((Parameter(node) for node in parameters(self.node) if node.get("x-organization")), None)
 
     @cached_property
@@ -168,7 +168,7 @@ class Operation:
             if schema.get("type") == "array":
                 return "record" if self.in_list else "list"
             return "record" if is_struct(schema) else "untyped"
-        return "nothing" if answer_keys(self.node) else "untyped"
+        return "nothing" if response_keys(self.node) else "untyped"
 
     @property
     def in_list(self) -> bool:
@@ -177,12 +177,12 @@ class Operation:
 
     @property
     def message_only(self) -> bool:
-        """Whether the documents also print the answer without its result."""
+        """Whether the documents also show the response without its result."""
         return bool(self.node.get("x-message-only"))
 
     @property
     def extra(self) -> str:
-        """Why it is here although no document of ours has it; empty for all others."""
+        """Why it exists although no covered document has it; empty for all others."""
         return str(self.node.get("x-extra") or "")
 
     @cached_property
@@ -198,7 +198,7 @@ class Operation:
 
     @property
     def returns(self) -> str:
-        """What the method's call (or await) gives."""
+        """The type that awaiting (or calling) the method returns."""
         row = self.response or "dict[str, Any]"
         kinds = {"record": row, "page": f"Page[{row}]", "list": f"builtins.list[{row}]", "nothing": "None"} | {
             "file": "bytes"
@@ -207,17 +207,17 @@ class Operation:
 
     @property
     def typed(self) -> bool:
-        """Whether the caller may bring a type of their own to decode into."""
+        """Whether the caller may give a type to decode into."""
         return self.method == "GET" and self.kind not in ("nothing", "file")
 
     @property
     def own(self) -> str:
-        """What the method gives for the caller's own type `S`."""
+        """What the method returns for the caller's own type `S`."""
         return {"page": "Pages[S]", "list": "builtins.list[S]"}.get(self.kind, "S")
 
     @cached_property
     def request(self) -> str:
-        """The struct of the body, or a mapping's type when its members are not documented; empty without a body."""
+        """The struct of the body; `dict` when it is not documented; empty without a body."""
         media = body(self.node)
         schema = media.child("schema") if media else None
         if schema is None:
@@ -227,13 +227,13 @@ class Operation:
 
     @property
     def body_optional(self) -> bool:
-        """Whether it can be sent without the body."""
+        """Whether it may be sent without the body."""
         request = self.node.child("requestBody")
         return bool(self.request) and not (request and request.target().get("required"))
 
     @cached_property
     def files(self) -> dict[str, str]:
-        """The parts that are files, with their descriptions."""
+        """The form fields that are files, with their descriptions."""
         return {name: describe(Field(part, False), "request") for name, part in file_parts(self.node)}
 
     @property
@@ -251,7 +251,7 @@ class Operation:
 
     @property
     def by_name(self) -> list[Parameter]:
-        """The keyword-only ones, those that must be given first."""
+        """The keyword-only parameters, required ones first."""
         return sorted((it for it in self.parameters if it.location != "path"), key=lambda it: not it.required)
 
     def of(self, location: str) -> list[Parameter]:
@@ -262,9 +262,9 @@ class Operation:
         if not self.request:
             return ""
         kind = "Mapping[str, Any]" if self.request == "dict" else f"{self.request} | Mapping[str, Any]"
-        # Where nothing of the body is documented, a file is body enough.
-        needed = not self.body_optional and not (self.files and self.request == "dict")
-        return f"body: {kind}" if needed else f"body: {kind} | None = None"
+        # A file may replace an undocumented body.
+        required = not self.body_optional and not (self.files and self.request == "dict")
+        return f"body: {kind}" if required else f"body: {kind} | None = None"
 
     def signature(self, last: str = "") -> str:
         """The parameters, `self` included."""
@@ -278,7 +278,7 @@ class Operation:
 
     @property
     def arguments(self) -> str:
-        """What the method hands to the transport."""
+        """The arguments of the method's call of the transport."""
         given = [self.constant]
         for location, word in (("path", "path"), ("query", "query"), ("header", "headers")):
             if found := self.of(location):
@@ -291,7 +291,7 @@ class Operation:
 
     @property
     def call(self) -> str:
-        """An example of the call, as the reference page shows it."""
+        """An example of the call for the reference page."""
         places = [it.python for it in self.of("path")] + (["body"] if self.request else [])
         places += [f"{it.python}=..." for it in self.by_name if it.required]
         text = f"zoho.{self.id}({', '.join(places)})"
@@ -299,52 +299,8 @@ class Operation:
 
     @property
     def docstring(self) -> str:
-        """The method's docstring, quotes included, for an indent of eight."""
-        description = str(self.node.value["description"])
-        lines = [self.title.rstrip(".") + ".", "", *_wrapped(description), ""]
-        arguments = [(it.python, it.description) for it in self.of("path")]
-        without = " May be left out." if self.body_optional else ""
-        if self.request == "dict":
-            arguments.append(("body", f"A mapping, sent as it is: its members are not documented.{without}"))
-        elif self.request:
-            arguments.append(("body", f"A `{self.request}`, or a mapping with the names Zoho uses.{without}"))
-        arguments += [(it.python, it.description) for it in self.by_name]
-        file = "A path, bytes, or an `Upload`."
-        arguments += [(name, f"{text} {file}".strip()) for name, text in self.files.items()]
-        if self.kind == "file":
-            arguments.append(("to", "Where to write the file; it appears there when it is complete."))
-        if self.typed:
-            what = {"record": "the record", "untyped": "the answer"}.get(self.kind, "each row")
-            arguments.append(("type", f"A struct of your own to decode {what} into."))
-        if arguments:
-            lines.append("Arguments:")
-            for name, text in arguments:
-                lines += _wrapped(f"{name}: {text}" if text else f"{name}:", "    ", "        ")
-            lines.append("")
-        lines += _wrapped(f"Returns: {self._returned}")
-        lines.append(f"Scope: `{self.scope}`")
-        if self.reason:
-            again = "may be repeated" if self.idempotent else "is never repeated on its own"
-            lines += _wrapped(f"Idempotent: {'yes' if self.idempotent else 'no'}, it {again}. {self.reason}")
-        if codes := self.node.get("x-errors"):
-            lines += ["Raises (besides what every call may raise):"]
-            for error in codes:
-                lines += _wrapped(f"code {error['code']}: {error['meaning']}", "    ", "        ")
-        lines.append(f"Document: {self.source}")
-        text = "\n".join(f"        {line}".rstrip() for line in lines)
-        text = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"').strip()
-        return f'"""{text}\n        """'
-
-    @property
-    def _returned(self) -> str:
-        row = f"`{self.response}`" if self.response else "`dict`"
-        return {
-            "record": f"the record, a {row}.",
-            "page": f"`Pages` of {row}: await it for the first page, or iterate over all rows with `async for`.",
-            "list": f"a list of {row}.",
-            "nothing": "nothing.",
-            "file": "the file's bytes or, with `to`, the path they were written to.",
-        }.get(self.kind, "a dict: the answer is not documented.")
+        """The method's docstring, with its quotes."""
+        return docstrings.of_method(self)
 
 
 @dataclass(frozen=True)
@@ -358,6 +314,10 @@ class Resource:
         return str(self.node.value["info"]["x-resource"])
 
     @property
+    def product(self) -> str:
+        return str(self.node.value["info"]["x-product"])
+
+    @property
     def class_name(self) -> str:
         return camel(self.name)
 
@@ -367,10 +327,8 @@ class Resource:
 
     @property
     def docstring(self) -> str:
-        text = str(self.node.value["info"].get("description") or f"{self.title}.")
-        # Quotes count where the text is one line.
-        lines = _wrapped(text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"'), width=WIDTH - 10)
-        return '"""' + "\n    ".join(lines) + ("\n    " if len(lines) > 1 else "") + '"""'
+        """The class's docstring, with its quotes."""
+        return docstrings.of_resource(self)
 
     @cached_property
     def operations(self) -> list[Operation]:
@@ -404,7 +362,7 @@ class Product:
 
     @property
     def organization(self) -> Parameter | None:
-        """Where the organisation goes; None when no operation wants one."""
+        """The parameter of the organisation's id; None when no operation has one."""
         every = (operation for resource in self.resources for operation in resource.operations)
         return next((it.organization for it in every if it.organization), None)
 
@@ -417,10 +375,10 @@ def products(specs: Specs) -> list[Product]:
     return [Product(name, sorted(found[name], key=lambda it: it.name)) for name in sorted(found)]
 
 
-def answer_keys(operation: Node) -> set[str]:
-    """The keys a successful answer has, the code and the message included."""
-    schemas = [schema for media in answers(operation) if (schema := media.child("schema"))]
-    return {key for schema in schemas for key in members(schema)}
+def response_keys(operation: Node) -> set[str]:
+    """The keys of a successful response, including the code and the message."""
+    schemas = [schema for media in responses(operation) if (schema := media.child("schema"))]
+    return {key for schema in schemas for key in properties(schema)}
 
 
 def render(resource: Resource) -> str:
@@ -439,14 +397,3 @@ def template(name: str) -> jinja2.Template:
     )
     environment.filters["repr"] = repr
     return environment.get_template(name)
-
-
-def _wrapped(text: str, first: str = "", rest: str = "", width: int = WIDTH - 8) -> list[str]:
-    return textwrap.wrap(
-        " ".join(text.split()),
-        width,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -1,7 +1,6 @@
-"""Reads the specs: YAML files, the references between them, and the examples they carry.
+"""Reads the specs: YAML files, the references between them, and their examples.
 
-Everything else in this package moves through the documents by `Node`, which remembers the file and the path it
-stands at, so that every complaint can say where.
+The other modules use `Node`, a value with its file and path, so that every error message names its place.
 """
 
 from __future__ import annotations
@@ -20,21 +19,21 @@ JSON = "application/json"
 FORM = "multipart/form-data"
 FILE = "application/octet-stream"
 DATA_PART = "JSONString"
-"""The part of a form that carries the data beside the files, as JSON text."""
+"""The form field that holds the data beside the files, as JSON text."""
 
 
 class SpecError(Exception):
-    """The specs break rules; `faults` has one line for each, with file, path and what to do."""
+    """The specs break rules; `errors` has one line for each, with file, path and remedy."""
 
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors
 
 
 class Loader(yaml.CSafeLoader):  # type: ignore[misc]
-    """YAML as OpenAPI means it (1.2, the JSON types): no dates, no `no` for false, no octal, no key twice."""
+    """YAML 1.2 with the JSON types, as in OpenAPI: no dates, no `no` for false, no octal, no duplicate keys."""
 
-    # The compiled parser still asks these tables what a plain scalar is.
+    # The compiled parser uses these tables to resolve plain scalars.
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -42,7 +41,7 @@ class Loader(yaml.CSafeLoader):  # type: ignore[misc]
         twice = sorted({str(key) for key in keys if keys.count(key) > 1})
         if twice:
             raise yaml.constructor.ConstructorError(
-                None, None, f"written twice: {', '.join(twice)}; keep one", node.start_mark
+                None, None, f"duplicate key {', '.join(twice)}; keep one", node.start_mark
             )
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
         return mapping
@@ -63,26 +62,26 @@ class Specs:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.files: dict[str, Any] = {}
-        self.faults: list[str] = []
+        self.errors: list[str] = []
         self._bytes: dict[str, bytes] = {}
         for path in sorted(root.rglob("*.yaml")):
             self._read(path.relative_to(root).as_posix(), path.read_bytes())
-        if not self.faults and not any(document.get("paths") for document in self.files.values()):
-            # Going on would take every generated file for an orphan.
-            self.faults.append(f"{root}: no file here has operations; is this the folder of the specs?")
+        if not self.errors and not any(document.get("paths") for document in self.files.values()):
+            # Otherwise every generated file would be removed as stale.
+            self.errors.append(f"{root}: no file here has operations; is this the folder of the specs?")
 
     def _read(self, name: str, content: bytes) -> None:
         try:
             document = yaml.load(content, Loader)
             common = yaml.load(content, yaml.CSafeLoader)
         except yaml.YAMLError as error:
-            self.faults.append(f"{name}: not readable as YAML: {' '.join(str(error).split())}")
+            self.errors.append(f"{name}: not readable as YAML: {' '.join(str(error).split())}")
             return
         if not isinstance(document, dict):
-            self.faults.append(f"{name}: holds no mapping; write an OpenAPI document or remove it")
+            self.errors.append(f"{name}: contains no mapping; write an OpenAPI document or remove it")
             return
         for path, value in _differences(document, common):
-            self.faults.append(f"{name}: {path}: YAML tools disagree about {value!r}; put it in quotes")
+            self.errors.append(f"{name}: {path}: YAML tools disagree about {value!r}; put it in quotes")
         self.files[name] = document
         self._bytes[name] = content
 
@@ -94,24 +93,24 @@ class Specs:
         return Node(self, file, path, value)
 
     def documents(self) -> Iterator[Node]:
-        """Every file's root, in the order of their names."""
+        """The root of every file, sorted by name."""
         for name in sorted(self.files):
             yield self.node(name)
 
     def resources(self) -> Iterator[Node]:
-        """Every file that has operations."""
+        """The root of every file that has operations."""
         return (document for document in self.documents() if document.value.get("paths"))
 
     def digest(self, names: set[str]) -> str:
-        """Short digest of these files' content."""
+        """A short hash of the content of these files."""
         sha = hashlib.sha256()
         for name in sorted(names):
-            # Line ends differ between checkouts, the digest must not.
+            # Line ends differ between checkouts.
             sha.update(name.encode() + b"\0" + self._bytes[name].replace(b"\r\n", b"\n") + b"\0")
         return sha.hexdigest()[:12]
 
     def closure(self, name: str) -> set[str]:
-        """The file and all files it refers to, directly or not."""
+        """The file and all files it refers to, directly or indirectly."""
         found: set[str] = set()
         waiting = [name]
         while waiting:
@@ -125,7 +124,7 @@ class Specs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """A value in a document, and where it stands."""
+    """A value in a document, with its file and path."""
 
     specs: Specs = field(repr=False)
     file: str
@@ -136,14 +135,18 @@ class Node:
     def where(self) -> str:
         return f"{self.file}: {'.'.join(map(str, self.path)) or '(top)'}"
 
+    def error(self, text: str) -> str:
+        """An error message about this node."""
+        return f"{self.where}: {text}"
+
     @property
     def place(self) -> tuple[str, tuple[str | int, ...]]:
-        """Identity: the same place is the same thing."""
+        """Identifies the node."""
         return self.file, self.path
 
     @property
     def component(self) -> str:
-        """Name of the component schema this is, or nothing."""
+        """Name of this component schema; empty for anything else."""
         return str(self.path[2]) if len(self.path) == 3 and self.path[:2] == ("components", "schemas") else ""
 
     def child(self, *path: str | int) -> Node | None:
@@ -170,7 +173,7 @@ class Node:
         return [(str(name), Node(self.specs, self.file, (*node.path, name), node.value[name])) for name in keys]
 
     def step(self) -> Node | None:
-        """What this node's `$ref` points to; None when it points nowhere, or there is none."""
+        """The target of this node's `$ref`; None without one, or when it does not exist."""
         reference = self.get("$ref")
         if not isinstance(reference, str):
             return None
@@ -188,21 +191,21 @@ class Node:
         return self.specs.node(name).child(*steps)
 
     def target(self) -> Node:
-        """This node, or what its reference finally means."""
+        """This node, or the end of its chain of references."""
         node, seen = self, {self.place}
         while "$ref" in (node.value if isinstance(node.value, dict) else ()):
             following = node.step()
             if following is None or following.place in seen:
-                raise SpecError([f"{node.where}: $ref {node.get('$ref')!r} leads nowhere; correct it"])
+                raise SpecError([f"{node.where}: $ref {node.get('$ref')!r} has no target; correct it"])
             node = following
             seen.add(node.place)
         return node
 
 
 def walk(node: Node, names: bool = False) -> Iterator[Node]:
-    """Every mapping below, the node included; examples are data and are left out.
+    """Every mapping of OpenAPI keywords below, the node included, without examples.
 
-    `names` says that the node's keys are names somebody chose, not keywords of OpenAPI; such maps are not yielded.
+    `names`: the node's keys are names of the document's author, not keywords; such a mapping is not yielded.
     """
     if isinstance(node.value, dict) and not names:
         yield node
@@ -244,25 +247,25 @@ def body(operation: Node) -> Node | None:
 
 
 def form(operation: Node) -> Node | None:
-    """The schema of a request that carries files, or None."""
+    """The schema of a request with files, or None."""
     request = operation.child("requestBody")
     schema = request.target().child("content", FORM, "schema") if request else None
     return schema.target() if schema else None
 
 
 def file_parts(operation: Node) -> list[tuple[str, Node]]:
-    """The parts of that form which are files, by name."""
+    """The fields of that form that are files, by name."""
     schema = form(operation)
     return [(name, part) for name, part in schema.children("properties") if is_file(part)] if schema else []
 
 
 def is_file(schema: Node) -> bool:
-    """Whether a schema means bytes that are no text."""
+    """Whether a schema describes a file."""
     return "contentMediaType" in schema.target().value
 
 
-def answers(operation: Node) -> list[Node]:
-    """The JSON media type of each successful answer."""
+def responses(operation: Node) -> list[Node]:
+    """The JSON media type of each successful response."""
     found = [
         node.target().child("content", JSON)
         for status, node in operation.children("responses")
@@ -272,7 +275,7 @@ def answers(operation: Node) -> list[Node]:
 
 
 def downloads(operation: Node) -> list[Node]:
-    """The media type of each successful answer that is a file."""
+    """The media type of each successful response that is a file."""
     found = [
         node.target().child("content", FILE)
         for status, node in operation.children("responses")
@@ -282,11 +285,11 @@ def downloads(operation: Node) -> list[Node]:
 
 
 class Example(NamedTuple):
-    """A documented request or answer."""
+    """A documented request or response."""
 
     operation_id: str
     direction: str
-    """`request` or `answer`."""
+    """`request` or `response`."""
     name: str
     """Key under `examples`, for example `documented`."""
     value: Any
@@ -299,7 +302,7 @@ def examples(spec_dir: Path | str) -> list[Example]:
         for operation in operations(document):
             request = body(operation)
             media = [("request", request)] if request else []
-            media += [("answer", node) for node in answers(operation)]
+            media += [("response", node) for node in responses(operation)]
             for direction, node in media:
                 for name, example in node.children("examples"):
                     found.append(Example(operation.get("operationId"), direction, name, example.target().get("value")))

@@ -1,4 +1,4 @@
-"""What stands around the endpoint modules: the products' packages, the registry, examples and reference pages."""
+"""The products' packages, the registry, the examples and the reference pages."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import json
 from collections.abc import Mapping
 
 from .endpoints import Product, template
-from .load import Specs, answers, body, walk
+from .load import Specs, body, responses, walk
 from .schemas import Schema
 
 
 def product_package(product: Product, schemas: Mapping[str, Schema]) -> str:
-    """`__init__` of a product: its class, and its names, loaded when first asked for."""
-    homes = {it.class_name: it.name for it in product.resources} | dict.fromkeys(schemas, "models")
-    return template("product.py.jinja").render(product=product, homes=homes)
+    """`__init__` of a product: its class, and its names, loaded on first use."""
+    modules = {it.class_name: it.name for it in product.resources} | dict.fromkeys(schemas, "models")
+    return template("product.py.jinja").render(product=product, modules=modules)
 
 
 def registry(specs: Specs, products: list[Product]) -> str:
-    """The tables of products and operations, and the names of what is secret."""
+    """The tables of products, operations and secret fields."""
     secrets = {str(node.path[-1]) for document in specs.documents() for node in walk(document) if node.get("x-secret")}
     return template("registry.py.jinja").render(products=products, secrets=sorted(secrets))
 
 
 def examples(specs: Specs, products: list[Product]) -> str:
     """The documents' own examples, as JSON text by operation."""
-    tables: dict[str, dict[str, str]] = {"REQUESTS": {}, "ANSWERS": {}}
+    tables: dict[str, dict[str, str]] = {"REQUESTS": {}, "RESPONSES": {}}
     for product in products:
         for operation in (it for resource in product.resources for it in resource.operations):
-            for table, media in (("REQUESTS", [body(operation.node)]), ("ANSWERS", answers(operation.node))):
+            for table, media in (("REQUESTS", [body(operation.node)]), ("RESPONSES", responses(operation.node))):
                 found = [node.child("examples", "documented") for node in media if node]
                 if found and found[0]:
                     value = found[0].target().get("value")

@@ -1,4 +1,4 @@
-"""The rule tables: what a request may hold, as data that `zoho_async.schema.validation` reads."""
+"""The validation rules of request structs, as data for `zoho_async.schema.validation`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def render(schemas: Mapping[str, Schema]) -> str:
 
 
 def rule(field: Field) -> dict[str, Any]:
-    """The arguments of one property's `Rule`: its kind, and whatever differs from the defaults."""
+    """The arguments of a property's `Rule`: its kind, and everything that differs from the defaults."""
     schema = unwrap(field.node)
     kind = _kind(field)
     found: dict[str, Any] = {"kind": kind}
@@ -52,17 +52,17 @@ def rule(field: Field) -> dict[str, Any]:
         found["items"] = kind_of(items)
         if is_struct(unwrap(items)):
             found["schema"] = unwrap(items).component
-    if editions := field.word("x-editions"):
+    if editions := field.keyword("x-editions"):
         found["editions"] = tuple(map(str, editions))
     return (
         found
-        | {key: True for key in ("disputed", "secret") if field.word(f"x-{key}")}
-        | ({"deprecated": True} if field.word("deprecated") else {})
+        | {key: True for key in ("disputed", "secret") if field.keyword(f"x-{key}")}
+        | ({"deprecated": True} if field.keyword("deprecated") else {})
     )
 
 
 def _kind(field: Field) -> str:
-    return "id" if field.word("x-kind") == "id" else kind_of(field.node)
+    return "id" if field.keyword("x-kind") == "id" else kind_of(field.node)
 
 
 def kind_of(node: Node) -> str:

@@ -1,4 +1,4 @@
-"""Which schemas a product's operations use, in which direction, and what each one holds."""
+"""The schemas that a product's operations use, their direction and their properties."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .load import Node, Specs, answers, body, operations
+from .load import Node, Specs, body, operations, responses
 
-Direction = Literal["request", "answer"]
+Direction = Literal["request", "response"]
 ENVELOPE = ("code", "message")
 
 
@@ -19,8 +19,8 @@ class Field:
     node: Node
     required: bool
 
-    def word(self, key: str) -> Any:
-        """A keyword beside the reference or, failing that, where it leads."""
+    def keyword(self, key: str) -> Any:
+        """A keyword beside the reference, else that of its target."""
         return self.node.get(key, self.node.target().get(key))
 
 
@@ -39,7 +39,7 @@ class Schema:
 
 
 def unwrap(node: Node) -> Node:
-    """The schema that counts: references followed, and an `allOf` around a single reference taken off."""
+    """The effective schema: references resolved, and an `allOf` around a single one removed."""
     node = node.target()
     parts = node.children("allOf")
     if len(parts) == 1 and not node.component and "properties" not in node.value:
@@ -48,16 +48,16 @@ def unwrap(node: Node) -> Node:
 
 
 def is_struct(node: Node) -> bool:
-    """Whether this schema has members of its own, so that it becomes a struct."""
+    """Whether this schema has properties, so that it becomes a struct."""
     return bool(node.get("properties") or node.get("allOf"))
 
 
-def members(node: Node) -> dict[str, Field]:
-    """A schema's properties, those of its `allOf` included; a later one replaces an earlier one."""
+def properties(node: Node) -> dict[str, Field]:
+    """A schema's properties, including those of its `allOf`; a later one replaces an earlier one."""
     node = node.target()
     found: dict[str, Field] = {}
     for _, part in node.children("allOf"):
-        found |= members(part)
+        found |= properties(part)
     for name, child in node.children("properties"):
         found[name] = Field(child, found[name].required if name in found else False)
     for name in node.get("required", ()):
@@ -67,7 +67,7 @@ def members(node: Node) -> dict[str, Field]:
 
 
 def below(node: Node) -> Iterator[Node]:
-    """The structs a schema refers to directly (itself, when it is one)."""
+    """The structs a schema refers to directly, or itself when it is one."""
     node = unwrap(node)
     if is_struct(node):
         yield node
@@ -82,43 +82,43 @@ def below(node: Node) -> Iterator[Node]:
 
 
 def reach(start: Node) -> dict[tuple[str, tuple[str | int, ...]], Node]:
-    """All structs reachable from a schema, by place."""
+    """All structs that a schema refers to, directly or indirectly."""
     found: dict[tuple[str, tuple[str | int, ...]], Node] = {}
     waiting = list(below(start))
     while waiting:
         node = waiting.pop()
         if node.place not in found:
             found[node.place] = node
-            for field in members(node).values():
+            for field in properties(node).values():
                 waiting += below(field.node)
     return found
 
 
 def result_keys(operation: Node) -> list[str]:
-    """Keys of the answer that may hold the result, as the operation declares them."""
+    """Keys of the response that may hold the result, as the operation declares them."""
     page = operation.get("x-page")
     keys = page.get("rows", []) if isinstance(page, dict) else operation.get("x-envelope", [])
     return [str(key) for key in keys] if isinstance(keys, list) else []
 
 
 def results(operation: Node) -> list[Node]:
-    """The schemas under those keys."""
+    """The schemas of those keys."""
     found: list[Node] = []
-    for media in answers(operation):
+    for media in responses(operation):
         schema = media.child("schema")
-        fields = members(schema) if schema else {}
+        fields = properties(schema) if schema else {}
         found += [fields[key].node for key in result_keys(operation) if key in fields]
     return found
 
 
 def starts(operation: Node) -> Iterator[tuple[Direction, Node]]:
-    """Where an operation's types begin: its body, and what its answer's envelope holds."""
+    """The top schemas of an operation: its body and the result of its response."""
     media = body(operation)
     schema = media.child("schema") if media else None
     if schema is not None:
         yield "request", schema
     for node in results(operation):
-        yield "answer", node
+        yield "response", node
 
 
 def uses(specs: Specs, product: str) -> list[tuple[Direction, Node, Node]]:
@@ -137,13 +137,13 @@ def uses(specs: Specs, product: str) -> list[tuple[Direction, Node, Node]]:
 def collect(specs: Specs, product: str) -> dict[str, Schema]:
     """The product's structs by name. The specs must have passed the linter."""
     return {
-        node.component: Schema(node.component, direction, node, members(node))
+        node.component: Schema(node.component, direction, node, properties(node))
         for direction, node, _ in uses(specs, product)
     }
 
 
 def plain(node: Node) -> dict[str, Any]:
-    """The schema's type and nothing else, in plain JSON Schema; structs become references by name."""
+    """The type of a schema as plain JSON Schema, with structs as references by name."""
     node = unwrap(node)
     if is_struct(node):
         return {"$ref": f"#/components/schemas/{node.component}"}
@@ -163,7 +163,7 @@ def plain(node: Node) -> dict[str, Any]:
 
 
 def choices(node: Node) -> tuple[list[str], bool]:
-    """The values a schema lists, and whether the list is closed."""
+    """The enumerated values of a schema, and whether no others are allowed."""
     node = unwrap(node)
     if "enum" in node.value:
         return [str(value) for value in node.value["enum"] if value is not None], True

@@ -1,4 +1,4 @@
-"""Turns specs into the text of every generated file, and compares or writes them."""
+"""Builds the text of every generated file, and compares or writes the files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUFF = ("--isolated", "--quiet", "--no-cache", "--line-length", "120", "--target
 
 
 def build(spec_dir: Path) -> dict[str, str]:
-    """The text of every generated file by its path below the project; raises `SpecError` when the specs have faults."""
+    """The text of every generated file by its path in the project. Raises `SpecError`."""
     specs = Specs(spec_dir)
     check(specs)
     products = endpoints.products(specs)
@@ -37,11 +37,9 @@ def build(spec_dir: Path) -> dict[str, str]:
         schemas = collect(specs, product.name)
         what = f"{product.name}/"
         add(f"{home}/__init__.py", package.product_package(product, schemas), sources, what)
-        models = (
-            f'"""Structs of {product.title}: what requests take and what answers hold."""\n\n{structs.render(schemas)}'
-        )
-        add(f"{home}/models.py", models, sources, what)
-        table = f'"""What requests to {product.title} may hold, struct by struct, under the names Zoho uses."""\n\n'
+        models = f'"""Structs of {product.title}: request bodies, records and rows."""\n\n'
+        add(f"{home}/models.py", models + structs.render(schemas), sources, what)
+        table = f'"""Validation rules of the request structs of {product.title}, by the names that Zoho uses."""\n\n'
         add(f"{home}/rules.py", table + rules.render(schemas), sources, what)
         for resource in product.resources:
             text = f'"""{resource.title}."""\n\n{endpoints.render(resource)}'
@@ -56,7 +54,7 @@ def build(spec_dir: Path) -> dict[str, str]:
 
 
 def _formatted(texts: Mapping[str, str]) -> dict[str, str]:
-    """The same files, imports sorted and code laid out by the pinned ruff."""
+    """The same files, imports sorted and formatted by the pinned ruff."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for path, text in texts.items():
@@ -67,13 +65,13 @@ def _formatted(texts: Mapping[str, str]) -> dict[str, str]:
             done = subprocess.run(ruff, check=False, capture_output=True, text=True)
             if done.returncode:
                 raise SpecError(
-                    [f"generated code is broken: {line}" for line in (done.stdout + done.stderr).splitlines()]
+                    [f"generated code is invalid: {line}" for line in (done.stdout + done.stderr).splitlines()]
                 )
         return {path: (folder / path).read_bytes().decode() for path in sorted(texts)}
 
 
-def orphans(root: Path, texts: Mapping[str, str]) -> list[str]:
-    """Files that bear the generator's mark, but that it no longer makes."""
+def stale_files(root: Path, texts: Mapping[str, str]) -> list[str]:
+    """Files with the generator's mark that it no longer generates."""
     found: list[str] = []
     for folder, pattern in (
         (root / "zoho_async", "*.py"),
@@ -88,16 +86,16 @@ def orphans(root: Path, texts: Mapping[str, str]) -> list[str]:
     return found
 
 
-def strays(root: Path, texts: Mapping[str, str]) -> list[str]:
-    """Files that somebody else put into a folder that holds generated ones only."""
+def unexpected_files(root: Path, texts: Mapping[str, str]) -> list[str]:
+    """Files in folders of generated code that are not generated."""
     homes = {path.rpartition("/")[0] for path in texts if path.endswith("/models.py")}
     files = {path for home in homes for path in (root / home).glob("*.py")}
-    known = {*texts, *orphans(root, texts)}
+    known = {*texts, *stale_files(root, texts)}
     return sorted({path.relative_to(root).as_posix() for path in files} - known)
 
 
 def differing(root: Path, texts: Mapping[str, str]) -> list[str]:
-    """Paths of the files that are missing or differ from what they should be."""
+    """Paths of the files that are missing or differ."""
     return [
         path
         for path, text in texts.items()
@@ -106,13 +104,13 @@ def differing(root: Path, texts: Mapping[str, str]) -> list[str]:
 
 
 def write(root: Path, texts: Mapping[str, str]) -> list[str]:
-    """Writes what differs, removes orphans, and returns one line for each."""
+    """Write what differs, remove stale files, and return one line for each."""
     lines: list[str] = []
     for path in differing(root, texts):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(texts[path].encode())
         lines.append(f"wrote {path}")
-    for path in orphans(root, texts):
+    for path in stale_files(root, texts):
         (root / path).unlink()
         lines.append(f"removed {path}")
     return lines

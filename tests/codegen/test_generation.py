@@ -21,7 +21,7 @@ import zoho_async
 from codegen.__main__ import main
 from codegen.load import Specs, examples
 from codegen.schemas import collect
-from codegen.structs import docstring
+from codegen.docstrings import docstring
 from codegen.write import build, write
 
 PROJECT = Path(__file__).parents[2]
@@ -210,7 +210,7 @@ def test_structs_say_what_the_specs_know(texts: dict[str, str]) -> None:
     assert "Not used any more. 1 to 10. Deprecated." in text
     assert "Known values: big, small. Zoho's documents disagree: two lists are given." in text
     assert "Editions: us, ca." in text
-    assert "Seen in answers, not documented." in text
+    assert "Seen in responses, not documented." in text
     assert "class PageContext" not in text, "envelopes have no structs"
     assert "class Named" not in text, "shared parts are taken apart"
     assert max(map(len, text.splitlines())) <= 120
@@ -218,7 +218,7 @@ def test_structs_say_what_the_specs_know(texts: dict[str, str]) -> None:
 
 def test_every_struct_of_the_specs_is_generated_once_in_its_direction() -> None:
     found = {name: schema.direction for name, schema in collect(Specs(FIXTURES), "shop").items()}
-    answers = dict.fromkeys(("Part", "Shelf", "Thing", "ThingRow"), "answer")
+    answers = dict.fromkeys(("Part", "Shelf", "Thing", "ThingRow"), "response")
     assert found == answers | dict.fromkeys(("ThingCreate", "PartInput", "PhotoMail"), "request")
 
 
@@ -289,8 +289,8 @@ async def test_files_are_handed_over_by_the_names_of_their_parts(shop: ModuleTyp
         ("file", False, None, "Everybody likes photos."),
     ]
     assert "What goes around it. A path, bytes, or an `Upload`." in shelves.send_photo.__doc__
-    assert "May be left out." in shelves.send_photo.__doc__
-    assert "May be left out." not in shelves.hang_plan.__doc__
+    assert "Zoho uses. Optional." in shelves.send_photo.__doc__
+    assert "Optional." not in shelves.hang_plan.__doc__
 
 
 def test_operations_carry_what_the_specs_say(shop: ModuleType) -> None:
@@ -318,7 +318,7 @@ def test_operations_carry_what_the_specs_say(shop: ModuleType) -> None:
     assert (things.LIST.organization.name, things.LIST.organization.location) == ("X-shop-organizationid", "header")
     assert shelves.GET_PLAN.organization is None
     assert shelves.LIST.envelope == ("shelves", "racks")
-    assert "code 7: The name is taken." in things.Things.create.__doc__
+    assert "RefusedError: The name is taken (code 7)." in things.Things.create.__doc__
 
 
 def test_a_product_loads_only_what_is_asked_for(texts: dict[str, str], tmp_path: Path) -> None:
@@ -394,12 +394,12 @@ def test_the_registry_lists_all_products_and_operations(texts: dict[str, str]) -
 def test_examples_come_with_their_direction(texts: dict[str, str]) -> None:
     assert [(it.operation_id, it.direction, it.name) for it in examples(FIXTURES)] == [
         ("shop.things.create", "request", "documented"),
-        ("shop.things.create", "answer", "documented"),
+        ("shop.things.create", "response", "documented"),
     ]
     names: dict[str, Any] = {}
     exec(compile(texts["zoho_async/fake/rendering/examples.py"], "examples", "exec"), names)
     assert msgspec.json.decode(names["REQUESTS"]["shop.things.create"]) == {"name": "Ball", "price": 1.5}
-    assert '"thing_id":12345678901234567890' in names["ANSWERS"]["shop.things.create"]
+    assert '"thing_id":12345678901234567890' in names["RESPONSES"]["shop.things.create"]
 
 
 def test_the_reference_page_names_every_operation(texts: dict[str, str]) -> None:

@@ -63,14 +63,14 @@ ROWS = (*LIST, "responses", "200", "content", "application/json", "schema", "pro
 TEXT = {"type": "string"}
 
 CASES = [
-    Case("dead reference", put({"$ref": "#/nowhere"}, *ANSWER, "part"), "Thing.properties.part", "leads nowhere"),
-    Case("circle", put({"$ref": "#/components/schemas/A"}, *SCHEMAS, "A"), "components.schemas.A", "leads nowhere"),
+    Case("dead reference", put({"$ref": "#/nowhere"}, *ANSWER, "part"), "Thing.properties.part", "has no target"),
+    Case("circle", put({"$ref": "#/components/schemas/A"}, *SCHEMAS, "A"), "components.schemas.A", "has no target"),
     Case("no version", drop("info", "version"), "(top)", "title or a version"),
     Case("wrong product", put("mill", "info", "x-product"), "(top)", "info.x-product must be 'shop'"),
     Case("wrong resource", put("thing", "info", "x-resource"), "(top)", "info.x-resource must be 'things'"),
     Case("no root", put([{"url": "https://example.com"}], "servers"), "(top)", "exactly one server"),
-    Case("unknown extension", put("A", *CREATE, "x-scopes"), "paths./things.post", "x-scopes means nothing here"),
-    Case("extension misplaced", put("A", *ANSWER, "part", "x-scope"), "properties.part", "x-scope means nothing here"),
+    Case("unknown extension", put("A", *CREATE, "x-scopes"), "paths./things.post", "x-scopes is not known here"),
+    Case("extension misplaced", put("A", *ANSWER, "part", "x-scope"), "properties.part", "x-scope is not known here"),
     Case("default", put({"type": "integer", "default": 5}, *REQUEST, "size"), "properties.size", "`default` would"),
     Case(
         "two parents",
@@ -79,31 +79,31 @@ CASES = [
         "at most one $ref",
     ),
     Case("binary", put({"type": "string", "format": "binary"}, *REQUEST, "pin"), "properties.pin", "base64"),
-    Case("discriminator", put({"propertyName": "a"}, *SCHEMAS, "Thing", "discriminator"), "Thing", "not understood"),
+    Case("discriminator", put({"propertyName": "a"}, *SCHEMAS, "Thing", "discriminator"), "Thing", "not supported"),
     Case("float", put({"type": "number"}, *ANSWER, "price"), "properties.price", "format: decimal"),
     Case(
         "decimal or text",
         put({"anyOf": [{"type": "number", "format": "decimal"}, TEXT]}, *ANSWER, "price"),
         "properties.price",
-        "cannot share a union",
+        "cannot be in a union",
     ),
     Case(
         "decimal or nothing",
         put({"anyOf": [{"type": "number", "format": "decimal"}, {"const": ""}]}, *ANSWER, "price"),
         "properties.price",
-        "cannot share a union",
+        "cannot be in a union",
     ),
     Case(
         "date or text",
         put({"oneOf": [{"type": "string", "format": "date"}, TEXT]}, *ANSWER, "from"),
         "properties.from",
-        "cannot share a union",
+        "cannot be in a union",
     ),
     Case(
         "two objects",
         put({"anyOf": [{"$ref": "#/components/schemas/ThingRow"}, {"type": "object"}]}, *ANSWER, "part"),
         "properties.part",
-        "two objects",
+        "cannot be distinguished",
     ),
     Case(
         "object without a name",
@@ -122,17 +122,19 @@ CASES = [
     Case("keyword as name", put("shop.things.import", *CREATE, "operationId"), "paths./things.post", "snake_case"),
     Case("id twice", put("shop.things.list", *CREATE, "operationId"), "paths./things.post", "is taken by"),
     Case("no idempotence", drop(*CREATE, "x-idempotent"), "paths./things.post", "a value and a reason"),
-    Case("no reason", put("", *CREATE, "x-idempotent", "reason"), "paths./things.post", "a reason in words"),
+    Case("no reason", put("", *CREATE, "x-idempotent", "reason"), "paths./things.post", "and a reason"),
     Case("not a boolean", put("no", *CREATE, "x-idempotent", "value"), "paths./things.post", "true or false"),
     Case("idempotent GET", put({"value": True}, *LIST, "x-idempotent"), "paths./things.get", "remove it"),
-    Case("no answer", put({"400": {"description": "x"}}, *CREATE, "responses"), "things.post", "no successful answer"),
+    Case(
+        "no answer", put({"400": {"description": "x"}}, *CREATE, "responses"), "things.post", "no successful response"
+    ),
     Case("both results", put(["things"], *LIST, "x-envelope"), "paths./things.get", "exclude each other"),
     Case("page without id", drop(*LIST, "x-page", "id"), "paths./things.get", "x-page must have rows"),
     Case("no keys", put([], *CREATE, "x-envelope"), "paths./things.post", "write a list of keys"),
     Case("absent key", put(["thin"], *CREATE, "x-envelope"), "paths./things.post", "has no property thin"),
-    Case("undeclared result", drop(*CREATE, "x-envelope"), "paths./things.post", "holds thing, but neither"),
+    Case("undeclared result", drop(*CREATE, "x-envelope"), "paths./things.post", "has thing, but neither"),
     Case("rows are no list", put({"type": "array", "items": {}}, *ROWS, "things"), "things.get", "must name an array"),
-    Case("rows without the id", put("number", *LIST, "x-page", "id"), "paths./things.get", "number is no property"),
+    Case("rows without the id", put("number", *LIST, "x-page", "id"), "paths./things.get", "number is not a property"),
     Case(
         "no JSON body", put({"text/plain": {}}, *CREATE, "requestBody", "content"), "things.post", "nothing else is gen"
     ),
@@ -153,8 +155,8 @@ CASES = [
     Case("undeclared in path", drop(*REPLACE, "parameters", 0), "parts/{class}.put", "path parameter class"),
     Case("optional in path", drop(*REPLACE, "parameters", 0, "required"), "parameters.0", "must be required"),
     Case("exploded list", drop(*LIST, "parameters", 4, "explode"), "parameters.4", "comma-separated"),
-    Case("argument twice", put("is_new", *LIST, "parameters", 5, "x-python-name"), "things.get", "called is_new"),
-    Case("argument taken", put("type", *LIST, "parameters", 5, "x-python-name"), "things.get", "called type"),
+    Case("argument twice", put("is_new", *LIST, "parameters", 5, "x-python-name"), "things.get", "the name is_new"),
+    Case("argument taken", put("type", *LIST, "parameters", 5, "x-python-name"), "things.get", "the name type"),
     Case("no argument", drop(*REPLACE, "parameters", 2, "x-python-name"), "{class}.put", "X-Key cannot be an argument"),
     Case("no organisation", drop(*REPLACE, "parameters", 3), "parts/{class}.put", "x-organization: true"),
     Case("organisation and none", put(True, *REPLACE, "x-no-organization"), "{class}.put", "keep one of them"),
@@ -168,15 +170,15 @@ CASES = [
         "one name, two schemas",
         put({"type": "object", "properties": {"a": TEXT}}, *SCHEMAS, "Thing"),
         "Thing",
-        "also stands at",
+        "is also defined at",
         "shop/common.yaml",
     ),
-    Case("class name taken", put("Things", "rename"), "schemas.Things", "called Things as well"),
+    Case("class name taken", put("Things", "rename"), "schemas.Things", "the name Things too"),
     Case(
         "both directions",
         put({"$ref": "common.yaml#/components/schemas/Part"}, *REQUEST, "part"),
         "schemas.Part",
-        "serves a request and an answer",
+        "is used in a request and a response",
     ),
     Case("answer requires", put(["thing_id", "made"], *SCHEMAS, "Thing", "required"), "Thing", "made is required"),
     Case("answer limits", put(5, *ANSWER, "secret", "maxLength"), "properties.secret", "break such limits"),
@@ -190,11 +192,11 @@ CASES = [
     ),
     Case("answer constant", put({"const": "a"}, *ANSWER, "colour"), "properties.colour", "closed enumeration"),
     Case("request open", drop(*REQUEST, "kind", "x-disputed"), "properties.kind", "an open enumeration"),
-    Case("dispute without words", put(True, *REQUEST, "kind", "x-disputed"), "properties.kind", "say in words"),
-    Case("extra without words", put("", *PHOTO, "get", "x-extra"), "photo.get", "must say in words", SHELVES),
+    Case("dispute without words", put(True, *REQUEST, "kind", "x-disputed"), "properties.kind", "must describe"),
+    Case("extra without words", put("", *PHOTO, "get", "x-extra"), "photo.get", "must explain", SHELVES),
     Case("one, not said true", put("x", *PHOTO, "post", "x-envelope-one"), "photo.post", "true or absent", SHELVES),
     Case("one without a key", put(True, *LIST, "x-envelope-one"), "things.get", "beside x-envelope only"),
-    Case("one that is no list", put(True, *CREATE, "x-envelope-one"), "things.post", "wants an array"),
+    Case("one that is no list", put(True, *CREATE, "x-envelope-one"), "things.post", "needs an array"),
     Case(
         "form without a file",
         put({"JSONString": TEXT}, *FRAMED),
@@ -203,7 +205,7 @@ CASES = [
         SHELVES,
     ),
     Case("part that is no text", put({"type": "object"}, *FRAMED, "note"), "properties.note", "is a string", SHELVES),
-    Case("data part of its own", put(TEXT, *FRAMED, "note"), "properties.note", "travels as JSONString", SHELVES),
+    Case("data part of its own", put(TEXT, *FRAMED, "note"), "properties.note", "is sent as JSONString", SHELVES),
     Case("data described nowhere", put(TEXT, *DRAWING, "properties", "JSONString"), "JSONString", "JSON", SHELVES),
     Case(
         "file as argument twice",
@@ -219,7 +221,9 @@ CASES = [
         "cannot be an argument",
         SHELVES,
     ),
-    Case("argument taken by downloads", put("to", *LIST, "parameters", 5, "x-python-name"), "things.get", "called to"),
+    Case(
+        "argument taken by downloads", put("to", *LIST, "parameters", 5, "x-python-name"), "things.get", "the name to"
+    ),
     Case("file with a key", put(["a"], *PHOTO, "get", "x-envelope"), "photo.get", "a file is the whole", SHELVES),
     Case(
         "file without a media type",
@@ -245,7 +249,7 @@ CASES = [
         "undocumented inside",
         put({"type": "object", "x-undocumented": True}, *ANSWER, "part"),
         "properties.part",
-        "a whole body or answer only",
+        "a whole body or response only",
     ),
     Case(
         "undocumented, not said true",
@@ -286,9 +290,9 @@ def test_a_broken_rule_is_named(case: Case, edit: Callable[[str, Edit], Path]) -
     folder = edit(case.file, change)
     with pytest.raises(SpecError) as caught:
         check(Specs(folder))
-    found = [fault for fault in caught.value.faults if case.says in fault]
-    assert found, caught.value.faults
-    assert all(fault.startswith(("shop/", "depot/")) for fault in caught.value.faults)
+    found = [fault for fault in caught.value.errors if case.says in fault]
+    assert found, caught.value.errors
+    assert all(fault.startswith(("shop/", "depot/")) for fault in caught.value.errors)
     assert any(case.where in fault for fault in found), found
 
 
@@ -303,7 +307,7 @@ def test_the_unbroken_fixture_and_the_real_specs_pass() -> None:
         ("    - no", "disagree about 'no'"),
         ("    - 2026-01-31", "disagree about '2026-01-31'"),
         ("    - 010", "disagree about '010'"),
-        ("    - {a: 1, a: 2}", "written twice: a"),
+        ("    - {a: 1, a: 2}", "duplicate key a"),
         ("    - {a: 1", "not readable as YAML"),
     ],
 )
@@ -312,7 +316,7 @@ def test_yaml_that_tools_read_differently_is_refused(specs: Path, line: str, say
     path.write_text(path.read_text(encoding="utf-8") + f"  examples:\n{line}\n", encoding="utf-8")
     with pytest.raises(SpecError) as caught:
         check(Specs(specs))
-    assert any(fault.startswith("shop/shelves.yaml: ") and says in fault for fault in caught.value.faults)
+    assert any(fault.startswith("shop/shelves.yaml: ") and says in fault for fault in caught.value.errors)
 
 
 def test_all_faults_come_at_once(edit: Callable[[str, Edit], Path]) -> None:
@@ -320,7 +324,7 @@ def test_all_faults_come_at_once(edit: Callable[[str, Edit], Path]) -> None:
     folder = edit("depot/doors.yaml", drop("paths", "/doors/{door_id}", "delete", "x-scope"))
     with pytest.raises(SpecError) as caught:
         check(Specs(folder))
-    assert [fault.partition(":")[0] for fault in caught.value.faults] == ["depot/doors.yaml", THINGS]
+    assert [fault.partition(":")[0] for fault in caught.value.errors] == ["depot/doors.yaml", THINGS]
 
 
 def test_names_chosen_by_zoho_are_not_taken_for_keywords(edit: Callable[[str, Edit], Path]) -> None:

@@ -45,7 +45,7 @@ def examples() -> tuple[Example, ...]:
         for operation in load.operations(document):
             request = load.body(operation)
             media = [("request", request)] if request else []
-            media += [("answer", answer) for answer in load.answers(operation)]
+            media += [("answer", answer) for answer in load.responses(operation)]
             for direction, node in media:
                 for name, example in node.children("examples"):
                     value = example.target().get("value")

@@ -13,6 +13,11 @@ from .models import TransactionRow
 if TYPE_CHECKING:
     from zoho_async.transport.transport import Transport
 
+__all__ = [
+    "LIST",
+    "Transactions",
+]
+
 S = TypeVar("S")
 
 _ORGANIZATION: Final = Parameter(name="X-com-zoho-subscriptions-organizationid", location="header", required=True)
@@ -38,7 +43,11 @@ LIST: Final = Operation[list[TransactionRow]](
 
 
 class Transactions:
-    """Invoices, payments, credits and refunds of customers in Zoho Billing."""
+    """Invoices, payments, credits and refunds of customers in Zoho Billing.
+
+    Args:
+        transport: The client's; use `zoho.billing.transactions`.
+    """
 
     __slots__ = ("_transport",)
 
@@ -99,16 +108,21 @@ class Transactions:
         (https://www.zoho.com/billing/api/v1/pagination/) speaks of lists in general; neither it nor this section shows
         this one with page, per_page or page_context, and whether long ones are cut is not known.
 
-        Arguments:
+        Scope: `ZohoSubscriptions.customers.READ`
+        Source: https://www.zoho.com/billing/api/v1/customers/#list-of-transactions
+
+        Args:
             filter_by: Only transactions of this kind. Known values: TransactionType.All, TransactionType.INVOICE,
                 TransactionType.PAYMENT, TransactionType.CREDIT, TransactionType.REFUND. Zoho's documents disagree: The
                 page has the words behind TransactionType, the parameter table of 2025 has the words alone.
             customer_id: Only transactions of this customer.
-            type: A struct of your own to decode each row into.
+            type: Your own struct to decode each row into.
 
-        Returns: a list of `TransactionRow`.
-        Scope: `ZohoSubscriptions.customers.READ`
-        Document: https://www.zoho.com/billing/api/v1/customers/#list-of-transactions
+        Returns:
+            A list of `TransactionRow`.
+
+        Raises:
+            ZohoError: As for every call, see `zoho_async.errors`.
         """
         response = await self._transport.send(
             LIST, query={"filter_by": filter_by, "customer_id": customer_id}, type=type

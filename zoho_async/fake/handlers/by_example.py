@@ -8,7 +8,7 @@ from typing import Any, cast
 import msgspec
 
 from zoho_async.fake.rendering import live
-from zoho_async.fake.rendering.examples import ANSWERS
+from zoho_async.fake.rendering.examples import RESPONSES
 
 from . import bodies, checking
 from .handler import Answer, Call, malformed, not_allowed, unknown
@@ -58,14 +58,14 @@ def message(operation_id: str) -> str:
 def documented_contacts() -> frozenset[str]:
     """Ids of the contacts and customers that stand in the documents' examples."""
     found: set[str] = set()
-    for operation_id in ANSWERS:
+    for operation_id in RESPONSES:
         _gather(_parsed(operation_id), found)
     return frozenset(found)
 
 
 @cache
 def _parsed(operation_id: str) -> dict[str, Any]:
-    text = ANSWERS.get(operation_id)
+    text = RESPONSES.get(operation_id)
     return cast("dict[str, Any]", live.decode(text)) if text is not None else {}
 
 

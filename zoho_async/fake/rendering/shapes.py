@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 import msgspec
 
 from . import live
-from .examples import ANSWERS
+from .examples import RESPONSES
 
 if TYPE_CHECKING:
     from zoho_async.schema.operation import Operation
@@ -87,7 +87,7 @@ def _printed(value: Any, example: Any, name: str) -> Any:
 
 @cache
 def _example(operation_id: str) -> dict[str, Any]:
-    text = ANSWERS.get(operation_id)
+    text = RESPONSES.get(operation_id)
     return cast("dict[str, Any]", live.decode(text)) if text is not None else {}
 
 
