@@ -53,7 +53,7 @@ class Parameter:
     @property
     def schema(self) -> Node:
         schema = self.node.child("schema")
-        assert schema is not None, "the linter asks for it"
+        assert schema is not None, "the linter requires it"
         return unwrap(schema)
 
     @property
@@ -172,7 +172,7 @@ class Operation:
 
     @property
     def in_list(self) -> bool:
-        """Whether the one record stands in a list."""
+        """Whether the single record is in a list."""
         return bool(self.node.get("x-envelope-one"))
 
     @property
@@ -280,9 +280,9 @@ class Operation:
     def arguments(self) -> str:
         """The arguments of the method's call of the transport."""
         given = [self.constant]
-        for location, word in (("path", "path"), ("query", "query"), ("header", "headers")):
+        for location, argument in (("path", "path"), ("query", "query"), ("header", "headers")):
             if found := self.of(location):
-                given.append(f"{word}={{{', '.join(f'{it.wire!r}: {it.python}' for it in found)}}}")
+                given.append(f"{argument}={{{', '.join(f'{it.wire!r}: {it.python}' for it in found)}}}")
         given += ["body=body"] if self.request else []
         given += [f"files={{{', '.join(f'{name!r}: {name}' for name in self.files)}}}"] if self.files else []
         given += ["type=type"] if self.typed else []

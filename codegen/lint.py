@@ -48,7 +48,7 @@ def file_heads(specs: Specs) -> Errors:
         product, _, stem = document.file.removesuffix(".yaml").rpartition("/")
         for key, expected in (("x-product", product), ("x-resource", stem)):
             if document.get("info", {}).get(key) != expected:
-                yield document.error(f"info.{key} must be {expected!r}, as the file's path says")
+                yield document.error(f"info.{key} must be {expected!r}, as in the file's path")
         servers = document.get("servers") or [{}]
         if len(servers) != 1 or not urlsplit(str(servers[0].get("url", ""))).path.strip("/"):
             yield document.error("needs exactly one server, whose url ends in the product's root")
@@ -91,7 +91,7 @@ def unsupported(specs: Specs) -> Errors:
             if key in node.value:
                 yield node.error(f"`{key}` is not supported; write the schema without it")
         if node.get("type") == "number" and node.get("format") != "decimal":
-            yield node.error("a number without `format: decimal` would lose digits; add it, or say integer")
+            yield node.error("a number without `format: decimal` would lose digits; add it, or use integer")
 
 
 def unions(specs: Specs) -> Errors:

@@ -187,7 +187,7 @@ def undocumented(specs: Specs) -> Errors:
                 continue
             named.add(schema.target().place)
             if bool(schema.target().get("x-undocumented")) is is_struct(unwrap(schema)):
-                yield schema.error("either it has properties, or it says x-undocumented: true")
+                yield schema.error("needs either properties or x-undocumented: true")
         named |= {schema.target().place for media in responses(node) if (schema := media.child("schema"))}
         files = form(node)
         named |= {files.place} if files else set()

@@ -96,7 +96,7 @@ def _attribute(statement: ast.AnnAssign, schema: Schema) -> tuple[str, list[str]
     """The name of a field in JSON, and the adapted lines of the field."""
     name = wire = ast.unparse(statement.target)
     if isinstance(statement.value, ast.Call):
-        wire = next(str(ast.literal_eval(word.value)) for word in statement.value.keywords if word.arg == "name")
+        wire = next(str(ast.literal_eval(item.value)) for item in statement.value.keywords if item.arg == "name")
     parts = [part.strip() for part in _union_types(ast.unparse(statement.annotation))]
     parts = [part for part in parts if part not in ("None", "UnsetType")]
     required = schema.fields[wire].required

@@ -11,7 +11,7 @@ from support.client import client_of
 from support.fault_server import Fault, FaultServer
 
 from zoho_async import AuthError, ConfigError, Limits, OAuth, StaticToken, Zoho, operations
-from zoho_async.auth import data_centers as regions
+from zoho_async.auth import data_centers
 from zoho_async.fake import FakeZoho
 
 
@@ -40,7 +40,7 @@ async def test_hundreds_of_organisations_with_their_own_tokens_on_several_data_c
     async with FaultServer() as us, FaultServer() as eu, FaultServer() as india:
         servers = {"us": us, "eu": eu, "in": india}
         centers = {
-            name: regions.DataCenter(name=name, accounts_url=server.url, api_url=server.url)
+            name: data_centers.DataCenter(name=name, accounts_url=server.url, api_url=server.url)
             for name, server in servers.items()
         }
         monkeypatch.setattr("zoho_async.transport.transport.DATA_CENTERS", centers)

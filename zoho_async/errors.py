@@ -1,6 +1,6 @@
 """Exceptions, grouped by what the caller can do about them.
 
-Every one carries the operation, the organisation, what Zoho answered, the attempts, and whether a request was sent.
+Every one carries the operation, the organisation, the last response, the attempts, and whether a request was sent.
 None holds a token, a request body or a header.
 """
 

@@ -29,7 +29,7 @@ from zoho_async import (
     UnavailableError,
     Zoho,
 )
-from zoho_async.auth import data_centers as regions
+from zoho_async.auth import data_centers
 from zoho_async.auth.oauth import read_token
 from zoho_async.auth.token_stores import MemoryStore, Stored, Token
 from zoho_async.fake import FakeZoho
@@ -367,7 +367,7 @@ async def test_a_revoked_refresh_token_gives_no_more_tokens(fake: FakeZoho, tmp_
 async def test_credentials_of_another_data_centre_are_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
     async with FakeZoho() as us, FakeZoho() as eu:
         centers = {
-            name: regions.DataCenter(name=name, accounts_url=fake.url, api_url=fake.url)
+            name: data_centers.DataCenter(name=name, accounts_url=fake.url, api_url=fake.url)
             for name, fake in (("us", us), ("eu", eu))
         }
         monkeypatch.setattr("zoho_async.transport.transport.DATA_CENTERS", centers)

@@ -19,9 +19,9 @@ import pytest
 
 import zoho_async
 from codegen.__main__ import main
+from codegen.docstrings import docstring
 from codegen.load import Specs, examples
 from codegen.schemas import collect
-from codegen.docstrings import docstring
 from codegen.write import build, write
 
 PROJECT = Path(__file__).parents[2]

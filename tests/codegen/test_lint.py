@@ -243,7 +243,7 @@ CASES = [
         "undocumented, yet described",
         put(True, *SCHEMAS, "ThingCreate", "x-undocumented"),
         "things.post",
-        "either it has",
+        "needs either properties",
     ),
     Case(
         "undocumented inside",

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from codegen import conformance, endpoints
+from codegen import conformance, docstrings, endpoints
 from codegen.__main__ import main
 from codegen.load import Specs
 from codegen.write import build
+from zoho_async.transport.retry_policy import AttemptOutcome, SendStatus, classify
 
 FIXTURES = Path(__file__).parent / "fixtures" / "specs"
 PRODUCTS = endpoints.products(Specs(FIXTURES))
@@ -61,3 +62,9 @@ def test_tests_that_are_no_longer_generated_are_removed(tmp_path: Path, capsys: 
     assert main(arguments) == 0
     assert not orphan.exists()
     assert (folder / "test_by_hand.py").exists()
+
+
+def test_documented_codes_name_the_exceptions_that_are_raised() -> None:
+    for code in {*docstrings.ERROR_CLASSES, 1001, 31006}:
+        outcome = AttemptOutcome(sent=SendStatus.RESPONDED, status=400, code=code)
+        assert classify(outcome, repeatable=True).error.__name__ == docstrings.ERROR_CLASSES.get(code, "RefusedError")

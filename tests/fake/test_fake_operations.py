@@ -11,7 +11,7 @@ import pytest
 
 from zoho_async import Limits, StaticToken, Zoho, operations
 from zoho_async.fake import Clock, FakeZoho
-from zoho_async.fake.rendering.examples import RESPONSES, REQUESTS
+from zoho_async.fake.rendering.examples import REQUESTS, RESPONSES
 from zoho_async.fake.rendering.shapes import SHAPES
 from zoho_async.fake.service import _HANDLERS
 from zoho_async.schema.operation import Operation, Parameter

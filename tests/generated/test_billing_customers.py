@@ -16,7 +16,7 @@ async def test_create() -> None:
         "/billing/v1/customers",
         headers={"X-com-zoho-subscriptions-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.billing.customers.create(call.request(CustomerCreate)))
+        call.returned(await call.zoho.billing.customers.create(call.request(CustomerCreate)))
 
 
 async def test_list() -> None:
@@ -28,7 +28,7 @@ async def test_list() -> None:
         query={"filter_by": "Status.All", "page": "3", "per_page": "4"},
         headers={"X-com-zoho-subscriptions-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.billing.customers.list(filter_by="Status.All", page=3, per_page=4))
+        call.returned(await call.zoho.billing.customers.list(filter_by="Status.All", page=3, per_page=4))
 
 
 async def test_get() -> None:
@@ -39,7 +39,7 @@ async def test_get() -> None:
         "/billing/v1/customers/903000000000099",
         headers={"X-com-zoho-subscriptions-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.billing.customers.get("903000000000099"))
+        call.returned(await call.zoho.billing.customers.get("903000000000099"))
 
 
 async def test_update() -> None:
@@ -50,7 +50,7 @@ async def test_update() -> None:
         "/billing/v1/customers/903000000000099",
         headers={"X-com-zoho-subscriptions-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.billing.customers.update("903000000000099", call.request(CustomerUpdate)))
+        call.returned(await call.zoho.billing.customers.update("903000000000099", call.request(CustomerUpdate)))
 
 
 async def test_delete() -> None:
@@ -61,7 +61,7 @@ async def test_delete() -> None:
         "/billing/v1/customers/903000000000099",
         headers={"X-com-zoho-subscriptions-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.billing.customers.delete("903000000000099"))
+        call.returned(await call.zoho.billing.customers.delete("903000000000099"))
 
 
 async def test_get_by_reference() -> None:
@@ -73,7 +73,7 @@ async def test_get_by_reference() -> None:
         query={"reference_id_type": "zcrm_account_id"},
         headers={"X-com-zoho-subscriptions-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.billing.customers.get_by_reference("903000000021976", reference_id_type="zcrm_account_id")
         )
 
@@ -86,7 +86,7 @@ async def test_mark_active() -> None:
         "/billing/v1/customers/903000000000099/markasactive",
         headers={"X-com-zoho-subscriptions-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.billing.customers.mark_active("903000000000099"))
+        call.returned(await call.zoho.billing.customers.mark_active("903000000000099"))
 
 
 async def test_mark_inactive() -> None:
@@ -97,4 +97,4 @@ async def test_mark_inactive() -> None:
         "/billing/v1/customers/903000000000099/markasinactive",
         headers={"X-com-zoho-subscriptions-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.billing.customers.mark_inactive("903000000000099"))
+        call.returned(await call.zoho.billing.customers.mark_inactive("903000000000099"))

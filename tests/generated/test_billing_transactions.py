@@ -15,6 +15,6 @@ async def test_list() -> None:
         query={"filter_by": "TransactionType.All", "customer_id": "460000000026050"},
         headers={"X-com-zoho-subscriptions-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.billing.transactions.list(filter_by="TransactionType.All", customer_id="460000000026050")
         )

@@ -16,7 +16,7 @@ async def test_list() -> None:
         "/books/v3/contacts/460000000026049/address",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.addresses.list("460000000026049"))
+        call.returned(await call.zoho.books.addresses.list("460000000026049"))
 
 
 async def test_create() -> None:
@@ -27,7 +27,7 @@ async def test_create() -> None:
         "/books/v3/contacts/460000000026049/address",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.addresses.create("460000000026049", call.request(AddressCreate)))
+        call.returned(await call.zoho.books.addresses.create("460000000026049", call.request(AddressCreate)))
 
 
 async def test_update() -> None:
@@ -38,7 +38,7 @@ async def test_update() -> None:
         "/books/v3/contacts/460000000026049/address/1053791000000186000",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.addresses.update(
                 "460000000026049", "1053791000000186000", call.request(AddressUpdate)
             )
@@ -53,7 +53,7 @@ async def test_delete() -> None:
         "/books/v3/contacts/460000000026049/address/1053791000000186000",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.addresses.delete("460000000026049", "1053791000000186000"))
+        call.returned(await call.zoho.books.addresses.delete("460000000026049", "1053791000000186000"))
 
 
 async def test_mark_billing() -> None:
@@ -64,7 +64,7 @@ async def test_mark_billing() -> None:
         "/books/v3/contacts/460000000026049/address/1053791000000186000/markasbilling",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.addresses.mark_billing("460000000026049", "1053791000000186000"))
+        call.returned(await call.zoho.books.addresses.mark_billing("460000000026049", "1053791000000186000"))
 
 
 async def test_mark_shipping() -> None:
@@ -75,7 +75,7 @@ async def test_mark_shipping() -> None:
         "/books/v3/contacts/460000000026049/address/1053791000000186000/markasshipping",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.addresses.mark_shipping("460000000026049", "1053791000000186000"))
+        call.returned(await call.zoho.books.addresses.mark_shipping("460000000026049", "1053791000000186000"))
 
 
 async def test_verify() -> None:
@@ -86,7 +86,7 @@ async def test_verify() -> None:
         "/books/v3/contacts/460000000026049/address/1053791000000186000/verify",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.addresses.verify("460000000026049", "1053791000000186000"))
+        call.returned(await call.zoho.books.addresses.verify("460000000026049", "1053791000000186000"))
 
 
 async def test_list_all() -> None:
@@ -97,7 +97,7 @@ async def test_list_all() -> None:
         "/books/v3/contacts/address",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.addresses.list_all())
+        call.returned(await call.zoho.books.addresses.list_all())
 
 
 async def test_check() -> None:
@@ -115,7 +115,7 @@ async def test_check() -> None:
             "postal_code": "ä&=+%/?# postal_code",
         },
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.addresses.check(
                 line1="7 Hales Court",
                 city="ä&=+%/?# city",

@@ -16,7 +16,7 @@ async def test_list() -> None:
         "/books/v3/contacts/460000000026049/bankaccounts",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.bank_accounts.list("460000000026049"))
+        call.returned(await call.zoho.books.bank_accounts.list("460000000026049"))
 
 
 async def test_list_all() -> None:
@@ -27,7 +27,7 @@ async def test_list_all() -> None:
         "/books/v3/contacts/bankaccounts",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.bank_accounts.list_all())
+        call.returned(await call.zoho.books.bank_accounts.list_all())
 
 
 async def test_create() -> None:
@@ -38,7 +38,7 @@ async def test_create() -> None:
         "/books/v3/contacts/460000000026049/bankaccount",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.bank_accounts.create("460000000026049", call.request(BankAccountCreate)))
+        call.returned(await call.zoho.books.bank_accounts.create("460000000026049", call.request(BankAccountCreate)))
 
 
 async def test_get() -> None:
@@ -49,7 +49,7 @@ async def test_get() -> None:
         "/books/v3/contacts/460000000026049/bankaccount/460000000031001",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.bank_accounts.get("460000000026049", "460000000031001"))
+        call.returned(await call.zoho.books.bank_accounts.get("460000000026049", "460000000031001"))
 
 
 async def test_update() -> None:
@@ -60,7 +60,7 @@ async def test_update() -> None:
         "/books/v3/contacts/460000000026049/bankaccount/460000000031001",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.bank_accounts.update(
                 "460000000026049", "460000000031001", call.request(BankAccountUpdate)
             )
@@ -75,7 +75,7 @@ async def test_delete() -> None:
         "/books/v3/contacts/460000000026049/bankaccount/460000000031001",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.bank_accounts.delete("460000000026049", "460000000031001"))
+        call.returned(await call.zoho.books.bank_accounts.delete("460000000026049", "460000000031001"))
 
 
 async def test_approve() -> None:
@@ -86,7 +86,7 @@ async def test_approve() -> None:
         "/books/v3/contacts/460000000026049/bankaccount/460000000031001/approve",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.bank_accounts.approve("460000000026049", "460000000031001"))
+        call.returned(await call.zoho.books.bank_accounts.approve("460000000026049", "460000000031001"))
 
 
 async def test_decline() -> None:
@@ -97,7 +97,7 @@ async def test_decline() -> None:
         "/books/v3/contacts/460000000026049/bankaccount/460000000031001/decline",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.bank_accounts.decline("460000000026049", "460000000031001"))
+        call.returned(await call.zoho.books.bank_accounts.decline("460000000026049", "460000000031001"))
 
 
 async def test_verify() -> None:
@@ -108,7 +108,7 @@ async def test_verify() -> None:
         "/books/v3/contacts/460000000026049/bankaccount/460000000031001/verify",
         query={"organization_id": ORGANIZATION, "first_deposit_amount": "4", "second_deposit_amount": "5"},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.bank_accounts.verify(
                 "460000000026049", "460000000031001", first_deposit_amount=4, second_deposit_amount=5
             )

@@ -16,7 +16,7 @@ async def test_list() -> None:
         "/books/v3/contacts/460000000026049/cards",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.cards.list("460000000026049"))
+        call.returned(await call.zoho.books.cards.list("460000000026049"))
 
 
 async def test_create() -> None:
@@ -27,7 +27,7 @@ async def test_create() -> None:
         "/books/v3/contacts/460000000026049/card",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.cards.create("460000000026049", call.request(CardCreate)))
+        call.returned(await call.zoho.books.cards.create("460000000026049", call.request(CardCreate)))
 
 
 async def test_get() -> None:
@@ -38,7 +38,7 @@ async def test_get() -> None:
         "/books/v3/contacts/460000000026049/card/460000000040001",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.cards.get("460000000026049", "460000000040001"))
+        call.returned(await call.zoho.books.cards.get("460000000026049", "460000000040001"))
 
 
 async def test_update() -> None:
@@ -49,7 +49,7 @@ async def test_update() -> None:
         "/books/v3/contacts/460000000026049/card/460000000040001",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.cards.update("460000000026049", "460000000040001", call.request(CardUpdate))
         )
 
@@ -62,7 +62,7 @@ async def test_delete() -> None:
         "/books/v3/contacts/460000000026049/card/460000000040001",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.cards.delete("460000000026049", "460000000040001"))
+        call.returned(await call.zoho.books.cards.delete("460000000026049", "460000000040001"))
 
 
 async def test_count() -> None:
@@ -73,7 +73,7 @@ async def test_count() -> None:
         "/books/v3/contacts/cardcount",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.cards.count())
+        call.returned(await call.zoho.books.cards.count())
 
 
 async def test_list_recurring_invoices() -> None:
@@ -84,4 +84,4 @@ async def test_list_recurring_invoices() -> None:
         "/books/v3/contacts/460000000026049/card/460000000040001/recurringinvoices",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.cards.list_recurring_invoices("460000000026049", "460000000040001"))
+        call.returned(await call.zoho.books.cards.list_recurring_invoices("460000000026049", "460000000040001"))

@@ -16,7 +16,7 @@ async def test_list() -> None:
         "/books/v3/contacts/460000000026049/comments",
         query={"organization_id": ORGANIZATION, "page": "3", "per_page": "4"},
     ) as call:
-        call.answered(await call.zoho.books.comments.list("460000000026049", page=3, per_page=4))
+        call.returned(await call.zoho.books.comments.list("460000000026049", page=3, per_page=4))
 
 
 async def test_create() -> None:
@@ -27,7 +27,7 @@ async def test_create() -> None:
         "/books/v3/contacts/460000000026049/comments",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.comments.create("460000000026049", call.request(CommentCreate)))
+        call.returned(await call.zoho.books.comments.create("460000000026049", call.request(CommentCreate)))
 
 
 async def test_delete() -> None:
@@ -38,4 +38,4 @@ async def test_delete() -> None:
         "/books/v3/contacts/460000000026049/comments/460000000080001",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.comments.delete("460000000026049", "460000000080001"))
+        call.returned(await call.zoho.books.comments.delete("460000000026049", "460000000080001"))

@@ -16,7 +16,7 @@ async def test_create() -> None:
         "/books/v3/contacts/contactpersons",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contact_persons.create(call.request(ContactPersonCreate)))
+        call.returned(await call.zoho.books.contact_persons.create(call.request(ContactPersonCreate)))
 
 
 async def test_list_all() -> None:
@@ -27,7 +27,7 @@ async def test_list_all() -> None:
         "/books/v3/contacts/contactpersons",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contact_persons.list_all())
+        call.returned(await call.zoho.books.contact_persons.list_all())
 
 
 async def test_get() -> None:
@@ -38,7 +38,7 @@ async def test_get() -> None:
         "/books/v3/contacts/contactpersons/460000000026051",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contact_persons.get("460000000026051"))
+        call.returned(await call.zoho.books.contact_persons.get("460000000026051"))
 
 
 async def test_update() -> None:
@@ -49,7 +49,7 @@ async def test_update() -> None:
         "/books/v3/contacts/contactpersons/460000000026051",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.contact_persons.update("460000000026051", call.request(ContactPersonUpdate))
         )
 
@@ -62,7 +62,7 @@ async def test_delete() -> None:
         "/books/v3/contacts/contactpersons/460000000026051",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contact_persons.delete("460000000026051"))
+        call.returned(await call.zoho.books.contact_persons.delete("460000000026051"))
 
 
 async def test_list() -> None:
@@ -73,7 +73,7 @@ async def test_list() -> None:
         "/books/v3/contacts/460000000026049/contactpersons",
         query={"organization_id": ORGANIZATION, "page": "3", "per_page": "4"},
     ) as call:
-        call.answered(await call.zoho.books.contact_persons.list("460000000026049", page=3, per_page=4))
+        call.returned(await call.zoho.books.contact_persons.list("460000000026049", page=3, per_page=4))
 
 
 async def test_get_of_contact() -> None:
@@ -84,7 +84,7 @@ async def test_get_of_contact() -> None:
         "/books/v3/contacts/460000000026049/contactpersons/460000000026051",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contact_persons.get_of_contact("460000000026049", "460000000026051"))
+        call.returned(await call.zoho.books.contact_persons.get_of_contact("460000000026049", "460000000026051"))
 
 
 async def test_mark_primary() -> None:
@@ -95,7 +95,7 @@ async def test_mark_primary() -> None:
         "/books/v3/contacts/contactpersons/460000000026051/primary",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contact_persons.mark_primary("460000000026051"))
+        call.returned(await call.zoho.books.contact_persons.mark_primary("460000000026051"))
 
 
 async def test_invite_to_portal() -> None:
@@ -106,7 +106,7 @@ async def test_invite_to_portal() -> None:
         "/books/v3/contacts/contactpersons/460000000026051/portal/invite",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contact_persons.invite_to_portal("460000000026051"))
+        call.returned(await call.zoho.books.contact_persons.invite_to_portal("460000000026051"))
 
 
 async def test_resend_portal_invite() -> None:
@@ -117,7 +117,7 @@ async def test_resend_portal_invite() -> None:
         "/books/v3/contacts/contactpersons/460000000026051/portal/invite/resend",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contact_persons.resend_portal_invite("460000000026051"))
+        call.returned(await call.zoho.books.contact_persons.resend_portal_invite("460000000026051"))
 
 
 async def test_enable_sms() -> None:
@@ -128,7 +128,7 @@ async def test_enable_sms() -> None:
         "/books/v3/contacts/contactpersons/460000000026051/sms/enable",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contact_persons.enable_sms("460000000026051"))
+        call.returned(await call.zoho.books.contact_persons.enable_sms("460000000026051"))
 
 
 async def test_disable_sms() -> None:
@@ -139,4 +139,4 @@ async def test_disable_sms() -> None:
         "/books/v3/contacts/contactpersons/460000000026051/sms/disable",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contact_persons.disable_sms("460000000026051"))
+        call.returned(await call.zoho.books.contact_persons.disable_sms("460000000026051"))

@@ -16,7 +16,7 @@ async def test_create() -> None:
         "/books/v3/contacts",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.create(call.request(ContactCreate)))
+        call.returned(await call.zoho.books.contacts.create(call.request(ContactCreate)))
 
 
 async def test_list() -> None:
@@ -60,7 +60,7 @@ async def test_list() -> None:
             "per_page": "32",
         },
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.contacts.list(
                 contact_name="ä&=+%/?# contact_name",
                 contact_name_startswith="ä&=+%/?# contact_name_startswith",
@@ -110,7 +110,7 @@ async def test_upsert() -> None:
             "X-Upsert": "true",
         },
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.contacts.upsert(
                 call.request(ContactUpsert),
                 field="some X-Unique-Identifier-Key",
@@ -128,7 +128,7 @@ async def test_delete_many() -> None:
         "/books/v3/contacts",
         query={"organization_id": ORGANIZATION, "contact_ids": "460000000026049,460000000026055"},
     ) as call:
-        call.answered(await call.zoho.books.contacts.delete_many(contact_ids=["460000000026049", "460000000026055"]))
+        call.returned(await call.zoho.books.contacts.delete_many(contact_ids=["460000000026049", "460000000026055"]))
 
 
 async def test_get() -> None:
@@ -139,7 +139,7 @@ async def test_get() -> None:
         "/books/v3/contacts/460000000026049",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.get("460000000026049"))
+        call.returned(await call.zoho.books.contacts.get("460000000026049"))
 
 
 async def test_update() -> None:
@@ -150,7 +150,7 @@ async def test_update() -> None:
         "/books/v3/contacts/460000000026049",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.update("460000000026049", call.request(ContactUpdate)))
+        call.returned(await call.zoho.books.contacts.update("460000000026049", call.request(ContactUpdate)))
 
 
 async def test_delete() -> None:
@@ -161,7 +161,7 @@ async def test_delete() -> None:
         "/books/v3/contacts/460000000026049",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.delete("460000000026049"))
+        call.returned(await call.zoho.books.contacts.delete("460000000026049"))
 
 
 async def test_mark_active() -> None:
@@ -172,7 +172,7 @@ async def test_mark_active() -> None:
         "/books/v3/contacts/460000000026049/active",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.mark_active("460000000026049"))
+        call.returned(await call.zoho.books.contacts.mark_active("460000000026049"))
 
 
 async def test_mark_inactive() -> None:
@@ -183,7 +183,7 @@ async def test_mark_inactive() -> None:
         "/books/v3/contacts/460000000026049/inactive",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.mark_inactive("460000000026049"))
+        call.returned(await call.zoho.books.contacts.mark_inactive("460000000026049"))
 
 
 async def test_assign_owner() -> None:
@@ -194,7 +194,7 @@ async def test_assign_owner() -> None:
         "/books/v3/contacts/460000000026049/owner",
         query={"organization_id": ORGANIZATION, "owner_id": "460000000026050"},
     ) as call:
-        call.answered(await call.zoho.books.contacts.assign_owner("460000000026049", owner_id="460000000026050"))
+        call.returned(await call.zoho.books.contacts.assign_owner("460000000026049", owner_id="460000000026050"))
 
 
 async def test_assign_owner_many() -> None:
@@ -209,7 +209,7 @@ async def test_assign_owner_many() -> None:
             "owner_id": "460000000026050",
         },
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.contacts.assign_owner_many(
                 contact_ids=["460000000026049", "460000000026055"], owner_id="460000000026050"
             )
@@ -224,7 +224,7 @@ async def test_track_1099() -> None:
         "/books/v3/contacts/460000000026049/track1099",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.track_1099("460000000026049"))
+        call.returned(await call.zoho.books.contacts.track_1099("460000000026049"))
 
 
 async def test_untrack_1099() -> None:
@@ -235,7 +235,7 @@ async def test_untrack_1099() -> None:
         "/books/v3/contacts/460000000026049/untrack1099",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.untrack_1099("460000000026049"))
+        call.returned(await call.zoho.books.contacts.untrack_1099("460000000026049"))
 
 
 async def test_track_1099_many() -> None:
@@ -246,7 +246,7 @@ async def test_track_1099_many() -> None:
         "/books/v3/contacts/track1099",
         query={"organization_id": ORGANIZATION, "contact_ids": "460000000026049,460000000026055"},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.contacts.track_1099_many(contact_ids=["460000000026049", "460000000026055"])
         )
 
@@ -259,7 +259,7 @@ async def test_enable_portal() -> None:
         "/books/v3/contacts/460000000026049/portal/enable",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.contacts.enable_portal("460000000026049", call.request(ContactEnablePortal))
         )
 
@@ -272,7 +272,7 @@ async def test_disable_portal() -> None:
         "/books/v3/contacts/460000000026049/portal/disable",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.disable_portal("460000000026049", call.mapping()))
+        call.returned(await call.zoho.books.contacts.disable_portal("460000000026049", call.mapping()))
 
 
 async def test_enable_payment_reminders() -> None:
@@ -283,7 +283,7 @@ async def test_enable_payment_reminders() -> None:
         "/books/v3/contacts/460000000026049/paymentreminder/enable",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.enable_payment_reminders("460000000026049"))
+        call.returned(await call.zoho.books.contacts.enable_payment_reminders("460000000026049"))
 
 
 async def test_disable_payment_reminders() -> None:
@@ -294,7 +294,7 @@ async def test_disable_payment_reminders() -> None:
         "/books/v3/contacts/460000000026049/paymentreminder/disable",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.disable_payment_reminders("460000000026049"))
+        call.returned(await call.zoho.books.contacts.disable_payment_reminders("460000000026049"))
 
 
 async def test_get_email_content() -> None:
@@ -305,7 +305,7 @@ async def test_get_email_content() -> None:
         "/books/v3/contacts/460000000026049/email",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.get_email_content("460000000026049"))
+        call.returned(await call.zoho.books.contacts.get_email_content("460000000026049"))
 
 
 async def test_email() -> None:
@@ -316,7 +316,7 @@ async def test_email() -> None:
         "/books/v3/contacts/460000000026049/email",
         query={"organization_id": ORGANIZATION, "send_customer_statement": "true"},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.contacts.email(
                 "460000000026049", call.request(ContactEmail), send_customer_statement=True
             )
@@ -331,7 +331,7 @@ async def test_email_with_files() -> None:
         "/books/v3/contacts/460000000026049/email",
         query={"organization_id": ORGANIZATION, "send_customer_statement": "true"},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.contacts.email(
                 "460000000026049",
                 call.request(ContactEmail),
@@ -349,7 +349,7 @@ async def test_merge() -> None:
         "/books/v3/contacts/460000000026049/merge",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.merge("460000000026049", call.mapping()))
+        call.returned(await call.zoho.books.contacts.merge("460000000026049", call.mapping()))
 
 
 async def test_add_attachment() -> None:
@@ -360,7 +360,7 @@ async def test_add_attachment() -> None:
         "/books/v3/contacts/460000000026049/attachment",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.contacts.add_attachment("460000000026049", attachment=call.file("attachment"))
         )
 
@@ -373,7 +373,7 @@ async def test_verify_einvoice() -> None:
         "/books/v3/contacts/460000000026049/einvoice/verify",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.verify_einvoice("460000000026049"))
+        call.returned(await call.zoho.books.contacts.verify_einvoice("460000000026049"))
 
 
 async def test_update_trn_status() -> None:
@@ -384,7 +384,7 @@ async def test_update_trn_status() -> None:
         "/books/v3/contacts/460000000026049/trnstatus",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.update_trn_status("460000000026049", call.mapping()))
+        call.returned(await call.zoho.books.contacts.update_trn_status("460000000026049", call.mapping()))
 
 
 async def test_get_by_reference() -> None:
@@ -395,4 +395,4 @@ async def test_get_by_reference() -> None:
         "/books/v3/contacts/reference/460000000026049",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.contacts.get_by_reference("460000000026049"))
+        call.returned(await call.zoho.books.contacts.get_by_reference("460000000026049"))

@@ -16,7 +16,7 @@ async def test_get() -> None:
         "/books/v3/contacts/460000000026049/documents/460000000123001",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.documents.get("460000000026049", "460000000123001"))
+        call.returned(await call.zoho.books.documents.get("460000000026049", "460000000123001"))
 
 
 async def test_get_to_a_file(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ async def test_update() -> None:
         "/books/v3/contacts/460000000026049/documents/460000000123001",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.documents.update("460000000026049", "460000000123001", call.mapping()))
+        call.returned(await call.zoho.books.documents.update("460000000026049", "460000000123001", call.mapping()))
 
 
 async def test_delete() -> None:
@@ -49,7 +49,7 @@ async def test_delete() -> None:
         "/books/v3/contacts/460000000026049/documents/460000000123001",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.documents.delete("460000000026049", "460000000123001"))
+        call.returned(await call.zoho.books.documents.delete("460000000026049", "460000000123001"))
 
 
 async def test_restore() -> None:
@@ -60,4 +60,4 @@ async def test_restore() -> None:
         "/books/v3/contacts/documents/restore",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.documents.restore(call.mapping()))
+        call.returned(await call.zoho.books.documents.restore(call.mapping()))

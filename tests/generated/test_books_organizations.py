@@ -13,4 +13,4 @@ async def test_list() -> None:
         "GET",
         "/books/v3/organizations",
     ) as call:
-        call.answered(await call.zoho.books.organizations.list())
+        call.returned(await call.zoho.books.organizations.list())

@@ -14,7 +14,7 @@ async def test_list_unpaid_invoices() -> None:
         "/books/v3/contacts/460000000026049/unpaidinvoices",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.reports.list_unpaid_invoices("460000000026049"))
+        call.returned(await call.zoho.books.reports.list_unpaid_invoices("460000000026049"))
 
 
 async def test_get_unused_credits() -> None:
@@ -25,7 +25,7 @@ async def test_get_unused_credits() -> None:
         "/books/v3/contacts/460000000026049/receivables/unusedcredits",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.reports.get_unused_credits("460000000026049"))
+        call.returned(await call.zoho.books.reports.get_unused_credits("460000000026049"))
 
 
 async def test_list_refunds() -> None:
@@ -36,7 +36,7 @@ async def test_list_refunds() -> None:
         "/books/v3/contacts/460000000026049/refunds",
         query={"organization_id": ORGANIZATION, "page": "3", "per_page": "4"},
     ) as call:
-        call.answered(await call.zoho.books.reports.list_refunds("460000000026049", page=3, per_page=4))
+        call.returned(await call.zoho.books.reports.list_refunds("460000000026049", page=3, per_page=4))
 
 
 async def test_list_payment_refunds() -> None:
@@ -47,7 +47,7 @@ async def test_list_payment_refunds() -> None:
         "/books/v3/contacts/460000000026049/paymentrefunds",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.reports.list_payment_refunds("460000000026049"))
+        call.returned(await call.zoho.books.reports.list_payment_refunds("460000000026049"))
 
 
 async def test_get_unused_retainer_payments() -> None:
@@ -58,7 +58,7 @@ async def test_get_unused_retainer_payments() -> None:
         "/books/v3/contacts/460000000026049/receivables/unusedretainerpayments",
         query={"organization_id": ORGANIZATION, "currency_id": "460000000026050"},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.reports.get_unused_retainer_payments("460000000026049", currency_id="460000000026050")
         )
 
@@ -71,7 +71,7 @@ async def test_get_income_and_expense() -> None:
         "/books/v3/contacts/460000000026049/incomeandexpense",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.reports.get_income_and_expense("460000000026049"))
+        call.returned(await call.zoho.books.reports.get_income_and_expense("460000000026049"))
 
 
 async def test_get_profit_and_loss() -> None:
@@ -82,7 +82,7 @@ async def test_get_profit_and_loss() -> None:
         "/books/v3/contacts/460000000026049/profitandloss",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.reports.get_profit_and_loss("460000000026049"))
+        call.returned(await call.zoho.books.reports.get_profit_and_loss("460000000026049"))
 
 
 async def test_get_inventory_summary() -> None:
@@ -93,7 +93,7 @@ async def test_get_inventory_summary() -> None:
         "/books/v3/contacts/460000000026049/inventorysummary",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.reports.get_inventory_summary("460000000026049"))
+        call.returned(await call.zoho.books.reports.get_inventory_summary("460000000026049"))
 
 
 async def test_get_opening_balances() -> None:
@@ -104,4 +104,4 @@ async def test_get_opening_balances() -> None:
         "/books/v3/contacts/460000000026049/openingbalances",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.reports.get_opening_balances("460000000026049"))
+        call.returned(await call.zoho.books.reports.get_opening_balances("460000000026049"))

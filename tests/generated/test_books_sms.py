@@ -14,7 +14,7 @@ async def test_get_content() -> None:
         "/books/v3/contacts/460000000026049/sms",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.sms.get_content("460000000026049"))
+        call.returned(await call.zoho.books.sms.get_content("460000000026049"))
 
 
 async def test_send() -> None:
@@ -25,7 +25,7 @@ async def test_send() -> None:
         "/books/v3/contacts/460000000026049/sms",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.sms.send("460000000026049", call.mapping()))
+        call.returned(await call.zoho.books.sms.send("460000000026049", call.mapping()))
 
 
 async def test_get_content_many() -> None:
@@ -36,7 +36,7 @@ async def test_get_content_many() -> None:
         "/books/v3/contacts/sms",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.sms.get_content_many())
+        call.returned(await call.zoho.books.sms.get_content_many())
 
 
 async def test_send_many() -> None:
@@ -47,4 +47,4 @@ async def test_send_many() -> None:
         "/books/v3/contacts/sms",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.sms.send_many(call.mapping()))
+        call.returned(await call.zoho.books.sms.send_many(call.mapping()))

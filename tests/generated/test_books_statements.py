@@ -16,7 +16,7 @@ async def test_get() -> None:
         "/books/v3/contacts/460000000026049/statements",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.statements.get("460000000026049"))
+        call.returned(await call.zoho.books.statements.get("460000000026049"))
 
 
 async def test_get_email_content() -> None:
@@ -27,7 +27,7 @@ async def test_get_email_content() -> None:
         "/books/v3/contacts/460000000026049/statements/email",
         query={"organization_id": ORGANIZATION, "start_date": "2026-01-31", "end_date": "2026-01-31"},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.statements.get_email_content(
                 "460000000026049", start_date="2026-01-31", end_date="2026-01-31"
             )
@@ -47,7 +47,7 @@ async def test_email() -> None:
             "multipart_or_formdata": "ä&=+%/?# multipart_or_formdata",
         },
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.statements.email(
                 "460000000026049",
                 call.request(StatementEmail),
@@ -71,7 +71,7 @@ async def test_email_with_files() -> None:
             "multipart_or_formdata": "ä&=+%/?# multipart_or_formdata",
         },
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.books.statements.email(
                 "460000000026049",
                 call.request(StatementEmail),

@@ -14,7 +14,7 @@ async def test_update() -> None:
         "/books/v3/contacts/460000000026049/tags",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.tags.update("460000000026049", call.mapping()))
+        call.returned(await call.zoho.books.tags.update("460000000026049", call.mapping()))
 
 
 async def test_delete() -> None:
@@ -25,4 +25,4 @@ async def test_delete() -> None:
         "/books/v3/contacts/460000000026049/tags/460000000060001",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.tags.delete("460000000026049", "460000000060001"))
+        call.returned(await call.zoho.books.tags.delete("460000000026049", "460000000060001"))

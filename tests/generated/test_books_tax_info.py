@@ -14,7 +14,7 @@ async def test_list() -> None:
         "/books/v3/contacts/460000000026049/taxinfo",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.tax_info.list("460000000026049"))
+        call.returned(await call.zoho.books.tax_info.list("460000000026049"))
 
 
 async def test_create() -> None:
@@ -25,7 +25,7 @@ async def test_create() -> None:
         "/books/v3/contacts/460000000026049/taxinfo",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.tax_info.create("460000000026049", call.mapping()))
+        call.returned(await call.zoho.books.tax_info.create("460000000026049", call.mapping()))
 
 
 async def test_update() -> None:
@@ -36,7 +36,7 @@ async def test_update() -> None:
         "/books/v3/contacts/460000000026049/taxinfo/460000000070001",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.tax_info.update("460000000026049", "460000000070001", call.mapping()))
+        call.returned(await call.zoho.books.tax_info.update("460000000026049", "460000000070001", call.mapping()))
 
 
 async def test_delete() -> None:
@@ -47,4 +47,4 @@ async def test_delete() -> None:
         "/books/v3/contacts/460000000026049/taxinfo/460000000070001",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.tax_info.delete("460000000026049", "460000000070001"))
+        call.returned(await call.zoho.books.tax_info.delete("460000000026049", "460000000070001"))

@@ -14,7 +14,7 @@ async def test_get_email_content() -> None:
         "/books/v3/contacts/460000000026049/vendorstatements/email",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.vendor_statements.get_email_content("460000000026049"))
+        call.returned(await call.zoho.books.vendor_statements.get_email_content("460000000026049"))
 
 
 async def test_email() -> None:
@@ -25,4 +25,4 @@ async def test_email() -> None:
         "/books/v3/contacts/460000000026049/vendorstatements/email",
         query={"organization_id": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.books.vendor_statements.email("460000000026049", call.mapping()))
+        call.returned(await call.zoho.books.vendor_statements.email("460000000026049", call.mapping()))

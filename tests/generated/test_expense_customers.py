@@ -16,7 +16,7 @@ async def test_create() -> None:
         "/expense/v1/contacts",
         headers={"X-com-zoho-expense-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.expense.customers.create(call.request(CustomerCreate)))
+        call.returned(await call.zoho.expense.customers.create(call.request(CustomerCreate)))
 
 
 async def test_list() -> None:
@@ -28,7 +28,7 @@ async def test_list() -> None:
         query={"page": "2", "per_page": "3"},
         headers={"X-com-zoho-expense-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.expense.customers.list(page=2, per_page=3))
+        call.returned(await call.zoho.expense.customers.list(page=2, per_page=3))
 
 
 async def test_get() -> None:
@@ -39,7 +39,7 @@ async def test_get() -> None:
         "/expense/v1/contacts/16367000000096001",
         headers={"X-com-zoho-expense-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.expense.customers.get("16367000000096001"))
+        call.returned(await call.zoho.expense.customers.get("16367000000096001"))
 
 
 async def test_update() -> None:
@@ -50,7 +50,7 @@ async def test_update() -> None:
         "/expense/v1/contacts/16367000000096001",
         headers={"X-com-zoho-expense-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.expense.customers.update("16367000000096001", call.request(CustomerUpdate)))
+        call.returned(await call.zoho.expense.customers.update("16367000000096001", call.request(CustomerUpdate)))
 
 
 async def test_delete() -> None:
@@ -61,4 +61,4 @@ async def test_delete() -> None:
         "/expense/v1/contacts/16367000000096001",
         headers={"X-com-zoho-expense-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.expense.customers.delete("16367000000096001"))
+        call.returned(await call.zoho.expense.customers.delete("16367000000096001"))

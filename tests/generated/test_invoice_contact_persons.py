@@ -16,7 +16,7 @@ async def test_create() -> None:
         "/invoice/v3/contacts/contactpersons",
         headers={"X-com-zoho-invoice-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.invoice.contact_persons.create(call.request(ContactPersonCreate)))
+        call.returned(await call.zoho.invoice.contact_persons.create(call.request(ContactPersonCreate)))
 
 
 async def test_update() -> None:
@@ -27,7 +27,7 @@ async def test_update() -> None:
         "/invoice/v3/contacts/contactpersons/460000000026051",
         headers={"X-com-zoho-invoice-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(
+        call.returned(
             await call.zoho.invoice.contact_persons.update("460000000026051", call.request(ContactPersonUpdate))
         )
 
@@ -40,7 +40,7 @@ async def test_delete() -> None:
         "/invoice/v3/contacts/contactpersons/460000000026051",
         headers={"X-com-zoho-invoice-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.invoice.contact_persons.delete("460000000026051"))
+        call.returned(await call.zoho.invoice.contact_persons.delete("460000000026051"))
 
 
 async def test_list() -> None:
@@ -52,7 +52,7 @@ async def test_list() -> None:
         query={"page": "3", "per_page": "4"},
         headers={"X-com-zoho-invoice-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.invoice.contact_persons.list("460000000026049", page=3, per_page=4))
+        call.returned(await call.zoho.invoice.contact_persons.list("460000000026049", page=3, per_page=4))
 
 
 async def test_get() -> None:
@@ -63,7 +63,7 @@ async def test_get() -> None:
         "/invoice/v3/contacts/460000000026049/contactpersons/460000000026051",
         headers={"X-com-zoho-invoice-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.invoice.contact_persons.get("460000000026049", "460000000026051"))
+        call.returned(await call.zoho.invoice.contact_persons.get("460000000026049", "460000000026051"))
 
 
 async def test_mark_primary() -> None:
@@ -74,4 +74,4 @@ async def test_mark_primary() -> None:
         "/invoice/v3/contacts/contactpersons/460000000026051/primary",
         headers={"X-com-zoho-invoice-organizationid": ORGANIZATION},
     ) as call:
-        call.answered(await call.zoho.invoice.contact_persons.mark_primary("460000000026051"))
+        call.returned(await call.zoho.invoice.contact_persons.mark_primary("460000000026051"))

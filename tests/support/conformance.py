@@ -196,9 +196,9 @@ class Call:
     def __init__(self, operation: Operation[Any], zoho: Zoho) -> None:
         self.operation = operation
         self.zoho = zoho
-        self.answer: Any = documented(RECORD_NOT_SHOWN.get(operation.id, operation.id), "answer")
-        if self.answer is None:
-            self.answer = {"code": 0, "message": "success", **{key: [] for key in operation.envelope[:1]}}
+        self.response: Any = documented(RECORD_NOT_SHOWN.get(operation.id, operation.id), "answer")
+        if self.response is None:
+            self.response = {"code": 0, "message": "success", **{key: [] for key in operation.envelope[:1]}}
         self.body: Any = None
         self.files: set[str] = set()
         self.checked = False
@@ -218,14 +218,14 @@ class Call:
         self.files.add(name)
         return Upload(FILE, filename=f"{name} ä.bin", content_type="application/x-proof")
 
-    def answered(self, result: Any) -> None:
-        """The method's result must hold the documented answer."""
+    def returned(self, result: Any) -> None:
+        """The method's result must be the documented response."""
         self.checked = True
         if self.operation.kind == "file":
             assert result == FILE
             return
-        found = in_its_envelope(self.operation, self.answer, result)
-        assert not unexplained(self.operation.id, "answer", "documented", self.answer, found)
+        found = in_its_envelope(self.operation, self.response, result)
+        assert not unexplained(self.operation.id, "answer", "documented", self.response, found)
 
     def saved(self, path: Path) -> None:
         """The file must stand there whole, and nothing else beside it."""
@@ -256,7 +256,7 @@ async def exchange(
         seen.append(_Seen(request.method, request.raw_path, request.headers, await request.read()))
         if operation.kind == "file":
             return web.Response(body=FILE, content_type="application/octet-stream")
-        return web.Response(body=_ENCODER.encode(call.answer), content_type="application/json", charset="UTF-8")
+        return web.Response(body=_ENCODER.encode(call.response), content_type="application/json", charset="UTF-8")
 
     async with (
         RawTestServer(serve) as server,

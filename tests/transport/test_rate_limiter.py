@@ -52,13 +52,13 @@ def test_no_minute_sees_more_calls_than_the_pace_and_none_is_wasted(seconds: flo
 
     seen = simulate(main())
     assert most_in_a_minute(seen) <= 95
-    # A call counts until a minute after its end, so long calls cost a little pace; instant ones cost none.
+    # A call counts until a minute after its end, so long calls cost a little of the rate; instant ones cost none.
     assert len(seen) >= (940 if seconds == 0 else 940 * 60 / (60 + seconds) - 10)
 
 
 @pytest.mark.parametrize("per_minute", [None, 95])
 def test_calls_of_earlier_minutes_are_forgotten(per_minute: int | None) -> None:
-    """A process that makes calls for weeks must not grow; those of this minute count when a pace is set."""
+    """A process that makes calls for weeks must not grow; those of this minute count when a limit is set."""
 
     async def main() -> None:
         limiter = Limiter(Limits(per_minute=per_minute, concurrency=50))
@@ -247,9 +247,9 @@ def test_a_reserve_that_no_day_can_leave_is_told_from_a_day_that_is_used_up(limi
         limiter.update_from_headers(
             {"x-rate-limit-limit": "100", "x-rate-limit-remaining": "1", "x-rate-limit-reset": "3600"}
         )
-        with pytest.raises(Exhausted) as told:
+        with pytest.raises(Exhausted) as caught:
             await limiter.acquire()
-        assert told.value.never == never
+        assert caught.value.never == never
 
     simulate(main())
 

@@ -89,7 +89,9 @@ LOST = {
 
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
 @pytest.mark.parametrize("reused", [False, True], ids=["fresh connection", "reused connection"])
-async def test_a_write_in_doubt_is_sent_once_and_a_read_again(server: FaultServer, fault: Fault, reused: bool) -> None:
+async def test_a_write_of_unknown_outcome_is_sent_once_and_a_read_again(
+    server: FaultServer, fault: Fault, reused: bool
+) -> None:
     async with client(server) as zoho:
         if reused:
             await zoho.books.contacts.get("1")
@@ -155,9 +157,9 @@ async def test_too_many_open_files_are_no_trouble_of_the_service(server: FaultSe
         with pytest.raises(UnavailableError):
             await zoho.books.contacts.get("1")
     async with elsewhere(urls[name]) as zoho:
-        with no_file_left(), pytest.raises(ConfigError, match="too many open files: raise `ulimit -n`") as told:
+        with no_file_left(), pytest.raises(ConfigError, match="too many open files: raise `ulimit -n`") as caught:
             await zoho.books.contacts.create({"contact_name": "A"})
-    assert (told.value.sent, len(told.value.attempts), server.seen) == (False, 1, [])
+    assert (caught.value.sent, len(caught.value.attempts), server.seen) == (False, 1, [])
 
 
 def test_no_file_left_on_the_whole_machine_has_another_remedy() -> None:

@@ -144,7 +144,7 @@ async def test_a_refused_upload_is_sent_again_whole(
 
 
 @pytest.mark.parametrize("fault", [Fault("reset", acts=True), html_fault(503), Fault("torn", acts=True)])
-async def test_an_upload_in_doubt_is_sent_once(server: FaultServer, zoho: Zoho, fault: Fault) -> None:
+async def test_an_upload_of_unknown_outcome_is_sent_once(server: FaultServer, zoho: Zoho, fault: Fault) -> None:
     stream = Stream(BIG)
     server.script(fault)
     with pytest.raises(OutcomeUnknownError):

@@ -203,10 +203,10 @@ def test_another_charset_than_utf8_is_read() -> None:
 def test_one_record_in_a_list_is_one_record() -> None:
     person = {"contact_person_id": "1", "first_name": "Will"}
     will = ContactPerson(contact_person_id="1", first_name="Will")
-    for sent, bent in (([person], 0), ([person, {"contact_person_id": "2"}], 0), (person, 1)):
+    for sent, coerced in (([person], 0), ([person, {"contact_person_id": "2"}], 0), (person, 1)):
         decoded, drift = read(CREATE_PERSON, {"code": 0, "message": "made", "contact_person": sent})
         assert decoded.data == will
-        assert drift == ({"contact_person": 1} if bent else {})
+        assert drift == ({"contact_person": 1} if coerced else {})
     decoded, drift = read(CREATE_PERSON, {"code": 0, "contact_person": [{**person, "contact_person_id": 1}]})
     assert decoded.data == will
     assert drift == {"contact_person[].contact_person_id": 1}
@@ -290,8 +290,11 @@ class Mine(msgspec.Struct):
 def test_a_type_of_the_callers_own_is_filled() -> None:
     answer = {"code": 0, "contact": {"contact_id": "1", "cf_region": "North", "cf_rank": 3, "rate": 1.5}}
     assert read(GET, answer, Mine)[0].data == Mine(contact_id="1", cf_region="North", cf_rank=3, rate=1.5)
-    bent = {"code": 0, "contact": {"contact_id": 1, "cf_region": "", "cf_rank": "3", "status": "gone", "rate": "2.5"}}
-    assert read(GET, bent, Mine)[0].data == Mine(contact_id="1", cf_region="", cf_rank=3, rate=2.5)
+    coerced = {
+        "code": 0,
+        "contact": {"contact_id": 1, "cf_region": "", "cf_rank": "3", "status": "gone", "rate": "2.5"},
+    }
+    assert read(GET, coerced, Mine)[0].data == Mine(contact_id="1", cf_region="", cf_rank=3, rate=2.5)
 
 
 class Fussy(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""Documented answers, bent at random: a value of another type costs that value, never the answer."""
+"""Documented responses, changed at random: a value of another type costs that value, never the response."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Path = tuple[str | int, ...]
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _PLAIN = (Decimal, datetime, date)
 
-ANSWERS = {
+RESPONSES = {
     it.id: (it, documented(RECORD_NOT_SHOWN.get(it.id, it.id), "answer")) for it in operations() if it.kind != "file"
 }
-CASES = [identity for identity, (_, answer) in ANSWERS.items() if answer]
-WITH_RESULT = [identity for identity in CASES if ANSWERS[identity][0].envelope]
+CASES = [identity for identity, (_, response) in RESPONSES.items() if response]
+WITH_RESULT = [identity for identity in CASES if RESPONSES[identity][0].envelope]
 
 VALUES: tuple[Any, ...] = (
     *(
@@ -83,15 +83,15 @@ def places(value: Any, path: Path = ()) -> Iterator[Path]:
         yield from places(child, (*path, key))
 
 
-def mutated(answer: Any, changes: list[tuple[int, int]], allowed: Callable[[Path], bool]) -> tuple[Any, list[Path]]:
+def mutated(response: Any, changes: list[tuple[int, int]], allowed: Callable[[Path], bool]) -> tuple[Any, list[Path]]:
     """A copy with the changes made one after another, and where they were made."""
-    answer, touched = deepcopy(answer), []
+    response, touched = deepcopy(response), []
     for index, change in changes:
-        found = [path for path in places(answer) if allowed(path)]
+        found = [path for path in places(response) if allowed(path)]
         if not found:
             break
         path = found[index % len(found)]
-        owner = answer
+        owner = response
         for key in path[:-1]:
             owner = owner[key]
         made = CHANGES[change](owner[path[-1]])
@@ -100,11 +100,11 @@ def mutated(answer: Any, changes: list[tuple[int, int]], allowed: Callable[[Path
         else:
             owner[path[-1]] = deepcopy(made)
         touched.append(path)
-    return answer, touched
+    return response, touched
 
 
-def decoded(operation: Operation[Any], answer: Any) -> Decoded:
-    return Decoders().decode(operation, None, _ENCODER.encode(answer), None)
+def decoded(operation: Operation[Any], response: Any) -> Decoded:
+    return Decoders().decode(operation, None, _ENCODER.encode(response), None)
 
 
 def well_typed(value: Any) -> bool:
@@ -130,14 +130,14 @@ def inside(operation: Operation[Any]) -> Callable[[Path], bool]:
 
 @pytest.mark.parametrize("identity", WITH_RESULT)
 def test_a_value_of_another_type_costs_only_that_value(identity: str) -> None:
-    operation, answer = ANSWERS[identity]
-    whole = rows_of(operation, decoded(operation, answer).data)
+    operation, response = RESPONSES[identity]
+    whole = rows_of(operation, decoded(operation, response).data)
 
     @modest
     @given(mutations)
     def check(changes: list[tuple[int, int]]) -> None:
-        bent, touched = mutated(answer, changes, inside(operation))
-        read = decoded(operation, bent)
+        changed, touched = mutated(response, changes, inside(operation))
+        read = decoded(operation, changed)
         assert (read.code, read.readable, read.missing) == (0, True, "")
         if operation.kind == "page":
             assert well_typed(read.data.context)
@@ -155,33 +155,33 @@ def test_a_value_of_another_type_costs_only_that_value(identity: str) -> None:
 
 @pytest.mark.parametrize("identity", WITH_RESULT)
 def test_every_value_may_be_of_another_type_at_once(identity: str) -> None:
-    """Every change at every place, which chance would not try; one of them for all places of the answer together."""
-    operation, answer = ANSWERS[identity]
-    places_inside = [path for path in places(answer) if inside(operation)(path)]
+    """Every change at every place, which chance would not try; one of them for all places of the response together."""
+    operation, response = RESPONSES[identity]
+    places_inside = [path for path in places(response) if inside(operation)(path)]
     for change in CHANGES:
-        bent = deepcopy(answer)
+        changed = deepcopy(response)
         for path in places_inside:
             *above, last = path
-            owner = bent
+            owner = changed
             for key in above:
                 owner = owner[key]
             if not isinstance(owner[last], dict | list):
                 made = change(owner[last])
                 owner[last] = None if made is MISSING else deepcopy(made)
-        read = decoded(operation, bent)
+        read = decoded(operation, changed)
         assert (read.code, read.missing) == (0, "")
         assert well_typed(rows_of(operation, read.data))
 
 
 @pytest.mark.parametrize("identity", CASES)
 def test_no_answer_whatever_is_in_it_makes_reading_fail(identity: str) -> None:
-    operation, answer = ANSWERS[identity]
+    operation, response = RESPONSES[identity]
 
     @modest
     @given(mutations)
     def check(changes: list[tuple[int, int]]) -> None:
-        read = decoded(operation, mutated(answer, changes, lambda path: True)[0])
-        # Anything may have become of it, but it is told apart: a result, a refusal, something missing, or unreadable.
+        read = decoded(operation, mutated(response, changes, lambda path: True)[0])
+        # Anything may have become of it, but it is classified: a result, a refusal, something missing, or unreadable.
         result = read.data if operation.kind != "page" or read.data is None else [*read.data.rows, read.data.context]
         assert well_typed(result)
         if read.code == 0 and operation.kind != "nothing":

@@ -236,7 +236,7 @@ class CallState:
         if decision.action is RetryAction.REFRESH:
             return self._scope_error()
         if kind is errors.OutcomeUnknownError:
-            self._sent = None  # the response does not say what was executed
+            self._sent = None  # the response does not show what was executed
             return self._error(kind, self._outcome_unknown())
         message = result.decoded.message if result.decoded is not None else None
         text = f"{message} ({outcome.detail})" if message else outcome.detail

@@ -71,14 +71,14 @@ class Coercer:
         return simple if simple is not None else _by_msgspec(info)
 
     def _union(self, info: inspect.UnionType) -> Builder:
-        members = [member for member in info.types if not isinstance(member, inspect.NoneType)]
-        nullable = len(members) < len(info.types)
-        if any(isinstance(member, inspect.StrType) for member in members):
+        options = [option for option in info.types if not isinstance(option, inspect.NoneType)]
+        nullable = len(options) < len(info.types)
+        if any(isinstance(option, inspect.StrType) for option in options):
             inner: Builder = _text  # an open enumeration accepts any text
-        elif len(members) == 1:
-            inner = self._compile(members[0])
+        elif len(options) == 1:
+            inner = self._compile(options[0])
         else:
-            inner = _first_match([(_JSON_TYPES.get(type(member), ()), self._compile(member)) for member in members])
+            inner = _first_match([(_JSON_TYPES.get(type(option), ()), self._compile(option)) for option in options])
         return _or_none(inner) if nullable else inner
 
     def _list(self, item: Builder) -> Builder:
@@ -111,20 +111,20 @@ class Coercer:
                 value = value[0]
             if not is_object(value):
                 raise _CoercionError(f"{path}: expected an object")
-            members: dict[str, Any] = {}
+            values: dict[str, Any] = {}
             for field, builder in fields:
                 place = f"{path}.{field.encode_name}"
                 try:
                     if field.encode_name in value:
-                        members[field.name] = builder(value[field.encode_name], place, on_coerced)
+                        values[field.name] = builder(value[field.encode_name], place, on_coerced)
                     elif field.required:
                         raise _CoercionError(f"{place}: missing")
                 except _CoercionError:
                     on_coerced(place)
                     if field.required:
-                        members[field.name] = _fallback_value(field, place)
+                        values[field.name] = _fallback_value(field, place)
             try:
-                return info.cls(**members)
+                return info.cls(**values)
             except (TypeError, ValueError) as error:  # from __post_init__ of a caller's own struct
                 raise _CoercionError(f"{path}: {error}") from None
 
@@ -138,8 +138,8 @@ def _fallback_value(field: inspect.Field, place: str) -> Any:
     kind = field.type.type if isinstance(field.type, inspect.Metadata) else field.type
     if isinstance(kind, inspect.StrType):
         return ""
-    members = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
-    if any(isinstance(member, inspect.NoneType) for member in members):
+    options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    if any(isinstance(option, inspect.NoneType) for option in options):
         return None
     if isinstance(kind, inspect.ListType):
         return []
@@ -159,11 +159,11 @@ def _or_none(inner: Builder) -> Builder:
     return build
 
 
-def _first_match(members: list[tuple[tuple[type, ...], Builder]]) -> Builder:
+def _first_match(options: list[tuple[tuple[type, ...], Builder]]) -> Builder:
     def build(value: Any, path: str, on_coerced: OnCoerced) -> Any:
         # Types that match without coercion come first.
         kind = kind_of(value)
-        for _, builder in sorted(members, key=lambda member: kind not in member[0]):
+        for _, builder in sorted(options, key=lambda option: kind not in option[0]):
             try:
                 return builder(value, path, on_coerced)
             except _CoercionError:

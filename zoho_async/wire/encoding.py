@@ -73,7 +73,7 @@ def build_request(
     fields = _encode_parameters(known["header"], headers, "header", faults)
     for name, value in segments.items():
         if value in {"", ".", ".."}:
-            faults.append(Fault(path=name, rule="path", message=f"{value!r} cannot stand in a path"))
+            faults.append(Fault(path=name, rule="path", message=f"{value!r} is not allowed in a path"))
     for name, value in fields.items():
         if not is_header_safe(value):
             faults.append(Fault(path=name, rule="header", message="contains characters that HTTP headers do not allow"))
