@@ -149,19 +149,13 @@ class FileStore:
 
     async def save(self, stored: Stored) -> None:
         content = msgspec.json.encode(_File(version=_VERSION, stored=stored))
-        # Written beside and renamed: whoever reads sees the old file or the new one, never half of one.
-        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        # Imported late, like pathlib.
+        from zoho_async._atomic_file import OWNER_ONLY, atomic_write
+
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            beside.unlink(missing_ok=True)
-            # Made new and not followed: what somebody may have laid there is not written to.
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(beside, flags, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
+            with atomic_write(self.path, mode=OWNER_ONLY, binary=True) as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self.path)
         except OSError as error:
             raise ConfigError(f"token file {self.path}: cannot be written ({error.strerror})") from None
 

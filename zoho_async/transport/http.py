@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from errno import EMFILE, ENFILE
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,8 +20,6 @@ from zoho_async.wire.multipart import Part
 from .retry_policy import Outcome, Sent
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from aiohttp import ClientRequest, ClientResponse, ClientSession, FormData
 
 _LONGEST_REFUSAL = 64 * 1024
@@ -134,7 +132,7 @@ class HttpAdapter:
         return self._proxies.get(parts.scheme) or self._proxies.get("all")
 
     async def send(
-        self, base: str, request: Request, headers: Mapping[str, str], *, timeout: float, to: Path | None = None
+        self, base: str, request: Request, headers: Mapping[str, str], *, timeout: float, to: IO[bytes] | None = None
     ) -> Answer:
         """One request, one answer or the lack of one. `timeout`: seconds of silence after which it counts as lost.
 
@@ -241,27 +239,15 @@ async def _closed(stream: AsyncGenerator[bytes, None]) -> None:
         await stream.aclose()
 
 
-async def _saved(response: ClientResponse, to: Path) -> tuple[bytes, int]:
+async def _saved(response: ClientResponse, to: IO[bytes]) -> tuple[bytes, int]:
     """Write the body to a file; its beginning, enough to hold any refusal whole, and its size."""
     start, size = b"", 0
-    file = _opened(to)
-    try:
-        async for chunk in response.content.iter_chunked(_CHUNK):
-            size += len(chunk)
-            start += chunk[: _LONGEST_REFUSAL - len(start)]
-            await _on_disk(file.write, chunk)
-        await _on_disk(file.close)
-    finally:
-        with suppress(OSError):
-            file.close()
+    async for chunk in response.content.iter_chunked(_CHUNK):
+        size += len(chunk)
+        start += chunk[: _LONGEST_REFUSAL - len(start)]
+        await _on_disk(to.write, chunk)
+    await _on_disk(to.flush)
     return start, size
-
-
-def _opened(place: Path) -> BinaryIO:
-    try:
-        return place.open("wb")
-    except OSError as error:
-        raise DownloadWriteError(error) from error
 
 
 async def _on_disk(function: Callable[..., object], *arguments: object) -> None:

@@ -324,18 +324,20 @@ class Transport:
         send, base, timeout = self.shared.exchange.send, self.api_url(token), self.settings.timeout
         if to is None:
             return self._judged(operation, wanted, await send(base, request, headers, timeout=timeout))
-        # Beside its place, so that the last step is a rename and nothing half-written ever bears the name.
-        part = to.with_name(f"{to.name}.part")
+        # Imported late: most programs download nothing.
+        from zoho_async._atomic_file import AtomicFile
+
+        part = AtomicFile(to, binary=True)
         try:
-            answer = self._judged(operation, wanted, await send(base, request, headers, timeout=timeout, to=part))
+            answer = self._judged(operation, wanted, await send(base, request, headers, timeout=timeout, to=part.file))
             if answer.outcome.code == 0 and answer.decoded is not None:
-                part.replace(to)
+                await asyncio.to_thread(part.commit)
                 answer.decoded.data, answer.body = to, b""
             return answer
         except DownloadWriteError as broken:
             raise broken.error from None
         finally:
-            part.unlink(missing_ok=True)
+            part.discard()
 
     def _judged(self, operation: Operation[Any], wanted: Any, answer: Answer) -> Answer:
         """The same attempt, its answer decoded."""

@@ -37,7 +37,7 @@ from zoho_async.bulk.pushing.window import Window
 from zoho_async.bulk.results import PushSummary, RowOutcome, failed, faulty
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
-from zoho_async.bulk.source.files import RowFile, digest_of_row
+from zoho_async.bulk.source.files import RowFile, content_hash
 from zoho_async.bulk.state import runs
 from zoho_async.bulk.state.database import Database, storable
 from zoho_async.bulk.state.journal import Journal
@@ -360,7 +360,7 @@ def _problem(outcome: RowOutcome) -> runs.ProblemRow:
         number=row.number,
         line=row.line,
         identity=outcome.identity,
-        digest=digest_of_row(row),
+        digest=content_hash(row),
         status=outcome.status,
         code=outcome.code,
         field=outcome.field,

@@ -10,7 +10,7 @@ import msgspec
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.refusal_tags import is_mark, strip_tag
 from zoho_async.bulk.rows.validate import RowReader
-from zoho_async.bulk.source.files import RowFile, digest_of_row, open_rows
+from zoho_async.bulk.source.files import RowFile, content_hash, open_rows
 from zoho_async.bulk.state import runs
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.journal import Journal
@@ -85,7 +85,7 @@ async def _recognise(
     for row in source:
         if row.number not in identities or row.identity:
             continue
-        if strip_tag(identities[row.number]) and bytes.fromhex(digest_of_row(row)) == digests[row.number]:
+        if strip_tag(identities[row.number]) and bytes.fromhex(content_hash(row)) == digests[row.number]:
             continue
         job = reader.read(row)
         if not job.faults:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 
-from zoho_async._atomic_file import OWN, create, mode_of
+from zoho_async._atomic_file import atomic_write
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import NATURAL_KEYS
 from zoho_async.bulk.state import runs
@@ -137,17 +137,11 @@ async def ids_command(state: Path | None, to: Path, interruption: Interruption) 
 def _written(to: Path) -> Generator[TextIO, None, None]:
     """A file that takes its place when all of it is written: with the permissions of one that is there, or its owner's
     alone, for it holds what customers are called and more."""
-    part = to.with_name(f"{to.name}.part")
     try:
-        part.unlink(missing_ok=True)
-        with create(part, mode_of(to) if to.exists() else OWN) as file:
+        with atomic_write(to) as file:
             yield file
-        part.replace(to)
     except OSError as error:
         raise InputError(f"{to}: cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
 
 
 async def _ids(database: Database) -> AsyncGenerator[tuple[str, ...], None]:
