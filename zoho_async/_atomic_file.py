@@ -87,10 +87,7 @@ class AtomicFile:
         with self._lock:
             if self._ended:
                 return
-            self.file.flush()
-            os.fsync(self.file.fileno())
-            if not self._stands():
-                raise FileNotFoundError(ENOENT, f"{self.temporary.name} was removed or replaced while it was written")
+            self.sync()
             if os.name != "posix":
                 # An open file cannot be moved there; elsewhere it stays locked until it is.
                 self.file.close()
@@ -98,6 +95,17 @@ class AtomicFile:
             self._ended = True
             self.file.close()
         _sync_folder(self._path.parent)
+
+    def sync(self) -> None:
+        """Puts what was written on the disk; `commit` does so too.
+
+        Raises:
+            OSError: It cannot be written, or is no longer where it was made.
+        """
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        if not self._stands():
+            raise FileNotFoundError(ENOENT, f"{self.temporary.name} was removed or replaced while it was written")
 
     def discard(self) -> None:
         """Closes and removes the temporary file; does nothing after `commit`. Never raises OSError."""

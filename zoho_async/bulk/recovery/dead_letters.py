@@ -76,7 +76,7 @@ class RejectsFile:
         if self.again is not None and not self._keep(self.again):
             return
         if self._part is not None:
-            self._part.file.flush()
+            self._part.sync()
             digest = digest_of_file(self._part.temporary)
             self._displace()
             self._part.commit()
