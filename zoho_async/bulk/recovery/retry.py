@@ -48,7 +48,7 @@ async def retried(
             raise InputError(f"there is no run {number} of this target in the state file; see `zoho-async runs`")
         source = _source(run, given, reader)
         journal = Journal(database, label)
-        async for batch in runs.problem_batches(database, number):
+        async for batch in runs.rejected_batches(database, number):
             entries = await journal.entries([strip_tag(one.identity) for one in batch])
             for one in batch:
                 # Rows with a key are known by it.

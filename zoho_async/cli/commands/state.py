@@ -43,7 +43,7 @@ async def runs_command(state: Path | None, run: int | None, interruption: Interr
                 if run is not None and one.id != run:
                     continue
                 shown += 1
-                problems = [problem async for problem in runs.problems(database, one.id)]
+                problems = [problem async for problem in runs.rejected_rows(database, one.id)]
                 sys.stdout.write(_run_text(path, one, problems, whole=run is not None, json=json))
     if run is not None and not shown:
         raise InputError(f"there is no run {run}")
@@ -66,7 +66,7 @@ async def images_command(state: Path | None, run: int, to: Path, interruption: I
         (found,) = having.values()
         count = 0
         with _written(to) as file:
-            async for image in runs.images(found, run):
+            async for image in runs.before_images(found, run):
                 file.write(msgspec.json.encode(image).decode() + "\n")
                 count += 1
     sys.stdout.write(f"{to}: {count:,} records as they were before run {run} changed them\n")
@@ -145,5 +145,5 @@ def _written(to: Path) -> Generator[TextIO, None, None]:
 
 
 async def _ids(database: Database) -> AsyncGenerator[tuple[str, ...], None]:
-    async for one in runs.identities(database, None):
+    async for one in runs.stored_ids(database, None):
         yield (one.label, one.target.rpartition(" ")[2], one.part, one.key, one.id)
