@@ -56,7 +56,10 @@ def test_an_empty_file_is_taken_and_memory_has_no_file(tmp_path: Path, monkeypat
     [
         ("CREATE TABLE mine (x)", "is not a test file"),
         ("PRAGMA application_id = 78", "is not a test file"),
-        ("PRAGMA application_id = 77; PRAGMA user_version = 3", r"was written by a newer zoho_async \(version 3, known 2"),
+        (
+            "PRAGMA application_id = 77; PRAGMA user_version = 3",
+            r"was written by a newer zoho_async \(version 3, known 2",
+        ),
     ],
 )
 def test_other_files_are_refused_and_stay_as_they_are(tmp_path: Path, made: str, message: str) -> None:
@@ -86,7 +89,7 @@ def test_a_preparation_that_fails_changes_nothing(tmp_path: Path) -> None:
         prepare(connection, version)
         connection.execute("SELECT nothing")
 
-    with pytest.raises(InputError, match="the test file cannot be used: no such column: nothing"):
+    with pytest.raises(InputError, match="the test file cannot be used: "):
         open_owned(path, KIND, fail)
     with closing(open_owned(path, KIND, prepare)) as connection:
         assert versions(connection) == [0]
@@ -94,6 +97,6 @@ def test_a_preparation_that_fails_changes_nothing(tmp_path: Path) -> None:
 
 def test_an_exclusive_file_is_in_use_until_it_is_closed(tmp_path: Path) -> None:
     path = str(tmp_path / "a")
-    with closing(open_owned(path, KIND, prepare, exclusive=True)), pytest.raises(InputError, match=": is in use$"):
+    with closing(open_owned(path, KIND, prepare, exclusive=True)), pytest.raises(InputError, match=r": is in use$"):
         open_owned(path, KIND, prepare)
     open_owned(path, KIND, prepare).close()

@@ -4,57 +4,25 @@ from __future__ import annotations
 
 import csv
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
-from zoho_async._atomic_file import AtomicFile, remove_leftovers
+from zoho_async._atomic_file import AtomicFile
 from zoho_async._typeguards import is_mapping, is_sequence
-from zoho_async.bulk.errors import InputError
 
-from .jsonl_sink import one_line
-from .sink import Record
+from .jsonl_sink import JsonLinesSink
 
 _json = msgspec.json.Decoder(float_hook=Decimal)
 
 
-class CsvSink:
+class CsvSink(JsonLinesSink):
     """One record a row, nested members as dotted columns; the header is the union of what the records have.
 
-    The union is known only at the end, so until then the records are in a temporary file of JSON Lines. The file is
-    complete or it is the earlier one.
+    The union is known only at the end, so until then the lines are in a temporary file.
     """
-
-    remembers = False
-
-    def __init__(self, path: Path, *, details: bool) -> None:
-        self._path = path
-        self._details = details
-        self._target: AtomicFile | None = None
-        self._spool: IO[str] | None = None
-
-    def open(self) -> None:
-        try:
-            self._target = AtomicFile(self._path)
-            # In the target's folder, which has room for it; it has no name, so a killed process leaves nothing.
-            self._spool = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=self._path.absolute().parent)
-        except OSError as error:
-            self.abandon()
-            raise InputError(f"{self._path}: cannot be written: {error.strerror or error}") from None
-        remove_leftovers(self._path)
-
-    def stale(self, records: Sequence[Record]) -> list[Record]:
-        return list(records)
-
-    def rows(self, records: Sequence[Record]) -> None:
-        if not self._details:
-            self._keep([record.raw for record in records])
-
-    def details(self, found: Sequence[tuple[Record, bytes]]) -> None:
-        self._keep([raw for _, raw in found])
 
     def finish(self, *, full: bool) -> int:
         assert self._target is not None
@@ -67,19 +35,18 @@ class CsvSink:
         return 0
 
     def abandon(self) -> None:
-        if self._spool is not None:
-            self._spool.close()
-        if self._target is not None:
-            self._target.discard()
+        if self._lines is not None:
+            self._lines.close()
+        super().abandon()
 
-    def _keep(self, raws: Sequence[bytes]) -> None:
-        assert self._spool is not None
-        self._spool.writelines(f"{one_line(raw)}\n" for raw in raws)
+    def _opened(self, target: AtomicFile) -> IO[str]:
+        # In the target's folder, which has room for it; without a name, so that a killed process leaves nothing.
+        return tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=target.temporary.parent)
 
     def _records(self) -> Iterator[dict[str, Any]]:
-        assert self._spool is not None
-        self._spool.seek(0)
-        for line in self._spool:
+        assert self._lines is not None
+        self._lines.seek(0)
+        for line in self._lines:
             yield _json.decode(line)
 
 

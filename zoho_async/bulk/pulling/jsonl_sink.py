@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from zoho_async._atomic_file import AtomicFile, remove_leftovers
 from zoho_async.bulk.errors import InputError
@@ -23,11 +24,14 @@ class JsonLinesSink:
         self._path = path
         self._details = details
         self._target: AtomicFile | None = None
+        self._lines: IO[str] | None = None
 
     def open(self) -> None:
         try:
             self._target = AtomicFile(self._path)
+            self._lines = self._opened(self._target)
         except OSError as error:
+            self.abandon()
             raise InputError(f"{self._path}: cannot be written: {error.strerror or error}") from None
         remove_leftovers(self._path)
 
@@ -50,9 +54,13 @@ class JsonLinesSink:
         if self._target is not None:
             self._target.discard()
 
+    def _opened(self, target: AtomicFile) -> IO[str]:
+        """The file that the lines go to."""
+        return target.file
+
     def _write(self, raws: Sequence[bytes]) -> None:
-        assert self._target is not None
-        self._target.file.writelines(f"{one_line(raw)}\n" for raw in raws)
+        assert self._lines is not None
+        self._lines.writelines(f"{one_line(raw)}\n" for raw in raws)
 
 
 def one_line(raw: bytes) -> str:

@@ -56,8 +56,7 @@ class SqliteSink:
         return [
             record
             for record in records
-            if not record.modified
-            or self._connection.execute(known, (record.id, record.modified)).fetchone() is None
+            if not record.modified or self._connection.execute(known, (record.id, record.modified)).fetchone() is None
         ]
 
     def rows(self, records: Sequence[Record]) -> None:
