@@ -20,9 +20,9 @@ OWNER_ONLY = 0o600
 _NAME_KEPT = 40
 """Characters of the target's name in the temporary one: together they fit where the target's name fits."""
 _SUFFIX = ".part"
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-# Not on every system.
-_FLAGS |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+# Not every system has all of them.
+_OPTIONAL_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPTIONAL_FLAGS
 
 
 class AtomicFile:
@@ -72,7 +72,7 @@ class AtomicFile:
             with suppress(OSError):
                 os.fchmod(descriptor, mode)
             with suppress(OSError):
-                # Tells `remove_leftovers` that somebody is still writing it.
+                # Tells `remove_leftovers` that it is still written.
                 flock(descriptor, LOCK_EX | LOCK_NB)
         self.file: IO[Any] = (
             os.fdopen(descriptor, "wb") if binary else os.fdopen(descriptor, "w", encoding=encoding, newline=newline)

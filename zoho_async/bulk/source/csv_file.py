@@ -6,7 +6,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from zoho_async.bulk.errors import InputError, printable
 
@@ -72,7 +72,7 @@ class CsvFile:
                 try:
                     cells = next(reader, None)
                 except csv.Error as error:
-                    raise InputError(f"{self._path}: line {end + 1}: {_explained(error)}") from None
+                    raise InputError(f"{self._path}: line {end + 1}: {_quoting_error(error)}") from None
                 finally:
                     csv.field_size_limit(usual)
                 if cells is None:
@@ -86,9 +86,9 @@ class CsvFile:
         widths: dict[str, int] = {}
         for separator in SEPARATORS:
             with self._path.open(encoding=self._encoding, newline="") as file:
-                reader: Any = csv.reader(file, delimiter=separator, strict=True)
+                reader = csv.reader(file, delimiter=separator, strict=True)
                 try:
-                    widths[separator] = len(next(filter(None, reader), ()))
+                    widths[separator] = next((len(cells) for cells in reader if cells), 0)
                 except csv.Error:
                     continue
         return max(widths, key=widths.__getitem__, default=SEPARATORS[0])
@@ -102,7 +102,7 @@ class CsvFile:
             raise InputError(f"{self._path}: the header names {_listed(doubled)} more than once")
 
 
-def _explained(error: csv.Error) -> str:
+def _quoting_error(error: csv.Error) -> str:
     text = str(error)
     if "unexpected end of data" in text:
         return "the row that begins there has a quoted cell that never ends; close its quote and try again"

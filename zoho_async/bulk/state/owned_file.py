@@ -16,7 +16,7 @@ MEMORY = ":memory:"
 
 
 class FileKind(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of file of ours, and how a message speaks of it."""
+    """One kind of file of ours, with the parts of its messages."""
 
     application_id: int
     version: int
@@ -24,9 +24,9 @@ class FileKind(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     """`the state file`."""
     wrong_kind: str
-    """What is said of a file of another kind: `is not a state file`."""
+    """Message about a file of another kind: `is not a state file`."""
     in_use: str
-    """What is said while another process uses it; empty for SQLite's own words."""
+    """Message while another process uses it; empty for SQLite's own."""
     error: Callable[[str], Exception]
     """The exception that is raised for all of these."""
 
