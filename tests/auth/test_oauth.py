@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import subprocess
 import sys
@@ -217,7 +216,7 @@ async def test_a_token_file_is_private_and_shared(tmp_path: Path) -> None:
     text = path.read_text()
     assert "refresh-secret" not in text
     assert "client-secret" not in text
-    assert [name.name for name in path.parent.iterdir() if name.suffix == ".new"] == []
+    assert [name.name for name in path.parent.iterdir() if name.suffix == ".part"] == []
 
 
 async def test_a_token_file_others_can_read_is_refused(tmp_path: Path) -> None:
@@ -477,9 +476,12 @@ async def test_a_token_file_of_bytes_that_are_no_text_costs_one_refresh(tmp_path
     assert (await oauth(FileStore(path)).token(AccountsServer())).value == "t1"
 
 
-async def test_what_lies_where_a_token_file_is_written_is_not_followed(tmp_path: Path) -> None:
+async def test_a_link_where_a_token_file_is_written_is_replaced_and_not_followed(tmp_path: Path) -> None:
     path, other = tmp_path / "zoho.json", tmp_path / "other"
     other.write_text("mine")
-    path.with_name(f"zoho.json.{os.getpid()}.new").symlink_to(other)
+    other.chmod(0o600)
+    path.symlink_to(other)
     await oauth(FileStore(path)).token(AccountsServer())
     assert other.read_text() == "mine"
+    assert not path.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -111,8 +111,6 @@ async def test_records_as_they_were_before_a_run(fake: FakeZoho, cli: Cli, write
     before = cli.folder / "before.jsonl"
     assert stat.S_IMODE(before.stat().st_mode) == 0o600
     before.chmod(0o640)
-    # What a killed one has left is open to others.
-    (cli.folder / "before.jsonl.part").touch(0o666)
     assert (await cli("runs", "images", "1", "--to", "before.jsonl")).code == 0
     assert stat.S_IMODE(before.stat().st_mode) == 0o640
     lines = before.read_text(encoding="utf-8").splitlines()
@@ -129,7 +127,7 @@ async def test_records_as_they_were_before_a_run(fake: FakeZoho, cli: Cli, write
     unwritable = await cli("runs", "images", "1", "--to", "none/before.jsonl")
     assert unwritable.code == 2
     assert unwritable.err.startswith("none/before.jsonl: cannot be written: ")
-    (cli.folder / "other.jsonl.part").mkdir()
+    (cli.folder / "other.jsonl").mkdir()
     assert (await cli("runs", "images", "1", "--to", "other.jsonl")).err.startswith("other.jsonl: cannot be written: ")
 
 

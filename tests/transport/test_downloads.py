@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
+import stat
 import tracemalloc
 from collections.abc import AsyncIterator
+from errno import EFBIG
 from pathlib import Path
 
 import pytest
@@ -126,7 +130,7 @@ async def test_nothing_is_left_when_a_download_ends_early(server: FaultServer, t
         call = asyncio.ensure_future(zoho.books.documents.get("1", "2", to=to))
         while not names(tmp_path):  # noqa: ASYNC110 - there is no event for a file that appears
             await asyncio.sleep(0.001)
-        assert names(tmp_path) == ["a.part"]
+        assert [name[:2] + name[-5:] for name in names(tmp_path)] == ["a..part"]
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
@@ -145,12 +149,38 @@ async def test_places_that_cannot_be_written_cost_no_call(server: FaultServer, z
     assert server.seen == []
 
 
-async def test_a_disk_that_fails_is_no_trouble_of_the_network(server: FaultServer, zoho: Zoho, tmp_path: Path) -> None:
-    (tmp_path / "a.part").mkdir()
+@pytest.mark.parametrize("moment", ["write", "fsync"])
+async def test_a_disk_that_fails_is_no_trouble_of_the_network(
+    server: FaultServer, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     server.script(file_answer())
-    with pytest.raises(OSError, match=r"a\.part"):
-        await zoho.books.documents.get("1", "2", to=tmp_path / "a")
-    assert len(server.seen) == 1
+    if moment == "fsync":
+        monkeypatch.setattr("os.fsync", fail)
+    else:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            await zoho.books.documents.get("1", "2", to=tmp_path / "a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (len(server.seen), names(tmp_path)) == (1, [])
+
+
+def fail(descriptor: int) -> None:
+    raise OSError(EFBIG, os.strerror(EFBIG))
+
+
+async def test_a_download_is_its_owners_alone_unless_the_file_was_there(
+    server: FaultServer, zoho: Zoho, tmp_path: Path
+) -> None:
+    there = tmp_path / "there"
+    there.touch()
+    there.chmod(0o644)
+    server.script(file_answer(), file_answer())
+    for to, mode in ((tmp_path / "new", 0o600), (there, 0o644)):
+        await zoho.books.documents.get("1", "2", to=to)
+        assert stat.S_IMODE(to.stat().st_mode) == mode
 
 
 async def test_memory_stays_flat_however_long_the_file(tmp_path: Path) -> None:

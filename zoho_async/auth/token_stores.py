@@ -183,19 +183,13 @@ class FileStore:
             ConfigError: The file cannot be written.
         """
         content = msgspec.json.encode(_File(version=_VERSION, stored=stored))
-        # Renamed into place: readers see the old file or the new one.
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        # Imported late, like pathlib.
+        from zoho_async._atomic_file import OWNER_ONLY, atomic_write
+
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.unlink(missing_ok=True)
-            # O_EXCL and O_NOFOLLOW: never write to a prepared file or link.
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(temporary, flags, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
+            with atomic_write(self.path, mode=OWNER_ONLY, binary=True) as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
         except OSError as error:
             raise ConfigError(f"token file {self.path}: cannot be written ({error.strerror})") from None
 

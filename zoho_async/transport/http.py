@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from errno import EMFILE, ENFILE
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,8 +20,6 @@ from zoho_async.wire.multipart import FormPart
 from .retry_policy import AttemptOutcome, SendStatus
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from aiohttp import ClientRequest, ClientResponse, ClientSession, FormData
 
 _LONGEST_ERROR_BODY = 64 * 1024
@@ -138,7 +136,13 @@ class HttpAdapter:
         return self._proxies.get(parts.scheme) or self._proxies.get("all")
 
     async def send(
-        self, base: str, request: EncodedRequest, headers: Mapping[str, str], *, timeout: float, to: Path | None = None
+        self,
+        base: str,
+        request: EncodedRequest,
+        headers: Mapping[str, str],
+        *,
+        timeout: float,
+        to: IO[bytes] | None = None,
     ) -> HttpResult:
         """Send a request once and read the whole response before the connection is returned to the pool.
 
@@ -259,27 +263,15 @@ async def _close_stream(stream: AsyncGenerator[bytes, None]) -> None:
         await stream.aclose()
 
 
-async def _save_body(response: ClientResponse, to: Path) -> tuple[bytes, int]:
+async def _save_body(response: ClientResponse, to: IO[bytes]) -> tuple[bytes, int]:
     """Write the body to a file; return its beginning, enough for any error body, and its size."""
     start, size = b"", 0
-    file = _open_for_writing(to)
-    try:
-        async for chunk in response.content.iter_chunked(_DOWNLOAD_CHUNK):
-            size += len(chunk)
-            start += chunk[: _LONGEST_ERROR_BODY - len(start)]
-            await _in_thread(file.write, chunk)
-        await _in_thread(file.close)
-    finally:
-        with suppress(OSError):
-            file.close()
+    async for chunk in response.content.iter_chunked(_DOWNLOAD_CHUNK):
+        size += len(chunk)
+        start += chunk[: _LONGEST_ERROR_BODY - len(start)]
+        await _in_thread(to.write, chunk)
+    await _in_thread(to.flush)
     return start, size
-
-
-def _open_for_writing(place: Path) -> BinaryIO:
-    try:
-        return place.open("wb")
-    except OSError as error:
-        raise DownloadWriteError(error) from error
 
 
 async def _in_thread(function: Callable[..., object], *arguments: object) -> None:

@@ -357,18 +357,20 @@ class Transport:
         send, base, timeout = self.shared.http.send, self.api_url(token), self.settings.timeout
         if to is None:
             return self._decoded(operation, type, await send(base, request, headers, timeout=timeout))
-        # Written beside its destination and renamed, so that an incomplete file never has the final name.
-        part = to.with_name(f"{to.name}.part")
+        # Imported late: most programs download nothing.
+        from zoho_async._atomic_file import AtomicFile
+
+        part = AtomicFile(to, binary=True)
         try:
-            result = self._decoded(operation, type, await send(base, request, headers, timeout=timeout, to=part))
+            result = self._decoded(operation, type, await send(base, request, headers, timeout=timeout, to=part.file))
             if result.outcome.code == 0 and result.decoded is not None:
-                part.replace(to)
+                await asyncio.to_thread(part.commit)
                 result.decoded.data, result.body = to, b""
             return result
         except DownloadWriteError as error:
             raise error.error from None
         finally:
-            part.unlink(missing_ok=True)
+            part.discard()
 
     def _decoded(self, operation: Operation[Any], type: Any, result: HttpResult) -> HttpResult:
         """The same result with its response decoded."""

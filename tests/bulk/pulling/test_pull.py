@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+import stat
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +155,40 @@ async def test_what_cannot_be_written_is_said_before_any_call(fake: FakeZoho, zo
     with pytest.raises(bulk.InputError, match="not a file of an earlier pull"):
         await bulk.pull(contacts, tmp_path / "mine.db")
     assert fake.counts.get(LIST) is None
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.sqlite"])
+async def test_a_file_is_its_owners_alone_unless_it_was_there(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, name: str
+) -> None:
+    seed(fake, 1)
+    path = tmp_path / name
+    # What a killed pull has left.
+    left = tmp_path / f"{name}.{'0' * 16}.part"
+    left.touch()
+    await bulk.pull(zoho.books.contacts, path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert left.exists() is (name == "a.sqlite")
+    path.chmod(0o640)
+    await bulk.pull(zoho.books.contacts, path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+async def test_a_file_of_todays_version_goes_on_and_a_newer_one_is_refused(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    seed(fake, 1)
+    path = tmp_path / "a.sqlite"
+    await bulk.pull(zoho.books.contacts, path)
+    for version in (0, 99):
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"PRAGMA user_version = {version}")
+        if not version:
+            await bulk.pull(zoho.books.contacts, path)
+            assert len(sqlite(path, "row")) == 1
+        else:
+            with pytest.raises(bulk.InputError, match="was written by a newer zoho_async"):
+                await bulk.pull(zoho.books.contacts, path)
 
 
 @pytest.mark.parametrize("full", [False, True])

@@ -26,7 +26,7 @@ from zoho_async.bulk.rows.validate import WorkItem
 from zoho_async.bulk.source.files import Row
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.journal import Entry
-from zoho_async.bulk.state.runs import images
+from zoho_async.bulk.state.runs import before_images
 from zoho_async.errors import Fault
 from zoho_async.fake import FakeZoho
 from zoho_async.wire.encoding import to_builtins
@@ -564,7 +564,7 @@ async def test_a_person_known_by_its_id_alone_is_read_before_it_is_changed(
         assert [one.action for one in await run(push)] == [action]
         assert (push.summary.reads, push.summary.writes) == (before.reads, before.writes)
         async with Database(state) as database:
-            taken = [msgspec.json.decode(image.record) async for image in images(database, number)]
+            taken = [msgspec.json.decode(image.record) async for image in before_images(database, number)]
         assert [one["department"] for one in taken] == ["Others"] * before.update
 
 

@@ -17,7 +17,7 @@ import pytest
 from zoho_async.bulk.errors import StateError
 from zoho_async.bulk.state import database as module
 from zoho_async.bulk.state import snapshot
-from zoho_async.bulk.state.database import Database, storable
+from zoho_async.bulk.state.database import Database, sqlite_text
 from zoho_async.bulk.state.journal import Entry, Journal
 from zoho_async.bulk.state.migrations import MIGRATIONS, VERSION
 
@@ -225,20 +225,20 @@ async def test_the_event_loop_does_not_wait_for_the_disk(
         await asyncio.gather(*(journal.record_intent(str(n), "d", operation="create") for n in range(rows)))
         return [at_hand for text, at_hand in statements if text == "COMMIT"]
 
-    monkeypatch.setattr(module, "LOGGED", 300)
+    monkeypatch.setattr(module, "CHECKPOINT_INTERVAL", 300)
     async with Database(tmp_path / "s", durable=durable) as database:
         journal = Journal(database, "t")
         await database.run(listen)
         assert await written(3) == [not durable]
-        assert await written(module.AT_HAND) == [not durable]
+        assert await written(module.INLINE_BATCH) == [not durable]
         # Many rows take long, whatever else takes long is no row, and a flush is the disk's.
-        assert await written(module.AT_HAND + 1) == [False]
+        assert await written(module.INLINE_BATCH + 1) == [False]
         statements.clear()
         await journal.rollback_intent("1")
         assert [at_hand for text, at_hand in statements if text == "COMMIT"] == [False]
         flushes = 0
         for _ in range(40):
-            commits = await written(module.AT_HAND)
+            commits = await written(module.INLINE_BATCH)
             # Putting the log into the file flushes it, and so does the first transaction of a new log.
             flushed = [at_hand for text, at_hand in statements if "checkpoint" in text]
             flushes += len(flushed)
@@ -247,7 +247,7 @@ async def test_the_event_loop_does_not_wait_for_the_disk(
 
 
 async def test_the_log_is_put_into_the_file_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOGGED", 20)
+    monkeypatch.setattr(module, "CHECKPOINT_INTERVAL", 20)
     async with Database(tmp_path / "s") as database:
         journal = Journal(database, "t")
         for number in range(400):
@@ -433,7 +433,7 @@ async def test_who_waits_is_told_when_a_transaction_is_broken_off(tmp_path: Path
         # It goes on all the same, and what comes next comes after it.
         after = asyncio.create_task(journal.record_intent("after", "d", operation="create"))
         after.add_done_callback(lambda _: order.append("after"))
-        for _ in range(2 * module.ROUNDS):
+        for _ in range(2 * module.COALESCING_ROUNDS):
             await asyncio.sleep(0)
         ends.set()
         await asyncio.gather(behind, after)
@@ -647,7 +647,7 @@ async def test_durable_flushes_every_commit(tmp_path: Path, durable: bool, level
     ("text", "stored"), [("Ünïcode 🎉", "Ünïcode 🎉"), ("half \ud83c of one", "half ? of one"), ("", "")]
 )
 def test_halves_of_characters_become_question_marks(text: str, stored: str) -> None:
-    assert storable(text) == stored
+    assert sqlite_text(text) == stored
 
 
 async def test_a_new_state_file_is_its_owners_alone(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from zoho_async.bulk.state import runs as module
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.journal import Journal
-from zoho_async.bulk.state.runs import ProblemRow, begin, end, identities, problems, remember, runs, show
+from zoho_async.bulk.state.runs import RejectedRow, begin, end, record_rejected, rejected_rows, runs, show, stored_ids
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ async def database() -> AsyncIterator[Database]:
         yield opened
 
 
-def problem(number: int, **changes: Any) -> ProblemRow:
-    row = ProblemRow(
+def problem(number: int, **changes: Any) -> RejectedRow:
+    row = RejectedRow(
         number=number,
         line=number + 1,
         identity=f"cf_id={number}",
@@ -39,12 +39,12 @@ def problem(number: int, **changes: Any) -> ProblemRow:
     return msgspec.structs.replace(row, **changes)
 
 
-async def all_problems(database: Database, run: int) -> list[ProblemRow]:
-    return [row async for row in problems(database, run)]
+async def all_problems(database: Database, run: int) -> list[RejectedRow]:
+    return [row async for row in rejected_rows(database, run)]
 
 
 async def all_identities(database: Database, target: str | None) -> list[tuple[str, ...]]:
-    return [tuple(row) async for row in identities(database, target)]
+    return [tuple(row) async for row in stored_ids(database, target)]
 
 
 async def test_a_run_from_beginning_to_end(database: Database) -> None:
@@ -140,16 +140,16 @@ async def test_a_killed_run_is_running_until_the_next_begins(tmp_path: Path) -> 
 @pytest.mark.parametrize("count", [0, 1, module.BATCH - 1, module.BATCH, module.BATCH + 1, 2 * module.BATCH])
 async def test_problems_come_in_the_order_of_the_rows(database: Database, count: int) -> None:
     rows = [problem(number) for number in range(count)]
-    await remember(database, 1, rows[::-1])
-    await remember(database, 2, [problem(5)])
+    await record_rejected(database, 1, rows[::-1])
+    await record_rejected(database, 2, [problem(5)])
     assert await all_problems(database, 1) == rows
     assert await all_problems(database, 2) == [problem(5)]
     assert await all_problems(database, 3) == []
 
 
 async def test_a_problem_of_the_same_row_is_replaced(database: Database) -> None:
-    await remember(database, 1, [problem(1), problem(2)])
-    await remember(database, 1, [problem(2, status="unknown", reason="odd \ud83c", line=0)])
+    await record_rejected(database, 1, [problem(1), problem(2)])
+    await record_rejected(database, 1, [problem(2, status="unknown", reason="odd \ud83c", line=0)])
     assert await all_problems(database, 1) == [problem(1), problem(2, status="unknown", reason="odd ?", line=0)]
 
 
@@ -199,14 +199,14 @@ async def test_ids_are_those_of_the_moment_and_leave_nothing_behind(database: Da
     journal = Journal(database, "t")
     for number in range(module.BATCH + 1):
         await journal.note(str(number), "d", label=f"{number:04}", record_id=f"r{number}")
-    async with aclosing(identities(database, "t")) as all_:
+    async with aclosing(stored_ids(database, "t")) as all_:
         assert (await anext(all_)).id == "r0"
         await journal.note("late", "d", label="9999", record_id="late")
         await journal.settle("500", "done", record_id="changed")
         rest = [row.id async for row in all_]
         assert rest[-1] == "r500"
     assert await database.run(temporary) == []
-    async with aclosing(identities(database, "t")) as all_:
+    async with aclosing(stored_ids(database, "t")) as all_:
         await anext(all_)
         assert len(await database.run(temporary)) == 1
     assert await database.run(temporary) == []
@@ -215,6 +215,6 @@ async def test_ids_are_those_of_the_moment_and_leave_nothing_behind(database: Da
 async def test_ids_left_open_when_the_file_is_closed_end_without_a_word() -> None:
     async with Database(None) as database:
         await Journal(database, "t").note("1", "d", label="A", record_id="10")
-        left = identities(database, "t")
+        left = stored_ids(database, "t")
         await anext(left)
     await left.aclose()

@@ -1,46 +1,53 @@
-"""Records into CSV."""
+"""Pulled records in a CSV file."""
 
 from __future__ import annotations
 
 import csv
+import tempfile
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
+from zoho_async._atomic_file import AtomicFile
 from zoho_async._typeguards import is_mapping, is_sequence
 
-from .jsonl_sink import LinesSink
+from .jsonl_sink import JsonLinesSink
 
 _json = msgspec.json.Decoder(float_hook=Decimal)
 
 
-class CsvSink(LinesSink):
+class CsvSink(JsonLinesSink):
     """One record a row, nested members as dotted columns; the header is the union of what the records have.
 
-    The union is known only at the end, so the records wait in a file of JSON Lines beside it.
+    The union is known only at the end, so until then the lines are in a temporary file.
     """
 
     def finish(self, *, full: bool) -> int:
-        self._close()
+        assert self._target is not None
         columns = list(dict.fromkeys(name for record in self._records() for name in flat(record)))
-        table = self._path.with_name(f"{self._path.name}.table.part")
-        try:
-            with table.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(flat(record) for record in self._records())
-            table.replace(self._path)
-        finally:
-            table.unlink(missing_ok=True)
-            self._part.unlink(missing_ok=True)
+        writer = csv.DictWriter(self._target.file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(flat(record) for record in self._records())
+        self._target.commit()
+        self.abandon()
         return 0
 
+    def abandon(self) -> None:
+        if self._lines is not None:
+            self._lines.close()
+        super().abandon()
+
+    def _opened(self, target: AtomicFile) -> IO[str]:
+        # In the target's folder, which has room for it; without a name, so that a killed process leaves nothing.
+        return tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=target.temporary.parent)
+
     def _records(self) -> Iterator[dict[str, Any]]:
-        with self._part.open(encoding="utf-8") as file:
-            for line in file:
-                yield _json.decode(line)
+        assert self._lines is not None
+        self._lines.seek(0)
+        for line in self._lines:
+            yield _json.decode(line)
 
 
 def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

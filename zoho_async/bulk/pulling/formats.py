@@ -1,4 +1,4 @@
-"""Where pulled records go: SQLite, JSON Lines or CSV. A sink takes records as raw JSON and keeps every digit."""
+"""The sink for a file name: SQLite, JSON Lines or CSV."""
 
 from __future__ import annotations
 
@@ -7,21 +7,28 @@ from pathlib import Path
 from zoho_async.bulk.errors import InputError
 
 from .csv_sink import CsvSink
-from .jsonl_sink import LinesSink
+from .jsonl_sink import JsonLinesSink
 from .sink import Sink
 from .sqlite_sink import SqliteSink
 
 
 def open_sink(path: Path, name: str, *, origin: tuple[str, str], details: bool) -> Sink:
-    """The sink for a file name: `.sqlite` or `.db`, `.jsonl` or `.ndjson`, `.csv`. InputError for any other.
+    """The sink that a file name asks for: `.sqlite`, `.sqlite3` or `.db`, `.jsonl` or `.ndjson`, `.csv`.
 
-    `name` is product and resource, `origin` place and organisation, `details` whether records will come in full.
+    Args:
+        path: The file; nothing is opened yet.
+        name: Product and resource, as `books.contacts`.
+        origin: API address and organisation of the records.
+        details: Whether records will come in full.
+
+    Raises:
+        InputError: Another kind of file.
     """
     match path.suffix.lower():
         case ".sqlite" | ".sqlite3" | ".db":
             return SqliteSink(path, name, origin)
         case ".jsonl" | ".ndjson":
-            return LinesSink(path, details=details)
+            return JsonLinesSink(path, details=details)
         case ".csv":
             return CsvSink(path, details=details)
         case other:

@@ -1,20 +1,21 @@
-"""Records into JSON Lines."""
+"""Pulled records in a JSON Lines file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
+from zoho_async._atomic_file import AtomicFile, remove_leftovers
 from zoho_async.bulk.errors import InputError
 
 from .sink import Record
 
 
-class LinesSink:
-    """One record a line, as Zoho sent it. With details, each line is the record in full instead of the list's row.
+class JsonLinesSink:
+    """One record a line, as Zoho sent it: with details the record in full, else the list's row.
 
-    Written under another name and moved into place at the end: the file is complete or it is the old one.
+    The file is complete or it is the earlier one.
     """
 
     remembers = False
@@ -22,14 +23,17 @@ class LinesSink:
     def __init__(self, path: Path, *, details: bool) -> None:
         self._path = path
         self._details = details
-        self._part = path.with_name(f"{path.name}.part")
-        self._file: TextIO | None = None
+        self._target: AtomicFile | None = None
+        self._lines: IO[str] | None = None
 
     def open(self) -> None:
         try:
-            self._file = self._part.open("w", encoding="utf-8", newline="\n")
+            self._target = AtomicFile(self._path)
+            self._lines = self._opened(self._target)
         except OSError as error:
+            self.abandon()
             raise InputError(f"{self._path}: cannot be written: {error.strerror or error}") from None
+        remove_leftovers(self._path)
 
     def stale(self, records: Sequence[Record]) -> list[Record]:
         return list(records)
@@ -42,25 +46,23 @@ class LinesSink:
         self._write([raw for _, raw in found])
 
     def finish(self, *, full: bool) -> int:
-        self._close()
-        self._part.replace(self._path)
+        assert self._target is not None
+        self._target.commit()
         return 0
 
     def abandon(self) -> None:
-        self._close()
-        self._part.unlink(missing_ok=True)
+        if self._target is not None:
+            self._target.discard()
+
+    def _opened(self, target: AtomicFile) -> IO[str]:
+        """The file that the lines go to."""
+        return target.file
 
     def _write(self, raws: Sequence[bytes]) -> None:
-        assert self._file is not None
-        # JSON text holds no line break outside its white space, which carries no meaning.
-        self._file.writelines(f"{one_line(raw)}\n" for raw in raws)
-
-    def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        assert self._lines is not None
+        self._lines.writelines(f"{one_line(raw)}\n" for raw in raws)
 
 
 def one_line(raw: bytes) -> str:
-    """JSON text without line breaks; anything else stays as it was written."""
+    """JSON text without line breaks, which it can have only between its tokens."""
     return raw.decode().replace("\r", " ").replace("\n", " ")

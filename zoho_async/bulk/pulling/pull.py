@@ -1,4 +1,4 @@
-"""Records out: a resource's list, with details on request, into SQLite, JSON Lines or CSV, nothing lost."""
+"""Reads a resource's list, with details on request, into SQLite, JSON Lines or CSV."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoho_async.bulk.rows.resource import Target, required_path
 from zoho_async.errors import NotFoundError
 
 from .formats import open_sink
-from .sink import Record
+from .sink import Record, Sink
 
 T = TypeVar("T")
 
@@ -33,16 +33,22 @@ _GROUP = 50
 
 
 class PullSummary(msgspec.Struct, kw_only=True):
-    """Totals of a pull; handed to `on_progress` as it grows."""
+    """Totals of a pull; handed to `on_progress` as it grows.
+
+    Attributes:
+        records: Records of the list.
+        details: Records read in full.
+        vanished: Records of the list that were deleted before their details were read.
+        dropped: Records of an earlier pull that the list has no more (`full`).
+        reads: Calls, without the client's retries.
+        seconds: Time since the start.
+    """
 
     records: int = 0
     details: int = 0
     vanished: int = 0
-    """Records of the list that were gone when their details were asked for."""
     dropped: int = 0
-    """Records of an earlier pull that the list has no more (`full`)."""
     reads: int = 0
-    """Calls, the client's own repetitions not counted."""
     seconds: float = 0.0
 
 
@@ -55,89 +61,129 @@ async def pull(
     concurrency: int = 10,
     on_progress: Callable[[PullSummary], None] | None = None,
 ) -> PullSummary:
-    """Reads a whole list into a file: `.sqlite`/`.db`, `.jsonl`/`.ndjson` or `.csv`.
+    """Reads a whole list into a file.
 
-    `resource` is a client's resource such as `zoho.books.contacts`. `details`: `none` keeps the rows of the list,
-    `all` also reads every record alone (one call each), `changed` only those modified since the file has them (SQLite
-    only). JSON Lines and CSV hold the fullest form that was read, and appear only when complete. SQLite keeps
-    records that the list has no more, unless `full`. `on_progress` is called after every page and group of details.
+    JSON Lines and CSV hold the fullest form that was read, and appear only when complete. SQLite keeps the pages of an
+    interrupted pull, and records that the list has no more unless `full`. A file is made for its owner alone.
 
-    Raises InputError for a file that cannot be written or holds another organisation's records, and what the
-    client's calls raise.
+    Args:
+        resource: A client's resource, such as `zoho.books.contacts`.
+        to: The file: `.sqlite` or `.db`, `.jsonl` or `.ndjson`, `.csv`.
+        details: `none` keeps the rows of the list; `all` also reads every record alone, one call each; `changed` only
+            those modified since the file has them (SQLite only).
+        full: Drop records that the list has no more (SQLite only).
+        concurrency: Details read at a time.
+        on_progress: Is called after every page and group of details.
+
+    Returns:
+        The totals.
+
+    Raises:
+        InputError: The file cannot be written or holds another organisation's records, or the resource has no list or
+            no details.
+        ZohoError: What the client's calls raise.
     """
-    begun = monotonic()
     target = Target.of(resource)
-    listing = target.operations.get("list")
-    if listing is None or listing.kind != "page":
-        raise InputError(f"{target.name} cannot be pulled: it has no paged list")
-    get = target.operations.get("get")
-    if details != "none" and (get is None or len(required_path(get)) != 1):
-        raise InputError(f"{target.name} has no details to pull: its records cannot be read alone")
+    _check(target, details)
     path = Path(to)
     sink = open_sink(path, target.name, origin=target.origin, details=details != "none")
     if details == "changed" and not sink.remembers:
         raise InputError(f"{path}: only SQLite remembers what has changed; use --details all or a .sqlite file")
-    summary = PullSummary()
-
-    def report() -> None:
-        summary.seconds = monotonic() - begun
-        if on_progress is not None:
-            on_progress(summary)
-
-    # One thread does all the writing, so that a slow disk never holds up the loop.
+    # One thread does all the writing, so a slow disk does not delay the event loop.
     with ThreadPoolExecutor(1, thread_name_prefix="zoho-pull") as thread:
-        loop = asyncio.get_running_loop()
+        return await _Pull(resource, target, sink, thread, details, on_progress).run(full=full, concurrency=concurrency)
 
-        async def write(work: Callable[[], T]) -> T:
-            return await loop.run_in_executor(thread, work)
 
-        async def wanted() -> AsyncGenerator[Record, None]:
-            async with aclosing(closable(resource.list(per_page=200).pages())) as pages:
-                async for page in pages:
-                    records = _records(target, page)
-                    summary.records += len(records)
-                    summary.reads += 1
-                    await write(partial(sink.rows, records))
-                    if details == "changed":
-                        records = await write(partial(sink.stale, records))
-                    report()
-                    for record in records if details != "none" else ():
-                        yield record
+def _check(target: Target, details: Details) -> None:
+    listing, get = target.operations.get("list"), target.operations.get("get")
+    if listing is None or listing.kind != "page":
+        raise InputError(f"{target.name} cannot be pulled: it has no paged list")
+    if details != "none" and (get is None or len(required_path(get)) != 1):
+        raise InputError(f"{target.name} has no details to pull: its records cannot be read alone")
 
-        async def read(record: Record) -> bytes:
-            summary.reads += 1
-            # Member by member as text, so that every value stays as Zoho wrote it.
-            return _json.encode(await resource.get(record.id, type=dict[str, msgspec.Raw]))
 
-        await write(sink.open)
+class _Pull:
+    """One pull under way."""
+
+    def __init__(
+        self,
+        resource: Any,
+        target: Target,
+        sink: Sink,
+        thread: ThreadPoolExecutor,
+        details: Details,
+        on_progress: Callable[[PullSummary], None] | None,
+    ) -> None:
+        self._resource = resource
+        self._target = target
+        self._sink = sink
+        self._thread = thread
+        self._details = details
+        self._on_progress = on_progress
+        self._started = monotonic()
+        self._summary = PullSummary()
+
+    async def run(self, *, full: bool, concurrency: int) -> PullSummary:
+        await self._in_thread(self._sink.open)
         try:
-            group: list[tuple[Record, bytes]] = []
-            async with aclosing(closable(map(read, wanted(), concurrency=concurrency))) as outcomes:
-                async for outcome in outcomes:
-                    if isinstance(outcome.error, NotFoundError):
-                        summary.vanished += 1
-                        continue
-                    if outcome.error is not None:
-                        raise outcome.error
-                    assert outcome.result is not None
-                    group.append((outcome.item, outcome.result))
-                    summary.details += 1
-                    if len(group) >= _GROUP:
-                        batch, group = group, []
-                        await write(partial(sink.details, batch))
-                        report()
-            if group:
-                await write(partial(sink.details, group))
-            summary.dropped = await write(partial(sink.finish, full=full))
+            await self._read_all(concurrency)
+            self._summary.dropped = await self._in_thread(partial(self._sink.finish, full=full))
         except BaseException:
-            await asyncio.shield(write(sink.abandon))
+            await asyncio.shield(self._in_thread(self._sink.abandon))
             raise
-    report()
-    return summary
+        self._report()
+        return self._summary
+
+    async def _read_all(self, concurrency: int) -> None:
+        """Reads the list and, while it goes on, the details."""
+        group: list[tuple[Record, bytes]] = []
+        async with aclosing(closable(map(self._read, self._listed(), concurrency=concurrency))) as outcomes:
+            async for outcome in outcomes:
+                if isinstance(outcome.error, NotFoundError):
+                    self._summary.vanished += 1
+                    continue
+                if outcome.error is not None:
+                    raise outcome.error
+                assert outcome.result is not None
+                group.append((outcome.item, outcome.result))
+                self._summary.details += 1
+                if len(group) >= _GROUP:
+                    batch, group = group, []
+                    await self._in_thread(partial(self._sink.details, batch))
+                    self._report()
+        if group:
+            await self._in_thread(partial(self._sink.details, group))
+
+    async def _listed(self) -> AsyncGenerator[Record, None]:
+        """Writes the list page by page, and gives the records whose details are to be read."""
+        async with aclosing(closable(self._resource.list(per_page=200).pages())) as pages:
+            async for page in pages:
+                records = _records(self._target, page)
+                self._summary.records += len(records)
+                self._summary.reads += 1
+                await self._in_thread(partial(self._sink.rows, records))
+                if self._details == "changed":
+                    records = await self._in_thread(partial(self._sink.stale, records))
+                self._report()
+                for record in records if self._details != "none" else ():
+                    yield record
+
+    async def _read(self, record: Record) -> bytes:
+        self._summary.reads += 1
+        # Member by member as text, so that every value stays as Zoho wrote it.
+        return _json.encode(await self._resource.get(record.id, type=dict[str, msgspec.Raw]))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _report(self) -> None:
+        self._summary.seconds = monotonic() - self._started
+        if self._on_progress is not None:
+            self._on_progress(self._summary)
 
 
 def _records(target: Target, page: Any) -> list[Record]:
-    """The rows of a page as they came over the wire, without those that an earlier page had."""
+    """The rows of a page as they came over the wire, without those of earlier pages."""
     listing = target.operations["list"]
     members: dict[str, msgspec.Raw] = msgspec.json.decode(page.response.body, type=dict[str, msgspec.Raw])
     key = next((key for key in listing.envelope if key in members), "")
@@ -146,10 +192,10 @@ def _records(target: Target, page: Any) -> list[Record]:
     records: list[Record] = []
     for raw in raws:
         row: dict[str, Any] = msgspec.json.decode(raw)
-        identity = str(row.get(listing.row_id, ""))
-        if fresh.pop(identity, None) is None:
+        record_id = str(row.get(listing.row_id, ""))
+        if fresh.pop(record_id, None) is None:
             continue
         name = row.get(target.name_field, "") if target.name_field else ""
         modified = row.get("last_modified_time", "")
-        records.append(Record(id=identity, name=str(name or ""), modified=str(modified or ""), raw=bytes(raw)))
+        records.append(Record(id=record_id, name=str(name or ""), modified=str(modified or ""), raw=bytes(raw)))
     return records

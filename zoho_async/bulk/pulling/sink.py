@@ -9,24 +9,35 @@ import msgspec
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the list, as it came."""
+    """One row of the list.
+
+    Attributes:
+        id: Zoho's id.
+        name: What people call it; may be empty.
+        modified: `last_modified_time` as Zoho wrote it; empty when the row has none.
+        raw: Its JSON, as it came over the wire.
+    """
 
     id: str
     name: str
     modified: str
-    """`last_modified_time` as Zoho wrote it, empty when the row has none."""
     raw: bytes
 
 
 class Sink(Protocol):
-    """Takes rows a page at a time and details one by one. All calls come from one thread."""
+    """Takes the rows of a list page by page, and records read in full. All calls come from one thread."""
 
-    remembers: bool
-    """Whether it knows what an earlier pull brought."""
+    @property
+    def remembers(self) -> bool:
+        """Whether it knows what an earlier pull wrote."""
+        ...
 
-    def open(self) -> None: ...
+    def open(self) -> None:
+        """Raises InputError when it cannot be written."""
+        ...
+
     def stale(self, records: Sequence[Record]) -> list[Record]:
-        """Those of a page whose details it has not, or has from another modification."""
+        """Those of a page whose details it does not have, or has of another modification."""
         ...
 
     def rows(self, records: Sequence[Record]) -> None:
@@ -34,13 +45,13 @@ class Sink(Protocol):
         ...
 
     def details(self, found: Sequence[tuple[Record, bytes]]) -> None:
-        """Takes records read in full."""
+        """Takes records read in full, as JSON."""
         ...
 
     def finish(self, *, full: bool) -> int:
-        """Makes it final; returns how many records were dropped because the list has them no more."""
+        """Makes it final; the number of records dropped because a full list has them no more."""
         ...
 
     def abandon(self) -> None:
-        """Gives up; what can be kept stays, half files do not."""
+        """Closes it after an error: what a later pull can use stays, incomplete files do not."""
         ...

@@ -37,9 +37,9 @@ from zoho_async.bulk.pushing.window import Window
 from zoho_async.bulk.results import PushSummary, RowOutcome, failed, faulty
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
-from zoho_async.bulk.source.files import RowFile, digest_of_row
+from zoho_async.bulk.source.files import RowFile, content_hash
 from zoho_async.bulk.state import runs
-from zoho_async.bulk.state.database import Database, storable
+from zoho_async.bulk.state.database import Database, sqlite_text
 from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import QuotaExceededError
 
@@ -211,7 +211,7 @@ class Push:
     async def _push(self, journal: Journal, ready: asyncio.Queue[RowOutcome | None]) -> None:
         async def give(outcome: RowOutcome) -> None:
             if outcome.status != "done":
-                await runs.remember(journal.database, self.summary.run, [_problem(outcome)])
+                await runs.record_rejected(journal.database, self.summary.run, [_problem(outcome)])
             self._given += 1
             self._tell(Event(stage="write", done=self._given))
             # No further ahead of who consumes them than a few.
@@ -325,7 +325,7 @@ def push(
         rows,
         options,
         state=Path(state) if state is not None else None,
-        label=storable(label) or target.label,
+        label=sqlite_text(label) or target.label,
         concurrency=concurrency,
         pause=pause,
         wait=wait,
@@ -354,13 +354,13 @@ def _extent(rows: Any) -> tuple[int | None, int | None]:
     return (len(rows), len(rows)) if repeatable(rows) else (None, None)
 
 
-def _problem(outcome: RowOutcome) -> runs.ProblemRow:
+def _problem(outcome: RowOutcome) -> runs.RejectedRow:
     row = outcome.row
-    return runs.ProblemRow(
+    return runs.RejectedRow(
         number=row.number,
         line=row.line,
         identity=outcome.identity,
-        digest=digest_of_row(row),
+        digest=content_hash(row),
         status=outcome.status,
         code=outcome.code,
         field=outcome.field,

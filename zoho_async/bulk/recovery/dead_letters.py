@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 from collections.abc import Mapping
-from contextlib import suppress
-from errno import EACCES, EISDIR, ENOENT
 from itertools import count
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 import msgspec
 
-from zoho_async._atomic_file import OWN, create, mode_of
+from zoho_async._atomic_file import OWNER_ONLY, AtomicFile, remove_leftovers
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, open_rows, read_object
 
@@ -37,9 +34,7 @@ class RejectsFile:
     def __init__(self, source: RowFile) -> None:
         self._source = source
         self.path = failed_path(source.path)
-        self._part = self.path.with_name(f"{self.path.name}.part")
-        self._file: TextIO | None = None
-        self._made: os.stat_result | None = None
+        self._part: AtomicFile | None = None
         self.count = 0
         self.unwritten = ""
         """Why it cannot be written, or removed when no row failed; empty when all is well."""
@@ -59,7 +54,7 @@ class RejectsFile:
         """Rows that were not tried and are in the file still."""
         try:
             # Whoever may not change the input shall mend its failed rows all the same.
-            self._mode = mode_of(source.path) | OWN
+            self._mode = source.path.stat().st_mode & 0o777 | OWNER_ONLY
             self._try()
         except OSError as error:
             reason = error.strerror or error
@@ -80,22 +75,15 @@ class RejectsFile:
     def _finish(self) -> None:
         if self.again is not None and not self._keep(self.again):
             return
-        if self._file is not None:
-            self._file.close()
-            if not self._stands():
-                raise FileNotFoundError(ENOENT, f"{self._part.name} was removed or replaced while it was written")
-            digest = digest_of_file(self._part)
+        if self._part is not None:
+            self._part.sync()
+            digest = digest_of_file(self._part.temporary)
             self._displace()
-            self._part.replace(self.path)
-            self._file = None
+            self._part.commit()
             self.written = digest
-        elif self.finished:
-            # What a killed run was writing.
-            with suppress(OSError):
-                self._part.unlink()
-            if self.path.is_file():
-                self._displace()
-                self.path.unlink(missing_ok=True)
+        elif self.finished and self.path.is_file():
+            self._displace()
+            self.path.unlink(missing_ok=True)
 
     def _give_up(self, error: OSError) -> None:
         self.unwritten = error.strerror or str(error)
@@ -103,21 +91,9 @@ class RejectsFile:
 
     def _discard(self) -> None:
         """Leaves nothing half-written behind, if that can be."""
-        if self._file is None:
-            return
-        with suppress(OSError):
-            self._file.close()
-        self._file = None
-        if self._stands():
-            with suppress(OSError):
-                self._part.unlink()
-
-    def _stands(self) -> bool:
-        """Whether what we write is still where it was begun."""
-        try:
-            return self._made is not None and os.path.samestat(self._made, self._part.lstat())
-        except OSError:
-            return False
+        if self._part is not None:
+            self._part.discard()
+            self._part = None
 
     def _try(self) -> None:
         if self.path.exists():
@@ -126,16 +102,8 @@ class RejectsFile:
                     f"{self.path}: stands where failed rows would be written and is not ours; move it away"
                 )
             self.digest = digest_of_file(self.path)
-        try:
-            create(self._part, OWN).close()
-        except FileExistsError:
-            # Not touched: another run may be writing there, and is found out only later, by its state.
-            if self._part.is_dir():
-                raise IsADirectoryError(EISDIR, os.strerror(EISDIR)) from None
-            if not os.access(self.path.parent, os.W_OK):
-                raise PermissionError(EACCES, os.strerror(EACCES)) from None
-        else:
-            self._part.unlink()
+        AtomicFile(self.path, mode=OWNER_ONLY).discard()
+        remove_leftovers(self.path)
 
     def _displace(self) -> None:
         if not self.path.exists() or digest_of_file(self.path) == self.trusted:
@@ -156,8 +124,7 @@ class RejectsFile:
                 self._give_up(error)
 
     def _add(self, row: Row, added: tuple[str, ...]) -> None:
-        if self._file is None:
-            self._open()
+        file = self._opened()
         if self._source.format == "csv":
             cells: list[str] = list(row.raw)
             width = len(self._source.columns)
@@ -166,8 +133,7 @@ class RejectsFile:
             # Cells beyond the header go behind our own, so that none is lost.
             self._write([*kept, *added, *cells[width:]])
         else:
-            assert self._file is not None
-            self._file.write(_object_with(row, added) + "\n")
+            file.write(_object_with(row, added) + "\n")
 
     def _keep(self, again: Mapping[int, str]) -> bool:
         """Writes what is still undone of the rows that were not tried; False when the file that is there may stay."""
@@ -201,34 +167,27 @@ class RejectsFile:
 
     def _copy(self, row: Row, left: RowFile) -> None:
         """One row of the file that is there, as it stands in it."""
-        if self._file is None:
-            self._open()
-        assert self._file is not None
         if self._source.format != "csv":
-            self._file.write(f"{row.raw}\n")
+            self._opened().write(f"{row.raw}\n")
             return
         cells = dict(zip(left.columns, row.raw, strict=False))
         own = [name for name in self._source.columns if name not in ADDED]
         self._write([*(cells.get(name, "") for name in (*own, *ADDED)), *row.raw[len(left.columns) :]])
 
-    def _open(self) -> None:
-        source = self._source
-        # What a killed run has left there may be open to others.
-        self._part.unlink(missing_ok=True)
-        # The handle lives as long as this object; __exit__ closes it.
-        self._file = create(
-            self._part, self._mode, encoding=source.encoding, newline="" if source.format == "csv" else "\n"
-        )
-        self._made = os.fstat(self._file.fileno())
-        if source.format == "csv":
-            self._write([*(name for name in source.columns if name not in ADDED), *ADDED])
+    def _opened(self) -> IO[str]:
+        if self._part is None:
+            source = self._source
+            newline = "" if source.format == "csv" else "\n"
+            self._part = AtomicFile(self.path, mode=self._mode, encoding=source.encoding, newline=newline)
+            if source.format == "csv":
+                self._write([*(name for name in source.columns if name not in ADDED), *ADDED])
+        return self._part.file
 
     def _write(self, cells: list[str]) -> None:
         # By itself the writer of Python 3.11 and 3.12 leaves a lone carriage return unquoted, which ends a row.
         lone = any("\r" in cell for cell in cells)
-        assert self._file is not None
         writer = csv.writer(
-            self._file,
+            self._opened(),
             delimiter=self._source.separator,
             lineterminator="\n",
             quoting=csv.QUOTE_ALL if lone else csv.QUOTE_MINIMAL,

@@ -10,7 +10,7 @@ import msgspec
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.refusal_tags import is_mark, strip_tag
 from zoho_async.bulk.rows.validate import RowReader
-from zoho_async.bulk.source.files import RowFile, digest_of_row, open_rows
+from zoho_async.bulk.source.files import RowFile, content_hash, open_rows
 from zoho_async.bulk.state import runs
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.journal import Journal
@@ -48,7 +48,7 @@ async def retried(
             raise InputError(f"there is no run {number} of this target in the state file; see `zoho-async runs`")
         source = _source(run, given, reader)
         journal = Journal(database, label)
-        async for batch in runs.problem_batches(database, number):
+        async for batch in runs.rejected_batches(database, number):
             entries = await journal.entries([strip_tag(one.identity) for one in batch])
             for one in batch:
                 # Rows with a key are known by it.
@@ -85,7 +85,7 @@ async def _recognise(
     for row in source:
         if row.number not in identities or row.identity:
             continue
-        if strip_tag(identities[row.number]) and bytes.fromhex(digest_of_row(row)) == digests[row.number]:
+        if strip_tag(identities[row.number]) and bytes.fromhex(content_hash(row)) == digests[row.number]:
             continue
         job = reader.read(row)
         if not job.faults:

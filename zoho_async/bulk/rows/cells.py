@@ -1,9 +1,9 @@
-"""Cells to values: one reader a kind of field."""
+"""Converts cells to the values of fields: one reader for each kind of field."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,29 +16,27 @@ from zoho_async.errors import Fault
 from zoho_async.schema.validation import Rule
 from zoho_async.wire.encoding import time_text
 
-TRUE = frozenset({"true", "yes", "1"})
-
-FALSE = frozenset({"false", "no", "0"})
+_TRUE = frozenset({"true", "yes", "1"})
+_FALSE = frozenset({"false", "no", "0"})
 
 _MANGLED = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+")
 
 _LONG = 1 << 63
-"""From here on a whole number is longer than JSON's writer takes it."""
+"""The first whole number that JSON's encoder refuses."""
 
 _DIGITS = 60
-"""No amount has more digits before or behind the point; beyond it a few characters could stand for megabytes."""
+"""Most digits before or after the point: expanding a larger exponent could take megabytes."""
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Why a cell cannot be read as what it should be."""
+    """Why a cell is no value of its field; `path` is the place in a nested value."""
 
     rule: str
     message: str
     path: str = ""
-    """Where in a nested value."""
 
     def fault(self, column: str) -> Fault:
-        """The same as the fault of a column; "" is the whole row."""
+        """The same as a validation error of a column; "" is the whole row."""
         joint = "." if column and self.path and not self.path.startswith("[") else ""
         return Fault(path=f"{column}{joint}{self.path}", rule=self.rule, message=self.message)
 
@@ -46,19 +44,20 @@ class Problem(msgspec.Struct, frozen=True):
 def convert(rule: Rule, cell: Any) -> Any:
     """A cell as the value its field takes, or a `Problem`.
 
-    Text is read: `true`, `false`, `yes`, `no`, `1`, `0` as booleans in any case, plain digits as integers, decimal
-    numbers with a point as money, `yyyy-mm-dd` as dates. Values that have their type already are only checked.
+    Text is parsed: `true`, `false`, `yes`, `no`, `1`, `0` as booleans in any case, digits as integers, decimal numbers
+    with a point as money, `yyyy-mm-dd` as dates. Values that have their type already are only checked.
     """
     if rule.kind == "any" or (rule.kind == "object" and not rule.schema and is_mapping(cell)):
         return nested(cell)
+    name, reader = _READERS[rule.kind]
     if is_mapping(cell) or is_sequence(cell):
-        return Problem("type", f"must be {_WORDS[rule.kind]}, not a nested value")
+        return Problem("type", f"must be {name}, not a nested value")
     value = scalar(cell)
-    return value if isinstance(value, Problem) else _READERS[rule.kind](value)
+    return value if isinstance(value, Problem) else reader(value)
 
 
 def scalar(cell: Any) -> Any:
-    """A cell as text, number, boolean, date or moment that can be sent, or a `Problem`."""
+    """A cell as text, number, boolean, date or time that can be sent; or a `Problem`."""
     if isinstance(cell, str):
         text = str.__str__(cell)
         try:
@@ -76,15 +75,15 @@ def scalar(cell: Any) -> Any:
             return Problem("type", f"must be a finite number, is {number}")
         if abs(number.adjusted()) > _DIGITS:
             return Problem("type", f"must be a number of at most {_DIGITS} digits")
-        # JSON's writer takes whole numbers of 64 bits; as a decimal a longer one keeps every digit.
+        # JSON's encoder takes 64 bits; as a decimal a longer number keeps every digit.
         return int(cell) if isinstance(cell, int) and abs(cell) < _LONG else number
     return Problem("type", f"must be text, a number, true or false, a date or a time, not {type(cell).__name__}")
 
 
 def nested(value: Any) -> Any:
-    """A value that may be anything, with everything in it, as it can be sent; or the first `Problem` in it.
+    """A value of any shape as it can be sent, or the first `Problem` in it.
 
-    Request structs become mappings without what is not set; dates and times take Zoho's form.
+    Request structs become mappings without unset members; dates and times take Zoho's form.
     """
     if isinstance(value, msgspec.Struct):
         names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
@@ -128,9 +127,9 @@ def _written(moment: date) -> Any:
 
 
 def mangled(cell: Any) -> Problem | None:
-    """Whether a spreadsheet has made a rounded number of what was an id, as in `4.6E+14`."""
+    """The problem of an id that a spreadsheet rounded, as in `4.6E+14`; None for any other cell."""
     if isinstance(cell, Decimal) and cell.as_tuple().exponent == 0 and abs(cell) >= _LONG:
-        # A whole number that was too long for `scalar` to leave it one: every digit is there.
+        # `scalar` makes long whole numbers decimals: no digit is lost.
         return None
     if isinstance(cell, float | Decimal) or (isinstance(cell, str) and _MANGLED.fullmatch(cell.strip())):
         return Problem("mangled", f"was rounded by a spreadsheet ({cell}); export the column as text")
@@ -176,9 +175,9 @@ def _boolean(cell: Any) -> Any:
     if isinstance(cell, bool):
         return cell
     word = str(cell).strip().lower()
-    if word in TRUE:
+    if word in _TRUE:
         return True
-    if word in FALSE:
+    if word in _FALSE:
         return False
     return Problem("type", f"must be true or false, is {_short(cell)}")
 
@@ -202,7 +201,7 @@ def _datetime(cell: Any) -> Any:
         moment = None
     if moment is None or moment.tzinfo is None:
         return Problem("type", f"must be a time with its zone such as 2026-06-09T09:45:19-0400, is {_short(cell)}")
-    return moment.strftime("%Y-%m-%dT%H:%M:%S%z")
+    return time_text(moment)
 
 
 def _object(cell: Any) -> Any:
@@ -213,29 +212,18 @@ def _array(cell: Any) -> Any:
     return Problem("type", f"must be a list, is {_short(cell)}")
 
 
-_READERS: Mapping[str, Any] = {
-    "string": _string,
-    "id": _id,
-    "integer": _integer,
-    "number": _number,
-    "boolean": _boolean,
-    "date": _date,
-    "datetime": _datetime,
-    "object": _object,
-    "array": _array,
+_READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "string": ("text", _string),
+    "id": ("an id", _id),
+    "integer": ("a whole number", _integer),
+    "number": ("a number", _number),
+    "boolean": ("true or false", _boolean),
+    "date": ("a date", _date),
+    "datetime": ("a time", _datetime),
+    "object": ("an object", _object),
+    "array": ("a list", _array),
 }
-
-_WORDS: Mapping[str, str] = {
-    "string": "text",
-    "id": "an id",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "date": "a date",
-    "datetime": "a time",
-    "object": "an object",
-    "array": "a list",
-}
+"""What a kind of field is called, and what reads its cells."""
 
 
 def _short(cell: Any) -> str:

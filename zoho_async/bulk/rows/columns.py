@@ -1,8 +1,8 @@
-"""Column names to request bodies, cells to typed values; driven by the generated rule tables, for any resource.
+"""Maps columns to fields of a request body, by the generated rule tables of any resource.
 
 A column is the path of a field: `contact_name`, `billing_address.city`, `contact_persons[0].email`; where a record
 has custom fields, `cf_anything` is one of them by its API name. Rows may be flat (CSV) or nested (JSON Lines); a
-nested row is first taken apart into the same paths, so both go one way.
+nested row is flattened to the same paths first.
 """
 
 from __future__ import annotations
@@ -30,26 +30,33 @@ _PATH = re.compile(r"[^.\[\]]+(\[\d{1,4}\])?(\.[^.\[\]]+(\[\d{1,4}\])?)*")
 _STEP = re.compile(r"([^.\[\]]+)(?:\[(\d+)\])?")
 _CUSTOM = "custom_fields"
 _LISTED = 20
-"""So many unknown columns are named in one sentence."""
+"""Unknown columns that a message names."""
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One column, understood."""
+    """One column, resolved.
+
+    Attributes:
+        name: As the row has it.
+        path: Steps into the body; an `int` is a place in a list.
+        rule: Of the field.
+        custom: API name of the custom field it sets; `path` then leads to the record that has the field.
+        branch: Whether it is an object or a list, whose members are the columns.
+    """
 
     name: str
     path: tuple[str | int, ...]
-    """Steps into the body; an `int` is a place in a list."""
     rule: Rule
     custom: str = ""
-    """API name of the custom field it sets; `path` then leads to the record that has the field."""
     branch: bool = False
-    """Whether it is an object or a list, whose members are the columns."""
 
 
 class Columns:
-    """What columns the body of one request may have, and how their cells are read.
+    """The columns that the body of one request may have.
 
-    `rules` are the product's generated tables, `schema` names the request struct in them.
+    Args:
+        rules: The product's generated tables.
+        schema: Name of the request struct in them.
     """
 
     def __init__(self, rules: Rules, schema: str) -> None:
@@ -59,18 +66,18 @@ class Columns:
         self._hints: dict[str, str] = {}
 
     def column(self, name: str) -> Column | None:
-        """The column of that name; None when it names no field that can be set by one cell."""
+        """The column of that name; None when it names no field that one cell can set."""
         found = self.field(name)
         return None if found is None or found.branch else found
 
     def field(self, name: str) -> Column | None:
-        """The column of that name, or the object or list, which only a nested row can give; None when there is none."""
+        """The column, object or list of that name; None when there is none. Only a nested row has the latter two."""
         if name not in self._known:
             self._known[name] = self._resolve(name)
         return self._known[name]
 
     def require(self, names: Iterable[str], *, where: str) -> None:
-        """Raises UnknownColumnError, naming every unknown column and the nearest known ones. `where` names the file."""
+        """Raises UnknownColumnError, which names unknown columns and the nearest known ones; `where` is the file."""
         unknown = [name for name in dict.fromkeys(names) if self.column(name) is None]
         if unknown:
             words = "; ".join(f"`{printable(name, 100)}`{self.hint(name)}" for name in unknown[:_LISTED])
@@ -91,21 +98,22 @@ class Columns:
         return list(self._names(self._schema, "", ()))
 
     def leaves(self, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        """A row, flat or nested, as pairs of column and cell; keys that name no field come as they are."""
+        """A row, flat or nested, as pairs of column and cell; keys that name no field are kept."""
         return self._leaves(self._schema, "", values)
 
     def read(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault], dict[str, str]]:
-        """One row as a request body, with every fault of its cells.
+        """Converts one row to a request body. Empty cells, nulls and invalid cells are left out.
 
-        The last part leads from a path in the body to the column it came from, where the two differ (custom fields,
-        and lists whose first places are empty). Empty cells and nulls are not sent. A cell with a fault is left out.
+        Returns:
+            The body; every validation error; and the column of each path in the body that differs from it (custom
+            fields, and lists whose first places are empty).
         """
         body: dict[str, Any] = {}
         faults: list[Fault] = []
         places: dict[str, str] = {}
         customs: list[tuple[Column, Any]] = []
         seen: set[str] = set()
-        # Nothing is nested in a row of text, such as one of CSV.
+        # Text has nothing nested: rows of CSV need no flattening.
         flat = all(isinstance(cell, str) for cell in values.values())
         for name, cell in values.items() if flat else self.leaves(values):
             if cell is None or (isinstance(cell, str) and not cell.strip()):
@@ -128,7 +136,7 @@ class Columns:
                 customs.append((column, value))
             else:
                 _put(body, column.path, value)
-        # Behind every numbered place, for a record's custom fields may also be given in full, as a list of objects.
+        # After every numbered place: custom fields may also be given as a list of objects.
         labels: dict[str, str] = {}
         for place, (column, value) in enumerate(customs, 10_000):
             _put(body, (*column.path, _CUSTOM, place), {"api_name": column.custom, "value": value})
@@ -193,7 +201,7 @@ class Columns:
 
 
 def _put(body: dict[str, Any], path: tuple[str | int, ...], value: Any) -> None:
-    """Sets a value; lists are dicts by place until the whole row is read, for places may come in any order."""
+    """Sets a value; lists are dicts by place until the whole row is read: places come in any order."""
     node: dict[Any, Any] = body
     for step in path[:-1]:
         node = node.setdefault(step, {})
@@ -201,7 +209,7 @@ def _put(body: dict[str, Any], path: tuple[str | int, ...], value: Any) -> None:
 
 
 def _packed(node: Any, path: str, column: str, places: dict[str, str]) -> Any:
-    """Turns dicts by place into lists, closing gaps, and notes where a place moved."""
+    """Turns dicts by place into lists without gaps, and records in `places` where one moved."""
     if not is_mapping(node):
         return node
     members: Mapping[Any, Any] = node
@@ -221,19 +229,19 @@ def _packed(node: Any, path: str, column: str, places: dict[str, str]) -> Any:
     }
 
 
-def customs_twice(body: Mapping[str, Any], prefix: str = "") -> list[Fault]:
-    """A fault for every custom field that a body sets more than once, however it was written."""
+def duplicate_custom_fields(body: Mapping[str, Any], prefix: str = "") -> list[Fault]:
+    """A validation error for every custom field that a body sets more than once, in whatever form."""
     faults: list[Fault] = []
     for name, value in body.items():
         if is_mapping(value):
             if name != _CUSTOM:
-                faults += customs_twice(value, f"{prefix}{name}.")
+                faults += duplicate_custom_fields(value, f"{prefix}{name}.")
         elif not is_sequence(value):
             continue
         elif name != _CUSTOM:
             for place, item in enumerate(value):
                 if is_mapping(item):
-                    faults += customs_twice(item, f"{prefix}{name}[{place}].")
+                    faults += duplicate_custom_fields(item, f"{prefix}{name}[{place}].")
         elif len(value) > 1:
             for key in ("api_name", "customfield_id"):
                 given = Counter(str(one[key]) for one in value if is_mapping(one) and one.get(key))
@@ -249,6 +257,6 @@ def original(path: str, places: Mapping[str, str]) -> str:
     """The column that a path in the body came from, by the third part of what `Columns.read` returns."""
     for here, was in places.items():
         if path == here or path.startswith((f"{here}.", f"{here}[")):
-            # Inside a custom field's object there are only its name and value: the column says all.
+            # A custom field's object has only name and value: the column is enough.
             return was if was.rpartition(".")[2].startswith("cf_") else was + path[len(here) :]
     return path

@@ -17,7 +17,7 @@ from zoho_async.schema.validation import validate
 from zoho_async.wire.encoding import to_builtins
 
 from .cells import Problem, mangled, nested
-from .columns import Columns, customs_twice, original
+from .columns import Columns, duplicate_custom_fields, original
 from .options import Options
 from .refusal_tags import still_rejected
 from .resource import Target
@@ -134,7 +134,7 @@ class RowReader:
             given = row.values
             if self.options.empty == "clear":
                 cleared = tuple(self._cleared(row.values))
-        faults += customs_twice(body)
+        faults += duplicate_custom_fields(body)
         wrong = {fault.path for fault in faults}
         missing: list[Fault] = []
         for fault in validate(body, type=self._schema):

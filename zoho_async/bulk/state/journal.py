@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from .database import Database, now, storable
+from .database import Database, now, sqlite_text
 
 State = Literal["intent", "done", "failed", "unknown"]
 
@@ -113,7 +113,7 @@ class Journal:
         """
 
         moment = now()
-        row = (self._target, identity, digest, moment, operation, storable(label), self._run)
+        row = (self._target, identity, digest, moment, operation, sqlite_text(label), self._run)
         if image is None:
             await self.database.write(_INTEND, row)
             return
@@ -156,7 +156,7 @@ class Journal:
                 "VALUES (?, ?, ?, 'done', ?, ?, ?) "
                 "ON CONFLICT (target, identity) DO UPDATE SET digest = excluded.digest, run = excluded.run, "
                 "label = CASE WHEN excluded.label <> '' THEN excluded.label ELSE label END",
-                (self._target, identity, digest, now(), storable(label), self._run),
+                (self._target, identity, digest, now(), sqlite_text(label), self._run),
             )
             self._settle(connection, identity, record_id, modified, parts)
 
@@ -252,7 +252,7 @@ class Journal:
     ) -> tuple[str, ...]:
         """A row for `_SETTLE`."""
         written = _written(parts) if parts else ""
-        said = (storable(code), storable(message))
+        said = (sqlite_text(code), sqlite_text(message))
         return (self._target, identity, state, *said, now(), record_id, modified, written)
 
 
@@ -260,4 +260,4 @@ def _written(parts: Sequence[Part]) -> str:
     try:
         return msgspec.json.encode(parts).decode()
     except UnicodeEncodeError:
-        return msgspec.json.encode([[storable(word) for word in part] for part in parts]).decode()
+        return msgspec.json.encode([[sqlite_text(word) for word in part] for part in parts]).decode()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from zoho_async.bulk.errors import StateError
-
 VERSION = 2
 
 APPLICATION = 0x5A6F4A31
@@ -89,19 +87,8 @@ MIGRATIONS: dict[int, Sequence[str]] = {
 it cannot differ from one that has grown."""
 
 
-def _prepare(connection: sqlite3.Connection, where: str) -> None:
-    """Brings an empty file or one of an older version to this version, in the transaction that is open."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application == APPLICATION:
-        if version > VERSION:
-            raise StateError(f"{where}: was written by a newer zoho_async (version {version}, known {VERSION})")
-    elif application or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise StateError(f"{where}: is not a state file")
-    else:
-        version = 0
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Brings a file of `version` (0: an empty one) to this version, in the transaction that is open."""
     for older in range(version, VERSION):
         for statement in MIGRATIONS[older]:
             connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION}")
-    connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -1,4 +1,4 @@
-"""The runs of a state file: what each was asked to do, what came of it, and the rows that were not done."""
+"""The runs of a state file: options, outcome, rejected rows, before-images, ids."""
 
 from __future__ import annotations
 
@@ -14,35 +14,44 @@ import msgspec
 
 from zoho_async.bulk.errors import StateError
 
-from .database import Database, now, storable
+from .database import Database, now, sqlite_text
 
 RunState = Literal["running", "complete", "stopped", "failed"]
 
 BATCH = 500
-"""Rows read from the file at once."""
-IMAGES = 50
-"""Records read from the file at once; one may be a hundred kilobytes."""
+"""Rows read in one transaction."""
+IMAGE_BATCH = 50
+"""Before-images read in one transaction; one may be a hundred kilobytes."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a push."""
+    """One run of a push.
+
+    Attributes:
+        id: Its number in the state file.
+        target: Organisation and resource.
+        source: Absolute path of the file that the rows came from; the type of anything else.
+        options: Those of the push.
+        started_at: UTC.
+        ended_at: UTC; None while it runs, and for a run that was killed.
+        state: `running` until it ends; a killed one becomes `stopped` when the next of its target begins.
+        summary: The totals of the push.
+        error: Why it failed.
+    """
 
     id: int
     target: str
     source: str
-    """Where the rows came from: a file by its whole path, anything else by its type."""
     options: dict[str, Any]
     started_at: datetime
-    """UTC."""
     ended_at: datetime | None
-    """UTC. None while it runs, and for a run that was killed: nobody wrote down when."""
     state: RunState
     summary: dict[str, Any]
     error: str
 
     @property
     def untried(self) -> int | None:
-        """How many rows it did not come to; None when nobody knows, as of a run that was killed."""
+        """Number of rows that were not tried; None when unknown, as for a killed run."""
         if self.state == "complete":
             return 0
         of, rows = self.summary.get("of"), self.summary.get("rows")
@@ -50,22 +59,31 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def input_rows(self) -> int | None:
-        """How many rows the whole input had; None when nobody knows."""
-        # What an earlier version wrote down: right for a run of the whole input.
+        """Number of rows of the whole input; None when unknown."""
+        # Earlier versions wrote only `rows`: right for a run of the whole input.
         found: int | None = self.summary.get("input_rows", self.summary.get("rows"))
         return found
 
 
-class ProblemRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a run that was not done, and why."""
+class RejectedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a run that was not done, and why. The fields are the columns of the table `problems`.
+
+    Attributes:
+        number: Of the row in the input.
+        line: Of the input file; 0 when it has none.
+        identity: The row key.
+        digest: Content hash of the row as it stood in the input.
+        status: `failed` or `unknown`.
+        code: Zoho's error code.
+        field: The column at fault.
+        reason: For people.
+        hint: What would help.
+    """
 
     number: int
-    """Of the row in the input."""
     line: int
-    """Of the input file; 0 when it has none."""
     identity: str
     digest: str
-    """Of the row as it stood in the input."""
     status: str
     code: str
     field: str
@@ -73,42 +91,58 @@ class ProblemRow(msgspec.Struct, frozen=True, kw_only=True):
     hint: str
 
 
-class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """A record as it was before a run changed it, or was about to."""
+class BeforeImage(msgspec.Struct, frozen=True, kw_only=True):
+    """A record as it was before a run changed it, or intended to.
+
+    Attributes:
+        target: Organisation and resource.
+        record_id: Zoho's id.
+        taken_at: UTC.
+        record: JSON of Zoho's response, without numbers of cards and accounts.
+    """
 
     target: str
     record_id: str
     taken_at: datetime
-    """UTC."""
     record: msgspec.Raw
-    """JSON, as Zoho answered, without numbers of cards and accounts."""
 
 
-class Identified(NamedTuple):
-    """The id of a record or of a part of one, by the row it came from."""
+class StoredId(NamedTuple):
+    """Zoho's id of a record or of a child of one, with the row that it came from.
+
+    Attributes:
+        label: Display key of the row: its key or name.
+        target: Organisation and resource.
+        part: `record`, or the kind of child.
+        key: Distinguishes the children of one kind; empty for the record itself.
+        id: Zoho's id.
+    """
 
     label: str
-    """The row's key or name."""
     target: str
     part: str
-    """`record`, or the name of the part."""
     key: str
-    """What tells the part from others of the record; empty for the record itself."""
     id: str
 
 
 async def begin(database: Database, target: str, *, source: str, options: Mapping[str, Any]) -> int:
-    """Puts a new run on record and gives its number. `options` must be fit for JSON and hold no secrets.
+    """Records a new run. Runs of the target that are still `running` become `stopped`: one process has the file open.
 
-    Runs of the target that are still `running` become `stopped`: whoever has the file open is the only one, so
-    their process is gone. Of one target, therefore, one run at a time.
+    Args:
+        database: The state file.
+        target: Organisation and resource.
+        source: Where the rows come from.
+        options: Those of the push, without secrets; what JSON has no type for becomes text.
+
+    Returns:
+        The number of the run.
     """
 
     def work(connection: sqlite3.Connection) -> int:
         connection.execute("UPDATE runs SET state = 'stopped' WHERE target = ? AND state = 'running'", (target,))
         (number,) = connection.execute(
             "INSERT INTO runs (target, source, options, started_at, state) VALUES (?, ?, ?, ?, 'running') RETURNING id",
-            (target, storable(source), _json(options), now()),
+            (target, sqlite_text(source), _json(options), now()),
         ).fetchone()
         return int(number)
 
@@ -123,19 +157,19 @@ async def end(
     summary: Mapping[str, Any],
     error: str = "",
 ) -> None:
-    """Puts on record how a run ended. `summary` must be fit for JSON."""
+    """Records how a run ended; what JSON has no type for becomes text in `summary`."""
 
     def work(connection: sqlite3.Connection) -> None:
         connection.execute(
             "UPDATE runs SET state = ?, ended_at = ?, summary = ?, error = ? WHERE id = ?",
-            (state, now(), _json(summary), storable(error), run),
+            (state, now(), _json(summary), sqlite_text(error), run),
         )
 
     await database.run(work)
 
 
-async def remember(database: Database, run: int, problems: Sequence[ProblemRow]) -> None:
-    """Puts rows that were not done on record; what was said of the same row of the run before is replaced."""
+async def record_rejected(database: Database, run: int, rows: Sequence[RejectedRow]) -> None:
+    """Records rows of a run that were not done; one of the same number is replaced."""
 
     def work(connection: sqlite3.Connection) -> None:
         connection.executemany(
@@ -147,10 +181,10 @@ async def remember(database: Database, run: int, problems: Sequence[ProblemRow])
                     run,
                     one.number,
                     one.line,
-                    *(storable(text) for text in (one.identity, one.digest, one.status, one.code)),
-                    *(storable(text) for text in (one.field, one.reason, one.hint)),
+                    *(sqlite_text(text) for text in (one.identity, one.digest, one.status, one.code)),
+                    *(sqlite_text(text) for text in (one.field, one.reason, one.hint)),
                 )
-                for one in problems
+                for one in rows
             ),
         )
 
@@ -158,11 +192,7 @@ async def remember(database: Database, run: int, problems: Sequence[ProblemRow])
 
 
 async def runs(database: Database, target: str | None = None) -> list[Run]:
-    """The runs of a target, or of all, newest first.
-
-    A run that was killed stays `running` until the next run of its target begins; the file alone cannot tell it from
-    one that is alive.
-    """
+    """The runs of a target, or of all, newest first."""
 
     def work(connection: sqlite3.Connection) -> list[Run]:
         rows = connection.execute(f"{_RUN} WHERE ?1 IS NULL OR target = ?1 ORDER BY id DESC", (target,))
@@ -181,20 +211,19 @@ async def show(database: Database, run: int) -> Run | None:
     return await database.run(work)
 
 
-async def problems(database: Database, run: int) -> AsyncGenerator[ProblemRow, None]:
-    """The rows of a run that were not done, in the order of the input. Read in batches: memory stays flat."""
-    async with aclosing(problem_batches(database, run)) as batches:
+async def rejected_rows(database: Database, run: int) -> AsyncGenerator[RejectedRow, None]:
+    """The rows of a run that were not done, in the order of the input; read in batches, so memory stays flat."""
+    async with aclosing(rejected_batches(database, run)) as batches:
         async for batch in batches:
             for row in batch:
                 yield row
 
 
-async def problem_batches(database: Database, run: int) -> AsyncGenerator[list[ProblemRow], None]:
-    """The same, as they are read: some at a time."""
-    names = ProblemRow.__struct_fields__
-    # A number no row comes before.
+async def rejected_batches(database: Database, run: int) -> AsyncGenerator[list[RejectedRow], None]:
+    """The same, batch by batch."""
+    names = RejectedRow.__struct_fields__
     last = -(2**63)
-    fresh = True
+    more = True
 
     def work(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
         return connection.execute(
@@ -202,37 +231,36 @@ async def problem_batches(database: Database, run: int) -> AsyncGenerator[list[P
             (run, last, BATCH),
         ).fetchall()
 
-    while fresh:
+    while more:
         batch = await database.run(work)
-        fresh = len(batch) == BATCH
+        more = len(batch) == BATCH
         if batch:
             last = batch[-1][0]
-            yield [ProblemRow(**dict(zip(names, row, strict=True))) for row in batch]
+            yield [RejectedRow(**dict(zip(names, row, strict=True))) for row in batch]
 
 
-async def images(database: Database, run: int) -> AsyncGenerator[Image, None]:
-    """Records as they were before a run changed them, in the order in which it did. Read in batches."""
+async def before_images(database: Database, run: int) -> AsyncGenerator[BeforeImage, None]:
+    """Records as they were before a run changed them, in the order of the changes; read in batches."""
     last = 0
 
     def work(connection: sqlite3.Connection) -> list[tuple[int, str, str, str, bytes]]:
         return connection.execute(
             "SELECT id, target, record_id, taken_at, image FROM images WHERE run = ? AND id > ? ORDER BY id LIMIT ?",
-            (run, last, IMAGES),
+            (run, last, IMAGE_BATCH),
         ).fetchall()
 
     while batch := await database.run(work):
         for last, target, record_id, taken_at, image in batch:  # noqa: B007 - `work` goes on from it
             moment = datetime.fromisoformat(taken_at)
-            yield Image(target=target, record_id=record_id, taken_at=moment, record=msgspec.Raw(image))
+            yield BeforeImage(target=target, record_id=record_id, taken_at=moment, record=msgspec.Raw(image))
 
 
-async def identities(database: Database, target: str | None) -> AsyncGenerator[Identified, None]:
-    """The ids of all records that rows of a target (None: of all) have, and of their parts, in the order of labels.
+async def stored_ids(database: Database, target: str | None) -> AsyncGenerator[StoredId, None]:
+    """The ids of all records of a target's rows (None: of all targets), by display key; a record's children follow it.
 
-    One for the record, then one for each of its parts. They are as they stood when the first was asked for, and read
-    in batches: memory stays flat.
+    They are those of the moment when the first is requested, and read in batches, so memory stays flat.
     """
-    # Sorted once, on disk: an order by label that the journal kept would cost every push.
+    # Sorted here, on disk: an index by label would cost every push.
     sorted_rows = f"temp.identities_{uuid4().hex}"
     last = 0
 
@@ -257,11 +285,11 @@ async def identities(database: Database, target: str | None) -> AsyncGenerator[I
     try:
         while batch := await database.run(read):
             for last, label, of, record_id, parts in batch:  # noqa: B007 - `read` goes on from it
-                yield Identified(label, of, "record", "", record_id)
+                yield StoredId(label, of, "record", "", record_id)
                 for part, key, part_id in json.loads(parts) if parts else ():
-                    yield Identified(label, of, part, key, part_id)
+                    yield StoredId(label, of, part, key, part_id)
     finally:
-        # Closed already: then it is gone.
+        # A closed database has no temporary tables.
         with suppress(StateError):
             await database.run(lambda connection: connection.execute(f"DROP TABLE {sorted_rows}"))
 

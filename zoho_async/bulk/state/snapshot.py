@@ -9,17 +9,17 @@ from pathlib import Path
 from zoho_async.bulk.errors import StateError
 
 
-def _copy_database(path: str, to: str) -> None:
-    """Copies a database that a run may be writing to, as it stands at one moment.
+def copy_database(path: str, to: str) -> None:
+    """Copies a database that a run may be writing to, as it is at one moment.
 
-    Whoever writes holds SQLite's lock, so nobody else can open the file. Its pages change only when its log is put
-    into them: a copy of the pages with the whole log behind is one moment's, unless the log was begun anew meanwhile.
+    The writer holds SQLite's lock, so the file cannot be opened. Its pages change only by a checkpoint: a copy of the
+    pages and then of the whole log is consistent, unless the log was restarted meanwhile.
     """
     for _ in range(10):
         before = _log_head(path)
         shutil.copyfile(path, to)
         if before:
-            # A run that has just ended has taken its log away; then the heads differ too.
+            # A run that has just ended has removed its log; then the heads differ too.
             with suppress(FileNotFoundError):
                 shutil.copyfile(f"{path}-wal", f"{to}-wal")
         if _log_head(path) == before:

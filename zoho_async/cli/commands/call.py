@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from zoho_async._atomic_file import atomic_write
 from zoho_async.bulk.errors import InputError
 from zoho_async.cli.console.exit_codes import DONE
 from zoho_async.cli.console.runner import Interruption
@@ -145,9 +146,8 @@ async def call_command(order: CallArgs, interruption: Interruption) -> int:
             query["page"] = cursor
     content = b"".join(chunks)
     if order.output is not None:
-        part = order.output.with_name(f"{order.output.name}.part")
-        part.write_bytes(content)
-        part.replace(order.output)
+        with atomic_write(order.output, binary=True) as file:
+            file.write(content)
     else:
         _write(content)
     return DONE

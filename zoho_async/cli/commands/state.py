@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 
-from zoho_async._atomic_file import OWN, create, mode_of
+from zoho_async._atomic_file import atomic_write
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import NATURAL_KEYS
 from zoho_async.bulk.state import runs
@@ -43,7 +43,7 @@ async def runs_command(state: Path | None, run: int | None, interruption: Interr
                 if run is not None and one.id != run:
                     continue
                 shown += 1
-                problems = [problem async for problem in runs.problems(database, one.id)]
+                problems = [problem async for problem in runs.rejected_rows(database, one.id)]
                 sys.stdout.write(_run_text(path, one, problems, whole=run is not None, json=json))
     if run is not None and not shown:
         raise InputError(f"there is no run {run}")
@@ -66,7 +66,7 @@ async def images_command(state: Path | None, run: int, to: Path, interruption: I
         (found,) = having.values()
         count = 0
         with _written(to) as file:
-            async for image in runs.images(found, run):
+            async for image in runs.before_images(found, run):
                 file.write(msgspec.json.encode(image).decode() + "\n")
                 count += 1
     sys.stdout.write(f"{to}: {count:,} records as they were before run {run} changed them\n")
@@ -137,19 +137,13 @@ async def ids_command(state: Path | None, to: Path, interruption: Interruption) 
 def _written(to: Path) -> Generator[TextIO, None, None]:
     """A file that takes its place when all of it is written: with the permissions of one that is there, or its owner's
     alone, for it holds what customers are called and more."""
-    part = to.with_name(f"{to.name}.part")
     try:
-        part.unlink(missing_ok=True)
-        with create(part, mode_of(to) if to.exists() else OWN) as file:
+        with atomic_write(to) as file:
             yield file
-        part.replace(to)
     except OSError as error:
         raise InputError(f"{to}: cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
 
 
 async def _ids(database: Database) -> AsyncGenerator[tuple[str, ...], None]:
-    async for one in runs.identities(database, None):
+    async for one in runs.stored_ids(database, None):
         yield (one.label, one.target.rpartition(" ")[2], one.part, one.key, one.id)
