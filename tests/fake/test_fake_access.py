@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from zoho_async.fake import Clock, FakeZoho
-from zoho_async.fake.world.oauth import Accounts
+from zoho_async.fake.world.oauth import OAuthServer
 from zoho_async.fake.world.quotas import Allowance
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
@@ -102,14 +102,14 @@ async def test_the_eleventh_token_request_is_locked_out(
 
 
 def test_the_eleventh_live_token_kills_the_oldest() -> None:
-    accounts = Accounts()
+    accounts = OAuthServer()
     form = {
         "grant_type": "refresh_token",
         "refresh_token": accounts.refresh_token,
         "client_id": accounts.client_id,
         "client_secret": accounts.client_secret,
     }
-    tokens = [accounts.answer(form, at * 100.0, "")[1]["access_token"] for at in range(11)]
+    tokens = [accounts.token(form, at * 100.0, "")[1]["access_token"] for at in range(11)]
     assert [accounts.allows(each, "", 1100.0) for each in tokens] == [False, *[True] * 10]
 
 
@@ -135,7 +135,7 @@ async def test_revoking(ask: Ask, fake: FakeZoho, session: aiohttp.ClientSession
     ],
 )
 def test_scopes(granted: str, allowed: bool) -> None:
-    accounts = Accounts([granted])
+    accounts = OAuthServer([granted])
     assert accounts.allows(accounts.access_token, "ZohoBooks.contacts.READ", 0.0) is allowed
 
 

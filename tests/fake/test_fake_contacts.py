@@ -212,7 +212,7 @@ async def test_upsert_creates_once_and_then_updates(ask: Ask, fake: FakeZoho) ->
     assert first.body["contact"]["contact_id"] == second.body["contact"]["contact_id"]
     assert second.body["contact"]["contact_name"] == "B"
     assert fake.created("cf_external_id") == {"42": 1}
-    assert fake.ledger.keys["books.contacts.upsert", "cf_external_id", "42"] == 2
+    assert fake.audit_log.keys["books.contacts.upsert", "cf_external_id", "42"] == 2
 
 
 async def test_upsert_without_the_key_in_the_body_doubles(ask: Ask, fake: FakeZoho) -> None:

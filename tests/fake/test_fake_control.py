@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.__main__ import main
-from zoho_async.fake.http.control_api import _ACTS
+from zoho_async.fake.http.control_api import ACTIONS
+from zoho_async.fake.http.serve import main
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
 Control: TypeAlias = Callable[..., Awaitable[tuple[int, Any]]]
@@ -36,7 +36,7 @@ async def test_the_help_lists_everything_there_is(fake: FakeZoho, session: aioht
     async with session.get(f"{fake.url}/_fake") as response:
         assert response.content_type == "text/plain"
         listed = re.findall(r"^    (GET|POST|DELETE) +/_fake/(\w+)", await response.text(), re.MULTILINE)
-    assert [f"{method} {name}" for method, name in listed] and {f"{m} {n}" for m, n in listed} == {*_ACTS} - {"GET"}
+    assert [f"{method} {name}" for method, name in listed] and {f"{m} {n}" for m, n in listed} == {*ACTIONS} - {"GET"}
 
 
 async def test_organisations_and_their_contacts(control: Control, fake: FakeZoho) -> None:

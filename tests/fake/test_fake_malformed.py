@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 
 from zoho_async import operations
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.messages import Reply, Request
+from zoho_async.fake.messages import FakeRequest, Reply
 from zoho_async.schema.registry import PRODUCTS
 
 RULES = settings(
@@ -71,7 +71,9 @@ def sent(fake: FakeZoho, method: str, path: str, query: dict[str, str], content_
     headers.update({"X-Unique-Identifier-Key": "cf_external_id", "X-Unique-Identifier-Value": "1", "X-Upsert": "true"})
     form = content_type == "application/x-www-form-urlencoded"
     segments = [unquote(part) for part in path.removeprefix("/").split("/")]
-    request = Request(method=method, path=path, segments=segments, query=query, headers=headers, form=form, body=body)
+    request = FakeRequest(
+        method=method, path=path, segments=segments, query=query, headers=headers, form=form, body=body
+    )
     return fake.handle(request, "http://x")
 
 

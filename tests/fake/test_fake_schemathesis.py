@@ -143,7 +143,7 @@ def _made(fake: FakeZoho, contact_id: str, path: str, body: dict[str, str], name
 
 def _some_contact(fake: FakeZoho) -> str:
     organization = fake.organization()
-    found = organization.holding("cf_external_id", "1")
+    found = organization.id_by_unique("cf_external_id", "1")
     kept = organization.contacts[found] if found is not None else {}
     if kept.get("zcrm_account_id") != "77" or not kept.get("contact_persons"):
         fake.reset()

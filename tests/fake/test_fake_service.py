@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from zoho_async.fake import FakeZoho, Fault
-from zoho_async.fake.__main__ import main
+from zoho_async.fake.http.serve import main
 from zoho_async.fake.routing import Router
 from zoho_async.schema.operation import Operation
 
@@ -55,9 +55,9 @@ async def test_repeated_writes_are_found(ask: Ask, fake: FakeZoho) -> None:
     path = f"/contacts/{record['contact_id']}"
     await ask("PUT", path, {"notes": "1"})
     await ask("PUT", path, {"notes": "2"})
-    assert fake.ledger.repeated() == []
+    assert fake.audit_log.repeated() == []
     await ask("PUT", path, {"notes": "2"})
-    ((operation_id, target, _),) = fake.ledger.repeated()
+    ((operation_id, target, _),) = fake.audit_log.repeated()
     assert (operation_id, target) == ("books.contacts.update", f"/books/v3{path}")
 
 
