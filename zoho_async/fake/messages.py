@@ -12,7 +12,7 @@ from zoho_async.fake.world.quotas import Allowance
 from .refusals import Refusal
 from .rendering import wire_format
 
-_JSON = "application/json;charset=UTF-8"
+_JSON_TYPE = "application/json;charset=UTF-8"
 _GATEWAY_PAGE = b"<html><head><title>Zoho</title></head><body><h1>Something went wrong</h1></body></html>"
 
 
@@ -42,7 +42,7 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes
     headers: dict[str, str]
     code: int | None = None
-    content_type: str = _JSON
+    content_type: str = _JSON_TYPE
 
 
 class FakeRequest(msgspec.Struct):

@@ -29,7 +29,7 @@ HANDLERS: dict[str, Handler] = {
     **actions.HANDLERS,
     **customers.HANDLERS,
 }
-"""Operations with behaviour of their own; the others are answered by example."""
+"""Operations with behaviour of their own; the others respond by example."""
 
 
 class RequestPipeline:

@@ -1,9 +1,9 @@
-"""Errors that Zoho answers instead of acting, one function for each of its codes."""
+"""Error responses of Zoho to requests that it does not execute, one function a code."""
 
 from __future__ import annotations
 
 
-class Refusal(Exception):  # noqa: N818 - an answer of Zoho, not an error of this package
+class Refusal(Exception):  # noqa: N818 - a response of Zoho, not an error of this package
     """Zoho does not execute the request; nothing was changed."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
@@ -18,7 +18,7 @@ def missing(name: str) -> Refusal:
     return Refusal(400, 6, f"Mandatory Field {name} is missing.")
 
 
-def invalid(name: str) -> Refusal:
+def invalid_value(name: str) -> Refusal:
     """Code 2: a value of the wrong type or out of range."""
     return Refusal(400, 2, f"Invalid value passed for {name}")
 
@@ -43,7 +43,7 @@ def too_long(name: str, maximum: int) -> Refusal:
     return Refusal(400, 15, f"Please ensure that the {name} has less than {maximum} characters.")
 
 
-def unknown(what: str) -> Refusal:
+def not_found(what: str) -> Refusal:
     """Code 1002: the record does not exist in this organisation."""
     return Refusal(404, 1002, f"{what} does not exist.")
 
@@ -75,7 +75,7 @@ def not_authenticated() -> Refusal:
 
 
 def not_authorized() -> Refusal:
-    """Code 57: an expired token or a missing scope; Zoho answers both alike."""
+    """Code 57: an expired token or a missing scope; Zoho responds alike to both."""
     return Refusal(401, 57, "You are not authorized to perform this operation")
 
 

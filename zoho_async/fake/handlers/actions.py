@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zoho_async.fake.refusals import unknown
+from zoho_async.fake.refusals import not_found
 from zoho_async.fake.rendering.live import whole_contact
 from zoho_async.fake.world.state import ContactRecord
 
@@ -31,7 +31,7 @@ def enable_portal(call: HandlerCall) -> HandlerResult:
     wanted = [str(person.get("contact_person_id")) for person in body["contact_persons"]]
     known = {person["contact_person_id"] for person in record["contact_persons"]}
     if not known.issuperset(wanted):
-        raise unknown("Contact person")
+        raise not_found("Contact person")
     persons = [
         {**each, "is_added_in_portal": True, "enable_portal": True} if each["contact_person_id"] in wanted else each
         for each in record["contact_persons"]
@@ -116,7 +116,7 @@ def by_reference(call: HandlerCall, names: tuple[str, ...]) -> ContactRecord:
     for record in call.organization.contacts.values():
         if any(record.get(name) == wanted for name in names):
             return record
-    raise unknown("Contact")
+    raise not_found("Contact")
 
 
 HANDLERS: dict[str, Handler] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zoho_async.fake.refusals import unknown
+from zoho_async.fake.refusals import not_found
 from zoho_async.fake.rendering.live import whole_address
 from zoho_async.fake.world.state import ContactRecord
 
@@ -95,7 +95,7 @@ def _current_address(call: HandlerCall) -> tuple[ContactRecord, str, ContactReco
     for address in record.get("addresses", []):
         if address["address_id"] == wanted:
             return record, "addresses", address
-    raise unknown("Address")
+    raise not_found("Address")
 
 
 def _replaced(

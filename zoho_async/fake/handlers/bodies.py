@@ -88,7 +88,7 @@ def _multipart(body: bytes, content_type: str) -> ParsedBody:
         head, gap, content = piece.partition(b"\r\n\r\n")
         if not gap:
             raise malformed_form()
-        headers = _headers(head)
+        headers = _part_headers(head)
         parameters = _parameters(headers.get("content-disposition", ""))
         name = parameters.get("name", "")
         if "filename" in parameters:
@@ -103,7 +103,7 @@ def _multipart(body: bytes, content_type: str) -> ParsedBody:
     return ParsedBody(data=found if found is not None else fields or None, files=files)
 
 
-def _headers(head: bytes) -> dict[str, str]:
+def _part_headers(head: bytes) -> dict[str, str]:
     lines = head.decode("utf-8", "replace").split("\r\n")
     pairs = (line.partition(":") for line in lines if ":" in line)
     return {name.strip().lower(): value.strip() for name, _, value in pairs}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoho_async.fake.refusals import malformed, not_allowed, unknown
+from zoho_async.fake.refusals import malformed, not_allowed, not_found
 from zoho_async.fake.rendering.documented import documented_contacts, example_response
 
 from . import bodies, checking
@@ -20,7 +20,7 @@ def by_example(call: HandlerCall) -> HandlerResult:
     contact_id = call.path.get("contact_id", call.path.get("customer_id"))
     stored = call.organization.contacts
     if contact_id is not None and contact_id not in stored and contact_id not in documented_contacts():
-        raise unknown("Contact")
+        raise not_found("Contact")
     checking.check_parameters(call)
     if operation.request is not None:
         body = bodies.read(call)

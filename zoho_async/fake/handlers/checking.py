@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from zoho_async._typeguards import is_list, is_mapping
-from zoho_async.fake.refusals import Refusal, invalid, malformed, missing, not_allowed, too_long, unknown
+from zoho_async.fake.refusals import Refusal, invalid_value, malformed, missing, not_allowed, not_found, too_long
 from zoho_async.schema.validation import Rule, Rules, rules_of, validate
 
 from .handler import HandlerCall
@@ -27,7 +27,7 @@ def check_path(path: Mapping[str, str]) -> None:
         if name == "reference_id":
             continue
         if not (value.isascii() and value.isdigit() and len(value) <= _LONGEST_ID):
-            raise unknown(name.removesuffix("_id").replace("_", " ").capitalize())
+            raise not_found(name.removesuffix("_id").replace("_", " ").capitalize())
 
 
 def check_parameters(call: HandlerCall) -> None:
@@ -72,12 +72,12 @@ def _check_value(parameter: Parameter, value: str) -> None:
     if parameter.type in ("integer", "number"):
         number = read_number(value)
         if number is None or (parameter.type == "integer" and not value.isdigit()):
-            raise invalid(parameter.name)
+            raise invalid_value(parameter.name)
         if parameter.maximum is not None and number > parameter.maximum and parameter.name != "per_page":
-            raise invalid(parameter.name)
+            raise invalid_value(parameter.name)
     fits = _TYPE_CHECKS.get(parameter.type)
     if fits is not None and not fits(value):
-        raise invalid(parameter.name)
+        raise invalid_value(parameter.name)
 
 
 def _refusal_for(path: str, rule: str, found: Rule | None) -> Refusal:
@@ -85,7 +85,7 @@ def _refusal_for(path: str, rule: str, found: Rule | None) -> Refusal:
         return missing(path)
     if rule == "max_length" and found is not None and found.max_length is not None:
         return too_long(path, found.max_length)
-    return not_allowed(path) if rule == "values" else malformed() if path == "body" else invalid(path)
+    return not_allowed(path) if rule == "values" else malformed() if path == "body" else invalid_value(path)
 
 
 def _rule_at(path: str, schema: str, tables: Rules) -> Rule | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoho_async.fake.refusals import missing, unknown
+from zoho_async.fake.refusals import missing, not_found
 from zoho_async.fake.world.state import ContactRecord
 
 from . import bodies, checking
@@ -53,7 +53,7 @@ def delete(call: HandlerCall) -> HandlerResult:
         if comment["comment_id"] == call.path["comment_id"]:
             del comments[at]
             return result(call, record)
-    raise unknown("Comment")
+    raise not_found("Comment")
 
 
 HANDLERS: dict[str, Handler] = {

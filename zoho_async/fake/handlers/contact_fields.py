@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from zoho_async._typeguards import is_list, is_object
-from zoho_async.fake.refusals import invalid, too_long
+from zoho_async.fake.refusals import invalid_value, too_long
 
 _TEXT_LENGTHS: dict[str, int | None] = {
     "contact_name": 200,
@@ -90,7 +90,7 @@ def read_contact(body: Mapping[str, Any]) -> dict[str, Any]:
 
     Nested parts are typed but not merged. Custom fields are read by `read_custom_fields`.
     """
-    return {name: _READERS[name](name, value) for name, value in body.items() if name in _READERS}
+    return {name: _FIELD_READERS[name](name, value) for name, value in body.items() if name in _FIELD_READERS}
 
 
 def read_custom_fields(value: object) -> list[dict[str, Any]]:
@@ -111,7 +111,7 @@ def text_value(name: str, value: object, maximum: int | None) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise invalid(name)
+        raise invalid_value(name)
     value = str(value)
     if maximum is not None and len(value) > maximum:
         raise too_long(name, maximum)
@@ -120,14 +120,14 @@ def text_value(name: str, value: object, maximum: int | None) -> str | None:
 
 def _one_of(name: str, value: object, values: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in values:
-        raise invalid(name)
+        raise invalid_value(name)
     return value
 
 
 def _id_value(name: str, value: object) -> str | None:
     found = text_value(name, value, None)
     if found is not None and not (found.isascii() and found.isdigit()):
-        raise invalid(name)
+        raise invalid_value(name)
     return found
 
 
@@ -137,7 +137,7 @@ def _boolean_value(name: str, value: object) -> bool | None:
     if value in ("true", "false"):
         return value == "true"
     if not isinstance(value, bool):
-        raise invalid(name)
+        raise invalid_value(name)
     return value
 
 
@@ -148,9 +148,9 @@ def _number_value(name: str, value: object) -> int | Decimal | None:
         try:
             value = Decimal(value)
         except InvalidOperation:
-            raise invalid(name) from None
+            raise invalid_value(name) from None
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
-        raise invalid(name)
+        raise invalid_value(name)
     return value
 
 
@@ -160,7 +160,7 @@ def _integer_value(name: str, value: object) -> int | None:
         return None
     # Compared first: 1e999999 would become an integer of a million digits.
     if not -(2**31) < number < 2**31 or number != int(number):
-        raise invalid(name)
+        raise invalid_value(name)
     return int(number)
 
 
@@ -168,7 +168,7 @@ def _object_value(name: str, value: object) -> dict[str, Any]:
     if value is None or value == "":
         return {}
     if not is_object(value):
-        raise invalid(name)
+        raise invalid_value(name)
     return value
 
 
@@ -176,7 +176,7 @@ def _list_value(name: str, value: object) -> list[Any]:
     if value is None or value == "":
         return []
     if not is_list(value):
-        raise invalid(name)
+        raise invalid_value(name)
     return value
 
 
@@ -228,7 +228,7 @@ def _balance_value(name: str, value: object) -> dict[str, Any]:
 def _check_custom_value(name: str, value: object) -> None:
     items: list[object] = value if is_list(value) else [value]
     if not all(item is None or isinstance(item, str | int | Decimal) for item in items):
-        raise invalid(name)
+        raise invalid_value(name)
 
 
 def _list_of(read: Callable[[str, object], Any]) -> Callable[[str, object], Any]:
@@ -239,7 +239,7 @@ def _default_templates(name: str, value: object) -> dict[str, Any]:
     return {key: _id_value(key, item) for key, item in _object_value(name, value).items()}
 
 
-_READERS: dict[str, Callable[[str, object], Any]] = {
+_FIELD_READERS: dict[str, Callable[[str, object], Any]] = {
     **{name: partial(text_value, maximum=maximum) for name, maximum in _TEXT_LENGTHS.items()},
     **{name: partial(_one_of, values=values) for name, values in _CLOSED_VALUES.items()},
     **dict.fromkeys(_IDS, _id_value),

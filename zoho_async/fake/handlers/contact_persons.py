@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zoho_async.fake.refusals import missing, unknown
+from zoho_async.fake.refusals import missing, not_found
 from zoho_async.fake.rendering.live import whole_person
 from zoho_async.fake.world.state import ContactRecord
 
@@ -55,7 +55,7 @@ def update(call: HandlerCall) -> HandlerResult:
     record, person = _current_person(call)
     body = checking.check_body(call.operation, bodies.data(call))
     if body.get("contact_id") and str(body["contact_id"]) != record["contact_id"]:
-        raise unknown("Contact person")
+        raise not_found("Contact person")
     changes = read_person("contact_person", body)
     changes.pop("contact_person_id", None)
     record = _replace(call, record, person, overlay(person, changes))
@@ -118,7 +118,7 @@ def _current_person(call: HandlerCall) -> tuple[ContactRecord, ContactRecord]:
     person_id = call.path["contact_person_id"]
     contact_id = call.organization.id_by_person(person_id)
     if contact_id is None or call.path.get("contact_id", contact_id) != contact_id:
-        raise unknown("Contact person")
+        raise not_found("Contact person")
     record = call.organization.contacts[contact_id]
     return record, next(each for each in record["contact_persons"] if each["contact_person_id"] == person_id)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from zoho_async._typeguards import is_list, is_mapping, is_object
-from zoho_async.fake.refusals import Refusal, invalid, missing, name_taken, unknown, value_taken
+from zoho_async.fake.refusals import Refusal, invalid_value, missing, name_taken, not_found, value_taken
 from zoho_async.fake.rendering.wire_format import read_timestamp
 from zoho_async.fake.world.state import ContactRecord, Organization
 
@@ -126,7 +126,7 @@ def _merged_persons(old: list[ContactRecord], sent: list[ContactRecord]) -> list
         elif person_id in known:
             persons.append(overlay(known.pop(person_id), person))
         else:
-            raise unknown("Contact person")
+            raise not_found("Contact person")
     return with_one_primary(persons)
 
 
@@ -152,14 +152,14 @@ def _api_name(organization: Organization, field: Mapping[str, Any]) -> str:
     if "api_name" in field:
         name = field["api_name"]
         if not is_api_name(name):
-            raise invalid("api_name")
+            raise invalid_value("api_name")
         return str(name)
     if "customfield_id" in field:
         wanted = str(field["customfield_id"])
         for definition in known:
             if definition.id == wanted:
                 return definition.api_name
-        raise invalid("customfield_id")
+        raise invalid_value("customfield_id")
     index = field.get("index")
     if index is None and isinstance(field.get("label"), str):
         label: str = field["label"]
@@ -168,12 +168,12 @@ def _api_name(organization: Organization, field: Mapping[str, Any]) -> str:
                 return definition.api_name
         return "cf_" + (re.sub(r"\W+", "_", label, flags=re.ASCII).strip("_").lower() or "field")[:100]
     if isinstance(index, bool) or not isinstance(index, int) or index <= 0:
-        raise invalid("custom_fields")
+        raise invalid_value("custom_fields")
     for definition in known:
         if definition.index == index:
             return definition.api_name
     if index > 99_999:
-        raise invalid("custom_fields")
+        raise invalid_value("custom_fields")
     return f"cf_field_{index}"
 
 
@@ -198,7 +198,7 @@ def seed(organization: Organization, row: Mapping[str, Any], now: datetime) -> C
     body["contact_persons"], person_ids = _separate_ids(row.get("contact_persons"))
     given_id = row.get("contact_id")
     if given_id is not None and not _is_id(given_id):
-        raise invalid("contact_id")
+        raise invalid_value("contact_id")
     if given_id in organization.contacts:
         raise Refusal(400, 2, f"A contact with id {given_id} is there already.")
     record = _new_contact(organization, body, now)
@@ -219,11 +219,11 @@ def _separate_ids(persons: object) -> tuple[list[dict[str, Any]], list[str | Non
     if persons is None:
         return [], []
     if not is_list(persons) or not all(is_object(each) for each in persons):
-        raise invalid("contact_persons")
+        raise invalid_value("contact_persons")
     rest = [dict(each) for each in persons]
     ids = [each.pop("contact_person_id", None) for each in rest]
     if not all(each is None or _is_id(each) for each in ids):
-        raise invalid("contact_person_id")
+        raise invalid_value("contact_person_id")
     return rest, ids
 
 
@@ -235,4 +235,4 @@ def _timestamp(name: str, value: object) -> datetime:
     try:
         return read_timestamp(str(value))
     except ValueError:
-        raise invalid(name) from None
+        raise invalid_value(name) from None

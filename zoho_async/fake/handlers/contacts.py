@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoho_async.fake.refusals import has_transactions, invalid, missing, unknown
+from zoho_async.fake.refusals import has_transactions, invalid_value, missing, not_found
 from zoho_async.fake.rendering.documented import success_message
 from zoho_async.fake.rendering.live import whole_contact
 from zoho_async.fake.rendering.wire_format import envelope
@@ -43,14 +43,14 @@ def upsert(call: HandlerCall) -> HandlerResult:
     if not value:
         raise missing("X-Unique-Identifier-Value")
     if field not in organization.unique_fields:
-        raise invalid("X-Unique-Identifier-Key")
+        raise invalid_value("X-Unique-Identifier-Key")
     # Header bytes that are not UTF-8 arrive as lone surrogates, which JSON cannot hold.
     value = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     contact_id = organization.id_by_unique(field, value)
     if contact_id is not None:
         return _updated(call, organization.contacts[contact_id])
     if call.headers.get("X-Upsert", "").lower() != "true":
-        raise unknown("Contact")
+        raise not_found("Contact")
     return _created(call)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from zoho_async._typeguards import is_list, is_mapping
-from zoho_async.fake.refusals import Refusal, missing, unknown
+from zoho_async.fake.refusals import Refusal, missing, not_found
 from zoho_async.fake.rendering.billing import billing_customer, billing_row
 from zoho_async.fake.rendering.live import list_row, whole_contact
 from zoho_async.fake.world.state import ContactRecord, primary_person
@@ -115,7 +115,7 @@ class CustomerHandlers:
     def _current(self, call: HandlerCall) -> ContactRecord:
         record = call.organization.contacts.get(call.path[self._view.id])
         if record is None or record["contact_type"] != "customer":
-            raise unknown("Customer")
+            raise not_found("Customer")
         return record
 
     def _content(self, call: HandlerCall, record: ContactRecord) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from zoho_async._typeguards import is_list
-from zoho_async.fake.refusals import missing, not_allowed, unknown
+from zoho_async.fake.refusals import missing, not_allowed, not_found
 from zoho_async.fake.rendering.wire_format import envelope
 from zoho_async.fake.world.state import ContactRecord, Document, Organization
 
@@ -71,7 +71,7 @@ def restore(call: HandlerCall) -> HandlerResult:
     organization = call.organization
     unknown_ids = [each for each in wanted if each not in organization.documents]
     if unknown_ids:
-        raise unknown("Document")
+        raise not_found("Document")
     touched: list[ContactRecord] = []
     for document in organization.documents.values():
         record = organization.contacts.get(document.contact_id)
@@ -104,7 +104,7 @@ def _current_document(call: HandlerCall) -> tuple[ContactRecord, Document]:
     record = current(call)
     document = call.organization.documents.get(call.path["document_id"])
     if document is None or document.deleted or document.contact_id != record["contact_id"]:
-        raise unknown("Document")
+        raise not_found("Document")
     return record, document
 
 

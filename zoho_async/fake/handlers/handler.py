@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from zoho_async.fake.refusals import unknown
+from zoho_async.fake.refusals import not_found
 from zoho_async.fake.rendering.documented import success_message
 from zoho_async.fake.rendering.wire_format import envelope
 
@@ -53,7 +53,7 @@ def find(organization: Organization, contact_id: str) -> ContactRecord:
     """The contact of this id; Refusal 1002."""
     record = organization.contacts.get(contact_id)
     if record is None:
-        raise unknown("Contact")
+        raise not_found("Contact")
     return record
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
-from zoho_async.fake.refusals import invalid
+from zoho_async.fake.refusals import invalid_value
 from zoho_async.fake.rendering.live import list_row
 from zoho_async.fake.rendering.wire_format import envelope
 from zoho_async.fake.world.state import ContactRecord, Organization, primary_person
@@ -167,7 +167,7 @@ def _positive_integer(name: str, value: str | None, default: int) -> int:
     if value is None or value == "":
         return default
     if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value) > 0):
-        raise invalid(name)
+        raise invalid_value(name)
     return int(value)
 
 

@@ -26,7 +26,7 @@ async def deliver(
         return await _drip(http, fault, reply)
     if fault is not None and fault.kind == "latency":
         await asyncio.sleep(fault.seconds)
-    body, headers = reply.body, _headers(reply)
+    body, headers = reply.body, _response_headers(reply)
     if fault is not None and fault.kind == "gzip":
         body = gzip.compress(body, mtime=0)
         headers["Content-Encoding"] = "gzip"
@@ -60,7 +60,7 @@ async def _cut(http: web.BaseRequest, fault: Fault, reply: Reply, closing: async
 
 
 async def _drip(http: web.BaseRequest, fault: Fault, reply: Reply) -> web.StreamResponse:
-    response = web.StreamResponse(status=reply.status, headers=_headers(reply))
+    response = web.StreamResponse(status=reply.status, headers=_response_headers(reply))
     response.content_length = len(reply.body)
     await response.prepare(http)
     step = max(1, -(-len(reply.body) // _DRIP_PIECES))
@@ -71,5 +71,5 @@ async def _drip(http: web.BaseRequest, fault: Fault, reply: Reply) -> web.Stream
     return response
 
 
-def _headers(reply: Reply) -> dict[str, str]:
+def _response_headers(reply: Reply) -> dict[str, str]:
     return {**reply.headers, "Content-Type": reply.content_type}

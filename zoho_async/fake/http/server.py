@@ -181,7 +181,7 @@ class FakeZoho(FakeService):
             self.refused_connections += 1
             abort(http)
             return web.Response()
-        reply = await _read_body(http, request)
+        reply = await _receive_body(http, request)
         if reply is None:
             reply = self.handle(request, self.url)
         if request.segments[0] != "_fake":
@@ -202,8 +202,8 @@ class FakeZoho(FakeService):
         return (found is not None or is_token) and self.faults.take_refusal(TOKEN if found is None else found[0].id)
 
 
-async def _read_body(http: web.BaseRequest, request: FakeRequest) -> Reply | None:
-    """Read the body into the request; a reply when it is too large or unreadable."""
+async def _receive_body(http: web.BaseRequest, request: FakeRequest) -> Reply | None:
+    """Receive the body into the request; a reply when it is too large or unreadable."""
     if not http.body_exists:
         return None
     parts: list[bytes] = []

@@ -121,7 +121,7 @@ def _reader(kind: Any) -> _ValueReader:
     if origin in (typing.Union, types.UnionType):
         return _union_reader([each for each in arguments if each not in (type(None), msgspec.UnsetType)])
     if origin is dict or kind is dict:
-        return _as_object
+        return _clean_object
     return _SCALARS.get(kind, lambda value: value)
 
 
@@ -170,17 +170,17 @@ def _union_reader(kinds: list[Any]) -> _ValueReader:
     return read
 
 
-def _as_object(value: Any) -> Any:
+def _clean_object(value: Any) -> Any:
     return value if is_object(value) else _NOTHING
 
 
-def _as_text(value: Any) -> Any:
+def _clean_text(value: Any) -> Any:
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else _NOTHING
 
 
-def _as_integer(value: Any) -> Any:
+def _clean_integer(value: Any) -> Any:
     if isinstance(value, bool):
         return _NOTHING
     if isinstance(value, Decimal) and value == value.to_integral_value() and abs(value) < 2**53:
@@ -188,7 +188,7 @@ def _as_integer(value: Any) -> Any:
     return value if isinstance(value, int) else _NOTHING
 
 
-def _as_number(value: Any) -> Any:
+def _clean_number(value: Any) -> Any:
     if isinstance(value, str):
         try:
             value = Decimal(value)
@@ -198,14 +198,14 @@ def _as_number(value: Any) -> Any:
     return value if isinstance(value, int | Decimal) and not isinstance(value, bool) else _NOTHING
 
 
-def _as_date(value: Any) -> Any:
+def _clean_date(value: Any) -> Any:
     try:
         return date.fromisoformat(value).isoformat() if isinstance(value, str) else _NOTHING
     except ValueError:
         return _NOTHING
 
 
-def _as_timestamp(value: Any) -> Any:
+def _clean_timestamp(value: Any) -> Any:
     try:
         return read_timestamp(value).isoformat() if isinstance(value, str) and value else _NOTHING
     except ValueError:
@@ -213,10 +213,10 @@ def _as_timestamp(value: Any) -> Any:
 
 
 _SCALARS: Final[dict[Any, _ValueReader]] = {
-    str: _as_text,
-    int: _as_integer,
-    Decimal: _as_number,
+    str: _clean_text,
+    int: _clean_integer,
+    Decimal: _clean_number,
     bool: lambda value: value if isinstance(value, bool) else _NOTHING,
-    date: _as_date,
-    datetime: _as_timestamp,
+    date: _clean_date,
+    datetime: _clean_timestamp,
 }

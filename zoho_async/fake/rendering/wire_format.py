@@ -39,7 +39,7 @@ def read_timestamp(text: str) -> datetime:
 
 
 def formatted_timestamp(text: str) -> str:
-    """A timestamp as lists show it to people: `06/09/2026 09:45 AM`."""
+    """A timestamp as lists display it: `06/09/2026 09:45 AM`."""
     # By slices: strptime and strftime cost more than the rest of a row.
     year, month, day, hour, minute = text[:4], text[5:7], text[8:10], int(text[11:13]), text[14:16]
     return f"{month}/{day}/{year} {(hour + 11) % 12 + 1:02d}:{minute} {'AM' if hour < 12 else 'PM'}"

@@ -85,10 +85,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
             return cls(kind="status", status=429, code=int(found["code"]), retry_after=retry)
         if found["slow"]:
             return cls(kind="latency" if found["slow"] == "latency" else "drip", seconds=float(found["seconds"]))
-        return _PLAIN[found["plain"]]
+        return _WITHOUT_ARGUMENT[found["plain"]]
 
 
-_PLAIN = {"pass": Fault(kind="pass"), "refuse": Fault(kind="refuse"), "gzip": Fault(kind="gzip")}
+_WITHOUT_ARGUMENT = {"pass": Fault(kind="pass"), "refuse": Fault(kind="refuse"), "gzip": Fault(kind="gzip")}
 
 
 class FaultChance(msgspec.Struct, frozen=True, kw_only=True):

@@ -80,7 +80,7 @@ class Allowance:
         self.in_process -= 1
 
     def headers(self, local: datetime) -> dict[str, str]:
-        """The daily quota as successful answers carry it; `local` is the time in the organisation's zone."""
+        """The daily quota in the headers of successful responses; `local` is the time in the organisation's zone."""
         limit = UNLIMITED_DAY if self.per_day is None else self.per_day
         used = self._used if self._day == local.date() else 0
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
