@@ -206,6 +206,19 @@ def test_a_call_counts_for_sixty_seconds(now: float, let_in: bool) -> None:
     assert (allowance.admit(now, TODAY) is None) is let_in
 
 
+async def test_the_minute_can_be_shorter_for_tests(session: aiohttp.ClientSession, clock: Clock) -> None:
+    async with FakeZoho(per_minute=2, clock=clock, _window=0.5) as fake:
+        fake.add_organization("2")
+        headers = {"Authorization": f"Zoho-oauthtoken {fake.access_token}"}
+        for organization_id in (fake.organization_id, "2"):
+            url = f"{fake.url}/books/v3/contacts?organization_id={organization_id}"
+            for seconds, status in ((0.1, 200), (0.39, 200), (0.02, 429), (0, 200)):
+                async with session.get(url, headers=headers) as response:
+                    assert response.status == status, seconds
+                    assert response.headers.get("Retry-After") == ("1" if status == 429 else None)
+                clock.advance(seconds)
+
+
 def test_limits_switched_off_and_to_nothing() -> None:
     allowance = Allowance(per_minute=None)
     assert all(allowance.admit(0.0, TODAY) is None for _ in range(1000))
