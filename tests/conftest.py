@@ -12,7 +12,7 @@ from support.secrets import SECRETS, Eavesdropper
 
 from zoho_async import Zoho
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.world.oauth import Accounts
+from zoho_async.fake.world.oauth import OAuthServer
 from zoho_async.transport.http import HttpAdapter
 
 aioresponses_compat.install()
@@ -22,14 +22,14 @@ aioresponses_compat.install()
 def no_secret_is_ever_logged() -> Iterator[None]:
     """Everything logged at DEBUG during the whole suite, by us or by aiohttp, searched for every secret used."""
     ear = Eavesdropper()
-    make_accounts, loggers = Accounts.__init__, [logging.getLogger(name) for name in ("zoho_async", "aiohttp")]
+    make_accounts, loggers = OAuthServer.__init__, [logging.getLogger(name) for name in ("zoho_async", "aiohttp")]
 
-    def remembered(self: Accounts, *arguments: Any, **options: Any) -> None:
+    def remembered(self: OAuthServer, *arguments: Any, **options: Any) -> None:
         make_accounts(self, *arguments, **options)
         SECRETS.update({self.client_secret, self.refresh_token, self.access_token})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Accounts, "__init__", remembered)
+        patch.setattr(OAuthServer, "__init__", remembered)
         for logger in loggers:
             logger.addHandler(ear)
             logger.setLevel(logging.DEBUG)

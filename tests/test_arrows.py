@@ -21,7 +21,12 @@ LAYERS = [
     *("bulk.pushing", "bulk.pulling", "bulk.recovery", "bulk"),
     *("fake", "testing", "cli"),
 ]
-ONLY = {"schema": {"errors"}, "auth": {"errors", "_atomic_file"}, "fake": {"schema"}, "testing": {"fake"}}
+ONLY = {
+    "schema": {"errors"},
+    "auth": {"errors", "_atomic_file"},
+    "fake": {"schema", "_typeguards"},
+    "testing": {"fake"},
+}
 """Wings that stand apart: they import nothing of ours but these."""
 AIOHTTP = {"transport.http", "fake"}
 """The only places that may know aiohttp."""

@@ -17,7 +17,7 @@ import pytest
 from support.process import Cli, ended, until
 
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.messages import Reply, Request
+from zoho_async.fake.messages import FakeRequest, Reply
 from zoho_async.fake.world.clock import Clock
 
 UPSERT = "books.contacts.upsert"
@@ -42,7 +42,7 @@ class WatchedZoho(FakeZoho):
         super().__init__(per_minute=None, **settings)
         self.arrivals: list[datetime] = []
 
-    def handle(self, request: Request, api_domain: str) -> Reply:
+    def handle(self, request: FakeRequest, api_domain: str) -> Reply:
         self.arrivals.append(datetime.now(UTC))
         return super().handle(request, api_domain)
 

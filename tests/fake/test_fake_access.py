@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from zoho_async.fake import Clock, FakeZoho
-from zoho_async.fake.world.oauth import Accounts
+from zoho_async.fake.world.oauth import OAuthServer
 from zoho_async.fake.world.quotas import Allowance
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
@@ -102,14 +102,14 @@ async def test_the_eleventh_token_request_is_locked_out(
 
 
 def test_the_eleventh_live_token_kills_the_oldest() -> None:
-    accounts = Accounts()
+    accounts = OAuthServer()
     form = {
         "grant_type": "refresh_token",
         "refresh_token": accounts.refresh_token,
         "client_id": accounts.client_id,
         "client_secret": accounts.client_secret,
     }
-    tokens = [accounts.answer(form, at * 100.0, "")[1]["access_token"] for at in range(11)]
+    tokens = [accounts.token(form, at * 100.0, "")[1]["access_token"] for at in range(11)]
     assert [accounts.allows(each, "", 1100.0) for each in tokens] == [False, *[True] * 10]
 
 
@@ -135,7 +135,7 @@ async def test_revoking(ask: Ask, fake: FakeZoho, session: aiohttp.ClientSession
     ],
 )
 def test_scopes(granted: str, allowed: bool) -> None:
-    accounts = Accounts([granted])
+    accounts = OAuthServer([granted])
     assert accounts.allows(accounts.access_token, "ZohoBooks.contacts.READ", 0.0) is allowed
 
 
@@ -204,6 +204,19 @@ def test_a_call_counts_for_sixty_seconds(now: float, let_in: bool) -> None:
     allowance = Allowance(per_minute=1)
     assert allowance.admit(0.0, TODAY) is None
     assert (allowance.admit(now, TODAY) is None) is let_in
+
+
+async def test_the_minute_can_be_shorter_for_tests(session: aiohttp.ClientSession, clock: Clock) -> None:
+    async with FakeZoho(per_minute=2, clock=clock, _window=0.5) as fake:
+        fake.add_organization("2")
+        headers = {"Authorization": f"Zoho-oauthtoken {fake.access_token}"}
+        for organization_id in (fake.organization_id, "2"):
+            url = f"{fake.url}/books/v3/contacts?organization_id={organization_id}"
+            for seconds, status in ((0.1, 200), (0.39, 200), (0.02, 429), (0, 200)):
+                async with session.get(url, headers=headers) as response:
+                    assert response.status == status, seconds
+                    assert response.headers.get("Retry-After") == ("1" if status == 429 else None)
+                clock.advance(seconds)
 
 
 def test_limits_switched_off_and_to_nothing() -> None:

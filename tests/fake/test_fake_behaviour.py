@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 import aiohttp
@@ -349,10 +350,12 @@ async def test_billing_streets_and_the_main_person(call: Call) -> None:
 
 
 async def test_what_was_stored_can_be_seeded(fake: FakeZoho) -> None:
-    rows = [{"contact_name": "A", "contact_persons": [{"first_name": "Eve"}], "cf_external_id": "1", "owner_id": "5"}]
-    (record,) = fake.seed(rows)
+    row = {"contact_name": "A", "contact_persons": [{"first_name": "Eve"}], "cf_external_id": "1", "owner_id": "5"}
+    (record,) = fake.seed([{**row, "credit_limit": Decimal("1.50")}])
     (again,) = fake.seed([record], "20469390")
     same = {name: value for name, value in record.items() if not name.endswith("_address")}
     assert {name: value for name, value in again.items() if not name.endswith("_address")} == same
+    with pytest.raises(ValueError, match="row 1: A contact with id"):
+        fake.seed([record])
     with pytest.raises(ValueError, match="contact_person_id"):
         fake.seed([{"contact_name": "B", "contact_persons": [{"contact_person_id": "x"}]}])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -13,8 +11,7 @@ import aiohttp
 import pytest
 
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.__main__ import main
-from zoho_async.fake.http.control_api import _ACTS
+from zoho_async.fake.http.control_api import ACTIONS
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
 Control: TypeAlias = Callable[..., Awaitable[tuple[int, Any]]]
@@ -36,7 +33,7 @@ async def test_the_help_lists_everything_there_is(fake: FakeZoho, session: aioht
     async with session.get(f"{fake.url}/_fake") as response:
         assert response.content_type == "text/plain"
         listed = re.findall(r"^    (GET|POST|DELETE) +/_fake/(\w+)", await response.text(), re.MULTILINE)
-    assert [f"{method} {name}" for method, name in listed] and {f"{m} {n}" for m, n in listed} == {*_ACTS} - {"GET"}
+    assert [f"{method} {name}" for method, name in listed] and {f"{m} {n}" for m, n in listed} == {*ACTIONS} - {"GET"}
 
 
 async def test_organisations_and_their_contacts(control: Control, fake: FakeZoho) -> None:
@@ -124,37 +121,3 @@ async def test_what_cannot_be_understood(
 
 async def test_an_unknown_organisation(control: Control) -> None:
     assert (await control("GET", "/contacts", organization_id="1"))[0] == 404
-
-
-# -- as a command
-
-
-def test_organisations_that_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--organization", "1", "--organization", "1"]) == 2
-    assert capsys.readouterr().err == "not a new organization id: '1'\n"
-
-
-async def test_the_command_takes_every_setting(session: aiohttp.ClientSession) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "zoho_async.cli", "fake", "--shape", "documented", "--organization", "7",
-        "--organization", "8", "--per-day", "5", "--concurrency", "3", "--unique", "cf_key", "--data-center", "eu",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        ready = json.loads(await process.stdout.readline())
-        assert ready["organization_id"] == "7"
-        async with session.get(f"{ready['url']}/_fake/limits", params={"organization_id": "8"}) as response:
-            assert await response.json() == {"per_minute": 100, "per_day": 5, "concurrency": 3, "block_seconds": None}
-        async with session.post(f"{ready['url']}/_fake/seed", json=[{"contact_name": "A"}]):
-            pass
-        headers = {"Authorization": f"Zoho-oauthtoken {ready['access_token']}"}
-        async with session.get(f"{ready['url']}/books/v3/contacts", headers=headers) as response:
-            assert isinstance((await response.json())["contacts"][0]["contact_id"], int)
-        process.terminate()
-        out, errors = await process.communicate()
-        assert (process.returncode, out, errors) == (0, b"", b"")
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()

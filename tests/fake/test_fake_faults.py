@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from zoho_async.fake import FakeZoho, Fault
-from zoho_async.fake.world.faults import Plan
+from zoho_async.fake.world.faults import FaultPlan
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
 CREATE = "books.contacts.create"
@@ -82,9 +82,9 @@ async def test_gzip(fake: FakeZoho) -> None:
 
 
 def thrown(seed: int, probability: float = 0.3) -> list[bool]:
-    plan = Plan(seed)
+    plan = FaultPlan(seed)
     plan.chance("*", "status:503", probability)
-    return [plan.next("any") is not None for _ in range(1000)]
+    return [plan.take("any") is not None for _ in range(1000)]
 
 
 def test_chances_follow_the_seed() -> None:
@@ -94,23 +94,23 @@ def test_chances_follow_the_seed() -> None:
 
 
 def test_a_script_goes_before_chances_and_refusals_come_early() -> None:
-    plan = Plan(0)
+    plan = FaultPlan(0)
     plan.chance("a", "status:503", 1)
     plan.chance("*", "refuse", 1)
     plan.script("a", ["pass"])
-    assert plan.refuses("a") is False, "the script lets this one through"
-    assert plan.next("a") == Fault(kind="pass")
-    assert plan.refuses("a") is True
-    assert plan.next("a") == Fault.parse("status:503")
-    assert plan.next("b") is None
+    assert plan.take_refusal("a") is False, "the script lets this one through"
+    assert plan.take("a") == Fault(kind="pass")
+    assert plan.take_refusal("a") is True
+    assert plan.take("a") == Fault.parse("status:503")
+    assert plan.take("b") is None
     plan.clear()
-    assert (plan.refuses("a"), plan.next("a")) == (False, None)
+    assert (plan.take_refusal("a"), plan.take("a")) == (False, None)
 
 
 @pytest.mark.parametrize(("fault", "probability"), [("status:503", 1.1), ("status:503", -0.1), ("boom", 0.5)])
 def test_chances_that_are_none(fault: str, probability: float) -> None:
     with pytest.raises(ValueError, match="not a"):
-        Plan(0).chance("*", fault, probability)
+        FaultPlan(0).chance("*", fault, probability)
 
 
 async def test_a_chance_over_the_wire(ask: Ask, fake: FakeZoho) -> None:

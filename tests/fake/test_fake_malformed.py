@@ -11,15 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
+from support.profiles import examples
 
 from zoho_async import operations
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.messages import Reply, Request
+from zoho_async.fake.messages import FakeRequest, Reply
 from zoho_async.schema.registry import PRODUCTS
 
-RULES = settings(
-    max_examples=400, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
-)
+RULES = settings(max_examples=examples(200), suppress_health_check=list(HealthCheck))
 FIELDS = (
     "contact_name", "display_name", "email", "contact_type", "credit_limit", "payment_terms", "billing_address",
     "contact_persons", "custom_fields", "contact_id", "contact_ids", "tags", "opening_balances", "description",
@@ -71,7 +70,9 @@ def sent(fake: FakeZoho, method: str, path: str, query: dict[str, str], content_
     headers.update({"X-Unique-Identifier-Key": "cf_external_id", "X-Unique-Identifier-Value": "1", "X-Upsert": "true"})
     form = content_type == "application/x-www-form-urlencoded"
     segments = [unquote(part) for part in path.removeprefix("/").split("/")]
-    request = Request(method=method, path=path, segments=segments, query=query, headers=headers, form=form, body=body)
+    request = FakeRequest(
+        method=method, path=path, segments=segments, query=query, headers=headers, form=form, body=body
+    )
     return fake.handle(request, "http://x")
 
 

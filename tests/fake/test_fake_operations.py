@@ -11,9 +11,9 @@ import pytest
 
 from zoho_async import Limits, StaticToken, Zoho, operations
 from zoho_async.fake import Clock, FakeZoho
+from zoho_async.fake.pipeline import HANDLERS
 from zoho_async.fake.rendering.examples import REQUESTS, RESPONSES
 from zoho_async.fake.rendering.shapes import SHAPES
-from zoho_async.fake.service import _HANDLERS
 from zoho_async.schema.operation import Operation, Parameter
 from zoho_async.schema.registry import PRODUCTS
 
@@ -131,7 +131,7 @@ async def test_every_operation_answers_what_its_method_reads(shaped: FakeZoho, o
 
 
 def test_what_has_no_behaviour_is_documented_or_undocumented() -> None:
-    bare = [each for each in BY_ID if each not in _HANDLERS and each not in RESPONSES]
+    bare = [each for each in BY_ID if each not in HANDLERS and each not in RESPONSES]
     # It has no behaviour table entry because it needs all organisations, and no document at all.
     assert bare == ["books.organizations.list", "books.tags.update"]
 

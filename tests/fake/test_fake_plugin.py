@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -46,41 +48,64 @@ async def test_broken(fake_zoho, zoho):
 """
 
 
-def run(folder: Path, text: str, mode: str) -> subprocess.CompletedProcess[str]:
-    if mode == "strict":
-        text = "import pytest\n" + text.replace("async def test_", "@pytest.mark.asyncio\nasync def test_")
-    (folder / "test_service.py").write_text(text, "utf-8")
+FILES = {
+    "test_readme.py": README,
+    "test_wrong.py": README.replace("errors.DuplicateError", "errors.QuotaExceededError"),
+    "test_faults.py": FAULTS,
+    "test_broken.py": BROKEN,
+}
+
+
+class Run(NamedTuple):
+    """One run of pytest over all files."""
+
+    text: str
+    passed: Counter[str]
+    """Tests by file, and so on."""
+    failed: Counter[str]
+    errors: Counter[str]
+
+
+@pytest.fixture(scope="module", params=["auto", "strict"])
+def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp(request.param)
+    for name, text in FILES.items():
+        if request.param == "strict":
+            text = "import pytest\n" + text.replace("async def test_", "@pytest.mark.asyncio\nasync def test_")
+        (folder / name).write_text(text, "utf-8")
     installed = any(each.value == "zoho_async.testing" for each in entry_points(group="pytest11"))
     plugin = [] if installed else ["-p", "zoho_async.testing"]
-    options = ["-q", "-p", "no:cacheprovider", "--strict-markers", "-W", "error", "-o", f"asyncio_mode={mode}"]
+    # Slow to import and not used here.
+    plugin += [f"-pno:{name}" for name in ("cacheprovider", "schemathesis", "hypothesispytest", "xdist")]
+    options = ["-rA", "--strict-markers", "-W", "error", "-o", f"asyncio_mode={request.param}"]
     options += ["-o", "asyncio_default_fixture_loop_scope=function"]
     command = [sys.executable, "-m", "pytest", *plugin, *options, "--rootdir", str(folder), str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=folder)
+    process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=folder)
+    assert process.returncode == 1, process.stdout + process.stderr
+    counts = (
+        Counter(re.findall(rf"^{word} (\w+\.py)::", process.stdout, re.MULTILINE))
+        for word in ("PASSED", "FAILED", "ERROR")
+    )
+    return Run(process.stdout, *counts)
 
 
-@pytest.mark.parametrize("mode", ["auto", "strict"])
-def test_the_test_of_the_readme(tmp_path: Path, mode: str) -> None:
-    done = run(tmp_path, README, mode)
-    assert "1 passed" in done.stdout, done.stdout + done.stderr
-    assert done.returncode == 0
+def test_the_test_of_the_readme(done: Run) -> None:
+    assert done.passed["test_readme.py"] == 1, done.text
+    assert not (done.failed | done.errors)["test_readme.py"]
 
 
-def test_the_test_of_the_readme_can_fail(tmp_path: Path) -> None:
-    broken = README.replace("errors.DuplicateError", "errors.QuotaExceededError")
-    done = run(tmp_path, broken, "auto")
-    assert done.returncode == 1
-    assert "DuplicateError" in done.stdout
+def test_the_test_of_the_readme_can_fail(done: Run) -> None:
+    assert done.failed == {"test_wrong.py": 1}
+    assert "DuplicateError" in done.text
 
 
-def test_marks_faults_and_a_fresh_one_each_time(tmp_path: Path) -> None:
-    done = run(tmp_path, FAULTS, "auto")
-    assert "2 passed" in done.stdout, done.stdout + done.stderr
+def test_marks_faults_and_a_fresh_one_each_time(done: Run) -> None:
+    assert done.passed["test_faults.py"] == 2, done.text
 
 
-def test_a_fault_of_the_fake_fails_the_test(tmp_path: Path) -> None:
-    done = run(tmp_path, BROKEN, "auto")
-    assert "FakeZoho itself raised" in done.stdout
-    assert done.returncode == 1
+def test_a_crash_of_the_fake_fails_the_test(done: Run) -> None:
+    assert done.errors == {"test_broken.py": 1}
+    assert "FakeZoho itself raised" in done.text
 
 
 def test_loading_it_costs_nothing() -> None:

@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from support.profiles import examples
 
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.rendering.shapes import Shape
@@ -86,10 +87,7 @@ def exchange(fake: FakeZoho, operation_id: str, mode: schemathesis.GenerationMod
         session.trust_env = False
 
         @settings(
-            max_examples=15 if operation_id.startswith("books.contacts.") else 5,
-            derandomize=True,
-            database=None,
-            deadline=None,
+            max_examples=examples(8 if operation_id.startswith("books.contacts.") else 4),
             verbosity=Verbosity.quiet,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
@@ -143,7 +141,7 @@ def _made(fake: FakeZoho, contact_id: str, path: str, body: dict[str, str], name
 
 def _some_contact(fake: FakeZoho) -> str:
     organization = fake.organization()
-    found = organization.holding("cf_external_id", "1")
+    found = organization.id_by_unique("cf_external_id", "1")
     kept = organization.contacts[found] if found is not None else {}
     if kept.get("zcrm_account_id") != "77" or not kept.get("contact_persons"):
         fake.reset()

@@ -1,12 +1,9 @@
-"""Counting, faults on demand, malformed input, control from outside, life as a process."""
+"""Counting, faults on demand, malformed input, start and close."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import signal
-import socket
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -14,7 +11,6 @@ import aiohttp
 import pytest
 
 from zoho_async.fake import FakeZoho, Fault
-from zoho_async.fake.__main__ import main
 from zoho_async.fake.routing import Router
 from zoho_async.schema.operation import Operation
 
@@ -39,6 +35,11 @@ async def test_everything_is_received_and_counted(ask: Ask, fake: FakeZoho) -> N
     assert fake.created() == {"A": 1}
 
 
+def test_former_names_of_the_audit_log(fake: FakeZoho) -> None:
+    assert fake.ledger is fake.audit_log
+    assert fake.ledger.acted is fake.audit_log.executed
+
+
 async def test_no_secret_is_remembered(ask: Ask, fake: FakeZoho, session: aiohttp.ClientSession) -> None:
     form = {"refresh_token": fake.refresh_token, "client_secret": fake.client_secret}
     async with session.post(f"{fake.url}/oauth/v2/token", data=form, params=form):
@@ -55,9 +56,9 @@ async def test_repeated_writes_are_found(ask: Ask, fake: FakeZoho) -> None:
     path = f"/contacts/{record['contact_id']}"
     await ask("PUT", path, {"notes": "1"})
     await ask("PUT", path, {"notes": "2"})
-    assert fake.ledger.repeated() == []
+    assert fake.audit_log.repeated() == []
     await ask("PUT", path, {"notes": "2"})
-    ((operation_id, target, _),) = fake.ledger.repeated()
+    ((operation_id, target, _),) = fake.audit_log.repeated()
     assert (operation_id, target) == ("books.contacts.update", f"/books/v3{path}")
 
 
@@ -171,7 +172,6 @@ def test_what_is_no_fault(text: str) -> None:
         b'{"a":' * 100_000,
         b'{"contact_name": "A", "credit_limit": NaN}',
         b"\x00" * 100,
-        b"x" * 20_000_000,
     ],
     ids=lambda body: repr(body[:20]),
 )
@@ -292,57 +292,3 @@ async def test_it_starts_again_with_its_state(session: aiohttp.ClientSession) ->
 async def test_a_port_that_is_taken(fake: FakeZoho) -> None:
     with pytest.raises(OSError, match="address already in use"):
         await FakeZoho(port=int(fake.url.rpartition(":")[2])).start()
-
-
-def test_a_process_says_when_it_cannot_listen(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert main(["--port", str(taken.getsockname()[1])]) == 2
-    out, errors = capsys.readouterr()
-    assert out == ""
-    assert errors.startswith("cannot listen: ")
-
-
-async def test_it_runs_as_a_process(session: aiohttp.ClientSession) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "zoho_async.fake", "--per-minute", "0", "--unique", "cf_key",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        ready = json.loads(await process.stdout.readline())
-        url, control = ready["url"], f"{ready['url']}/_fake"
-        assert ready.keys() == {
-            "url", "organization_id", "client_id", "client_secret", "refresh_token", "access_token",
-        }  # fmt: skip
-
-        lines = b'{"contact_name": "A", "cf_key": "1"}\n{"contact_name": "B", "credit_limit": 1.50}\n'
-        async with session.post(f"{control}/seed", data=lines) as response:
-            assert await response.json() == {"seeded": 2}
-        async with session.post(f"{control}/seed", json=[{"contact_name": "A"}]) as response:
-            assert response.status == 400
-        script = {"operation": "books.contacts.list", "faults": ["status:503"]}
-        async with session.post(f"{control}/script", json=script) as response:
-            assert await response.json() == {"scripted": 1}
-        async with session.post(f"{control}/script", json={"operation": "x", "faults": ["boom"]}) as response:
-            assert response.status == 400
-
-        headers = {"Authorization": f"Zoho-oauthtoken {ready['access_token']}"}
-        for status in (503, 200):
-            async with session.get(f"{url}/books/v3/contacts", headers=headers) as response:
-                assert response.status == status
-        async with session.get(f"{control}/stats") as response:
-            stats = await response.json()
-        assert stats["operations"] == {"books.contacts.list": {"requests": 2, "acted": 1}}
-        assert (stats["crashes"], stats["organizations"][ready["organization_id"]]["contacts"]) == (0, 2)
-        async with session.get(f"{control}/contacts") as response:
-            records = [json.loads(line) for line in (await response.text()).splitlines()]
-        assert [record["contact_name"] for record in records] == ["A", "B"]
-        assert records[0]["custom_fields"] == {"cf_key": "1"}
-
-        process.send_signal(signal.SIGTERM)
-        out, errors = await process.communicate()
-        assert (process.returncode, out, errors) == (0, b"", b"")
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()

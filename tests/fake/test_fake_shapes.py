@@ -15,7 +15,7 @@ import pytest
 from zoho_async import OAuth, Zoho, errors
 from zoho_async.fake import Clock, FakeZoho
 from zoho_async.fake.rendering.shapes import SHAPES
-from zoho_async.fake.world.state import Profile
+from zoho_async.fake.world.state import OrganizationProfile
 
 
 async def read(session: aiohttp.ClientSession, fake: FakeZoho, path: str, **headers: str) -> Any:
@@ -99,7 +99,11 @@ def test_no_such_shape() -> None:
 
 
 async def test_organizations(session: aiohttp.ClientSession) -> None:
-    given = ["1", {"id": "2", "name": "Zylker", "plan": "free", "edition": "in", "zone": "+05:30"}, Profile(id="3")]
+    given = [
+        "1",
+        {"id": "2", "name": "Zylker", "plan": "free", "edition": "in", "zone": "+05:30"},
+        OrganizationProfile(id="3"),
+    ]
     async with FakeZoho(organizations=given) as fake:
         answer = await read(session, fake, "/books/v3/organizations")
         assert [each["organization_id"] for each in answer["organizations"]] == ["1", "2", "3"]

@@ -129,7 +129,7 @@ class Bench:
         return await waiting == -signal.SIGKILL
 
     def _listed(self) -> int:
-        return self.fake.ledger.requests[LIST]
+        return self.fake.audit_log.requests[LIST]
 
     def _pages(self) -> int:
         return max(1, -(-len(self.fake.organization().contacts) // PER_PAGE))
@@ -158,7 +158,7 @@ class Bench:
         pytest.fail(f"rows stay unknown: {result.json}")
 
     def requests(self) -> int:
-        return sum(count for name, count in self.fake.ledger.requests.items() if not name.startswith("oauth"))
+        return sum(count for name, count in self.fake.audit_log.requests.items() if not name.startswith("oauth"))
 
 
 def adds_up(summary: Mapping[str, Any]) -> None:

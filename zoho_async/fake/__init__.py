@@ -1,9 +1,9 @@
-"""A Zoho that runs on one's own machine: for tests, demos and trying things out.
+"""A Zoho on this machine, for tests and demos.
 
     async with FakeZoho() as fake:
         zoho = Zoho(StaticToken(fake.access_token), organization_id=fake.organization_id, api_url=fake.url)
 
-It answers in the shape the running service does, keeps state, enforces the limits and counts everything.
+It responds in the shape of the live service, keeps state, enforces the limits and counts every request.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    # The server needs aiohttp, which is slow to import; whoever only wants a clock need not wait for it.
+    # Lazy: the server imports aiohttp, which is slow.
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,57 +1,36 @@
-"""What FakeZoho does with a request, without any HTTP: lets it in or not, hands it to its handler, counts."""
+"""What a test controls and inspects in a FakeZoho: organisations, faults, tokens, counts. No request, no HTTP."""
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from importlib import import_module
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from zoho_async.fake.handlers.by_example import by_example
-from zoho_async.fake.handlers.handler import Answer, Call, Handler, Refusal
-from zoho_async.fake.rendering.shapes import SHAPES, Shape, shaped
+from zoho_async.fake.handlers import contact_records
+from zoho_async.fake.rendering.shapes import SHAPES, Shape
+from zoho_async.fake.world.audit_log import AuditLog
 from zoho_async.fake.world.clock import Clock
-from zoho_async.fake.world.faults import Fault, Plan
-from zoho_async.fake.world.ledger import Ledger
-from zoho_async.fake.world.oauth import Accounts
-from zoho_async.fake.world.quotas import Allowance
-from zoho_async.fake.world.state import PLANS, Organization, Profile, Record
-from zoho_async.schema.operation import Operation
-from zoho_async.schema.registry import OPERATIONS, PRODUCTS
+from zoho_async.fake.world.faults import Fault, FaultPlan
+from zoho_async.fake.world.oauth import OAuthServer
+from zoho_async.fake.world.quotas import MINUTE, Allowance
+from zoho_async.fake.world.state import PLANS, ContactRecord, Organization, OrganizationProfile
 
-from .handlers import actions, addresses, comments, contact_persons, contacts, customers, documents, organizations
-from .messages import Received, Reply, Request, error, faulty, refused
-from .rendering import live
-from .routing import Router
+from .messages import FakeRequest, Received, Reply
+from .refusals import Refusal
 
-TOKEN = "oauth.token"
-"""Stands for the token endpoint where an operation id is wanted."""
-
-_HANDLERS: dict[str, Handler] = {
-    **contacts.HANDLERS,
-    **contact_persons.HANDLERS,
-    **addresses.HANDLERS,
-    **comments.HANDLERS,
-    **documents.HANDLERS,
-    **actions.HANDLERS,
-    **customers.HANDLERS,
-}
-_PROBLEMS = 20
-_ADDRESS = re.compile(r"https?://[!-~]{1,2000}")
+_KEPT_PROBLEMS = 20
 
 
-class Service:
-    """Organisations, accounts, limits, scripts and counts: everything of a FakeZoho but the socket."""
+class FakeService:
+    """The state of a FakeZoho and the methods by which a test controls and inspects it."""
 
     def __init__(
         self,
         *,
-        organizations: Iterable[str | Mapping[str, Any] | Profile],
+        organizations: Iterable[str | Mapping[str, Any] | OrganizationProfile],
         per_minute: int | None,
         per_day: int | None,
         concurrency: int | None,
@@ -64,6 +43,7 @@ class Service:
         data_center: str,
         seed: int,
         access_token: str | None,
+        window: float = MINUTE,
     ) -> None:
         """See `FakeZoho`."""
         if shape not in SHAPES:
@@ -71,13 +51,17 @@ class Service:
         self.shape: Shape = shape
         self.data_center = data_center
         self.clock = clock if clock is not None else Clock()
-        self.accounts = Accounts(scopes, access_token)
-        self.ledger = Ledger()
+        self.accounts = OAuthServer(scopes, access_token)
+        """The OAuth server: its credentials and tokens."""
+        self.audit_log = AuditLog()
+        """Counts of requests and executions."""
+        self.faults = FaultPlan(seed)
+        """The ordered faults."""
         self.crashes = 0
-        """Faults of the fake itself; a test that finds any should fail and print `problems`."""
-        self.problems: deque[str] = deque(maxlen=_PROBLEMS)
-        """The last tracebacks of such faults."""
-        self._limits = (per_minute, per_day, concurrency, block_seconds)
+        """Errors of the fake itself; a test that finds any should fail and print `problems`."""
+        self.problems: deque[str] = deque(maxlen=_KEPT_PROBLEMS)
+        """The last tracebacks of such errors."""
+        self._limits = (per_minute, per_day, concurrency, block_seconds, window)
         self._unique = tuple(unique)
         self._organizations: dict[str, Organization] = {}
         for given in organizations:
@@ -86,9 +70,6 @@ class Service:
             raise ValueError("there must be an organization")
         self.organization_id = next(iter(self._organizations))
         self._received: deque[Received] = deque(maxlen=keep_received)
-        self._faults = Plan(seed)
-        self._router = _router()
-        self._handlers: dict[str, Handler] = {**_HANDLERS, "books.organizations.list": self._listed}
 
     @property
     def client_id(self) -> str:
@@ -107,46 +88,54 @@ class Service:
 
     @property
     def access_token(self) -> str:
-        """A token that lives until `expire_tokens()`."""
+        """A token that is valid until `expire_tokens()`."""
         return self.accounts.access_token
 
-    # -- state
+    # -- organisations
 
     def organization(self, organization_id: str | None = None) -> Organization:
-        """What one organisation holds (None: the first one); KeyError when there is no such organisation."""
+        """The records of one organisation.
+
+        Args:
+            organization_id: None: the first one.
+
+        Returns:
+            The organisation with its contacts, documents, comments and limits.
+
+        Raises:
+            KeyError: There is no such organisation.
+        """
         return self._organizations[organization_id if organization_id is not None else self.organization_id]
+
+    @property
+    def organizations(self) -> dict[str, Organization]:
+        """Every organisation by id."""
+        return dict(self._organizations)
 
     @property
     def limits(self) -> dict[str, Allowance]:
         """The limits by organisation id; their numbers may be set at any time."""
         return {name: organization.limits for name, organization in self._organizations.items()}
 
-    def seed(self, rows: Iterable[Mapping[str, Any]], organization_id: str | None = None) -> list[Record]:
-        """Put contacts in without a call being counted; returns them as stored. See `contacts.seed` for the rows.
+    def add_organization(self, given: str | Mapping[str, Any] | OrganizationProfile) -> Organization:
+        """Add an empty organisation.
 
-        ValueError names the first row that cannot be stored; the ones before it are in.
+        Args:
+            given: An id, or a mapping of `id`, `name`, `edition`, `plan`, `zone`, `currency_code`, `currency_symbol`.
+                The plan sets the daily limit and the calls in process unless the fake was given numbers.
+
+        Returns:
+            The new organisation.
+
+        Raises:
+            ValueError: The id is empty or taken, the plan unknown, or the zone no offset such as `+05:30`.
         """
-        organization, now = self.organization(organization_id), self.clock.now()
-        stored: list[Record] = []
-        for number, row in enumerate(rows, 1):
-            try:
-                stored.append(contacts.seed(organization, row, now))
-            except Refusal as refusal:
-                raise ValueError(f"row {number}: {refusal.message}") from None
-        return stored
-
-    def add_organization(self, given: str | Mapping[str, Any] | Profile) -> Organization:
-        """One more organisation, empty: an id, or `id`, `name`, `edition`, `plan`, `zone`, `currency_code` and so on.
-
-        Its plan sets the daily limit and the calls in process unless the fake was given numbers. ValueError for an id
-        that is taken, an unknown plan or a zone that is no offset.
-        """
-        profile = Profile(id=given) if isinstance(given, str) else _profile(given)
+        profile = OrganizationProfile(id=given) if isinstance(given, str) else _profile(given)
         if not profile.id or profile.id in self._organizations:
             raise ValueError(f"not a new organization id: {profile.id!r}")
         if profile.plan and profile.plan not in PLANS:
             raise ValueError(f"plan is one of {', '.join(PLANS)}, not {profile.plan!r}")
-        per_minute, per_day, concurrency, block_seconds = self._limits
+        per_minute, per_day, concurrency, block_seconds, window = self._limits
         plan_day, plan_concurrency = PLANS.get(profile.plan, (None, None))
         made = self._organizations[profile.id] = Organization(
             profile.id,
@@ -156,56 +145,91 @@ class Service:
                 per_day=plan_day if per_day is None else per_day,
                 concurrency=plan_concurrency if concurrency is None else concurrency,
                 block_seconds=block_seconds,
+                window=window,
             ),
             unique_fields=self._unique,
             profile=profile,
         )
         return made
 
-    @property
-    def organizations(self) -> dict[str, Organization]:
-        """Every organisation by id."""
-        return dict(self._organizations)
+    def seed(self, rows: Iterable[Mapping[str, Any]], organization_id: str | None = None) -> list[ContactRecord]:
+        """Store contacts without a call being counted.
+
+        Args:
+            rows: Mappings of the fields of a create; also `contact_id`, ids of contact persons, `status`,
+                `has_transaction`, `owner_id`, ids in CRM, outstanding amounts, times, and custom fields as `cf_...`
+                keys. A stored contact is such a row.
+            organization_id: None: the first organisation.
+
+        Returns:
+            The contacts as stored.
+
+        Raises:
+            ValueError: Names the first row that cannot be stored; the ones before it are stored.
+        """
+        organization, now = self.organization(organization_id), self.clock.now()
+        stored: list[ContactRecord] = []
+        for number, row in enumerate(rows, 1):
+            try:
+                stored.append(contact_records.seed(organization, row, now))
+            except Refusal as refusal:
+                raise ValueError(f"row {number}: {refusal.message}") from None
+        return stored
 
     def reset(self) -> None:
-        """Everything as it was at the start: organisations empty and unspent, no faults, no counts, nothing received.
+        """Restore the start: organisations empty and unused, no faults, no counts, nothing received.
 
-        Credentials and the clock stay; organisations added later stay too.
+        Credentials and the clock stay; organisations added later stay, empty.
         """
         profiles = [organization.profile for organization in self._organizations.values()]
         self._organizations = {}
         for profile in profiles:
             self.add_organization(profile)
-        self._faults.clear()
+        self.faults.clear()
         self._received.clear()
-        self.ledger = Ledger()
+        self.audit_log = AuditLog()
         self.accounts.requests = 0
         self.crashes = 0
         self.problems.clear()
 
+    # -- tokens and faults
+
     def expire_tokens(self) -> None:
-        """Every access token is dead from now on, the static one too; refresh tokens live."""
+        """Invalidate every access token, the static one too; refresh tokens stay valid."""
         self.accounts.expire()
 
     def script(self, operation_id: str, faults: Iterable[Fault | str]) -> None:
-        """Order faults: each of the next requests of this operation meets one, in turn, then all is well again.
+        """Order faults: each of the next requests of the operation has one, in turn.
 
-        `*` stands for any operation without a script of its own, `oauth.token` for the token endpoint. Texts are
-        read by `Fault.parse`. A request refused before it reaches its operation (credentials, limits) uses none up.
+        A request refused before it reaches its operation (credentials, limits) consumes none.
+
+        Args:
+            operation_id: `*`: any operation without a script of its own; `oauth.token`: the token endpoint.
+            faults: Faults, or texts for `Fault.parse`.
+
+        Raises:
+            ValueError: One is no fault; none is ordered then.
         """
-        self._faults.script(operation_id, faults)
+        self.faults.script(operation_id, faults)
 
     def chance(self, operation_id: str, fault: Fault | str, probability: float) -> None:
-        """Order a fault that befalls this part of the requests of an operation, from now on, unless a script does.
+        """Order a fault for a part of the requests of an operation; a script goes first.
 
-        `*` stands for every operation. The throws follow the fake's `seed`, so they are the same in every run that
-        sends the same requests. ValueError when it is no fault, or no number from 0 to 1.
+        The random numbers follow the fake's `seed`: the same in every run that sends the same requests.
+
+        Args:
+            operation_id: `*`: every operation.
+            fault: A fault, or a text for `Fault.parse`.
+            probability: From 0 to 1.
+
+        Raises:
+            ValueError: It is no fault or no probability.
         """
-        self._faults.chance(operation_id, fault, probability)
+        self.faults.chance(operation_id, fault, probability)
 
     def clear_faults(self) -> None:
-        """No script and no chance is left."""
-        self._faults.clear()
+        """Remove every script and chance."""
+        self.faults.clear()
 
     # -- what happened
 
@@ -215,37 +239,46 @@ class Service:
         return list(self._received)
 
     @property
+    def ledger(self) -> AuditLog:
+        """Former name of `audit_log`."""
+        return self.audit_log
+
+    @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """By operation id: `requests` that came in and those `acted` upon."""
-        return self.ledger.summary()
+        """By operation id: `requests` received and those `acted` on (executed)."""
+        return self.audit_log.summary()
 
     @property
     def token_requests(self) -> int:
-        """How often the token endpoint was asked, refusals included."""
+        """Requests at the token endpoint, refused ones included."""
         return self.accounts.requests
 
     def requests(self, operation_id: str | None = None) -> int:
-        """How many requests of this operation, or of all, came in, refused ones included."""
-        came = self.ledger.requests
-        return came.total() if operation_id is None else came[operation_id]
+        """How many requests of this operation (None: of all) were received, refused ones included."""
+        received = self.audit_log.requests
+        return received.total() if operation_id is None else received[operation_id]
 
     def acts(self, operation_id: str) -> int:
-        """How many requests of this operation were executed, answered or not."""
-        return self.ledger.acted[operation_id]
+        """How many requests of this operation were executed, whether or not the response arrived."""
+        return self.audit_log.executed[operation_id]
 
     def created(self, field: str = "contact_name") -> Counter[str]:
-        """How many contacts were created, by their value in `field`: the name, or a field without duplicates.
+        """How many contacts were created by calls, by their value in a field; deleting subtracts nothing.
 
-        What was seeded is not counted, and deleting takes nothing off. `ledger` has more.
+        Args:
+            field: `contact_name` or a custom field without duplicates.
+
+        Returns:
+            Numbers of creates by value.
         """
-        return self.ledger.created(field)
+        return self.audit_log.created(field)
 
     def stats(self) -> dict[str, Any]:
-        """All counts as plain data, as `GET /_fake/stats` answers them."""
+        """All counts as plain data, as in `GET /_fake/stats`."""
         return {
-            "operations": self.ledger.summary(),
+            "operations": self.audit_log.summary(),
             "token_requests": self.token_requests,
-            "repeated_bodies": len(self.ledger.repeated()),
+            "repeated_bodies": len(self.audit_log.repeated()),
             "crashes": self.crashes,
             "organizations": {
                 name: {
@@ -257,31 +290,15 @@ class Service:
             },
         }
 
-    # -- one request
+    # -- what the server records
 
-    def refuses(self, request: Request) -> bool:
-        """Whether the connection is to be refused before the body is read: an ordered fault, used up by this."""
-        found = self._router.find(request.method, request.segments)
-        is_token = request.path == "/oauth/v2/token"
-        return (found is not None or is_token) and self._faults.refuses(TOKEN if found is None else found[0].id)
-
-    def handle(self, request: Request, api_domain: str) -> Reply:
-        """Answer a request. What it acted on is counted even when its `fault` then spoils the answer."""
-        try:
-            return self._answer(request, api_domain)
-        except Refusal as refusal:
-            return refused(refusal)
-        except Exception as fault:  # noqa: BLE001 - a client gets Zoho's error shape and a test gets the count
-            self.crashed(fault)
-            return error(500, 1000, "An internal error occurred.")
-
-    def crashed(self, fault: BaseException | None) -> None:
-        """Count a fault of the fake itself."""
+    def record_crash(self, error: BaseException | None) -> None:
+        """Count an error of the fake itself; None: there was no response in time."""
         self.crashes += 1
-        self.problems.append("".join(traceback.format_exception(fault)) if fault is not None else "no answer in time")
+        self.problems.append("".join(traceback.format_exception(error)) if error is not None else "no answer in time")
 
-    def note(self, request: Request, reply: Reply | None) -> None:
-        """Remember a request; `reply` is None when the connection was cut instead."""
+    def record_received(self, request: FakeRequest, reply: Reply | None) -> None:
+        """Keep a request for `received`, without secrets; `reply` is None when the connection was cut."""
         if self._received.maxlen == 0:
             return
         headers = {
@@ -303,140 +320,9 @@ class Service:
             )
         )
 
-    def _answer(self, request: Request, api_domain: str) -> Reply:
-        segments = request.segments
-        if segments[0] == "oauth":
-            return self._accounts(request, api_domain)
-        if not self._router.covers(segments):
-            raise Refusal(404, 5, "Invalid URL Passed")
-        found = self._router.find(request.method, segments)
-        if found is not None:
-            request.operation_id = found[0].id
-            self.ledger.requests[request.operation_id] += 1
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "zoho-oauthtoken" or not token:
-            raise Refusal(401, 14, "Invalid value passed for authtoken.")
-        scope = found[0].scope if found is not None else ""
-        if not self.accounts.allows(token.strip(), scope, self.clock.time()):
-            raise Refusal(401, 57, "You are not authorized to perform this operation")
-        if found is None:
-            raise Refusal(404, 5, "Invalid URL Passed")
-        operation, path = found
-        organization = self._wanted(operation, request)
-        request.organization_id = organization.id
-        return self._admitted(operation, path, organization, request)
 
-    def _wanted(self, operation: Operation[Any], request: Request) -> Organization:
-        parameter = operation.organization
-        wanted = ""
-        if parameter is not None:
-            values = request.query if parameter.location == "query" else request.headers
-            wanted = values.get(parameter.name, "")
-        if not wanted:
-            # The service silently takes the user's default organisation, a trap that tests should meet.
-            return self._organizations[self.organization_id]
-        organization = self._organizations.get(wanted)
-        if organization is None:
-            raise Refusal(400, 6041, f"This user is not associated with the CompanyID/CompanyName:{wanted}.")
-        return organization
-
-    def _admitted(
-        self, operation: Operation[Any], path: dict[str, str], organization: Organization, request: Request
-    ) -> Reply:
-        now = self.clock.now()
-        local = organization.local(now)
-        allowance = organization.limits
-        barred = allowance.admit(self.clock.time(), local.date())
-        if barred is not None:
-            return error(429, barred.code, barred.message, barred.retry_after)
-        allowance.enter()
-        request.allowance = allowance
-        fault = self._faults.next(operation.id)
-        request.fault = fault
-        if fault is not None and fault.refuses:
-            return faulty(fault)
-        handler = self._handlers.get(operation.id, by_example)
-        call = Call(
-            operation=operation,
-            organization=organization,
-            path=path,
-            query=request.query,
-            headers=request.headers,
-            body=request.body,
-            form=request.form,
-            now=now,
-        )
-        try:
-            answer = handler(call)
-        except Refusal as refusal:
-            reply = refused(refusal)
-        else:
-            self._count(operation, organization, request, answer)
-            headers = allowance.headers(local)
-            if answer.content is not None:
-                reply = Reply(answer.status, answer.content, headers, 0, answer.content_type)
-            else:
-                body = shaped(answer.body, operation, self.shape)
-                reply = Reply(answer.status, live.encode(body), headers, 0)
-        return faulty(fault) if fault is not None and fault.replaces else reply
-
-    def _count(self, operation: Operation[Any], organization: Organization, request: Request, answer: Answer) -> None:
-        body = request.body if operation.method != "GET" else b""
-        target = f"{request.path} {request.headers.get('X-Unique-Identifier-Value', '')}".strip()
-        self.ledger.act(operation.id, target, body, answer.touched, answer.created, organization.unique_fields)
-
-    def _accounts(self, request: Request, api_domain: str) -> Reply:
-        path = "/".join(request.segments)
-        form = dict(request.query)
-        if request.form:
-            form |= parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
-        if request.method == "GET" and path == "oauth/v2/auth":
-            return self._consent(request, api_domain)
-        if request.method == "POST" and path == "oauth/v2/token":
-            request.operation_id = TOKEN
-            self.ledger.requests[TOKEN] += 1
-            fault = request.fault = self._faults.next(TOKEN)
-            if fault is not None and fault.refuses:
-                return faulty(fault)
-            status, body = self.accounts.answer(form, self.clock.time(), api_domain)
-            if "access_token" in body:
-                self.ledger.acted[TOKEN] += 1
-            reply = Reply(status, live.encode(body), {})
-            return faulty(fault) if fault is not None and fault.replaces else reply
-        # Two addresses are documented.
-        if request.method == "POST" and path in ("oauth/v2/token/revoke", "oauth/v2/revoke/token"):
-            request.operation_id = "oauth.revoke"
-            self.ledger.requests[request.operation_id] += 1
-            known = self.accounts.revoke(form.get("token", ""))
-            return Reply(200, live.encode({"status": "success"} if known else {"error": "invalid_code"}), {})
-        raise Refusal(404, 5, "Invalid URL Passed")
-
-    def _consent(self, request: Request, accounts_server: str) -> Reply:
-        """What the consent page does once the user has agreed: it sends the browser back with a code."""
-        query = request.query
-        back = query.get("redirect_uri", "")
-        if query.get("client_id") != self.client_id:
-            raise Refusal(400, 2, "invalid_client")
-        if query.get("response_type") != "code" or not _ADDRESS.fullmatch(back):
-            raise Refusal(400, 2, "invalid_redirect_uri")
-        scopes = [part for part in query.get("scope", "").replace(",", " ").split() if part]
-        code = self.accounts.issue_code(self.clock.time(), scopes=scopes, redirect_uri=back)
-        sent = {"code": code, "location": self.data_center, "accounts-server": accounts_server}
-        if "state" in query:
-            sent["state"] = query["state"]
-        return Reply(302, b"", {"Location": f"{back}{'&' if '?' in back else '?'}{urlencode(sent)}"})
-
-    def _listed(self, call: Call) -> Answer:
-        return organizations.listed(self._organizations.values(), self.organization_id)
-
-
-def _profile(given: Mapping[str, Any] | Profile) -> Profile:
+def _profile(given: Mapping[str, Any] | OrganizationProfile) -> OrganizationProfile:
     try:
-        return given if isinstance(given, Profile) else msgspec.convert(dict(given), Profile)
+        return given if isinstance(given, OrganizationProfile) else msgspec.convert(dict(given), OrganizationProfile)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
-
-
-def _router() -> Router:
-    operations: list[Operation[Any]] = [getattr(import_module(module), name) for module, name in OPERATIONS.values()]
-    return Router((PRODUCTS[operation.product].root, operation) for operation in operations)

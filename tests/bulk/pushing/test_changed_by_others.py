@@ -20,7 +20,7 @@ from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.errors import RefusedError
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.messages import Reply, Request
+from zoho_async.fake.messages import FakeRequest, Reply
 from zoho_async.transport import retry_policy as policy
 
 CREATE, UPDATE, UPSERT, GET, LIST = (f"books.contacts.{name}" for name in ("create", "update", "upsert", "get", "list"))
@@ -36,16 +36,16 @@ When = Callable[[str, int, Callable[[], object]], None]
 @pytest.fixture
 def when(fake: FakeZoho, monkeypatch: pytest.MonkeyPatch) -> When:
     """Does something as soon as Zoho has dealt with so many requests of an operation, before it answers the last."""
-    note, seen, awaited = fake.note, list[str](), list[tuple[str, int, Callable[[], object]]]()
+    note, seen, awaited = fake.record_received, list[str](), list[tuple[str, int, Callable[[], object]]]()
 
-    def noted(request: Request, reply: Reply | None) -> None:
+    def noted(request: FakeRequest, reply: Reply | None) -> None:
         note(request, reply)
         seen.append(request.operation_id)
         for operation, number, act in awaited:
             if (request.operation_id, seen.count(operation)) == (operation, number):
                 act()
 
-    monkeypatch.setattr(fake, "note", noted)
+    monkeypatch.setattr(fake, "record_received", noted)
     return lambda operation, number, act: awaited.append((operation, number, act))
 
 

@@ -36,7 +36,7 @@ from zoho_async.errors import (
     ZohoError,
 )
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.messages import Reply, Request
+from zoho_async.fake.messages import FakeRequest, Reply
 from zoho_async.transport import retry_policy as policy
 from zoho_async.transport.hooks import DispatchHook
 from zoho_async.transport.rate_limiter import Limiter
@@ -287,10 +287,10 @@ async def test_a_call_in_flight_that_finds_the_day_used_up_after_the_end_waits_f
     fake.script(CREATE, ["pass", "429:45", "429:45"])
     push = bulk.push(zoho.books.contacts, names(3), wait=True, concurrency=2)
     heard = Heard(push)
-    note = fake.note
+    note = fake.record_received
     seen: list[str] = []
 
-    def noted(request: Request, reply: Reply | None) -> None:
+    def noted(request: FakeRequest, reply: Reply | None) -> None:
         note(request, reply)
         seen.append(request.operation_id)
         if seen.count(CREATE) == 2:
@@ -300,7 +300,7 @@ async def test_a_call_in_flight_that_finds_the_day_used_up_after_the_end_waits_f
             else:
                 push._line.end(AuthError("dead"))
 
-    fake.note = noted  # type: ignore[method-assign]
+    fake.record_received = noted  # type: ignore[method-assign]
     async with asyncio.timeout(10):
         if end == "stop":
             await heard.all()

@@ -24,7 +24,7 @@ from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.source.files import RowFile, open_rows
 from zoho_async.errors import DuplicateError
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.messages import Reply, Request
+from zoho_async.fake.messages import FakeRequest, Reply
 
 SEEDS = 1
 """More of them by hand: 60 take a quarter of an hour."""
@@ -383,18 +383,18 @@ OLD: list[dict[str, Any]] = [
 async def test_contacts_while_days_pass_and_lists_grow_old(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any], seed: int
 ) -> None:
-    chance, ages, note = random.Random(seed), random.Random(seed), fake.note
+    chance, ages, note = random.Random(seed), random.Random(seed), fake.record_received
     few_contacts(fake)
     keyed = "upsert_by" in way
     given = [a_contact(chance, number, keyed=keyed) for number in range(30)]
 
-    def noted(request: Request, reply: Reply | None) -> None:
+    def noted(request: FakeRequest, reply: Reply | None) -> None:
         # After any write lists are old, or not any more.
         note(request, reply)
         if request.method != "GET":
             monkeypatch.setattr(index, "REFRESH", timedelta(minutes=ages.choice([0, 15])))
 
-    monkeypatch.setattr(fake, "note", noted)
+    monkeypatch.setattr(fake, "record_received", noted)
     for _ in range(2):
         monkeypatch.setattr(index, "REFRESH", timedelta(minutes=15))
         await compare(fake, zoho.books.contacts, given, tmp_path / "s", way, later=chance, wait=True)

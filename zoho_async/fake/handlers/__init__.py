@@ -1,1 +1,1 @@
-"""What each operation does to the fake's records."""
+"""What each operation does to the records of the fake: plain functions, keyed by operation id."""

@@ -1,68 +1,67 @@
-"""A contact's addresses: the two it is billed and shipped to, and the further ones. Pure."""
+"""Addresses of a contact: billing, shipping and further ones. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from zoho_async.fake.rendering import live
-from zoho_async.fake.world.state import Record
+from zoho_async.fake.refusals import not_found
+from zoho_async.fake.rendering.live import whole_address
+from zoho_async.fake.world.state import ContactRecord
 
 from . import bodies, checking
-from .by_example import message
 from .contact_fields import read_address
-from .contacts import changed, current
-from .handler import Answer, Call, Handler, unknown
+from .handler import Handler, HandlerCall, HandlerResult, change, current, overlay, result
 
 _MAIN = ("billing_address", "shipping_address")
 
 
-def list_of_contact(call: Call) -> Answer:
+def list_of_contact(call: HandlerCall) -> HandlerResult:
     """GET /contacts/{contact_id}/address: billing and shipping address unless empty, then the others."""
-    rows = [live.address_of(address) for address in _all(current(call))]
-    return Answer(body={"code": 0, "message": "success", "addresses": rows})
+    rows = [whole_address(address) for address in _all_addresses(current(call))]
+    return result(call, addresses=rows)
 
 
-def list_all(call: Call) -> Answer:
+def list_all(call: HandlerCall) -> HandlerResult:
     """GET /contacts/address: those of every contact."""
     rows = [
-        {**live.address_of(address), "contact_id": record["contact_id"]}
+        {**whole_address(address), "contact_id": record["contact_id"]}
         for record in call.organization.contacts.values()
-        for address in _all(record)
+        for address in _all_addresses(record)
     ]
-    return Answer(body={"code": 0, "message": "success", "addresses": rows})
+    return result(call, addresses=rows)
 
 
-def create(call: Call) -> Answer:
+def create(call: HandlerCall) -> HandlerResult:
     """POST /contacts/{contact_id}/address"""
     record = current(call)
-    new = _set({"address_id": ""}, _read(call))
+    new = overlay({"address_id": ""}, _read_body(call))
     new["address_id"] = call.organization.new_id()
-    record = changed(call, record, addresses=[*record.get("addresses", []), new])
-    return _answered(call, record, new)
+    record = change(call, record, addresses=[*record.get("addresses", []), new])
+    return result(call, record, address_info=whole_address(new))
 
 
-def update(call: Call) -> Answer:
-    """PUT /contacts/{contact_id}/address/{address_id}: what is not sent stays."""
-    record, place, old = _found(call)
-    new = _set(old, _read(call))
-    return _answered(call, _placed(call, record, place, old, new), new)
+def update(call: HandlerCall) -> HandlerResult:
+    """PUT /contacts/{contact_id}/address/{address_id}: fields not sent stay."""
+    record, place, old = _current_address(call)
+    new = overlay(old, _read_body(call))
+    return result(call, _replaced(call, record, place, old, new), address_info=whole_address(new))
 
 
-def delete(call: Call) -> Answer:
+def delete(call: HandlerCall) -> HandlerResult:
     """DELETE /contacts/{contact_id}/address/{address_id}: the billing or shipping address is emptied."""
-    record, place, old = _found(call)
+    record, place, old = _current_address(call)
     new = None if place == "addresses" else {"address_id": call.organization.new_id()}
-    return _done(call, _placed(call, record, place, old, new))
+    return result(call, _replaced(call, record, place, old, new))
 
 
-def mark_billing(call: Call) -> Answer:
+def mark_billing(call: HandlerCall) -> HandlerResult:
     """POST .../markasbilling: the two change places."""
-    return _marked(call, "billing_address")
+    return _mark_as(call, "billing_address")
 
 
-def mark_shipping(call: Call) -> Answer:
+def mark_shipping(call: HandlerCall) -> HandlerResult:
     """POST .../markasshipping: the two change places."""
-    return _marked(call, "shipping_address")
+    return _mark_as(call, "shipping_address")
 
 
 HANDLERS: dict[str, Handler] = {
@@ -76,22 +75,19 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
-def _all(record: Record) -> list[Record]:
+def _all_addresses(record: ContactRecord) -> list[ContactRecord]:
     main = [record[place] for place in _MAIN if len(record[place]) > 1]
     return [*main, *record.get("addresses", [])]
 
 
-def _read(call: Call) -> dict[str, Any]:
-    body = checking.check_body(call.operation, {**bodies.data(call), **_named(call)})
+def _read_body(call: HandlerCall) -> dict[str, Any]:
+    # The documents require the id in the body as well.
+    named = {"address_id": call.path["address_id"]} if "address_id" in call.path else {}
+    body = checking.check_body(call.operation, {**bodies.data(call), **named})
     return {name: value for name, value in read_address("address", body).items() if name != "address_id"}
 
 
-def _named(call: Call) -> dict[str, str]:
-    # The documents want the address named in the body as well; the path has said it already.
-    return {"address_id": call.path["address_id"]} if "address_id" in call.path else {}
-
-
-def _found(call: Call) -> tuple[Record, str, Record]:
+def _current_address(call: HandlerCall) -> tuple[ContactRecord, str, ContactRecord]:
     record, wanted = current(call), call.path["address_id"]
     for place in _MAIN:
         if record[place].get("address_id") == wanted:
@@ -99,37 +95,26 @@ def _found(call: Call) -> tuple[Record, str, Record]:
     for address in record.get("addresses", []):
         if address["address_id"] == wanted:
             return record, "addresses", address
-    raise unknown("Address")
+    raise not_found("Address")
 
 
-def _placed(call: Call, record: Record, place: str, old: Record, new: Record | None) -> Record:
+def _replaced(
+    call: HandlerCall, record: ContactRecord, place: str, old: ContactRecord, new: ContactRecord | None
+) -> ContactRecord:
     if place != "addresses":
-        return changed(call, record, **{place: new})
+        return change(call, record, **{place: new})
     kept = [new if each is old else each for each in record["addresses"]]
-    return changed(call, record, addresses=[each for each in kept if each is not None])
+    return change(call, record, addresses=[each for each in kept if each is not None])
 
 
-def _marked(call: Call, wanted: str) -> Answer:
-    record, place, address = _found(call)
+def _mark_as(call: HandlerCall, wanted: str) -> HandlerResult:
+    record, place, address = _current_address(call)
     if place == wanted:
-        return _done(call, record)
+        return result(call, record)
     before = record[wanted]
     if place != "addresses":
-        return _done(call, changed(call, record, **{wanted: address, place: before}))
+        return result(call, change(call, record, **{wanted: address, place: before}))
     others = [each for each in record["addresses"] if each is not address]
     if len(before) > 1:
         others.append(before)
-    return _done(call, changed(call, record, **{wanted: address}, addresses=others))
-
-
-def _set(old: Record, changes: dict[str, Any]) -> Record:
-    return {name: value for name, value in {**old, **changes}.items() if value is not None}
-
-
-def _answered(call: Call, record: Record, address: Record) -> Answer:
-    body = {"code": 0, "message": message(call.operation.id), "address_info": live.address_of(address)}
-    return Answer(body=body, touched=[record])
-
-
-def _done(call: Call, record: Record) -> Answer:
-    return Answer(body=live.error(0, message(call.operation.id)), touched=[record])
+    return result(call, change(call, record, **{wanted: address}, addresses=others))

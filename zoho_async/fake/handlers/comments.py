@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from zoho_async.fake.rendering import live
-from zoho_async.fake.world.state import Record
+from zoho_async.fake.refusals import missing, not_found
+from zoho_async.fake.world.state import ContactRecord
 
 from . import bodies, checking
-from .by_example import message
-from .contacts import current
-from .handler import Answer, Call, Handler, missing, unknown
+from .handler import Handler, HandlerCall, HandlerResult, current, result
 from .listing import page_of
 
 
-def list_of_contact(call: Call) -> Answer:
+def list_of_contact(call: HandlerCall) -> HandlerResult:
     """GET /contacts/{contact_id}/comments, newest first."""
     rows = call.organization.comments.get(current(call)["contact_id"], [])
     return page_of(call, "contact_comments", "Comments", rows, dict)
 
 
-def create(call: Call) -> Answer:
+def create(call: HandlerCall) -> HandlerResult:
     """POST /contacts/{contact_id}/comments"""
     record = current(call)
     body = checking.check_body(call.operation, bodies.data(call))
@@ -27,7 +25,7 @@ def create(call: Call) -> Answer:
         raise missing("description")
     organization = call.organization
     local = organization.local(call.now)
-    comment: Record = {
+    comment: ContactRecord = {
         "comment_id": organization.new_id(),
         "contact_id": record["contact_id"],
         "contact_name": record["contact_name"],
@@ -44,18 +42,18 @@ def create(call: Call) -> Answer:
         "operation_type": "added",
     }
     organization.comments.setdefault(record["contact_id"], []).insert(0, comment)
-    return Answer(body=live.error(0, message(call.operation.id)), touched=[record])
+    return result(call, record)
 
 
-def delete(call: Call) -> Answer:
+def delete(call: HandlerCall) -> HandlerResult:
     """DELETE /contacts/{contact_id}/comments/{comment_id}"""
     record = current(call)
     comments = call.organization.comments.get(record["contact_id"], [])
     for at, comment in enumerate(comments):
         if comment["comment_id"] == call.path["comment_id"]:
             del comments[at]
-            return Answer(body=live.error(0, message(call.operation.id)), touched=[record])
-    raise unknown("Comment")
+            return result(call, record)
+    raise not_found("Comment")
 
 
 HANDLERS: dict[str, Handler] = {

@@ -1,15 +1,17 @@
-"""What a contact's request body may hold, and how it is read: documented limits, Zoho's codes. Pure."""
+"""The fields of a contact's request body: their types and documented limits, refused with Zoho's codes. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
-from .handler import invalid, too_long
+from zoho_async._typeguards import is_list, is_object
+from zoho_async.fake.refusals import invalid_value, too_long
 
-_TEXTS: dict[str, int | None] = {
+_TEXT_LENGTHS: dict[str, int | None] = {
     "contact_name": 200,
     "company_name": 200,
     "website": None,
@@ -50,7 +52,7 @@ _IDS = (
 )
 _BOOLEANS = ("is_portal_enabled", "is_tds_registered", "is_taxable", "track_1099", "ach_supported")
 _NUMBERS = ("credit_limit", "opening_balance_amount", "exchange_rate")
-_ADDRESS: dict[str, int | None] = {
+_ADDRESS_LENGTHS: dict[str, int | None] = {
     "attention": 100,
     "address": 500,
     "street2": 255,
@@ -66,7 +68,7 @@ _ADDRESS: dict[str, int | None] = {
     "latitude": None,
     "longitude": None,
 }
-_PERSON: dict[str, int | None] = {
+_PERSON_LENGTHS: dict[str, int | None] = {
     "salutation": 25,
     "first_name": 100,
     "last_name": 100,
@@ -79,173 +81,176 @@ _PERSON: dict[str, int | None] = {
     "fax": 50,
     "mobile_country_code": None,
 }
-_VALUES = {"contact_type": ("customer", "vendor"), "customer_sub_type": ("individual", "business")}
+_CLOSED_VALUES = {"contact_type": ("customer", "vendor"), "customer_sub_type": ("individual", "business")}
 _API_NAME = re.compile(r"cf_\w{1,100}", re.ASCII)
 
 
 def read_contact(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields to set, typed; None for those to empty. Unknown ones are left out, as Zoho does; bad values: Refusal.
+    """The fields to set, typed; None empties a field. Unknown ones are ignored, as by Zoho; bad values: Refusal.
 
-    Nested parts come as they were sent, typed too: how they are merged is the caller's business. Custom fields are
-    not in it, see `read_custom_fields`.
+    Nested parts are typed but not merged. Custom fields are read by `read_custom_fields`.
     """
-    changes: dict[str, Any] = {}
-    for name, value in body.items():
-        if name in _TEXTS:
-            changes[name] = text(name, value, _TEXTS[name])
-        elif name in _VALUES:
-            changes[name] = _choice(name, value, _VALUES[name])
-        elif name in _IDS:
-            changes[name] = _id(name, value)
-        elif name in _BOOLEANS:
-            changes[name] = _boolean(name, value)
-        elif name in _NUMBERS:
-            changes[name] = _number(name, value)
-        elif name == "payment_terms":
-            changes[name] = _whole(name, value)
-        elif name in ("billing_address", "shipping_address"):
-            changes[name] = read_address(name, value)
-        elif name == "contact_persons":
-            changes[name] = [read_person(f"{name}[{at}]", item) for at, item in enumerate(_list(name, value))]
-        elif name == "default_templates":
-            changes[name] = {key: _id(key, item) for key, item in _object(name, value).items()}
-        elif name == "tags":
-            changes[name] = [_tag(f"{name}[{at}]", item) for at, item in enumerate(_list(name, value))]
-        elif name == "opening_balances":
-            changes[name] = [_balance(f"{name}[{at}]", item) for at, item in enumerate(_list(name, value))]
-    return changes
+    return {name: _FIELD_READERS[name](name, value) for name, value in body.items() if name in _FIELD_READERS}
 
 
 def read_custom_fields(value: object) -> list[dict[str, Any]]:
-    """The list of custom field objects, each with a value that may be stored: scalars or a list of them."""
-    fields = [_object(f"custom_fields[{at}]", item) for at, item in enumerate(_list("custom_fields", value))]
+    """The list of custom field objects, each value a scalar or a list of scalars."""
+    fields: list[dict[str, Any]] = _list_of(_object_value)("custom_fields", value)
     for at, field in enumerate(fields):
-        _custom_value(f"custom_fields[{at}].value", field.get("value"))
+        _check_custom_value(f"custom_fields[{at}].value", field.get("value"))
     return fields
 
 
 def is_api_name(name: object) -> bool:
-    """Whether it can be the api name of a custom field."""
+    """Whether it is a possible api name of a custom field."""
     return isinstance(name, str) and _API_NAME.fullmatch(name) is not None
 
 
-def text(name: str, value: object, maximum: int | None) -> str | None:
-    """A text; numbers become texts, as zip codes and phone numbers are often sent."""
+def text_value(name: str, value: object, maximum: int | None) -> str | None:
+    """A text; numbers become texts: zip codes and phone numbers are often sent so."""
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise invalid(name)
+        raise invalid_value(name)
     value = str(value)
     if maximum is not None and len(value) > maximum:
         raise too_long(name, maximum)
     return value
 
 
-def _choice(name: str, value: object, values: tuple[str, ...]) -> str:
+def _one_of(name: str, value: object, values: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in values:
-        raise invalid(name)
+        raise invalid_value(name)
     return value
 
 
-def _id(name: str, value: object) -> str | None:
-    found = text(name, value, None)
+def _id_value(name: str, value: object) -> str | None:
+    found = text_value(name, value, None)
     if found is not None and not (found.isascii() and found.isdigit()):
-        raise invalid(name)
+        raise invalid_value(name)
     return found
 
 
-def _boolean(name: str, value: object) -> bool | None:
+def _boolean_value(name: str, value: object) -> bool | None:
     if value is None or value == "":
         return None
     if value in ("true", "false"):
         return value == "true"
     if not isinstance(value, bool):
-        raise invalid(name)
+        raise invalid_value(name)
     return value
 
 
-def _number(name: str, value: object) -> int | Decimal | None:
+def _number_value(name: str, value: object) -> int | Decimal | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
         try:
             value = Decimal(value)
         except InvalidOperation:
-            raise invalid(name) from None
+            raise invalid_value(name) from None
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
-        raise invalid(name)
+        raise invalid_value(name)
     return value
 
 
-def _whole(name: str, value: object) -> int | None:
-    number = _number(name, value)
+def _integer_value(name: str, value: object) -> int | None:
+    number = _number_value(name, value)
     if number is None:
         return None
-    # Compared before it is made an integer: 1e999999 would become one of a million digits.
+    # Compared first: 1e999999 would become an integer of a million digits.
     if not -(2**31) < number < 2**31 or number != int(number):
-        raise invalid(name)
+        raise invalid_value(name)
     return int(number)
 
 
-def _object(name: str, value: object) -> dict[str, Any]:
+def _object_value(name: str, value: object) -> dict[str, Any]:
     if value is None or value == "":
         return {}
-    if not isinstance(value, dict):
-        raise invalid(name)
-    return cast("dict[str, Any]", value)
+    if not is_object(value):
+        raise invalid_value(name)
+    return value
 
 
-def _list(name: str, value: object) -> list[Any]:
+def _list_value(name: str, value: object) -> list[Any]:
     if value is None or value == "":
         return []
-    if not isinstance(value, list):
-        raise invalid(name)
-    return cast("list[Any]", value)  # type: ignore[redundant-cast] # pyright wants it
+    if not is_list(value):
+        raise invalid_value(name)
+    return value
 
 
 def read_address(name: str, value: object) -> dict[str, str | None]:
-    """An address: texts by name, None for those to empty."""
+    """An address: texts by name, None empties one."""
+    parts = _object_value(name, value)
     return {
-        key: text(f"{name}.{key}", item, _ADDRESS[key]) for key, item in _object(name, value).items() if key in _ADDRESS
+        key: text_value(f"{name}.{key}", item, _ADDRESS_LENGTHS[key])
+        for key, item in parts.items()
+        if key in _ADDRESS_LENGTHS
     }
 
 
 def read_person(name: str, value: object) -> dict[str, Any]:
-    """A contact person: what was sent of it, typed, None for what to empty."""
+    """A contact person: the fields sent, typed, None empties one."""
     person: dict[str, Any] = {}
-    for key, item in _object(name, value).items():
+    for key, item in _object_value(name, value).items():
         path = f"{name}.{key}"
-        if key in _PERSON:
-            person[key] = text(path, item, _PERSON[key])
+        if key in _PERSON_LENGTHS:
+            person[key] = text_value(path, item, _PERSON_LENGTHS[key])
         elif key == "contact_person_id":
-            person[key] = _id(path, item)
+            person[key] = _id_value(path, item)
         elif key in ("is_primary_contact", "enable_portal", "can_invite"):
-            person[key] = _boolean(path, item)
+            person[key] = _boolean_value(path, item)
         elif key == "communication_preference":
             person[key] = {
-                part: _boolean(f"{path}.{part}", flag)
-                for part, flag in _object(path, item).items()
+                part: _boolean_value(f"{path}.{part}", flag)
+                for part, flag in _object_value(path, item).items()
                 if part in ("is_email_enabled", "is_sms_enabled", "is_whatsapp_enabled")
             }
     return person
 
 
-def _tag(name: str, value: object) -> dict[str, str | None]:
-    tag = _object(name, value)
-    return {key: _id(f"{name}.{key}", tag.get(key)) for key in ("tag_id", "tag_option_id")}
+def _tag_value(name: str, value: object) -> dict[str, str | None]:
+    tag = _object_value(name, value)
+    return {key: _id_value(f"{name}.{key}", tag.get(key)) for key in ("tag_id", "tag_option_id")}
 
 
-def _balance(name: str, value: object) -> dict[str, Any]:
-    balance = _object(name, value)
+def _balance_value(name: str, value: object) -> dict[str, Any]:
+    balance = _object_value(name, value)
     numbers: dict[str, Any] = {
-        key: _number(f"{name}.{key}", balance[key])
+        key: _number_value(f"{name}.{key}", balance[key])
         for key in ("exchange_rate", "opening_balance_amount")
         if key in balance
     }
-    return {"location_id": _id(f"{name}.location_id", balance.get("location_id")) or "", **numbers}
+    return {"location_id": _id_value(f"{name}.location_id", balance.get("location_id")) or "", **numbers}
 
 
-def _custom_value(name: str, value: object) -> None:
-    items = cast("list[object]", value) if isinstance(value, list) else [value]
+def _check_custom_value(name: str, value: object) -> None:
+    items: list[object] = value if is_list(value) else [value]
     if not all(item is None or isinstance(item, str | int | Decimal) for item in items):
-        raise invalid(name)
+        raise invalid_value(name)
+
+
+def _list_of(read: Callable[[str, object], Any]) -> Callable[[str, object], Any]:
+    return lambda name, value: [read(f"{name}[{at}]", item) for at, item in enumerate(_list_value(name, value))]
+
+
+def _default_templates(name: str, value: object) -> dict[str, Any]:
+    return {key: _id_value(key, item) for key, item in _object_value(name, value).items()}
+
+
+_FIELD_READERS: dict[str, Callable[[str, object], Any]] = {
+    **{name: partial(text_value, maximum=maximum) for name, maximum in _TEXT_LENGTHS.items()},
+    **{name: partial(_one_of, values=values) for name, values in _CLOSED_VALUES.items()},
+    **dict.fromkeys(_IDS, _id_value),
+    **dict.fromkeys(_BOOLEANS, _boolean_value),
+    **dict.fromkeys(_NUMBERS, _number_value),
+    "payment_terms": _integer_value,
+    "billing_address": read_address,
+    "shipping_address": read_address,
+    "contact_persons": _list_of(read_person),
+    "default_templates": _default_templates,
+    "tags": _list_of(_tag_value),
+    "opening_balances": _list_of(_balance_value),
+}
+"""How each field of a contact is read; a field without a reader is ignored."""

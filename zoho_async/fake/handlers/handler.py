@@ -1,4 +1,4 @@
-"""What goes into a handler and what comes out. Handlers are plain functions, keyed by operation id."""
+"""What all handlers share: the call, its result, finding and changing the contact that the path names. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from zoho_async.fake.refusals import not_found
+from zoho_async.fake.rendering.documented import success_message
+from zoho_async.fake.rendering.wire_format import envelope
+
 if TYPE_CHECKING:
-    from zoho_async.fake.world.state import Organization, Record
+    from zoho_async.fake.world.state import ContactRecord, Organization
     from zoho_async.schema.operation import Operation
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One request that was let in: authenticated, within the limits, its body read."""
+class HandlerCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One admitted request: authenticated, within the limits, its body read."""
 
     operation: Operation[Any]
     organization: Organization
@@ -28,57 +32,58 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a handler that acted answers."""
+class HandlerResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of an executed request."""
 
     status: int = 200
     body: dict[str, Any]
     content: bytes | None = None
-    """What goes back instead of the body when the answer is a file."""
+    """Replaces the body when the response is a file."""
     content_type: str = ""
-    touched: list[Record] = msgspec.field(default_factory=list[dict[str, Any]])
-    """The records it changed, as they are now."""
+    touched: list[ContactRecord] = msgspec.field(default_factory=list[dict[str, Any]])
+    """The changed records as they are now."""
     created: bool = False
 
 
-class Refusal(Exception):  # noqa: N818 - an answer of Zoho, no error of ours
-    """Zoho does not do it: nothing was changed."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
+Handler: TypeAlias = Callable[[HandlerCall], HandlerResult]
+"""Executes a call; raises Refusal, with nothing changed, when Zoho would not."""
 
 
-Handler: TypeAlias = Callable[[Call], Answer]
+def find(organization: Organization, contact_id: str) -> ContactRecord:
+    """The contact of this id; Refusal 1002."""
+    record = organization.contacts.get(contact_id)
+    if record is None:
+        raise not_found("Contact")
+    return record
 
 
-def missing(name: str) -> Refusal:
-    """A mandatory field or header is not there."""
-    return Refusal(400, 6, f"Mandatory Field {name} is missing.")
+def current(call: HandlerCall) -> ContactRecord:
+    """The contact that the path names; Refusal 1002."""
+    return find(call.organization, call.path["contact_id"])
 
 
-def invalid(name: str) -> Refusal:
-    """A value of the wrong kind, or outside the allowed ones."""
-    return Refusal(400, 2, f"Invalid value passed for {name}")
+def contacts_of_query(call: HandlerCall) -> list[ContactRecord]:
+    """The contacts that the parameter `contact_ids` names, each once; Refusal 1002 when one is unknown."""
+    ids = dict.fromkeys(part.strip() for part in call.query.get("contact_ids", "").split(",") if part.strip())
+    return [find(call.organization, contact_id) for contact_id in ids]
 
 
-def not_allowed(name: str) -> Refusal:
-    """A value outside a closed list, or a parameter that the operation does not have."""
-    return Refusal(400, 4, f"Invalid value passed for {name}")
+def change(call: HandlerCall, old: ContactRecord, **changes: Any) -> ContactRecord:
+    """Store the contact with these fields set and a new time of change; returns it as stored."""
+    record = {**old, **changes, "last_modified_time": call.organization.stamp(call.now)}
+    call.organization.put(record)
+    return record
 
 
-def malformed() -> Refusal:
-    """A body that cannot be read."""
-    return Refusal(400, 1038, "JSON is not well formed")
+def overlay(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The old fields with the changed ones; None removes a field."""
+    merged = {**old, **changes}
+    return {name: value for name, value in merged.items() if value is not None}
 
 
-def too_long(name: str, maximum: int) -> Refusal:
-    """A text longer than its field takes."""
-    return Refusal(400, 15, f"Please ensure that the {name} has less than {maximum} characters.")
-
-
-def unknown(what: str) -> Refusal:
-    """The record does not exist, or not in this organisation."""
-    return Refusal(404, 1002, f"{what} does not exist.")
+def result(
+    call: HandlerCall, *touched: ContactRecord, status: int = 200, created: bool = False, **content: Any
+) -> HandlerResult:
+    """A success with the documented message and this content."""
+    body = envelope(0, success_message(call.operation.id), **content)
+    return HandlerResult(status=status, body=body, touched=[*touched], created=created)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
-from zoho_async.fake.rendering import live
-from zoho_async.fake.world.state import Organization, Record
+from zoho_async.fake.refusals import invalid_value
+from zoho_async.fake.rendering.live import list_row
+from zoho_async.fake.rendering.wire_format import envelope
+from zoho_async.fake.world.state import ContactRecord, Organization, primary_person
 
-from .handler import Answer, Call, invalid
+from .handler import HandlerCall, HandlerResult
 
 MAX_PER_PAGE = 200
 
@@ -27,21 +29,22 @@ _ADDRESS_PARTS = ("attention", "address", "street2", "city", "state", "zip", "co
 
 _CUSTOMERS = ("contact_type", "equal", "customer")
 
+Show: TypeAlias = Callable[[ContactRecord, Organization], dict[str, Any]]
+"""How a contact is written in a response."""
+
 Filter: TypeAlias = tuple[str, str, str]
-"""Column, comparator, text to look for in lower case."""
+"""Column, comparator, text to find in lower case."""
 
 
-def list_contacts(call: Call) -> Answer:
-    """GET /contacts. Parameters nobody knows are ignored without a word, as the service does."""
-    return list_rows(call, "contacts", live.row)
+def list_contacts(call: HandlerCall) -> HandlerResult:
+    """GET /contacts. Unknown parameters are silently ignored, as by the service."""
+    return list_rows(call, "contacts", list_row)
 
 
-def list_rows(
-    call: Call, key: str, show: Callable[[Record, Organization], dict[str, Any]], *, customers: bool = False
-) -> Answer:
-    """The list of contacts under any name; with `customers` vendors are left out."""
+def list_rows(call: HandlerCall, key: str, show: Show, *, customers: bool = False) -> HandlerResult:
+    """The list of contacts under the name `key`; with `customers` without vendors."""
     query, organization = call.query, call.organization
-    page, per_page = _wanted(call)
+    page, per_page = _page_wanted(call)
     column = query.get("sort_column", "contact_name")
     if column not in _SORT_COLUMNS:
         column = "contact_name"
@@ -58,7 +61,7 @@ def list_rows(
     )
     if query.get("response_option") == "2":
         counts = {"total": len(ids), "total_pages": -(-len(ids) // per_page)}
-        return Answer(body={"code": 0, "message": "success", "page_context": counts})
+        return HandlerResult(body=envelope(0, "success", page_context=counts))
     start = (page - 1) * per_page
     rows = [show(organization.contacts[contact_id], organization) for contact_id in ids[start : start + per_page]]
     context: dict[str, Any] = {
@@ -76,12 +79,14 @@ def list_rows(
             {"column_name": name, "search_text": wanted, "comparator": comparator}
             for name, comparator, wanted in filters
         ]
-    return Answer(body={"code": 0, "message": "success", key: rows, "page_context": context})
+    return HandlerResult(body=envelope(0, "success", **{key: rows}, page_context=context))
 
 
-def page_of(call: Call, key: str, report_name: str, rows: Sequence[T], show: Callable[[T], dict[str, Any]]) -> Answer:
+def page_of(
+    call: HandlerCall, key: str, report_name: str, rows: Sequence[T], show: Callable[[T], dict[str, Any]]
+) -> HandlerResult:
     """One page of any rows, in the order given."""
-    page, per_page = _wanted(call)
+    page, per_page = _page_wanted(call)
     start = (page - 1) * per_page
     context: dict[str, Any] = {
         "page": page,
@@ -94,21 +99,21 @@ def page_of(call: Call, key: str, report_name: str, rows: Sequence[T], show: Cal
         "sort_order": "D",
     }
     shown = [show(row) for row in rows[start : start + per_page]]
-    return Answer(body={"code": 0, "message": "success", key: shown, "page_context": context})
+    return HandlerResult(body=envelope(0, "success", **{key: shown}, page_context=context))
 
 
-def _statuses(call: Call) -> Collection[str]:
+def _statuses(call: HandlerCall) -> Collection[str]:
     known = next((each.values for each in call.operation.parameters if each.name == "filter_by"), ())
     return known or _STATUSES.keys()
 
 
-def _wanted(call: Call) -> tuple[int, int]:
-    page = _whole("page", call.query.get("page"), 1)
-    return page, min(_whole("per_page", call.query.get("per_page"), MAX_PER_PAGE), MAX_PER_PAGE)
+def _page_wanted(call: HandlerCall) -> tuple[int, int]:
+    page = _positive_integer("page", call.query.get("page"), 1)
+    return page, min(_positive_integer("per_page", call.query.get("per_page"), MAX_PER_PAGE), MAX_PER_PAGE)
 
 
 def _ordered(organization: Organization, column: str, order: str) -> list[str]:
-    # One sort serves every filter; the other direction is its mirror image.
+    # One sort serves every filter and both directions.
     ascending = organization.listed(column, lambda: _sorted(organization, column))
     return ascending if order == "A" else ascending[::-1]
 
@@ -120,11 +125,11 @@ def _sorted(organization: Organization, column: str) -> list[str]:
     if column == "outstanding_receivable_amount":
         return sorted(contacts, key=lambda each: contacts[each].get(column, 0))
     if column == "created_time":
-        # Within one second the order of creation stands, for that is the mapping's own.
+        # Within one second the mapping keeps the order of creation.
         return sorted(contacts, key=lambda each: contacts[each][column])
     if column == "contact_name":
         return sorted(contacts, key=lambda each: contacts[each][column].casefold())
-    return sorted(contacts, key=lambda each: str((live.primary(contacts[each]) or {}).get(column, "")).casefold())
+    return sorted(contacts, key=lambda each: str((primary_person(contacts[each]) or {}).get(column, "")).casefold())
 
 
 def _select(organization: Organization, ids: list[str], filter_by: str, filters: Iterable[Filter]) -> list[str]:
@@ -139,7 +144,7 @@ def _select(organization: Organization, ids: list[str], filter_by: str, filters:
         holds = _STATUSES[filter_by]
         ids = [each for each in ids if holds(contacts[each])]
     for column, comparator, wanted in filters:
-        texts, compare = _TEXTS[column], _COMPARE[comparator]
+        texts, compare = _FILTER_TEXTS[column], _COMPARATORS[comparator]
         ids = [each for each in ids if any(compare(text.casefold(), wanted) for text in texts(contacts[each]))]
     return ids
 
@@ -152,34 +157,34 @@ def _filters(query: Any) -> tuple[Filter, ...]:
             continue
         for comparator, suffix in (("startswith", "_startswith"), ("contains", "_contains"), ("equal", "")):
             column = name.removesuffix(suffix) if suffix else name
-            if name.endswith(suffix) and column in _TEXTS and column != "search_text":
+            if name.endswith(suffix) and column in _FILTER_TEXTS and column != "search_text":
                 found.append((column, comparator, text.casefold()))
                 break
     return tuple(sorted(found))
 
 
-def _whole(name: str, value: str | None, default: int) -> int:
+def _positive_integer(name: str, value: str | None, default: int) -> int:
     if value is None or value == "":
         return default
     if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value) > 0):
-        raise invalid(name)
+        raise invalid_value(name)
     return int(value)
 
 
-def _field(name: str) -> Callable[[Record], list[str]]:
+def _field(name: str) -> Callable[[ContactRecord], list[str]]:
     return lambda record: [str(record.get(name, ""))]
 
 
-def _of_persons(*names: str) -> Callable[[Record], list[str]]:
+def _of_persons(*names: str) -> Callable[[ContactRecord], list[str]]:
     return lambda record: [str(person.get(name, "")) for person in record["contact_persons"] for name in names]
 
 
-def _of_addresses(record: Record) -> list[str]:
+def _of_addresses(record: ContactRecord) -> list[str]:
     sides = (record["billing_address"], record["shipping_address"])
     return [str(side.get(part, "")) for side in sides for part in _ADDRESS_PARTS]
 
 
-_TEXTS: dict[str, Callable[[Record], list[str]]] = {
+_FILTER_TEXTS: dict[str, Callable[[ContactRecord], list[str]]] = {
     "contact_name": _field("contact_name"),
     "company_name": _field("company_name"),
     "contact_type": _field("contact_type"),
@@ -193,33 +198,33 @@ _TEXTS: dict[str, Callable[[Record], list[str]]] = {
     "address": _of_addresses,
     "search_text": lambda record: [record["contact_name"], record.get("notes", "")],
 }
-_COMPARE: dict[str, Callable[[str, str], bool]] = {
+_COMPARATORS: dict[str, Callable[[str, str], bool]] = {
     "equal": lambda text, wanted: text == wanted,
     "startswith": lambda text, wanted: text.startswith(wanted),
     "contains": lambda text, wanted: wanted in text,
 }
 
 
-def _portal(record: Record) -> bool:
+def _portal(record: ContactRecord) -> bool:
     return bool(record.get("is_portal_enabled")) or record.get("portal_status") == "enabled"
 
 
-def _over_credit(record: Record) -> bool:
+def _over_credit(record: ContactRecord) -> bool:
     limit = record.get("credit_limit")
     return limit is not None and record.get("outstanding_receivable_amount", 0) > limit
 
 
-_STATUSES: dict[str, Callable[[Record], bool]] = {
+_STATUSES: dict[str, Callable[[ContactRecord], bool]] = {
     "Status.All": lambda record: True,
     "Status.Active": lambda record: record["status"] == "active",
     "Status.Inactive": lambda record: record["status"] == "inactive",
-    "Status.Duplicate": lambda record: False,  # a matter of all records, decided in _select
+    "Status.Duplicate": lambda record: False,  # concerns all records, see _select
     "Status.PortalEnabled": _portal,
     "Status.PortalDisabled": lambda record: not _portal(record),
     "Status.Crm": lambda record: bool(record.get("is_linked_with_zohocrm")),
-    "Status.Gapps": lambda record: False,  # nobody comes here from Google's applications
-    "Status.NonSubscribers": lambda record: True,  # there are no subscriptions here
+    "Status.Gapps": lambda record: False,  # the fake has no contacts from Google's applications
+    "Status.NonSubscribers": lambda record: True,  # the fake has no subscriptions
     "Status.CreditLimitExceed": _over_credit,
     "Invoice.Unpaid": lambda record: record.get("outstanding_receivable_amount", 0) > 0,
-    "Invoice.OverDue": lambda record: False,  # there are no invoices here that could fall due
+    "Invoice.OverDue": lambda record: False,  # the fake has no invoices
 }

@@ -1,13 +1,14 @@
-"""The organisations the user belongs to. Pure."""
+"""The organisations of the user. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
+from zoho_async.fake.rendering.wire_format import envelope
 from zoho_async.fake.world.state import Organization
 
-from .handler import Answer
+from .handler import HandlerResult
 
 _COUNTRIES = {
     "us": "U.S.A",
@@ -24,14 +25,14 @@ _COUNTRIES = {
 }
 
 
-def listed(organizations: Iterable[Organization], default: str) -> Answer:
-    """GET /organizations: all of them, whichever one the call named; no page_context comes with them."""
-    rows = [row(each, is_default=each.id == default) for each in organizations]
-    return Answer(body={"code": 0, "message": "success", "organizations": rows})
+def list_organizations(organizations: Iterable[Organization], default: str) -> HandlerResult:
+    """GET /organizations: all of them, whichever the call named, without page_context."""
+    rows = [organization_row(each, is_default=each.id == default) for each in organizations]
+    return HandlerResult(body=envelope(0, "success", organizations=rows))
 
 
-def row(organization: Organization, *, is_default: bool) -> dict[str, Any]:
-    """One organisation, with the keys of recorded answers."""
+def organization_row(organization: Organization, *, is_default: bool) -> dict[str, Any]:
+    """One organisation, with the keys of recorded responses."""
     profile = organization.profile
     plan = profile.plan or "professional"
     return {

@@ -1,1 +1,1 @@
-"""The fake's sockets."""
+"""The HTTP server, the addresses that are no operation of a product, and the process."""

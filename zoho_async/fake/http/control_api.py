@@ -1,23 +1,23 @@
 """`/_fake/...`: controlling and inspecting a FakeZoho from any language.
 
-No credentials are asked for and nothing is counted. Bodies are JSON; what concerns one organisation takes it from the
-query, `?organization_id=`, else it is the first one. `GET /_fake` answers this list:
+No credentials are needed and nothing is counted. Bodies are JSON. The organisation is that of the query,
+`?organization_id=`, else the first one. `GET /_fake` returns this list:
 
-    GET    /_fake/stats            counts of requests and acts by operation, token requests, crashes, calls per limit
+    GET    /_fake/stats            requests and executions by operation, token requests, crashes, calls per limit
     GET    /_fake/received         the last requests, one a line, oldest first; credentials are not in it
     GET    /_fake/contacts         the stored contacts, one a line; POST /_fake/seed takes such lines
-    POST   /_fake/seed             contacts as a JSON list or as JSON Lines: put in without a call
+    POST   /_fake/seed             contacts as a JSON list or as JSON Lines: stored without a call
     GET    /_fake/organizations    the organisations
     POST   /_fake/organizations    one more: {"id": "1", "name": "A", "plan": "free", "edition": "in", "zone": "+05:30"}
     POST   /_fake/script           {"operation": "books.contacts.create", "faults": ["reset_after", "429:44:30"]}
     POST   /_fake/faults           {"operation": "*", "fault": "status:503", "probability": 0.1}
-    DELETE /_fake/faults           no script and no chance any more
-    GET    /_fake/clock            the time as the fake sees it
+    DELETE /_fake/faults           removes every script and chance
+    GET    /_fake/clock            the time of the fake
     POST   /_fake/clock            {"advance": 3600}: seconds forward
     GET    /_fake/limits           per_minute, per_day, concurrency, block_seconds
     POST   /_fake/limits           those to change; null is off
-    POST   /_fake/expire_tokens    every access token is dead, the announced one too
-    POST   /_fake/reset            everything as at the start, but for credentials and clock
+    POST   /_fake/expire_tokens    invalidates every access token, the announced one too
+    POST   /_fake/reset            everything as at the start, except credentials and clock
 """
 
 from __future__ import annotations
@@ -28,65 +28,65 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from zoho_async.fake.handlers.handler import Refusal
-from zoho_async.fake.handlers.organizations import row
-from zoho_async.fake.messages import Reply, Request
-from zoho_async.fake.rendering import live
+from zoho_async.fake.handlers.organizations import organization_row
+from zoho_async.fake.messages import FakeRequest, Reply, json_reply
+from zoho_async.fake.refusals import Refusal, no_such_url
+from zoho_async.fake.rendering.wire_format import decode, encode
 
 if TYPE_CHECKING:
-    from zoho_async.fake.service import Service
+    from zoho_async.fake.service import FakeService
     from zoho_async.fake.world.quotas import Allowance
     from zoho_async.fake.world.state import Organization
 
-_Act: TypeAlias = "Callable[[Service, Request, Organization], Reply]"
+_ControlAction: TypeAlias = "Callable[[FakeService, FakeRequest, Organization], Reply]"
 
 
-def answer(service: Service, request: Request) -> Reply:
-    """Do what is asked; Refusal 404 for what is not in the list, 400 for a body that cannot be understood."""
+def handle_control(service: FakeService, request: FakeRequest) -> Reply:
+    """The reply of a control address; Refusal 404 for an unknown one, 400 for an invalid body."""
     organization_id = request.query.get("organization_id") or service.organization_id
     organization = service.organizations.get(organization_id)
     if organization is None:
         raise Refusal(404, 6041, f"There is no organization {organization_id} here.")
-    act = _ACTS.get(f"{request.method} {'/'.join(request.segments[1:])}".strip())
-    if act is None:
-        raise Refusal(404, 5, "Invalid URL Passed")
+    action = ACTIONS.get(f"{request.method} {'/'.join(request.segments[1:])}".strip())
+    if action is None:
+        raise no_such_url()
     try:
-        return act(service, request, organization)
+        return action(service, request, organization)
     except (ValueError, TypeError, msgspec.MsgspecError) as error:
         raise Refusal(400, 2, str(error)) from None
 
 
-class _Script(msgspec.Struct, forbid_unknown_fields=True):
+class _ScriptRequest(msgspec.Struct, forbid_unknown_fields=True):
     operation: str
     faults: list[str]
 
 
-class _Chance(msgspec.Struct, forbid_unknown_fields=True):
+class _ChanceRequest(msgspec.Struct, forbid_unknown_fields=True):
     operation: str
     fault: str
     probability: float
 
 
-class _Move(msgspec.Struct, forbid_unknown_fields=True):
+class _ClockRequest(msgspec.Struct, forbid_unknown_fields=True):
     advance: float
 
 
-class _Limits(msgspec.Struct, forbid_unknown_fields=True):
+class _LimitsRequest(msgspec.Struct, forbid_unknown_fields=True):
     per_minute: int | msgspec.UnsetType | None = msgspec.UNSET
     per_day: int | msgspec.UnsetType | None = msgspec.UNSET
     concurrency: int | msgspec.UnsetType | None = msgspec.UNSET
     block_seconds: float | msgspec.UnsetType | None = msgspec.UNSET
 
 
-def _help(service: Service, request: Request, organization: Organization) -> Reply:
+def _help(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
     return Reply(200, (__doc__ or "").encode(), {}, content_type="text/plain;charset=UTF-8")
 
 
-def _stats(service: Service, request: Request, organization: Organization) -> Reply:
-    return _json(service.stats())
+def _stats(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
+    return json_reply(service.stats())
 
 
-def _received(service: Service, request: Request, organization: Organization) -> Reply:
+def _received(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
     rows: list[dict[str, Any]] = []
     for each in service.received:
         shown: dict[str, Any] = msgspec.structs.asdict(each)
@@ -99,75 +99,75 @@ def _received(service: Service, request: Request, organization: Organization) ->
     return _lines(rows)
 
 
-def _contacts(service: Service, request: Request, organization: Organization) -> Reply:
+def _contacts(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
     return _lines(organization.contacts.values())
 
 
-def _seed(service: Service, request: Request, organization: Organization) -> Reply:
-    return _json({"seeded": len(service.seed(_rows(request.body), organization.id))})
+def _seed(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
+    return json_reply({"seeded": len(service.seed(_parsed_rows(request.body), organization.id))})
 
 
-def _organizations(service: Service, request: Request, organization: Organization) -> Reply:
+def _organizations(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
     known = service.organizations.values()
-    return _json([row(each, is_default=each.id == service.organization_id) for each in known])
+    return json_reply([organization_row(each, is_default=each.id == service.organization_id) for each in known])
 
 
-def _add_organization(service: Service, request: Request, organization: Organization) -> Reply:
+def _add_organization(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
     made = service.add_organization(msgspec.json.decode(request.body, type=dict[str, Any]))
-    return _json(row(made, is_default=False))
+    return json_reply(organization_row(made, is_default=False))
 
 
-def _script(service: Service, request: Request, organization: Organization) -> Reply:
-    order = msgspec.json.decode(request.body, type=_Script)
-    service.script(order.operation, order.faults)
-    return _json({"scripted": len(order.faults)})
+def _script(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
+    wanted = msgspec.json.decode(request.body, type=_ScriptRequest)
+    service.script(wanted.operation, wanted.faults)
+    return json_reply({"scripted": len(wanted.faults)})
 
 
-def _chance(service: Service, request: Request, organization: Organization) -> Reply:
-    order = msgspec.json.decode(request.body, type=_Chance)
-    service.chance(order.operation, order.fault, order.probability)
-    return _json({"probability": order.probability})
+def _chance(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
+    wanted = msgspec.json.decode(request.body, type=_ChanceRequest)
+    service.chance(wanted.operation, wanted.fault, wanted.probability)
+    return json_reply({"probability": wanted.probability})
 
 
-def _no_faults(service: Service, request: Request, organization: Organization) -> Reply:
+def _no_faults(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
     service.clear_faults()
-    return _json({})
+    return json_reply({})
 
 
-def _clock(service: Service, request: Request, organization: Organization) -> Reply:
-    return _json({"now": service.clock.now().isoformat(), "time": service.clock.time()})
+def _clock(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
+    return json_reply({"now": service.clock.now().isoformat(), "time": service.clock.time()})
 
 
-def _advance(service: Service, request: Request, organization: Organization) -> Reply:
-    service.clock.advance(msgspec.json.decode(request.body, type=_Move).advance)
+def _advance(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
+    service.clock.advance(msgspec.json.decode(request.body, type=_ClockRequest).advance)
     return _clock(service, request, organization)
 
 
-def _limits(service: Service, request: Request, organization: Organization) -> Reply:
-    return _json(_numbers(organization.limits))
+def _limits(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
+    return json_reply(_limit_numbers(organization.limits))
 
 
-def _set_limits(service: Service, request: Request, organization: Organization) -> Reply:
-    wanted = msgspec.structs.asdict(msgspec.json.decode(request.body, type=_Limits))
+def _set_limits(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
+    wanted = msgspec.structs.asdict(msgspec.json.decode(request.body, type=_LimitsRequest))
     given = {name: value for name, value in wanted.items() if value is not msgspec.UNSET}
     if any(value is not None and value < 0 for value in given.values()):
         raise ValueError("a limit is not negative")
     for name, value in given.items():
         setattr(organization.limits, name, value)
-    return _json(_numbers(organization.limits))
+    return json_reply(_limit_numbers(organization.limits))
 
 
-def _expire(service: Service, request: Request, organization: Organization) -> Reply:
+def _expire(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
     service.expire_tokens()
-    return _json({})
+    return json_reply({})
 
 
-def _reset(service: Service, request: Request, organization: Organization) -> Reply:
+def _reset(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
     service.reset()
-    return _json({})
+    return json_reply({})
 
 
-_ACTS: dict[str, _Act] = {
+ACTIONS: dict[str, _ControlAction] = {
     "GET": _help,
     "GET stats": _stats,
     "GET received": _received,
@@ -187,21 +187,17 @@ _ACTS: dict[str, _Act] = {
 }
 
 
-def _numbers(limits: Allowance) -> dict[str, Any]:
-    return {name: getattr(limits, name) for name in _Limits.__struct_fields__}
-
-
-def _json(value: object) -> Reply:
-    return Reply(200, live.encode(value), {})
+def _limit_numbers(limits: Allowance) -> dict[str, Any]:
+    return {name: getattr(limits, name) for name in _LimitsRequest.__struct_fields__}
 
 
 def _lines(rows: Iterable[object]) -> Reply:
-    body = b"".join(live.encode(each) + b"\n" for each in rows)
+    body = b"".join(encode(each) + b"\n" for each in rows)
     return Reply(200, body, {}, content_type="application/x-ndjson")
 
 
-def _rows(body: bytes) -> list[dict[str, Any]]:
+def _parsed_rows(body: bytes) -> list[dict[str, Any]]:
     """Rows from a JSON list or from JSON Lines."""
     text = body.strip()
-    rows: object = live.decode(text) if text.startswith(b"[") else [live.decode(line) for line in text.splitlines()]
+    rows: object = decode(text) if text.startswith(b"[") else [decode(line) for line in text.splitlines()]
     return msgspec.convert(rows, list[dict[str, Any]])

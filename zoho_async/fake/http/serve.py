@@ -1,32 +1,35 @@
-"""FakeZoho as a process of its own."""
+"""FakeZoho as a process: its flags, and running it until a signal comes."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from zoho_async.fake.rendering import live
-from zoho_async.fake.rendering.shapes import Shape
+from zoho_async.fake.rendering.shapes import SHAPES, Shape
+from zoho_async.fake.rendering.wire_format import encode
 
 from .server import FakeZoho
 
-_KEPT = 1_000
-"""Requests that `GET /_fake/received` remembers."""
+_KEPT_REQUESTS = 1_000
+"""Requests that `GET /_fake/received` returns: a long migration would fill the memory."""
+_ORGANIZATIONS = ("10234695",)
+_UNIQUE = ("cf_external_id",)
 
 
 def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
-    organizations: Iterable[str | Mapping[str, Any]] = ("10234695",),
+    organizations: Iterable[str | Mapping[str, Any]] | None = None,
     per_minute: int | None = 100,
     per_day: int | None = None,
     concurrency: int | None = None,
-    unique: Iterable[str] = ("cf_external_id",),
+    unique: Iterable[str] | None = None,
     shape: Shape = "live",
     data_center: str = "us",
     seed: int = 0,
@@ -34,32 +37,87 @@ def serve(
 ) -> None:
     """Run a FakeZoho until SIGINT or SIGTERM, then end cleanly.
 
-    Once it listens, `announce` gets one line of JSON (without line end): url, organization_id, client_id,
-    client_secret, refresh_token, access_token. None: it is printed to stdout. OSError when the port is taken;
-    ValueError for an organisation that cannot be.
+    Args:
+        host: Address to listen on.
+        port: 0: a free one.
+        organizations: Their ids, or mappings as `FakeZoho` takes them; None: `10234695`.
+        per_minute: Calls in any 60 seconds; None and 0: no limit.
+        per_day: Calls a day; None and 0: no limit.
+        concurrency: Calls in process at a time; None and 0: no limit.
+        unique: Custom fields that allow no duplicates; None: `cf_external_id`.
+        shape: How responses are written: `live`, `documented` or `clean`, see `FakeZoho`.
+        data_center: Its short name.
+        seed: Of the random numbers for faults by probability.
+        announce: Gets one line of JSON (without line end) once the fake listens: url, organization_id, client_id,
+            client_secret, refresh_token, access_token. None: the line is printed to stdout.
+
+    Raises:
+        OSError: The port is taken.
+        ValueError: An invalid organisation or shape.
     """
     fake = FakeZoho(
-        organizations=organizations,
-        per_minute=per_minute,
-        per_day=per_day,
-        concurrency=concurrency,
-        unique=unique,
+        organizations=_ORGANIZATIONS if organizations is None else organizations,
+        per_minute=per_minute or None,
+        per_day=per_day or None,
+        concurrency=concurrency or None,
+        unique=_UNIQUE if unique is None else unique,
         host=host,
         port=port,
         shape=shape,
         data_center=data_center,
         seed=seed,
-        # A long migration would fill the memory.
-        keep_received=_KEPT,
+        keep_received=_KEPT_REQUESTS,
     )
     asyncio.run(_run(fake, announce if announce is not None else _print))
+
+
+def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    """The flags of `python -m zoho_async.fake` as arguments of `serve`.
+
+    Args:
+        arguments: The command line without the program; None: that of this process.
+
+    Returns:
+        Keyword arguments of `serve`.
+
+    Raises:
+        SystemExit: Unknown flags (code 2) or `--help` (code 0).
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m zoho_async.fake", description="Run a FakeZoho for anything that speaks HTTP."
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on")
+    add("--port", type=int, default=0, help="0: a free one")
+    add("--organization", dest="organizations", action="append", metavar="ID", help="repeatable; default: 10234695")
+    add("--per-minute", type=int, default=100, metavar="N", help="calls in 60 seconds; 0: no limit; default: 100")
+    add("--per-day", type=int, metavar="N", help="calls a day; 0: no limit, the default")
+    add("--concurrency", type=int, metavar="N", help="calls in process; 0: no limit, the default")
+    add("--unique", action="append", metavar="FIELD", help="custom field without duplicates, repeatable")
+    add("--shape", choices=SHAPES, default="live", help="how responses are written")
+    add("--data-center", default="us", metavar="NAME", help="its short name")
+    add("--seed", type=int, default=0, metavar="N", help="of the random numbers for faults by probability")
+    return vars(parser.parse_args(arguments))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the flags and serve; 0 after a clean end, 2 when the port is taken or a value is invalid."""
+    try:
+        serve(**parse(arguments))
+    except OSError as error:
+        sys.stderr.write(f"cannot listen: {error}\n")
+        return 2
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
 
 
 async def _run(fake: FakeZoho, announce: Callable[[str], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Where loops have no signal handlers (Windows), Ctrl-C still ends asyncio.run.
+        # Loops without signal handlers (Windows): Ctrl-C still ends asyncio.run.
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
     async with fake:
@@ -71,7 +129,7 @@ async def _run(fake: FakeZoho, announce: Callable[[str], None]) -> None:
             "refresh_token": fake.refresh_token,
             "access_token": fake.access_token,
         }
-        announce(live.encode(line).decode())
+        announce(encode(line).decode())
         await stop.wait()
 
 

@@ -1,1 +1,1 @@
-"""How the fake writes its responses."""
+"""How responses are written: live, as documented, or clean by the specs."""

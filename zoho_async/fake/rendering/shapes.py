@@ -1,22 +1,24 @@
-"""The shapes an answer can have: as the service writes it, as the documents print it, as our specs say. Pure.
+"""The shapes of a response: live, documented, clean (as the specs say). Pure.
 
-Everything is made in the live shape; the other two are made of that.
+Everything is rendered live; the other two are derived from that.
 """
 
 from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from . import live
-from .examples import RESPONSES
+from zoho_async._typeguards import is_list, is_mapping, is_object
+
+from .documented import documented_response
+from .wire_format import read_timestamp
 
 if TYPE_CHECKING:
     from zoho_async.schema.operation import Operation
@@ -24,11 +26,11 @@ if TYPE_CHECKING:
 Shape = Literal["live", "documented", "clean"]
 SHAPES: Final[tuple[Shape, ...]] = ("live", "documented", "clean")
 
-_Read: TypeAlias = Callable[[Any], Any]
+_ValueReader: TypeAlias = Callable[[Any], Any]
 _NOTHING: Final = object()
-"""In place of a value that the spec has no room for."""
+"""Stands for a value that does not fit its type."""
 
-_CONTEXT: Final[dict[str, type]] = {
+_CONTEXT_TYPES: Final[dict[str, type]] = {
     "page": int,
     "per_page": int,
     "has_more_page": bool,
@@ -42,56 +44,47 @@ _CONTEXT: Final[dict[str, type]] = {
 
 
 def shaped(body: dict[str, Any], operation: Operation[Any], shape: Shape) -> dict[str, Any]:
-    """An answer in the wanted shape."""
+    """A live response in the wanted shape."""
     if shape == "live":
         return body
-    named = _renamed(body, operation)
+    named = _with_documented_key(body, operation)
     return _documented(named, operation) if shape == "documented" else _clean(named, operation)
 
 
-def _renamed(body: dict[str, Any], operation: Operation[Any]) -> dict[str, Any]:
-    """The result under the key of the documents: Expense's rows stand elsewhere on the running service."""
+def _with_documented_key(body: dict[str, Any], operation: Operation[Any]) -> dict[str, Any]:
+    """The result under its documented key: the live service names the rows of Expense otherwise."""
     if not operation.envelope or operation.envelope[0] in body:
         return body
     wanted = operation.envelope[0]
     return {wanted if name in operation.envelope else name: value for name, value in body.items()}
 
 
-# -- as the documents print it
+# -- as documented
 
 
 def _documented(body: dict[str, Any], operation: Operation[Any]) -> dict[str, Any]:
-    example = _example(operation.id)
-    # Where the documents show no result at all there is nothing to measure it by.
+    example = documented_response(operation.id)
+    # Without a documented result nothing is known to be undocumented.
     shown = bool(operation.envelope) and operation.envelope[0] in example
     kept = [name for name in body if not shown or name in example]
     return {name: _printed(body[name], example.get(name), name) for name in kept}
 
 
 def _printed(value: Any, example: Any, name: str) -> Any:
-    """The value with the keys its example has, ids as numbers; a list's items are all like its example's first."""
-    if isinstance(value, dict):
-        parts = cast("dict[str, Any]", value)
-        if not isinstance(example, dict):
-            return {key: _printed(item, None, key) for key, item in parts.items()}
-        known = cast("dict[str, Any]", example)
-        return {key: _printed(item, known[key], key) for key, item in parts.items() if key in known}
-    if isinstance(value, list):
-        items: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
-        samples: list[Any] = example if isinstance(example, list) else []  # pyright: ignore[reportUnknownVariableType]
-        return [_printed(item, samples[0] if samples else None, name) for item in items]
+    """The value with the keys of its example, ids as numbers; the example's first item stands for all of a list."""
+    if is_object(value):
+        if not is_object(example):
+            return {key: _printed(item, None, key) for key, item in value.items()}
+        return {key: _printed(item, example[key], key) for key, item in value.items() if key in example}
+    if is_list(value):
+        sample = example[0] if is_list(example) and example else None
+        return [_printed(item, sample, name) for item in value]
     if name.endswith("_id") and isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value)
     return value
 
 
-@cache
-def _example(operation_id: str) -> dict[str, Any]:
-    text = RESPONSES.get(operation_id)
-    return cast("dict[str, Any]", live.decode(text)) if text is not None else {}
-
-
-# -- as our specs say
+# -- as the specs say
 
 
 def _clean(body: dict[str, Any], operation: Operation[Any]) -> dict[str, Any]:
@@ -102,54 +95,48 @@ def _clean(body: dict[str, Any], operation: Operation[Any]) -> dict[str, Any]:
         return clean
     key = operation.envelope[0]
     if key in body:
-        value = _reader(operation.response)
+        read = _reader(operation.response)
         found: Any = body[key]
-        if isinstance(found, list):
-            items: list[Any] = found  # pyright: ignore[reportUnknownVariableType]
-            clean[key] = [value(item) for item in items]
-        else:
-            clean[key] = value(found)
-    context = body.get("page_context")
-    if isinstance(context, dict):
-        given = cast("dict[str, Any]", context)
+        clean[key] = [read(item) for item in found] if is_list(found) else read(found)
+    context: Any = body.get("page_context")
+    if is_object(context):
         clean["page_context"] = {
-            name: given[name] for name, kind in _CONTEXT.items() if isinstance(given.get(name), kind)
+            name: context[name] for name, kind in _CONTEXT_TYPES.items() if isinstance(context.get(name), kind)
         }
     return clean
 
 
 @cache
-def _reader(kind: Any) -> _Read:
-    """A function that makes of a live value what this type stands for, or nothing."""
+def _reader(kind: Any) -> _ValueReader:
+    """A function that converts a live value to this type, or to `_NOTHING`."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return _struct(kind)
+        return _struct_reader(kind)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
         return _reader(arguments[0])
     if origin is Literal:
         return _SCALARS[str]
     if origin is list:
-        return _list(arguments[0])
+        return _list_reader(arguments[0])
     if origin in (typing.Union, types.UnionType):
-        return _union([each for each in arguments if each not in (type(None), msgspec.UnsetType)])
+        return _union_reader([each for each in arguments if each not in (type(None), msgspec.UnsetType)])
     if origin is dict or kind is dict:
-        return _mapping
+        return _clean_object
     return _SCALARS.get(kind, lambda value: value)
 
 
-def _struct(kind: type[msgspec.Struct]) -> _Read:
+def _struct_reader(kind: type[msgspec.Struct]) -> _ValueReader:
     fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-    readers: dict[str, _Read] = {}
+    readers: dict[str, _ValueReader] = {}
 
     def read(value: Any) -> Any:
-        if not isinstance(value, Mapping):
+        if not is_mapping(value):
             return _NOTHING
-        given = cast("Mapping[str, Any]", value)
         made: dict[str, Any] = {}
-        for name, item in given.items():
+        for name, item in value.items():
             if name not in fields:
                 continue
-            # Made when first met, for structs may hold themselves.
+            # Made on first use: structs may contain themselves.
             reader = readers.get(name) or readers.setdefault(name, _reader(fields[name]))
             clean = reader(item)
             if clean is not _NOTHING:
@@ -159,19 +146,18 @@ def _struct(kind: type[msgspec.Struct]) -> _Read:
     return read
 
 
-def _list(kind: Any) -> _Read:
+def _list_reader(kind: Any) -> _ValueReader:
     reader = _reader(kind)
 
     def read(value: Any) -> Any:
-        if not isinstance(value, list):
+        if not is_list(value):
             return _NOTHING
-        items = cast("list[Any]", value)  # type: ignore[redundant-cast] # pyright wants it
-        return [clean for clean in map(reader, items) if clean is not _NOTHING]
+        return [clean for clean in map(reader, value) if clean is not _NOTHING]
 
     return read
 
 
-def _union(kinds: list[Any]) -> _Read:
+def _union_reader(kinds: list[Any]) -> _ValueReader:
     readers = [_reader(kind) for kind in kinds]
 
     def read(value: Any) -> Any:
@@ -184,17 +170,17 @@ def _union(kinds: list[Any]) -> _Read:
     return read
 
 
-def _mapping(value: Any) -> Any:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else _NOTHING
+def _clean_object(value: Any) -> Any:
+    return value if is_object(value) else _NOTHING
 
 
-def _text(value: Any) -> Any:
+def _clean_text(value: Any) -> Any:
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else _NOTHING
 
 
-def _whole(value: Any) -> Any:
+def _clean_integer(value: Any) -> Any:
     if isinstance(value, bool):
         return _NOTHING
     if isinstance(value, Decimal) and value == value.to_integral_value() and abs(value) < 2**53:
@@ -202,7 +188,7 @@ def _whole(value: Any) -> Any:
     return value if isinstance(value, int) else _NOTHING
 
 
-def _number(value: Any) -> Any:
+def _clean_number(value: Any) -> Any:
     if isinstance(value, str):
         try:
             value = Decimal(value)
@@ -212,25 +198,25 @@ def _number(value: Any) -> Any:
     return value if isinstance(value, int | Decimal) and not isinstance(value, bool) else _NOTHING
 
 
-def _day(value: Any) -> Any:
+def _clean_date(value: Any) -> Any:
     try:
         return date.fromisoformat(value).isoformat() if isinstance(value, str) else _NOTHING
     except ValueError:
         return _NOTHING
 
 
-def _moment(value: Any) -> Any:
+def _clean_timestamp(value: Any) -> Any:
     try:
-        return live.read_stamp(value).isoformat() if isinstance(value, str) and value else _NOTHING
+        return read_timestamp(value).isoformat() if isinstance(value, str) and value else _NOTHING
     except ValueError:
         return _NOTHING
 
 
-_SCALARS: Final[dict[Any, _Read]] = {
-    str: _text,
-    int: _whole,
-    Decimal: _number,
+_SCALARS: Final[dict[Any, _ValueReader]] = {
+    str: _clean_text,
+    int: _clean_integer,
+    Decimal: _clean_number,
     bool: lambda value: value if isinstance(value, bool) else _NOTHING,
-    date: _day,
-    datetime: _moment,
+    date: _clean_date,
+    datetime: _clean_timestamp,
 }

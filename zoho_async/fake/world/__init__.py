@@ -1,1 +1,1 @@
-"""What the fake remembers: records, tokens, quotas, faults, calls."""
+"""State of the fake: records, tokens, limits, ordered faults, audit log, clock."""

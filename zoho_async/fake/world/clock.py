@@ -1,4 +1,4 @@
-"""The time as the fake sees it, which a test may move."""
+"""The time of the fake, which a test may advance."""
 
 from __future__ import annotations
 
@@ -9,17 +9,30 @@ _CENTURY = 100 * 366 * 24 * 3600
 
 
 class Clock:
-    """Real time plus whatever it was advanced by; with `start` it stands still there until it is advanced."""
+    """Real time plus what it was advanced by; with `start` it stands still until it is advanced."""
 
     def __init__(self, start: datetime | None = None) -> None:
+        """Make a clock.
+
+        Args:
+            start: The date and time at which it stands still, aware of its zone; None: real time.
+
+        Raises:
+            ValueError: `start` has no time zone.
+        """
         if start is not None and start.tzinfo is None:
             raise ValueError("start must be aware of its time zone")
         self._start = start
         self._offset = 0.0
 
     def advance(self, seconds: float) -> None:
-        """Move forward by so many seconds. Time never runs backwards: a negative number is a ValueError, and so is more
-        than a century.
+        """Move the clock forward.
+
+        Args:
+            seconds: How far, from 0 to a century.
+
+        Raises:
+            ValueError: A negative number, or more than a century.
         """
         if not 0 <= seconds <= _CENTURY:
             raise ValueError("a clock only moves forward, and not by more than a century")
@@ -30,6 +43,6 @@ class Clock:
         return self._offset if self._start is not None else time.monotonic() + self._offset
 
     def now(self) -> datetime:
-        """The date and time, aware."""
+        """The date and time, aware of its zone."""
         start = self._start if self._start is not None else datetime.now(UTC)
         return start + timedelta(seconds=self._offset)

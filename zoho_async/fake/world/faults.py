@@ -1,4 +1,4 @@
-"""Faults a test can order: in a script, one per request, or by probability."""
+"""Faults that a test orders: by script, one a request, or by probability."""
 
 from __future__ import annotations
 
@@ -10,53 +10,62 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["pass", "refuse", "reset", "torn", "stall", "latency", "drip", "gzip", "html", "status"]
+FaultKind = Literal["pass", "refuse", "reset", "torn", "stall", "latency", "drip", "gzip", "html", "status"]
 
 _FAULT = re.compile(
-    r"(?P<plain>pass|refuse|gzip)|(?P<slow>latency|drip):(?P<seconds>\d{1,5}(\.\d{1,6})?)|(?P<reset>reset)_(?P<when>before|after)|(?P<torn>torn)|(?P<stall>stall)(?P<stalled>_after)?"
+    r"(?P<plain>pass|refuse|gzip)|(?P<slow>latency|drip):(?P<seconds>\d{1,5}(\.\d{1,6})?)"
+    r"|(?P<reset>reset)_(?P<when>before|after)|(?P<torn>torn)|(?P<stall>stall)(?P<stalled>_after)?"
     r"|(?P<html>html)(:(?P<html_status>[1-5]\d\d))?(?P<html_after>_after)?"
     r"|status:(?P<status>[2-5]\d\d)(?P<status_after>_after)?|(?P<limit>429):(?P<code>\d{1,7})(:(?P<retry>\d{1,7}))?"
 )
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """What befalls one request. `after`: Zoho acts first and only the answer goes wrong; else nothing is executed."""
+    """A fault of one request."""
 
-    kind: Kind
+    kind: FaultKind
     after: bool = False
+    """Whether the request is executed first and only its response fails."""
     status: int = 200
     code: int | None = None
     """Zoho's code in the body; None: 1000."""
     retry_after: int | None = None
-    """Seconds in the header of that name; None: no header."""
+    """Seconds in the header `Retry-After`; None: no header."""
     seconds: float = 0.0
-    """How long a latency or a drip takes."""
+    """Duration of a latency or a drip."""
 
     @property
     def cuts(self) -> bool:
-        """Whether the connection ends instead of an answer, or in the middle of one."""
+        """Whether the connection ends before the response is complete."""
         return self.kind in ("refuse", "reset", "torn", "stall")
 
     @property
     def refuses(self) -> bool:
-        """Whether nothing is executed."""
+        """Whether the request is not executed."""
         return self.kind not in ("pass", "latency", "drip", "gzip") and not self.after
 
     @property
     def replaces(self) -> bool:
-        """Whether something else is answered than what was done."""
+        """Whether the response differs from what was executed."""
         return self.kind in ("html", "status")
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """Read the short form; ValueError when it is none.
+        """Read the short form of a fault.
 
-        `pass` (let one request through), `refuse` (the connection is gone before anything is read), `latency:0.5`
-        (acts, answers half a second later), `drip:2` (the answer takes two seconds to come, piece by piece), `gzip`
-        (the answer is compressed, whatever was asked for), `reset_before`, `reset_after`, `torn`
-        (acts, half an answer), `stall`, `stall_after` (acts, never answers), `html`, `html:502`, `html_after`,
-        `html:502_after`, `status:503`, `status:503_after`, `429:44`, `429:44:1800` (with
-        Retry-After), `429:45`, `429:1070`.
+        Args:
+            text: One of `pass` (no fault for one request), `refuse` (connection reset before anything is read),
+                `latency:0.5` (executed, the response half a second later), `drip:2` (the response in pieces over two
+                seconds), `gzip` (the response compressed, unasked), `reset_before`, `reset_after`, `torn` (executed,
+                half a response), `stall`, `stall_after` (executed, no response), `html`, `html:502`, `html_after`,
+                `html:502_after`, `status:503`, `status:503_after`, `429:44`, `429:44:1800` (with Retry-After),
+                `429:45`, `429:1070`. `_after`: the request is executed first.
+
+        Returns:
+            The fault.
+
+        Raises:
+            ValueError: The text is none of these.
         """
         found = _FAULT.fullmatch(text)
         if found is None:
@@ -76,14 +85,14 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
             return cls(kind="status", status=429, code=int(found["code"]), retry_after=retry)
         if found["slow"]:
             return cls(kind="latency" if found["slow"] == "latency" else "drip", seconds=float(found["seconds"]))
-        return _PLAIN[found["plain"]]
+        return _WITHOUT_ARGUMENT[found["plain"]]
 
 
-_PLAIN = {"pass": Fault(kind="pass"), "refuse": Fault(kind="refuse"), "gzip": Fault(kind="gzip")}
+_WITHOUT_ARGUMENT = {"pass": Fault(kind="pass"), "refuse": Fault(kind="refuse"), "gzip": Fault(kind="gzip")}
 
 
-class Chance(msgspec.Struct, frozen=True, kw_only=True):
-    """A fault that befalls some of the requests."""
+class FaultChance(msgspec.Struct, frozen=True, kw_only=True):
+    """A fault with a probability."""
 
     operation: str
     """Operation id, or `*` for all."""
@@ -91,19 +100,19 @@ class Chance(msgspec.Struct, frozen=True, kw_only=True):
     probability: float
 
 
-class Plan:
-    """The faults that are ordered: scripts are used up first, then chances are thrown for, in the order they came."""
+class FaultPlan:
+    """The ordered faults: scripts are consumed first, then chances are drawn in their order."""
 
     def __init__(self, seed: int) -> None:
-        """The same seed throws the same for the same requests."""
+        """The same seed draws the same faults for the same requests."""
         self._seed = seed
         self._random = random.Random(seed)
         self.scripts: dict[str, deque[Fault]] = {}
-        """What is left of each operation's script."""
-        self._chances: list[Chance] = []
+        """The rest of each operation's script."""
+        self._chances: list[FaultChance] = []
 
     def script(self, operation_id: str, faults: Iterable[Fault | str]) -> None:
-        """Add to the script of an operation; ValueError when one is no fault, and then none is added."""
+        """Add to the script of an operation; ValueError, with none added, when one is no fault."""
         parsed = [fault if isinstance(fault, Fault) else Fault.parse(fault) for fault in faults]
         self.scripts.setdefault(operation_id, deque()).extend(parsed)
 
@@ -112,16 +121,16 @@ class Plan:
         if not 0 <= probability <= 1:
             raise ValueError(f"not a probability: {probability!r}")
         parsed = fault if isinstance(fault, Fault) else Fault.parse(fault)
-        self._chances.append(Chance(operation=operation_id, fault=parsed, probability=probability))
+        self._chances.append(FaultChance(operation=operation_id, fault=parsed, probability=probability))
 
     def clear(self) -> None:
-        """All is well from now on; the throws begin anew."""
+        """Remove scripts and chances, and seed the random numbers again."""
         self.scripts.clear()
         self._chances.clear()
         self._random.seed(self._seed)
 
-    def refuses(self, operation_id: str) -> bool:
-        """Whether the connection is refused before anything is read; uses the fault up."""
+    def take_refusal(self, operation_id: str) -> bool:
+        """Whether the connection is reset before anything is read; consumes the fault."""
         if not self.scripts and not self._chances:
             return False
         script = self.scripts.get(operation_id) or self.scripts.get("*")
@@ -130,16 +139,16 @@ class Plan:
                 return False
             script.popleft()
             return True
-        return self._thrown(operation_id, early=True) is not None
+        return self._drawn(operation_id, early=True) is not None
 
-    def next(self, operation_id: str) -> Fault | None:
-        """What befalls the request at hand; uses it up."""
+    def take(self, operation_id: str) -> Fault | None:
+        """The fault of the current request; consumes it."""
         if not self.scripts and not self._chances:
             return None
         script = self.scripts.get(operation_id) or self.scripts.get("*")
-        return script.popleft() if script else self._thrown(operation_id, early=False)
+        return script.popleft() if script else self._drawn(operation_id, early=False)
 
-    def _thrown(self, operation_id: str, *, early: bool) -> Fault | None:
+    def _drawn(self, operation_id: str, *, early: bool) -> Fault | None:
         for each in self._chances:
             if each.operation not in ("*", operation_id) or (each.fault.kind == "refuse") is not early:
                 continue

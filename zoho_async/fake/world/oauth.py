@@ -1,4 +1,4 @@
-"""Tokens as Zoho's accounts server deals them out. Pure: time is handed in, HTTP stays outside."""
+"""Tokens as Zoho's accounts server issues them. Pure: time is a parameter."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 import msgspec
 
 LIFETIME = 3600
-"""Seconds an access token lives."""
+"""Seconds that an access token is valid."""
 LOCK_REQUESTS = 10
 LOCK_WINDOW = 600.0
-"""So many token requests are answered per refresh token in so many seconds; the rest is refused until they end."""
+"""Token requests of one refresh token in `LOCK_WINDOW` seconds; more are refused until the window ends."""
 LIVE_TOKENS = 10
-"""So many access tokens of one refresh token live at once; one more kills the oldest."""
+"""Valid access tokens of one refresh token at a time; one more revokes the oldest."""
 
 _EVERY_SCOPE: frozenset[str] = frozenset({"*"})
 
 
 class Grant(msgspec.Struct, kw_only=True):
-    """A refresh token and what hangs on it."""
+    """A refresh token: its scopes, its access tokens, its use."""
 
     scopes: frozenset[str]
     tokens: list[str] = msgspec.field(default_factory=list[str])
@@ -28,7 +28,7 @@ class Grant(msgspec.Struct, kw_only=True):
     requests: int = 0
 
 
-class Code(msgspec.Struct, frozen=True, kw_only=True):
+class AuthorizationCode(msgspec.Struct, frozen=True, kw_only=True):
     """A one-time code waiting to be exchanged."""
 
     scopes: frozenset[str]
@@ -36,14 +36,14 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     expires: float
 
 
-class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """A living access token."""
+class AccessGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """A valid access token."""
 
     scopes: frozenset[str]
     expires: float
 
 
-class Accounts:
+class OAuthServer:
     """One client of the accounts server with its tokens."""
 
     def __init__(self, scopes: Iterable[str] | None = None, access_token: str | None = None) -> None:
@@ -56,33 +56,33 @@ class Accounts:
         self.client_secret = _random(21)
         self.refresh_token = f"1000.{_random(16)}.{_random(16)}"
         self.access_token = access_token or f"1000.{_random(16)}.{_random(16)}"
-        """A token that lives until it is told to expire, for those who want no refresh."""
+        """A static token: valid until `expire()`."""
         self.requests = 0
         """Token requests so far, refused ones included."""
         self._grants: dict[str, Grant] = {self.refresh_token: Grant(scopes=granted)}
-        self._access: dict[str, Access] = {self.access_token: Access(scopes=granted, expires=float("inf"))}
-        self._codes: dict[str, Code] = {}
+        self._access: dict[str, AccessGrant] = {self.access_token: AccessGrant(scopes=granted, expires=float("inf"))}
+        self._codes: dict[str, AuthorizationCode] = {}
 
     def __repr__(self) -> str:
-        return f"<Accounts {len(self._grants)} refresh tokens, {len(self._access)} access tokens>"
+        return f"<OAuthServer {len(self._grants)} refresh tokens, {len(self._access)} access tokens>"
 
     def issue_code(
         self, now: float, *, scopes: Iterable[str] | None = None, redirect_uri: str = "", seconds: float = 120
     ) -> str:
-        """A fresh one-time code, as the consent page would hand it to `redirect_uri`."""
+        """A new one-time code, valid for `seconds`, as the consent page sends it to `redirect_uri`."""
         code = f"1000.{_random(16)}.{_random(16)}"
         granted = _EVERY_SCOPE if scopes is None else frozenset(scopes)
-        self._codes[code] = Code(scopes=granted, redirect_uri=redirect_uri, expires=now + seconds)
+        self._codes[code] = AuthorizationCode(scopes=granted, redirect_uri=redirect_uri, expires=now + seconds)
         return code
 
     def expire(self) -> None:
-        """Kill every access token, the static one too."""
+        """Invalidate every access token, the static one too."""
         self._access.clear()
         for grant in self._grants.values():
             grant.tokens.clear()
 
     def revoke(self, token: str) -> bool:
-        """Kill a refresh token with all its access tokens, or one access token; False when it is not known."""
+        """Revoke a refresh token with all its access tokens, or one access token; False when it is not known."""
         grant = self._grants.pop(token, None)
         if grant is None:
             return self._access.pop(token, None) is not None
@@ -91,7 +91,7 @@ class Accounts:
         return True
 
     def allows(self, token: str, scope: str, now: float) -> bool:
-        """Whether the token is alive and covers the scope, if one is named. Zoho answers both failures alike."""
+        """Whether the token is valid and covers the scope, if one is named."""
         access = self._access.get(token)
         if access is None or now >= access.expires:
             return False
@@ -101,8 +101,8 @@ class Accounts:
         module = rest.partition(".")[0]
         return f"{service}.fullaccess.all" in access.scopes or f"{service}.{module}.ALL" in access.scopes
 
-    def answer(self, form: Mapping[str, str], now: float, api_domain: str) -> tuple[int, dict[str, Any]]:
-        """Status and body for a token request. Errors come with status 200, only the lock-out does not."""
+    def token(self, form: Mapping[str, str], now: float, api_domain: str) -> tuple[int, dict[str, Any]]:
+        """Status and body for a token request. Errors have status 200, only the lock-out has 400."""
         self.requests += 1
         if form.get("client_id") != self.client_id:
             return 200, {"error": "invalid_client"}
@@ -141,7 +141,7 @@ class Accounts:
 
     def _issue(self, grant: Grant, now: float, api_domain: str) -> dict[str, Any]:
         token = f"1000.{_random(16)}.{_random(16)}"
-        self._access[token] = Access(scopes=grant.scopes, expires=now + LIFETIME)
+        self._access[token] = AccessGrant(scopes=grant.scopes, expires=now + LIFETIME)
         grant.tokens.append(token)
         while len(grant.tokens) > LIVE_TOKENS:
             self._access.pop(grant.tokens.pop(0), None)

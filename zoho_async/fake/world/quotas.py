@@ -1,4 +1,4 @@
-"""The three limits of an organisation: calls a minute, calls a day, calls in process. Pure: time is handed in."""
+"""The three limits of an organisation: calls a minute, calls a day, calls in process. Pure: time is a parameter."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-WINDOW = 60.0
-"""Seconds over which the minute's calls are counted, sliding."""
+MINUTE = 60.0
+"""Seconds of the sliding window in which the minute's calls are counted."""
 
 UNLIMITED_DAY = 1_000_000
-"""What the quota headers speak of when no daily limit is set: the real service always names a number."""
+"""In the quota headers when no daily limit is set: the real service always names a number."""
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a call is not let in, and after how many whole seconds it may be tried again."""
+class LimitRefusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a call is refused, and after how many whole seconds it may be retried."""
 
     code: int
     message: str
@@ -24,7 +24,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Allowance:
-    """What one organisation may spend, and what it has spent. Every limit may be changed at any time; None is off."""
+    """The limits of one organisation and its use of them. Every limit may be changed at any time; None is off."""
 
     def __init__(
         self,
@@ -33,49 +33,54 @@ class Allowance:
         per_day: int | None = None,
         concurrency: int | None = None,
         block_seconds: float | None = None,
+        window: float = MINUTE,
     ) -> None:
         self.per_minute = per_minute
         self.per_day = per_day
         self.concurrency = concurrency
         self.block_seconds = block_seconds
-        """How long a burst is punished (the service was seen to say 1800); None: until the window has room again."""
+        """Seconds that a burst is blocked (the service was seen to say 1800); None: until the window has room again."""
+        self.window = window
+        """Seconds in which `per_minute` calls are admitted; tests shorten it."""
         self.in_process = 0
         self.most_in_process = 0
         self.most_in_window = 0
-        """The most calls let in within any 60 seconds so far."""
+        """The most calls admitted within any one window so far."""
         self._admitted: deque[float] = deque()
         self._blocked_until = -math.inf
         self._day: date | None = None
         self._used = 0
 
-    def admit(self, now: float, today: date) -> Refused | None:
-        """Let a call in and count it (None), or say why not; a refused call is not counted."""
+    def admit(self, now: float, today: date) -> LimitRefusal | None:
+        """Admit a call and count it (None), or return why not; a refused call is not counted."""
         if self._day != today:
             self._day, self._used = today, 0
         if self.concurrency is not None and self.in_process >= self.concurrency:
-            return Refused(code=1070, message="Too many calls of this organization are in process. Try again shortly.")
+            return LimitRefusal(
+                code=1070, message="Too many calls of this organization are in process. Try again shortly."
+            )
         wait = self._wait(now)
         if wait > 0:
             message = "For security reasons this organization is blocked for some time: too many requests in a minute."
-            return Refused(code=44, message=message, retry_after=math.ceil(wait))
+            return LimitRefusal(code=44, message=message, retry_after=math.ceil(wait))
         if self.per_day is not None and self._used >= self.per_day:
-            return Refused(code=45, message=f"This organization has used its {self.per_day} API calls of today.")
+            return LimitRefusal(code=45, message=f"This organization has used its {self.per_day} API calls of today.")
         self._admitted.append(now)
         self._used += 1
         self.most_in_window = max(self.most_in_window, len(self._admitted))
         return None
 
     def enter(self) -> None:
-        """An admitted call is now being worked on."""
+        """An admitted call is now in process."""
         self.in_process += 1
         self.most_in_process = max(self.most_in_process, self.in_process)
 
     def leave(self) -> None:
-        """A call that entered is answered."""
+        """A call that entered has its response."""
         self.in_process -= 1
 
     def headers(self, local: datetime) -> dict[str, str]:
-        """The daily quota as successful answers carry it; `local` is the time in the organisation's zone."""
+        """The daily quota in the headers of successful responses; `local` is the time in the organisation's zone."""
         limit = UNLIMITED_DAY if self.per_day is None else self.per_day
         used = self._used if self._day == local.date() else 0
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
@@ -87,7 +92,7 @@ class Allowance:
 
     def _wait(self, now: float) -> float:
         admitted = self._admitted
-        while admitted and admitted[0] <= now - WINDOW:
+        while admitted and admitted[0] <= now - self.window:
             admitted.popleft()
         if now < self._blocked_until:
             return self._blocked_until - now
@@ -96,8 +101,8 @@ class Allowance:
         if self.block_seconds is not None:
             wait = self.block_seconds
         else:
-            # The limit may have been lowered since, so room comes when enough of the oldest calls have aged out.
-            crowd = len(admitted) - self.per_minute
-            wait = admitted[crowd] + WINDOW - now if self.per_minute > 0 else WINDOW
+            # The limit may have been lowered since: wait until enough old calls have left.
+            excess = len(admitted) - self.per_minute
+            wait = admitted[excess] + self.window - now if self.per_minute > 0 else self.window
         self._blocked_until = now + wait
         return wait

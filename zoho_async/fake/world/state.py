@@ -1,4 +1,4 @@
-"""What an organisation holds: its records, its custom fields, and the indexes that keep both quick. Pure."""
+"""Records and custom fields of an organisation, with the indexes to find them. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import msgspec
 
 from .quotas import Allowance
 
-Record: TypeAlias = dict[str, Any]
-"""A stored contact: what was sent, by wire names, plus ids and times. `custom_fields` maps api names to values."""
+ContactRecord: TypeAlias = dict[str, Any]
+"""A stored contact by wire names, with ids and times; `custom_fields` maps api names to values."""
 
 PLANS: dict[str, tuple[int, int]] = {
     "free": (1_000, 5),
@@ -22,7 +22,7 @@ PLANS: dict[str, tuple[int, int]] = {
     "elite": (10_000, 10),
     "ultimate": (10_000, 10),
 }
-"""What a plan allows: calls a day, calls in process."""
+"""Limits of a plan: calls a day, calls in process."""
 
 _FIRST_ID = 4_600_000_000_000_000_000
 _ORGANIZATION_IDS = 10**13
@@ -55,18 +55,18 @@ class Document(msgspec.Struct, kw_only=True):
         return f"<Document {self.id} {len(self.content)} bytes>"
 
 
-class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an organisation is, apart from what it holds."""
+class OrganizationProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of an organisation."""
 
     id: str
     name: str = ""
-    """Empty: made of the id."""
+    """Empty: derived from the id."""
     edition: str = "us"
     """Code of the country whose edition it uses."""
     plan: str = ""
-    """One of `PLANS`; it sets the limits that were not given. Empty: a plan without limits of its own."""
+    """One of `PLANS`; sets the limits that were not given. Empty: no limits by plan."""
     zone: str = "-04:00"
-    """Offset of its time zone; the day's calls are counted to midnight there."""
+    """Offset of its time zone; the daily quota resets at midnight there."""
     currency_code: str = "USD"
     currency_symbol: str = "$"
 
@@ -89,23 +89,23 @@ class Organization:
         number: int = 0,
         allowance: Allowance | None = None,
         unique_fields: Iterable[str] = (),
-        profile: Profile | None = None,
+        profile: OrganizationProfile | None = None,
     ) -> None:
         """`number` keeps the ids of several organisations apart."""
         self.id = id
-        self.profile = profile if profile is not None else Profile(id=id)
+        self.profile = profile if profile is not None else OrganizationProfile(id=id)
         self.limits = allowance if allowance is not None else Allowance()
         self.zone: tzinfo = self.profile.offset()
-        self.contacts: dict[str, Record] = {}
+        self.contacts: dict[str, ContactRecord] = {}
         """Stored records by id. Change names and unique fields through the API only: they are indexed."""
         self.custom_fields: dict[str, CustomField] = {}
         self.documents: dict[str, Document] = {}
-        """Attached files by id, those in the bin too."""
-        self.comments: dict[str, list[Record]] = {}
+        """Attached files by id, those in the recycle bin too."""
+        self.comments: dict[str, list[ContactRecord]] = {}
         """Comments by contact id, newest first."""
         self.unique_fields: set[str] = set(unique_fields)
         """Api names of the custom fields that allow no duplicates."""
-        # Neighbouring 19-digit ids are one and the same number to a client that reads them as floats, on purpose.
+        # 19 digits: a client that reads ids as floats confuses neighbours.
         self._next_id = _FIRST_ID + number * _ORGANIZATION_IDS
         self.currency_id = self.new_id()
         self.payment_terms_id = self.new_id()
@@ -122,16 +122,16 @@ class Organization:
         return f"<Organization {self.id} {len(self.contacts)} contacts>"
 
     def new_id(self) -> str:
-        """The next id: 19 digits, never given out twice."""
+        """The next id: 19 digits, never issued twice."""
         self._next_id += 1
         return str(self._next_id)
 
     def local(self, now: datetime) -> datetime:
-        """The moment in the organisation's zone."""
+        """The time in the organisation's zone."""
         return now.astimezone(self.zone)
 
     def stamp(self, now: datetime) -> str:
-        """The moment as Zoho writes it: whole seconds, and the zone without a colon."""
+        """The time as Zoho writes it: whole seconds, the zone without a colon."""
         second = now.replace(microsecond=0)
         if self._stamp[0] != second:
             self._stamp = (second, self.local(second).strftime("%Y-%m-%dT%H:%M:%S%z"))
@@ -140,10 +140,10 @@ class Organization:
     # -- custom fields
 
     def custom_field(self, api_name: str, value: object) -> CustomField:
-        """The field's definition; a new name defines a field whose type is guessed from its first value."""
+        """The field's definition; a new name defines a field with the type of its first value."""
         field = self.custom_fields.get(api_name)
         if field is None:
-            # Fields made by index are called cf_field_<index>; the others count where those will hardly reach.
+            # Fields by index are named cf_field_<index>; others get higher indexes.
             by_index = re.fullmatch(r"cf_field_(\d{1,5})", api_name)
             index = int(by_index[1]) if by_index else _FIRST_INDEX + len(self.custom_fields)
             label = api_name.removeprefix("cf_").replace("_", " ").title()
@@ -155,28 +155,28 @@ class Organization:
 
     # -- records
 
-    def named(self, contact_type: str, contact_name: str) -> str | None:
+    def id_by_name(self, contact_type: str, contact_name: str) -> str | None:
         """Id of the contact of this type and name."""
         return self._names.get((contact_type, contact_name.strip()))
 
-    def holding(self, field: str, value: object) -> str | None:
+    def id_by_unique(self, field: str, value: object) -> str | None:
         """Id of the contact with this value in a custom field that allows no duplicates."""
         return self._index(field).get(str(value))
 
-    def contact_of(self, contact_person_id: str) -> str | None:
+    def id_by_person(self, contact_person_id: str) -> str | None:
         """Id of the contact a person belongs to."""
         return self._persons.get(contact_person_id)
 
     def revision(self, contact_id: str) -> int:
-        """Grows with every write, so that changes within one second still have an order."""
+        """Grows with every write: orders changes within one second."""
         return self._revisions[contact_id]
 
-    def put(self, record: Record) -> None:
-        """Store a record, new or changed, and keep the indexes true. A changed one must be a new mapping."""
+    def put(self, record: ContactRecord) -> None:
+        """Store a new or changed record and update the indexes. A changed one must be a new mapping."""
         contact_id: str = record["contact_id"]
         old = self.contacts.get(contact_id)
         if old is not None:
-            self._forget(old)
+            self._unindex(old)
         self.contacts[contact_id] = record
         self._names[record["contact_type"], record["contact_name"].strip()] = contact_id
         for person in record["contact_persons"]:
@@ -189,17 +189,17 @@ class Organization:
         self._revisions[contact_id] = self._revision
         self._lists.clear()
 
-    def remove(self, contact_id: str) -> Record:
-        """Take a record out; KeyError when there is none."""
+    def remove(self, contact_id: str) -> ContactRecord:
+        """Remove a record; KeyError when there is none."""
         record = self.contacts.pop(contact_id)
-        self._forget(record)
+        self._unindex(record)
         self.comments.pop(contact_id, None)
         del self._revisions[contact_id]
         self._lists.clear()
         return record
 
     def listed(self, key: object, make: Callable[[], list[str]]) -> list[str]:
-        """The ids that `make` puts in order, remembered under `key` until the next write."""
+        """The ids that `make` orders, cached under `key` until the next write."""
         ids = self._lists.get(key)
         if ids is None:
             if len(self._lists) >= _CACHED_LISTS:
@@ -207,7 +207,7 @@ class Organization:
             ids = self._lists[key] = make()
         return ids
 
-    def _forget(self, record: Record) -> None:
+    def _unindex(self, record: ContactRecord) -> None:
         contact_id = record["contact_id"]
         name = (record["contact_type"], record["contact_name"].strip())
         if self._names.get(name) == contact_id:
@@ -220,7 +220,7 @@ class Organization:
                 del index[str(value)]
 
     def _index(self, field: str) -> dict[str, str]:
-        # Built when first asked for, because a field may be declared unique when it already has values.
+        # Built on first use: a field may become unique when it already has values.
         index = self._unique.get(field)
         if index is None:
             index = self._unique[field] = {}
@@ -229,6 +229,12 @@ class Organization:
                 if value is not None:
                     index.setdefault(str(value), contact_id)
         return index
+
+
+def primary_person(record: ContactRecord) -> ContactRecord | None:
+    """The primary contact person, or None when the contact has no persons."""
+    persons: list[ContactRecord] = record["contact_persons"]
+    return next((person for person in persons if person.get("is_primary_contact")), None)
 
 
 def _data_type(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What was asked and what was done, counted, so that a test can prove "exactly once"."""
+"""Counts of what was requested and what was executed, so that a test can prove "exactly once"."""
 
 from __future__ import annotations
 
@@ -8,38 +8,45 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .state import Record
+    from .state import ContactRecord
 
 
-class Ledger:
-    """Counts of requests and of acts. An act is a request that was executed, whatever became of its answer."""
+class AuditLog:
+    """Counts of requests and of executions: a request counts as executed whether or not its response arrived."""
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
         """By operation id, refused ones included."""
-        self.acted: Counter[str] = Counter()
+        self.executed: Counter[str] = Counter()
+        """By operation id."""
         self.bodies: Counter[tuple[str, str, bytes]] = Counter()
-        """Acts by operation id, target (path, key of an upsert) and SHA-256 of the body: repeated writes show."""
+        """Executed writes by operation id, target (path, key of an upsert) and SHA-256 of the body."""
         self.keys: Counter[tuple[str, str, str]] = Counter()
-        """Acts by operation id, field and value: the field is `contact_name` or a custom field without duplicates."""
+        """Executions by operation id, field and value: `contact_name` or a custom field without duplicates."""
         self._created: dict[str, Counter[str]] = {}
 
-    def act(
+    @property
+    def acted(self) -> Counter[str]:
+        """Former name of `executed`."""
+        return self.executed
+
+    def record_execution(
         self,
         operation_id: str,
         target: str,
         body: bytes,
-        touched: Iterable[Record],
+        touched: Iterable[ContactRecord],
+        *,
         created: bool,
-        fields: Iterable[str],
+        unique_fields: Iterable[str],
     ) -> None:
-        """Enter one act, with the records it changed and the unique fields by which they are counted."""
-        self.acted[operation_id] += 1
+        """Count one execution, with the records that it changed by name and by their unique fields."""
+        self.executed[operation_id] += 1
         if body:
             self.bodies[operation_id, target, hashlib.sha256(body).digest()] += 1
         for record in touched:
             custom = record["custom_fields"]
-            for field in ("contact_name", *fields):
+            for field in ("contact_name", *unique_fields):
                 value = record["contact_name"] if field == "contact_name" else custom.get(field)
                 if value is None:
                     continue
@@ -48,14 +55,14 @@ class Ledger:
                     self._created.setdefault(field, Counter())[str(value)] += 1
 
     def created(self, field: str) -> Counter[str]:
-        """How many records were ever created, by the value they had in `field`; deleting takes nothing off."""
+        """How many records were created, by their value in `field`; deleting subtracts nothing."""
         return self._created.get(field, Counter())
 
     def repeated(self) -> list[tuple[str, str, bytes]]:
-        """Operation id, target and body digest of every write that was executed more than once."""
+        """Operation id, target and body hash of every write that was executed more than once."""
         return [key for key, count in self.bodies.items() if count > 1]
 
     def summary(self) -> dict[str, Any]:
         """The counts as plain data, by operation id."""
-        names = sorted(self.requests.keys() | self.acted.keys())
-        return {name: {"requests": self.requests[name], "acted": self.acted[name]} for name in names}
+        names = sorted(self.requests.keys() | self.executed.keys())
+        return {name: {"requests": self.requests[name], "acted": self.executed[name]} for name in names}
