@@ -30,6 +30,8 @@ class OptionSpec(msgspec.Struct, frozen=True):
     """Its type on the command line; None: it is no option there."""
     metavar: str = ""
     """How its value is shown on the command line."""
+    min: int | None = None
+    """The least value, where it is a number."""
 
 
 class MatchingOptions(TypedDict, total=False):
@@ -57,15 +59,11 @@ class PushOptions(MatchingOptions, total=False):
         str | Path | None,
         OptionSpec(None, "File that keeps what was done, so that a push can go on. [beside the input]", Path, "FILE"),
     ]
-    label: Annotated[
-        str, OptionSpec("", "Tells targets apart in one state file. [address, organisation and resource]")
-    ]
-    concurrency: Annotated[int, OptionSpec(10, "Calls in flight at most.")]
+    label: Annotated[str, OptionSpec("", "Tells targets apart in one state file. [address, organisation and resource]")]
+    concurrency: Annotated[int, OptionSpec(10, "Calls in flight at most.", int, "N", min=1)]
     pause: Annotated[float, OptionSpec(2.0, "Seconds before an unknown outcome is looked up or sent again.")]
     wait: Annotated[bool, OptionSpec(False, "Wait for the next day's calls instead of ending.", bool)]
-    window: Annotated[
-        str | None, OptionSpec(None, "Make calls in these hours only, local time.", str, "19:00-07:00")
-    ]
+    window: Annotated[str | None, OptionSpec(None, "Make calls in these hours only, local time.", str, "19:00-07:00")]
     on_event: Annotated[
         Callable[[Event], None] | None,
         OptionSpec(None, "Called with the progress; an exception of it stops the push and is raised at its end."),
