@@ -119,6 +119,8 @@ async def plan(
 ) -> Plan:
     """Plans a push of a file or sequence; writes nothing, neither to Zoho nor to the state.
 
+    Options of the run itself, such as `wait`, change nothing.
+
     Args:
         resource: A client's resource. Its name, such as `books.contacts`, plans without credentials: the target is not
             read, and every valid row that no earlier run has sent counts as new.
@@ -126,7 +128,7 @@ async def plan(
         max_reads: Records read at most for their differences, one call each; beyond it the numbers are upper bounds.
         on_rejected: Called with every row that would not be sent.
         stopped: Asked between rows; when it returns True, the plan ends with what was counted so far.
-        **options: See `PushOptions`; those of the run itself, such as `wait`, change nothing.
+        **options: See `PushOptions`.
 
     Returns:
         What the push would do, in how many calls. `forecast_of` says when it would be done.

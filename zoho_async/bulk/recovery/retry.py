@@ -37,19 +37,21 @@ class RemainingRows(msgspec.Struct, frozen=True, kw_only=True):
 async def remaining_rows(
     resource: Any, run: int, *, rows: RowFile | None = None, **options: Unpack[PushOptions]
 ) -> RemainingRows:
-    """Finds the rows that a run has left: rejected, or of unknown outcome. The state is only read.
+    """Finds the rows that a run has left: rejected, or of unknown outcome.
+
+    The `state` is required, and only read.
 
     Args:
         resource: A client's resource, the one that the run pushed to.
         run: Number of the run in the state file.
         rows: The file that the run pushed; None opens it.
-        **options: See `PushOptions`; `state` is required.
+        **options: See `PushOptions`.
 
     Returns:
         The rows to push, and the file they are of.
 
     Raises:
-        InputError: The state does not know the run, the run ended before every row was tried, or the file is not the
+        InputError: There is no `state`, it does not know the run, the run ended before every row was tried, or the file is not the
             one that it pushed, row by row.
         StateError: The state file cannot be read.
     """
@@ -81,13 +83,13 @@ async def remaining_rows(
 async def retry(resource: Any, run: int, *, rows: RowFile | None = None, **options: Unpack[PushOptions]) -> Push:
     """Pushes the rows that a run has left: `async with await bulk.retry(zoho.books.contacts, 3, state=...) as run`.
 
-    With a rejects file, use `remaining_rows` and `push` instead.
+    The `state` is required. With a rejects file, use `remaining_rows` and `push` instead.
 
     Args:
         resource: A client's resource, the one that the run pushed to.
         run: Number of the run in the state file.
         rows: The file that the run pushed; None opens it.
-        **options: See `PushOptions`; `state` is required.
+        **options: See `PushOptions`.
 
     Returns:
         The push of those rows.
