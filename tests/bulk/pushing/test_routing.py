@@ -416,7 +416,7 @@ async def test_who_would_mend_the_key_of_a_row_in_doubt_is_warned(
     (outcome,) = await run(bulk.push(zoho.books.contacts, given, pause=0, **way))  # type: ignore[arg-type]
     assert (outcome.status, outcome.hint) == (
         "unknown",
-        "push again: what has become of the row is looked up first; "
+        "push again: its outcome is looked up first; "
         f"do not change {next(iter(way.values()))} before that",
     )
 

@@ -51,8 +51,8 @@ async def remaining_rows(
         The rows to push, and the file they are of.
 
     Raises:
-        InputError: There is no `state`, it does not know the run, the run ended before every row was tried, or the file is not the
-            one that it pushed, row by row.
+        InputError: There is no `state`, it does not know the run, the run ended before every row was tried, or the file
+            is not the one that it pushed, row by row.
         StateError: The state file cannot be read.
     """
     given = with_defaults(options)
