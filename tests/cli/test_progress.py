@@ -37,23 +37,23 @@ def test_lines_tell_of_checking_and_reading_now_and_then(capsys: pytest.CaptureF
     clock = Clock()
     with LineProgress("push a.csv", 5_000, clock=clock) as progress:
         for stage, count in (("check", 2_000), ("read", 40), ("write", 900)):
-            progress.note(Event(stage, 1))
+            progress.event(Event(stage, 1))
             clock.now += EVERY
-            progress.note(Event(stage, count))
-            progress.note(Event(stage, count + 1))
+            progress.event(Event(stage, count))
+            progress.event(Event(stage, count + 1))
         clock.now += EVERY
         progress.advance(1_000, "1 failed")
         clock.now += 1
         # While rows get done nobody wants to hear of calls.
         clock.now += EVERY - 1.5
-        progress.note(Event("read", 50))
+        progress.event(Event("read", 50))
         clock.now += 1
-        progress.note(Event("write", 1_200))
+        progress.event(Event("write", 1_200))
         clock.now += EVERY
-        progress.note(Event("read", 60))
-        progress.note(WAIT)
-        progress.note(Event("wait"))
-        progress.note(Event("something new", 3))
+        progress.event(Event("read", 60))
+        progress.event(WAIT)
+        progress.event(Event("wait"))
+        progress.event(Event("something new", 3))
     assert capsys.readouterr().err.splitlines() == [
         "push a.csv: 2,000 rows checked",
         "push a.csv: 40 calls to read what is there",
@@ -69,13 +69,13 @@ def test_machines_hear_of_every_stage_each_second(capsys: pytest.CaptureFixture[
     clock = Clock()
     with JsonProgress(5_000, clock=clock) as progress:
         for stage in ("check", "read", "write"):
-            progress.note(Event(stage, 1))
+            progress.event(Event(stage, 1))
         clock.now += EVERY_JSON
         for count in (7, 8):
             for stage in ("check", "read", "write", "something new"):
-                progress.note(Event(stage, count))
-        progress.note(WAIT)
-        progress.say("a file \udcff", file="\udcff")
+                progress.event(Event(stage, count))
+        progress.event(WAIT)
+        progress.message("a file \udcff", file="\udcff")
     events: list[Any] = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert events == [
         {"event": "check", "rows": 7, "total": 5_000},
@@ -94,7 +94,7 @@ def test_a_bar_shows_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
     with BarProgress("push a.csv", 5_000) as progress:
         for event in (Event("check", 2_000), Event("read", 40), Event("write", 900), Event("read", 41), WAIT):
-            progress.note(event)
+            progress.event(event)
             progress._bar.refresh()
             shown.append(written.getvalue())
             written.seek(0)

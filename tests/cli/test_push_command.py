@@ -14,9 +14,8 @@ import pytest
 from support.process import Cli, ended, until
 
 from zoho_async import Limits
-from zoho_async.bulk.recovery.dead_letters import RejectsFile
-from zoho_async.bulk.source.files import open_rows
-from zoho_async.cli.commands import push as pushing
+from zoho_async.bulk import RejectsFile, RowOutcome, open_rows
+from zoho_async.cli.commands.push import PushArgs, write_error
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.profiles import connect
 from zoho_async.fake import FakeZoho
@@ -330,19 +329,18 @@ async def test_one_of_equal_rows_is_not_taken_for_the_other(fake: FakeZoho, cli:
     assert (again.code, again.json["unchanged"], again.json["writes"]) == (0, 1, 0)
 
 
-async def test_a_mended_file_is_neither_overwritten_nor_removed(fake: FakeZoho, cli: Cli, write: Write) -> None:
+async def test_the_rejects_file_of_an_earlier_run_is_always_kept(fake: FakeZoho, cli: Cli, write: Write) -> None:
     write("a.csv", "contact_name\nA\n" + LONG + "\n")
-    assert (await cli(*PUSH, "a.csv")).code == 3
-    path = cli.folder / "a.failed.csv"
     assert (await cli(*PUSH, "a.csv", "--json")).json["kept_aside"] is None
-    mended = path.read_text().replace(LONG, "B")
-    path.write_text(mended)
+    path = cli.folder / "a.failed.csv"
+    corrected = path.read_text().replace(LONG, "B")
+    path.write_text(corrected)
     result = await cli(*PUSH, "a.csv")
     assert result.code == 3
-    assert "a.failed.csv is not as this state file knows it: kept as a.failed.1.csv" in result.out
-    assert (cli.folder / "a.failed.1.csv").read_text() == mended
+    assert "the a.failed.csv of an earlier run is kept as a.failed.1.csv" in result.out
+    assert (cli.folder / "a.failed.1.csv").read_text() == corrected
     assert LONG in path.read_text()
-    path.write_text(mended + "C,,,,,,\n")
+    path.write_text(corrected + "C,,,,,,\n")
     write("a.csv", "contact_name\nA\n")
     result = await cli(*PUSH, "a.csv", "--json")
     assert (result.code, result.json["kept_aside"]) == (0, "a.failed.2.csv")
@@ -351,60 +349,43 @@ async def test_a_mended_file_is_neither_overwritten_nor_removed(fake: FakeZoho, 
     assert fake.created() == {"A": 1, "B": 1, "C": 1}
 
 
-@pytest.mark.parametrize("change", ["mended further", "moved away"])
-async def test_a_file_that_changes_while_it_is_pushed_is_not_taken_for_pushed(
-    fake: FakeZoho, cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch, change: str
-) -> None:
-    write("a.csv", "contact_name\nA\n" + LONG + "\n")
-    assert (await cli(*PUSH, "a.csv")).code == 3
+async def test_a_rejects_file_that_is_pushed_ends_in_one_rejects_file(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    write("a.csv", f"contact_name,cf_external_id\n{LONG},1\nB,2\n{LONG},3\n")
+    assert (await cli(*PUSH, "a.csv", *KEY)).code == 3
     path = cli.folder / "a.failed.csv"
-    path.write_text(path.read_text().replace(LONG, "B"))
-    noted = pushing._note
-
-    def note(*arguments: Any, **options: Any) -> None:
-        noted(*arguments, **options)
-        if change == "moved away":
-            path.unlink()
-        else:
-            path.write_text(path.read_text() + "C,,,,,\n")
-
-    monkeypatch.setattr(pushing, "_note", note)
-    for name, value in cli.environment.items():
-        monkeypatch.setenv(name, value)
-    order = pushing.PushArgs(
-        name="books.contacts",
-        file=path,
-        upsert_by=None,
-        state=None,
-        json=False,
-        limits=Limits(per_minute=None),
-        profile=None,
+    first = path.read_text().replace(f"{LONG},1", "A,1")
+    path.write_text(first)
+    result = await cli(*PUSH, "a.failed.csv", *KEY, "--json")
+    assert (result.code, result.json["failed_file"], result.json["kept_aside"]) == (
+        *(3, "a.failed.csv", "a.failed.1.csv"),
     )
-    assert await pushing.push_command(order, Interruption()) == 0
-    assert fake.created() == {"A": 1, "B": 1}
-    result = await cli(*PUSH, "a.csv", "--json")
-    kept = result.json["kept_aside"]
-    assert (result.code, kept) == (3, None if change == "moved away" else "a.failed.1.csv")
-    if kept is not None:
-        assert "C,,,,," in (cli.folder / kept).read_text()
+    assert (cli.folder / "a.failed.1.csv").read_text() == first
+    with path.open(encoding="utf-8", newline="") as file:
+        # The number is still that of the first input.
+        assert [(row["cf_external_id"], row["zoho_row"]) for row in csv.DictReader(file)] == [("3", "3")]
+    path.write_text(path.read_text().replace(LONG, "C"))
+    result = await cli(*PUSH, "a.failed.csv", *KEY, "--json")
+    assert (result.code, result.json["failed_file"], result.json["kept_aside"]) == (0, None, None)
+    assert fake.created("cf_external_id") == {"1": 1, "2": 1, "3": 1}
+    again = await cli(*PUSH, "a.failed.csv", *KEY, "--json")
+    assert (again.code, again.json["unchanged"]) == (0, 1)
 
 
-async def test_a_file_of_failed_rows_written_by_an_interrupted_run_is_known(
+async def test_a_rejects_file_whose_push_is_stopped_keeps_the_untried_rows(
     fake: FakeZoho, cli: Cli, write: Write
 ) -> None:
-    write("a.csv", "contact_name\n" + LONG + "\nA\n")
-    fake.script("books.contacts.create", ["stall"])
-    process = await cli.start(*PUSH, "a.csv")
-    assert process.stderr is not None
-    assert b"a.csv row 1 (line 2)" in await process.stderr.readline()
-    await until(lambda: "books.contacts.create" in fake.counts)
-    process.send_signal(signal.SIGINT)
-    assert b"finishing the calls in flight" in await process.stderr.readline()
-    process.send_signal(signal.SIGINT)
-    assert (await ended(process)).code == 130
-    assert LONG in (cli.folder / "a.failed.csv").read_text()
-    result = await cli(*PUSH, "a.csv", "--json")
-    assert (result.code, result.json["kept_aside"]) == (3, None)
+    rows = "".join(f"N{number},{number}\n" for number in range(1, 9))
+    write("a.csv", f"contact_name,cf_external_id\n{rows}")
+    fake.script("books.contacts.upsert", ["status:400"] * 8)
+    assert (await cli(*PUSH, "a.csv", *KEY, "--json")).json["failed"] == 8
+    fake.script("books.contacts.upsert", ["pass", "status:400", "pass", *["429:45"] * 40])
+    result = await cli(*PUSH, "a.failed.csv", *KEY, "--json", "--concurrency", "1")
+    assert (result.code, result.json["sent"], result.json["failed"], result.json["failed_before"]) == (5, 2, 1, 5)
+    with (cli.folder / "a.failed.csv").open(encoding="utf-8", newline="") as file:
+        left = {row["cf_external_id"] for row in csv.DictReader(file)}
+    assert left == {str(number) for number in range(1, 9)} - {*fake.created("cf_external_id")}
+    fake.clear_faults()
+    assert (await cli(*PUSH, "a.failed.csv", *KEY, "--json")).json["sent"] == 6
 
 
 async def test_a_dry_run_changes_no_byte_and_works_beside_a_push(fake: FakeZoho, cli: Cli, write: Write) -> None:
@@ -475,7 +456,7 @@ async def test_a_second_signal_stops_at_once(fake: FakeZoho, cli: Cli, write: Wr
 
 async def test_a_terminal_that_is_closed_hangs_up_more_than_once_and_does_not_insist() -> None:
     interruption, asked = Interruption(), list[bool]()
-    interruption.gently = lambda: asked.append(True)
+    interruption.graceful = lambda: asked.append(True)
     task = asyncio.create_task(asyncio.sleep(0, 3))
     for _ in range(3):
         interruption(task, hangup=True)
@@ -517,67 +498,42 @@ async def test_on_a_terminal_a_bar_goes_to_stderr(fake: FakeZoho, cli: Cli, writ
     assert out.startswith(b"a.csv -> books.contacts")
 
 
-async def test_a_push_goes_on_when_its_failed_rows_cannot_be_written(
-    fake: FakeZoho,
-    cli: Cli,
-    write: Write,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize("options", [(), ("--json", "--state", "other state")])
+async def test_a_push_goes_on_when_its_rejects_file_cannot_be_written(
+    fake: FakeZoho, cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
     write("a.csv", "contact_name\n" + f"{LONG}\n" * 25 + "A\nB\n")
     path = cli.folder / "a.failed.csv"
-    noted = pushing._note
+    record = RejectsFile.record
 
-    def note(*arguments: Any, **options: Any) -> None:
-        noted(*arguments, **options)
+    def obstructed(self: RejectsFile, outcome: RowOutcome) -> None:
+        record(self, outcome)
         path.mkdir(exist_ok=True)
 
-    monkeypatch.setattr(pushing, "_note", note)
-    monkeypatch.chdir(cli.folder)
-    for name, value in cli.environment.items():
-        monkeypatch.setenv(name, value)
-    for json_lines in (False, True):
-        order = pushing.PushArgs(
-            name="books.contacts",
-            file=Path("a.csv") if not json_lines else cli.folder / "a.csv",
-            upsert_by=None,
-            state=None if not json_lines else Path("other state"),
-            json=json_lines,
-            limits=Limits(per_minute=None),
-            profile=None,
-        )
-        assert await pushing.push_command(order, Interruption()) == 3
-        assert list(path.iterdir()) == []
-        assert list(cli.folder.glob("*.part")) == []
-        out = capsys.readouterr().out
-        if json_lines:
-            result = json.loads(out)
-            assert (result["failed_file"], result["failed_file_error"]) == (None, "Is a directory")
-        else:
-            assert "27 rows: 2 sent" in out
-            assert "  failed rows: max_length 25\n" in out
-            assert "  a.failed.csv cannot be written: Is a directory; `zoho-async runs show 1` lists the rows\n" in out
-            shown = await cli("runs", "show", "1")
-            assert shown.out.count(" failed: contact_name: must be at most 200 characters") == 25
-        path.rmdir()
+    monkeypatch.setattr(RejectsFile, "record", obstructed)
+    result = await cli(*PUSH, "a.csv", *options)
+    assert result.code == 3
+    assert list(path.iterdir()) == []
+    assert not (cli.folder / "a.failed.csv.part").exists()
+    if options:
+        assert (result.json["failed_file"], result.json["failed_file_error"]) == (None, "Is a directory")
+    else:
+        assert "27 rows: 2 sent" in result.out
+        assert "  failed rows: max_length 25\n" in result.out
+        told = "  a.failed.csv cannot be written: Is a directory; `zoho-async runs show 1` lists the rows\n"
+        assert told in result.out
+        shown = await cli("runs", "show", "1")
+        assert shown.out.count(" failed: contact_name: must be at most 200 characters") == 25
 
 
 def test_the_command_that_lists_the_rows_names_a_state_elsewhere(tmp_path: Path, write: Write) -> None:
     state = write("a state", "")
-    failed = RejectsFile(open_rows(write("a.csv", "contact_name\nA\n")))
-    order = pushing.PushArgs(
-        name="books.contacts",
-        file=None,
-        upsert_by=None,
-        state=None,
-        json=False,
-        limits=Limits(),
-        profile=None,
-    )
-    failed.unwritten = "no"
-    assert "an earlier run cannot be removed: no" in pushing._unwritten(order, state, failed, 2)
-    failed.count = 1
-    told = pushing._unwritten(order, state, failed, 2)
-    assert told == f"{failed.path} cannot be written: no; `zoho-async runs show 2 --state '{state}'` lists the rows"
+    rejects = RejectsFile(open_rows(write("a.csv", "contact_name\nA\n")))
+    args = PushArgs(name="books.contacts", file=None, options={}, json=False, limits=Limits(), profile=None)
+    rejects.write_error = "no"
+    assert "an earlier run cannot be moved: no" in write_error(args, state, rejects, 2)
+    rejects.count = 1
+    told = write_error(args, state, rejects, 2)
+    assert told == f"{rejects.path} cannot be written: no; `zoho-async runs show 2 --state '{state}'` lists the rows"
     state.unlink()
-    assert pushing._unwritten(order, state, failed, 2) == f"{failed.path} cannot be written: no"
+    assert write_error(args, state, rejects, 2) == f"{rejects.path} cannot be written: no"

@@ -136,7 +136,7 @@ async def test_without_waiting_it_ends_with_the_time_and_is_done_on_the_new_day(
         # It is named in whole seconds.
         moment = datetime.fromisoformat(f"{named[1]}+00:00")
         assert begun + hour - timedelta(seconds=1) <= moment <= datetime.now(UTC) + hour
-        assert f"{ROWS - PER_DAY + 1} of {ROWS} rows are left" in result.out
+        assert f"{ROWS - PER_DAY + 1} of {ROWS} rows remain" in result.out
         assert len(fake.arrivals) == PER_DAY
         clock.advance(3_600)
         again = await cli(*PUSH, "--json")
@@ -156,7 +156,7 @@ async def test_a_push_that_waits_for_the_day_ends_when_it_is_told_to(tmp_path: P
             result = await ended(process)
         assert result.code == 130, result
         assert "waiting until" not in result.err
-        assert f"not finished: {ROWS - PER_DAY + 1} of {ROWS} rows are left" in result.out
+        assert f"not finished: {ROWS - PER_DAY + 1} of {ROWS} rows remain" in result.out
         assert len(fake.arrivals) == PER_DAY
         clock.advance(3_600)
         again = await cli(*PUSH, "--wait", "--json")

@@ -81,13 +81,13 @@ async def run(
 async def test_what_an_encoding_does_not_have_is_escaped(fake: FakeZoho, cli: Cli, write: Write) -> None:
     write("a.csv", ROWS)
     environment = {**cli.environment, "PYTHONIOENCODING": "ascii"}
-    plan = await cli(*PUSH, "--dry-run", environment=environment)
+    plan = await cli.process(*PUSH, "--dry-run", environment=environment)
     assert plan.code == 3
     assert "create \\u65e5\\u672c0" in plan.out
-    push = await cli(*PUSH, environment=environment)
+    push = await cli.process(*PUSH, environment=environment)
     assert (push.code, len(fake.created())) == (3, 30)
     write("a.csv", "日本\nx\n")
-    refused = await cli(*PUSH, environment=environment)
+    refused = await cli.process(*PUSH, environment=environment)
     assert (refused.code, "\\u65e5\\u672c" in refused.err) == (2, True)
 
 
@@ -179,15 +179,16 @@ async def test_data_waits_for_who_reads_slowly(cli: Cli) -> None:
     assert told.decode() == whole
 
 
-async def test_a_log_that_cannot_be_put_into_words_harms_nobody(cli: Cli) -> None:
+async def test_a_log_record_that_cannot_be_formatted_harms_nothing(cli: Cli) -> None:
     program = (
-        "import logging; from zoho_async.cli.console import streams; streams.lasting(); streams.log_as_json(); "
+        "import logging; from zoho_async.cli.console.streams import log_as_json, resilient_streams; "
+        "resilient_streams(); log_as_json(); "
         "logging.getLogger('x').warning('%d', 'no number'); logging.getLogger('x').warning('%d', 1)"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=asyncio.subprocess.PIPE)
     _, err = await process.communicate()
     assert process.returncode == 0
-    assert [json.loads(line)["message"] for line in err.splitlines()] == ["(cannot be put into words)", "1"]
+    assert [json.loads(line)["message"] for line in err.splitlines()] == ["(cannot be formatted)", "1"]
 
 
 async def test_for_machines_every_line_is_json(fake: FakeZoho, cli: Cli, write: Write) -> None:

@@ -1,16 +1,21 @@
-"""The command line in a process of its own."""
+"""The command line, in this process or in one of its own."""
 
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, Self
+from unittest.mock import patch
 
 import msgspec
 
+from zoho_async.cli import main
 from zoho_async.fake import FakeZoho
 
 
@@ -25,7 +30,11 @@ class Ended(msgspec.Struct):
 
 
 class Cli:
-    """Runs the command line in a process of its own, against the test's fake."""
+    """Runs the command line against the test's fake.
+
+    Called, it runs in a thread of this process. `process` and `start` run one of its own: for signals, kills, streams
+    and what a process reads at its start.
+    """
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
@@ -50,26 +59,88 @@ class Cli:
         environment: Mapping[str, str] | None = None,
         stderr: int = asyncio.subprocess.PIPE,
     ) -> asyncio.subprocess.Process:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("ZOHO_", "XDG_"))}
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "zoho_async.cli",
+            "zoho_async",
             *map(str, arguments),
             cwd=self.folder,
-            env={
-                **clean,
-                "XDG_STATE_HOME": str(self.folder / "state"),
-                **(self.environment if environment is None else environment),
-            },
+            env=self._environment(environment),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
         )
 
+    async def process(self, *arguments: object, environment: Mapping[str, str] | None = None) -> Ended:
+        """Runs a process to its end."""
+        return await ended(await self.start(*arguments, environment=environment))
+
     async def __call__(self, *arguments: object, environment: Mapping[str, str] | None = None) -> Ended:
-        process = await self.start(*arguments, environment=environment)
-        return await ended(process)
+        """Runs `main` in a thread: its event loop is another than the fake's. One at a time."""
+        return await asyncio.to_thread(self._run, [*map(str, arguments)], self._environment(environment))
+
+    def _run(self, arguments: list[str], environment: dict[str, str]) -> Ended:
+        out, err = _Captured(), _Captured()
+        before = Path.cwd()
+        os.chdir(self.folder)
+        try:
+            with (
+                patch.dict(os.environ, environment, clear=True),
+                patch.object(sys, "argv", ["zoho-async", *arguments]),
+                redirect_stdout(out),
+                redirect_stderr(err),
+                _logging_as_before(),
+            ):
+                code = _exit_code()
+        finally:
+            os.chdir(before)
+        return Ended(code, out.text, err.text)
+
+    def _environment(self, given: Mapping[str, str] | None) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("ZOHO_", "XDG_"))}
+        own = self.environment if given is None else given
+        return {**clean, "XDG_STATE_HOME": str(self.folder / "state"), **own}
+
+
+class _Captured(io.TextIOBase):
+    """A stream of text that keeps what is written, also what is written to its buffer."""
+
+    encoding = "utf-8"
+
+    def __init__(self) -> None:
+        self.buffer = io.BytesIO()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.buffer.write(text.encode("utf-8", "backslashreplace"))
+        return len(text)
+
+    @property
+    def text(self) -> str:
+        return self.buffer.getvalue().decode()
+
+
+@contextmanager
+def _logging_as_before() -> Generator[None, None, None]:
+    """Takes back what `--json` does to logging for the rest of a process."""
+    handlers = list(logging.getLogger().handlers)
+    try:
+        yield
+    finally:
+        logging.getLogger().handlers[:] = handlers
+        logging.captureWarnings(False)
+
+
+def _exit_code() -> int:
+    try:
+        main()
+    except SystemExit as ending:
+        code = 0 if ending.code is None else ending.code
+        assert isinstance(code, int)
+        return code
+    return 0
 
 
 async def ended(process: asyncio.subprocess.Process) -> Ended:

@@ -8,6 +8,7 @@ await bulk.pull(zoho.books.contacts, "contacts.sqlite", details="changed")
 
 from __future__ import annotations
 
+from zoho_async._atomic_file import atomic_write
 from zoho_async.bulk.concurrent_map import (
     Outcome,
     map,  # noqa: A004 - our own map, named like the builtin
@@ -15,27 +16,66 @@ from zoho_async.bulk.concurrent_map import (
 from zoho_async.bulk.errors import InputError, StateError, Status, UnknownColumnError, status_of
 from zoho_async.bulk.pulling.pull import PullSummary, pull
 from zoho_async.bulk.pushing.events import Event
+from zoho_async.bulk.pushing.plan import Plan, PlannedRow, check, plan
+from zoho_async.bulk.pushing.plan_forecast import PlanForecast, forecast_of
 from zoho_async.bulk.pushing.push import Push, push
+from zoho_async.bulk.pushing.push_options import PUSH_OPTIONS, OptionSpec, PushOptions
+from zoho_async.bulk.recovery.rejects import RejectsFile
+from zoho_async.bulk.recovery.reports import (
+    RunReport,
+    before_images,
+    default_state,
+    ids,
+    rejected_rows,
+    runs,
+    save_before_images,
+    save_ids,
+    state_files,
+)
+from zoho_async.bulk.recovery.retry import RemainingRows, remaining_rows, retry
 from zoho_async.bulk.source.files import Row, RowFile, open_rows
 
 from .results import PushSummary, RowOutcome
 
 __all__ = [
+    "PUSH_OPTIONS",
     "Event",
     "InputError",
+    "OptionSpec",
     "Outcome",
+    "Plan",
+    "PlanForecast",
+    "PlannedRow",
     "PullSummary",
     "Push",
+    "PushOptions",
     "PushSummary",
+    "RejectsFile",
+    "RemainingRows",
     "Row",
     "RowFile",
     "RowOutcome",
+    "RunReport",
     "StateError",
     "Status",
     "UnknownColumnError",
+    "atomic_write",
+    "before_images",
+    "check",
+    "default_state",
+    "forecast_of",
+    "ids",
     "map",
     "open_rows",
+    "plan",
     "pull",
     "push",
+    "rejected_rows",
+    "remaining_rows",
+    "retry",
+    "runs",
+    "save_before_images",
+    "save_ids",
+    "state_files",
     "status_of",
 ]

@@ -1,4 +1,4 @@
-"""What became of each row, and the totals."""
+"""The outcome of each row, and the totals."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ Action = Literal["created", "updated", "unchanged", "settled", "none"]
 NAME_TAKEN = 3062
 """Zoho's code for a name that another record has."""
 NAMED = 10
-"""So many faults of one row are put into words."""
+"""Faults of one row that its reason lists at most."""
 
 
 class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one row."""
+    """The outcome of one row."""
 
     row: Row
     status: Status
     action: Action
-    """`created` or `updated` now, `unchanged`: Zoho has it already, `settled`: a call of unknown outcome was found to
-    have taken effect, or `none`."""
+    """`created` or `updated` now; `unchanged`: Zoho has it already; `settled`: an unknown outcome of an earlier call
+    was reconciled, and it had taken effect; or `none`."""
     record_id: str = ""
     faults: tuple[Fault, ...] = ()
     """What is wrong with the row; no call was spent on it."""
     error: Exception | None = None
     identity: str = ""
-    """What the state calls the row; equal rows of a create are told apart by it. Of a row that is refused because of
-    another of the same input: a mark by which it is known until it is mended."""
+    """The row's key in the state. Of a row that is rejected because of another of the same input: a tag by which it is
+    recognised until it is corrected."""
     warning: str = ""
-    """What of a row that is done could not be done, as a sentence."""
+    """What could not be done of a row that is done, as a sentence."""
 
     @property
     def reason(self) -> str:
         """Why the row is not done, as the end of a sentence; empty when it is."""
         if self.faults:
-            words = [_word(fault) for fault in self.faults[:NAMED]]
-            more = len(self.faults) - len(words)
-            return "; ".join([*words, f"and {more:,} more faults"] if more else words)
+            texts = [_fault_text(fault) for fault in self.faults[:NAMED]]
+            more = len(self.faults) - len(texts)
+            return "; ".join([*texts, f"and {more:,} more faults"] if more else texts)
         return "" if self.error is None or self.status == "done" else printable(_reason(self.error, self.status), 1_000)
 
     @property
@@ -64,23 +64,23 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def field(self) -> str:
-        """The columns that are at fault."""
+        """The columns that are wrong."""
         return ", ".join(dict.fromkeys(fault.path for fault in self.faults if fault.path))
 
     @property
     def hint(self) -> str:
-        """What can be done about it, as a sentence; empty when the reason says all."""
+        """How to correct it, as a sentence; empty when the reason says all."""
         if self.status == "unknown":
             field = keyed_by(strip_tag(self.identity))
-            # Under another key it would be another row, of which nothing is known.
+            # Under another key it would be another row.
             warning = f"; do not change {field} before that" if field else ""
-            return f"push again: what has become of the row is looked up first{warning}"
+            return f"push again: its outcome is looked up first{warning}"
         if self.code in _HINTS:
             return _HINTS[self.code]
         return next((_HINTS[fault.rule] for fault in self.faults if fault.rule in _HINTS), "")
 
     def sentence(self, source: str) -> str:
-        """One sentence that names the file, the row, the field and the rule."""
+        """One line with the file, the row, the field and the rule."""
         line = f" (line {self.row.line})" if self.row.line else ""
         return f"{source} row {self.row.number}{line}: {self.reason}"
 
@@ -91,20 +91,20 @@ def faulty(job: WorkItem) -> RowOutcome:
 
 
 def failed(job: WorkItem, error: Exception) -> RowOutcome:
-    """The outcome of a row that was refused, or not sent at all."""
+    """The outcome of a row that was rejected, or not sent at all."""
     faults = error.faults if isinstance(error, InvalidError) else ()
     return RowOutcome(row=job.row, status="failed", action="none", faults=faults, error=error, identity=job.identity)
 
 
 def unknown(job: WorkItem, error: Exception) -> RowOutcome:
-    """The outcome of a row that was sent and nobody knows what became of it."""
+    """The outcome of a row whose call has an unknown outcome."""
     return msgspec.structs.replace(failed(job, error), status="unknown")
 
 
 def done(
     job: WorkItem, action: Action, record_id: str, *, warning: str = "", error: Exception | None = None
 ) -> RowOutcome:
-    """The outcome of a row that Zoho has. `error`: why its answer could not be read."""
+    """The outcome of a row that Zoho has. `error`: why the response could not be read."""
     return RowOutcome(
         row=job.row,
         status="done",
@@ -141,13 +141,13 @@ class PushSummary(msgspec.Struct, kw_only=True):
     unchanged: int = 0
     """Zoho has what the row says, by an earlier run or as it was found: nothing was written."""
     settled: int = 0
-    """Begun by a call whose outcome was unknown, and found to be there."""
+    """Reconciled: sent by a call of unknown outcome, and found to have taken effect."""
     failed: int = 0
     unknown: int = 0
     writes: int = 0
-    """Calls that write, the client's own repetitions not counted."""
+    """Calls that write, the client's own retries not counted."""
     reads: int = 0
-    """Calls that read: the index, records before they are updated, looking up unknown outcomes."""
+    """Calls that read: the index, records before they are updated, reconciling unknown outcomes."""
     kinds: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     """Failed and unknown rows by `RowOutcome.kind`."""
     seconds: float = 0.0
@@ -156,9 +156,9 @@ class PushSummary(msgspec.Struct, kw_only=True):
     run: int = 0
     """Number of the run in its state file; 0 without one."""
     of: int | None = None
-    """Rows that were to be tried; None when nobody could know beforehand."""
+    """Rows to try; None when not known beforehand."""
     input_rows: int | None = None
-    """Rows of the whole input, those included that were not to be tried; None when nobody could know beforehand."""
+    """Rows of the whole input, also those not to be tried; None when not known beforehand."""
 
     def count(self, outcome: RowOutcome) -> None:
         """Adds one row."""
@@ -174,7 +174,7 @@ class PushSummary(msgspec.Struct, kw_only=True):
 
 
 class UnsettledError(Exception):
-    """A write of which nobody can say whether it took effect, and which cannot be looked up."""
+    """The outcome of a write is unknown, and cannot be reconciled."""
 
     def __init__(self, record_id: str = "", differs: str = "") -> None:
         """`record_id`: of a record that may be the row's and differs from it in the fields `differs`."""
@@ -182,19 +182,18 @@ class UnsettledError(Exception):
         if record_id:
             found = f"record {record_id}, made since under its name, is not what the row says ({differs})"
         super().__init__(
-            "this row was sent and nobody can say whether it took effect: "
-            f"{found}; look in Zoho, or name a field to match by"
+            f"this row was sent, and its outcome is unknown: {found}; look in Zoho, or name a field to match by"
         )
 
 
-def _word(fault: Fault) -> str:
+def _fault_text(fault: Fault) -> str:
     message = printable(fault.message)
     return f"{printable(fault.path, 100)}: {message}" if fault.path else message
 
 
 def _reason(error: Exception, status: Status) -> str:
     if status == "failed" and isinstance(error, UnavailableError | DecodeError):
-        # No word of Zoho's on the row.
+        # Zoho said nothing about the row.
         return str(error)
     if isinstance(error, ZohoError) and status == "failed" and error.message:
         code = f" (code {error.code})" if error.code is not None else ""

@@ -8,27 +8,28 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from types import FrameType
 
+from zoho_async.cli.console.errors import report, report_error
 from zoho_async.cli.console.exit_codes import ABORTED, INTERRUPTED, USAGE
-from zoho_async.cli.console.runner import ending_signals, tell_error
-from zoho_async.cli.console.streams import OutputError, json_line, lasting, log_as_json
+from zoho_async.cli.console.runner import ending_signals
+from zoho_async.cli.console.streams import OutputError, log_as_json, resilient_streams
 
 
 def main() -> None:
     """Entry point of `zoho-async`; ends the process with one of the documented exit codes."""
-    lasting()
+    resilient_streams()
     if find_spec("typer") is None or find_spec("rich") is None:
-        sys.stderr.write("zoho-async needs typer and rich: pip install 'zoho_async[cli]'\n")
+        report("zoho-async needs typer and rich: pip install 'zoho_async[cli]'", json=False, event="error")
         sys.exit(USAGE)
-    # All signals alike, also in the moments before the event loop watches for them.
+    # All signals alike, also before the event loop handles them.
     for number in ending_signals():
         if number != signal.SIGINT:
             signal.signal(number, _interrupt)
-    machine = "--json" in sys.argv[1:]
+    json = "--json" in sys.argv[1:]
     try:
         try:
             from .app import app
 
-            if machine:
+            if json:
                 sys.exit(_machine_readable(app))
             app()
         finally:
@@ -36,7 +37,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except OutputError as error:
-        tell_error(error, json=machine)
+        report_error(error, json=json)
         sys.exit(ABORTED)
 
 
@@ -45,11 +46,11 @@ def _machine_readable(app: Callable[..., int | None]) -> int:
     try:
         return app(standalone_mode=False) or 0
     except Exception as error:
-        # What typer raises for wrong usage has a name of its own in each of its versions.
-        tell: Callable[[], str] | None = getattr(error, "format_message", None)
-        if tell is None:
+        # Each version of typer has another class for wrong usage.
+        message: Callable[[], str] | None = getattr(error, "format_message", None)
+        if message is None:
             raise
-        sys.stderr.write(json_line({"event": "error", "kind": "UsageError", "message": tell()}))
+        report(message(), json=True, event="error", kind="UsageError")
         return USAGE
 
 

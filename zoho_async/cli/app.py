@@ -6,19 +6,23 @@ import sys
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 
+from zoho_async.bulk import PushOptions
+from zoho_async.cli.console.errors import report_error
+from zoho_async.cli.console.exit_codes import ABORTED, USAGE
 from zoho_async.cli.console.runner import Interruption, run
-from zoho_async.cli.console.streams import only_reports
+from zoho_async.cli.console.streams import best_effort
 
 from .commands.call import CallArgs, call_command, operations_text
 from .commands.dry_run import dry_run_command
 from .commands.pull import PullArgs, pull_command
 from .commands.push import PushArgs, push_command
-from .commands.state import ids_command, images_command, runs_command
+from .commands.state import ids_command, images_command, runs_command, show_command
 from .profiles import limits
+from .push_options import with_push_options
 
 app = typer.Typer(
     name="zoho-async",
@@ -32,7 +36,7 @@ app = typer.Typer(
     "failed or unknown, 4 no access, 5 the day's calls are used up, 130 interrupted.",
 )
 
-runs = typer.Typer(help="The runs of pushes, and what they have left undone.")
+runs = typer.Typer(help="The runs of pushes, and the rows they have left.")
 app.add_typer(runs, name="runs")
 
 
@@ -65,6 +69,7 @@ Profile = Annotated[
 
 
 @app.command()
+@with_push_options
 def push(
     product: Product,
     resource: Resource,
@@ -72,39 +77,15 @@ def push(
         Path | None,
         typer.Option("--from", metavar="FILE", help="CSV or JSON Lines. [with --retry: the file of that run]"),
     ] = None,
-    upsert_by: Annotated[
-        str | None,
-        typer.Option("--upsert-by", metavar="cf_NAME", help="Custom field without duplicates that identifies a row."),
-    ] = None,
-    match_by: Annotated[
-        str | None,
-        typer.Option(
-            "--match-by", metavar="FIELD", help="Field that identifies a row: email, contact_name, gst_no ..."
-        ),
-    ] = None,
-    empty: Annotated[
-        str, typer.Option("--empty", metavar="keep|clear", help="What an empty cell does to a record that is there.")
-    ] = "keep",
-    on_name_taken: Annotated[
-        str,
-        typer.Option("--on-name-taken", metavar="fail|match|suffix:FIELD|allow", help="When another has the name."),
-    ] = "fail",
     retry: Annotated[
-        int | None, typer.Option("--retry", min=1, metavar="RUN", help="Only the rows that this run has left undone.")
+        int | None, typer.Option("--retry", min=1, metavar="RUN", help="Only the rows that this run has left.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written; write nothing.")] = False,
     reserve: Annotated[int, typer.Option("--reserve", min=0, metavar="N", help="Calls a day left to others.")] = 0,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the next day's calls instead of ending.")] = False,
-    window: Annotated[
-        str | None, typer.Option("--window", metavar="19:00-07:00", help="Make calls in these hours only.")
-    ] = None,
-    state: Annotated[
-        Path | None, typer.Option("--state", metavar="FILE", help="Where to keep what was done. [beside the input]")
-    ] = None,
     json: Json = False,
     per_minute: PerMinute = None,
-    concurrency: Concurrency = 10,
     profile: Profile = None,
+    **options: Unpack[PushOptions],
 ) -> None:
     """Send rows of a file: each exactly once in effect. Run the same command again to go on where it ended.
 
@@ -113,26 +94,20 @@ def push(
     """
     if file is None and retry is None:
         raise typer.BadParameter("name the file to push, or a run with --retry", param_hint="--from")
-    order = PushArgs(
+    args = PushArgs(
         name=f"{product}.{resource}",
         file=file,
-        upsert_by=upsert_by,
-        match_by=match_by,
-        empty=empty,
-        on_name_taken=on_name_taken,
         retry=retry,
-        wait=wait,
-        window=window,
-        state=state,
+        options=options,
         json=json,
-        limits=limits(per_minute, concurrency, reserve),
+        limits=limits(per_minute, options.get("concurrency"), reserve),
         profile=profile,
     )
     if not dry_run:
-        # A plan is what a dry run is for.
-        only_reports()
+        # A push goes on without its output; a plan is nothing else.
+        best_effort()
     command = dry_run_command if dry_run else push_command
-    _finish(lambda interruption: command(order, interruption), json=json)
+    _finish(lambda interruption: command(args, interruption), json=json)
 
 
 @app.command()
@@ -152,7 +127,7 @@ def pull(
     profile: Profile = None,
 ) -> None:
     """Read a whole list into a file, nothing lost."""
-    order = PullArgs(
+    args = PullArgs(
         name=f"{product}.{resource}",
         to=to,
         details=details.value,
@@ -161,7 +136,7 @@ def pull(
         limits=limits(per_minute, concurrency),
         profile=profile,
     )
-    _finish(lambda interruption: pull_command(order, interruption), json=json)
+    _finish(lambda interruption: pull_command(args, interruption), json=json)
 
 
 @app.command()
@@ -183,7 +158,7 @@ def list_runs(
 ) -> None:
     """List the runs of pushes, the newest first."""
     if context.invoked_subcommand is None:
-        _finish(lambda interruption: runs_command(state, None, interruption, json=json), json=json)
+        _finish(lambda interruption: runs_command(state, interruption, json=json), json=json)
 
 
 @runs.command("show")
@@ -192,8 +167,8 @@ def show_run(
     state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
     json: Json = False,
 ) -> None:
-    """Show a run and the rows it has left undone."""
-    _finish(lambda interruption: runs_command(state, run, interruption, json=json), json=json)
+    """Show a run and the rows that it has left."""
+    _finish(lambda interruption: show_command(state, run, interruption, json=json), json=json)
 
 
 @runs.command("images")
@@ -224,7 +199,7 @@ def call(
     profile: Profile = None,
 ) -> None:
     """Execute one operation; Zoho's answer goes to stdout as it came."""
-    order = CallArgs(
+    args = CallArgs(
         operation_id=operation_id,
         path=path or [],
         query=query or [],
@@ -236,7 +211,7 @@ def call(
         limits=limits(per_minute, concurrency),
         profile=profile,
     )
-    _finish(lambda interruption: call_command(order, interruption), json=False)
+    _finish(lambda interruption: call_command(args, interruption), json=False)
 
 
 @app.command()
@@ -279,11 +254,11 @@ def fake(
             data_center=data_center,
         )
     except OSError as error:
-        sys.stderr.write(f"port {port}: {error.strerror or error}\n")
-        raise typer.Exit(1) from None
+        report_error(OSError(f"port {port}: {error.strerror or error}"), json=False)
+        raise typer.Exit(ABORTED) from None
     except ValueError as error:
-        sys.stderr.write(f"{error}\n")
-        raise typer.Exit(2) from None
+        report_error(error, json=False)
+        raise typer.Exit(USAGE) from None
 
 
 def _finish(command: Callable[[Interruption], Awaitable[int]], *, json: bool) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoho_async.auth.token_stores import FileStore, client_digest
+import msgspec
+
+from zoho_async import AuthError, ConfigError, FileStore, Limits, Zoho, operations
+from zoho_async.bulk import InputError
 from zoho_async.cli.console.exit_codes import SetupError
-from zoho_async.client import Zoho
-from zoho_async.errors import AuthError, ConfigError
-from zoho_async.transport.rate_limiter import Limits
 
 KEYS = (
     "client_id",
@@ -27,38 +28,56 @@ KEYS = (
 """What a profile may hold: the environment's names in lower case, without ZOHO_."""
 
 
-def limits(per_minute: int | None, concurrency: int, reserve: int = 0) -> Limits:
-    """Limits from the options; `per_minute` 0 is no limit, None the usual one."""
-    if per_minute is None:
-        return Limits(concurrency=concurrency, reserve=reserve)
-    return Limits(per_minute=per_minute or None, concurrency=concurrency, reserve=reserve)
+def limits(per_minute: int | None, concurrency: int | None, reserve: int = 0) -> Limits:
+    """Limits from the options; None is the default, and `per_minute` 0 no limit."""
+    made = Limits(reserve=reserve) if concurrency is None else Limits(concurrency=concurrency, reserve=reserve)
+    return made if per_minute is None else msgspec.structs.replace(made, per_minute=per_minute or None)
 
 
 def connect(profile: str | None, *, allowed: Limits) -> Zoho:
-    """The client a command works with. SetupError, in one sentence, when credentials or organisation are missing.
+    """The client a command works with. SetupError when credentials or organisation are missing.
 
-    A named profile is used alone, without the environment: a token of one account must never meet the organisation
-    of another.
+    A named profile is used alone, without the environment: a token of one account must never be used for an
+    organisation of another.
     """
     environ: Mapping[str, str] = os.environ if profile is None else read_profile(profile)
     where = "" if profile is None else f" in profile `{profile}` of {profile_path()}"
     try:
-        # A command line can wait: for the next minute, and for the half hour Zoho may hold an organisation back.
+        # A command can wait, also the half hour of a throttled organisation.
         zoho = Zoho.from_env(environ, store=token_store(environ), limits=allowed, max_wait=None)
     except (AuthError, ConfigError, ValueError) as error:
-        # A ValueError says of a credential that it cannot be one, without quoting it.
+        # A ValueError names a malformed credential without quoting it.
         raise SetupError(f"{error}{where}") from None
     if not zoho.organization_id:
         raise SetupError(f"no organisation: set ZOHO_ORGANIZATION_ID{where}")
     return zoho
 
 
+def resource_names() -> tuple[str, ...]:
+    """Every resource by product and name, such as `books.contacts`."""
+    return tuple(dict.fromkeys(operation.id.rpartition(".")[0] for operation in operations()))
+
+
+def check_resource(name: str) -> None:
+    """Raises InputError, which lists the resources, when there is none of that name."""
+    if name not in resource_names():
+        known = ", ".join(one.replace(".", " ") for one in resource_names())
+        raise InputError(f"there is no `{name.replace('.', ' ')}`; there is: {known}")
+
+
+def resource_of(zoho: Zoho, name: str) -> Any:
+    """The client's resource of that name."""
+    product, _, resource = name.partition(".")
+    return getattr(getattr(zoho, product), resource)
+
+
 def token_store(environ: Mapping[str, str]) -> FileStore:
-    """Where tokens are kept between commands: each would otherwise ask for one, and Zoho allows ten in ten minutes."""
+    """Keeps tokens between commands, for Zoho allows ten token requests in ten minutes."""
     home = os.environ.get("XDG_STATE_HOME")
     folder = (Path(home) if home else Path.home() / ".local" / "state") / "zoho-async"
-    client = client_digest(environ.get("ZOHO_CLIENT_ID", ""), environ.get("ZOHO_REFRESH_TOKEN", ""))
-    return FileStore(folder / f"token-{client}.json")
+    client = "\n".join((environ.get("ZOHO_CLIENT_ID", ""), environ.get("ZOHO_REFRESH_TOKEN", "")))
+    # One file a client; its name gives nothing away.
+    return FileStore(folder / f"token-{hashlib.sha256(client.encode()).hexdigest()[:16]}.json")
 
 
 def profile_path() -> Path:
@@ -75,7 +94,7 @@ def read_profile(name: str) -> dict[str, str]:
     except FileNotFoundError:
         raise SetupError(f"there is no profile `{name}`: {path} does not exist") from None
     except (OSError, ValueError) as error:
-        # The parser's own words may quote a line that holds a secret.
+        # The parser's message may quote a line that holds a secret.
         raise SetupError(f"{path} cannot be read: {type(error).__name__}") from None
     section: Any = sections.get(name)
     if not isinstance(section, dict):

@@ -13,11 +13,8 @@ from zoho_async import Zoho, bulk
 from zoho_async.bulk.pushing import call_control as line
 from zoho_async.bulk.pushing import target_index as index
 from zoho_async.bulk.pushing import writes as writing
-from zoho_async.bulk.pushing.plan import plan
 from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.results import RowOutcome
-from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.resource import Target
 from zoho_async.errors import RefusedError
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.messages import FakeRequest, Reply
@@ -312,8 +309,7 @@ async def test_a_plan_counts_as_unknown_what_the_push_does(fake: FakeZoho, zoho:
         await run(push)
     fake.seed([{"contact_name": "X", "company_name": "KA"}])
     given[1]["credit_limit"] = "much"
-    target = Target.of(contacts)
-    planned = await plan(target, given, Options(match_by="company_name"), state=state, label=target.label)
+    planned = await bulk.plan(contacts, given, match_by="company_name", state=state)
     again = bulk.push(contacts, given, match_by="company_name", state=state, pause=0)
     outcomes = await run(again)
     assert [one.status for one in outcomes] == ["unknown", "failed", "done"]

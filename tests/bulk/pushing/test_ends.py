@@ -18,11 +18,9 @@ from zoho_async.bulk.pushing import push as pushing
 from zoho_async.bulk.pushing import target_index as index
 from zoho_async.bulk.pushing.call_control import READS, CallControl
 from zoho_async.bulk.pushing.events import Event
-from zoho_async.bulk.pushing.plan import plan
 from zoho_async.bulk.pushing.push import BREAKER_THRESHOLD, QUEUE_DEPTH_FACTOR, Push
 from zoho_async.bulk.pushing.write_policy import TRIES
 from zoho_async.bulk.results import RowOutcome
-from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.state.database import Database
 from zoho_async.errors import (
@@ -354,13 +352,12 @@ async def test_a_plan_goes_on_when_a_record_cannot_be_read_and_ends_when_ten_can
 ) -> None:
     monkeypatch.setattr(policy, "retry_delay", lambda *_: 0.0)
     fake.seed(names(20))
-    target, options = Target.of(zoho.books.contacts), Options(match_by="contact_name")
     fake.script(GET, ["status:503"] * 4 * 2)
-    planned = await plan(target, names(20, notes="x"), options, state=None, label="")
+    planned = await bulk.plan(zoho.books.contacts, names(20, notes="x"), match_by="contact_name")
     assert (planned.update, planned.unread, planned.exact) == (20, 2, False)
     fake.chance(GET, "status:503", 1.0)
     with pytest.raises(UnavailableError):
-        await plan(target, names(20, notes="x"), options, state=None, label="")
+        await bulk.plan(zoho.books.contacts, names(20, notes="x"), match_by="contact_name")
 
 
 async def test_a_record_whose_answer_cannot_be_understood_fails_its_row_alone(
@@ -381,8 +378,7 @@ async def test_a_record_whose_answer_cannot_be_understood_fails_its_row_alone(
     given = names(3, notes="x")
     heard = Heard(bulk.push(contacts, given, match_by="contact_name"))
     assert await heard.all() == [("failed", "none"), ("done", "updated"), ("done", "updated")]
-    target = Target.of(contacts)
-    planned = await plan(target, given, Options(match_by="contact_name"), state=None, label="")
+    planned = await bulk.plan(contacts, given, match_by="contact_name")
     assert (planned.update, planned.unchanged, planned.exact) == (1, 2, False)
 
 

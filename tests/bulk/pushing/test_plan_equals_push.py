@@ -11,9 +11,6 @@ import pytest
 
 from zoho_async import Zoho, bulk
 from zoho_async.books.contacts import UPDATE
-from zoho_async.bulk.pushing.plan import plan
-from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.resource import Target
 from zoho_async.fake import FakeZoho
 
 KEY = "cf_external_id"
@@ -79,11 +76,9 @@ async def test_the_plan_is_what_the_push_does(
         ]
     )
     contacts, state = zoho.books.contacts, tmp_path / "s"
-    target = Target.of(contacts)
-    options = Options.of(target, **way)
     given = [a_row(chance, number, keyed="upsert_by" in way) for number in range(40)]
     for _ in range(3):
-        planned = await plan(target, given, options, state=state, label=target.label)
+        planned = await bulk.plan(contacts, given, state=state, **way)
         before = fake.requests()
         push = bulk.push(contacts, given, state=state, **way)
         outcomes = [outcome async for outcome in push]

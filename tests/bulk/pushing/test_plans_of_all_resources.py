@@ -15,12 +15,9 @@ from zoho_async import Zoho, bulk
 from zoho_async.bulk.pushing import prepare as preparing
 from zoho_async.bulk.pushing import push as pushing
 from zoho_async.bulk.pushing import target_index as index
-from zoho_async.bulk.pushing.plan import plan
-from zoho_async.bulk.recovery.retry import retried
 from zoho_async.bulk.results import RowOutcome
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target, required_path
-from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.source.files import RowFile, open_rows
 from zoho_async.errors import DuplicateError
 from zoho_async.fake import FakeZoho
@@ -148,13 +145,13 @@ async def compare(
     expected: dict[int, str] = {}
     colliding: set[int] = set()
 
-    def on_faulty(outcome: RowOutcome) -> None:
+    def on_rejected(outcome: RowOutcome) -> None:
         expected[outcome.row.number] = "none"
         no_suffix = outcome.kind == "required" and outcome.field == options.suffix_field
         if outcome.kind in ("name_taken", "ambiguous") or no_suffix:
             colliding.add(outcome.row.number)
 
-    planned = await plan(target, rows, options, state=state, label=target.label, on_faulty=on_faulty)
+    planned = await bulk.plan(resource, rows, state=state, on_rejected=on_rejected, **way)
     expected.update({one.row: f"{one.action}d" for one in planned.planned})
     if later is not None:
         use_up_days(fake, target, later)
@@ -344,8 +341,6 @@ async def test_a_retry(
     chance = random.Random(seed)
     few_contacts(fake)
     contacts, state, path = zoho.books.contacts, tmp_path / "s", tmp_path / "a.csv"
-    target = Target.of(contacts)
-    reader = RowReader(target, Options.of(target, **way))
     keyed = "upsert_by" in way
     given = [a_contact(chance, number, keyed=keyed) for number in range(30)]
     for name in ("create", "upsert", "update"):
@@ -362,7 +357,7 @@ async def test_a_retry(
         # Rows that are done change as well; a retry lets them be.
         given[chance.choice(sorted({*range(30)}.difference(undone)))]["notes"] = "changed"
         write(path, given)
-        again = await retried(state, run, None, reader, label=target.label, create=False)
+        again = await bulk.remaining_rows(contacts, run, state=state, **way)
         assert again.rows.count == len(undone)
         outcomes = await compare(fake, contacts, again.rows, state, way, pause=0)
 

@@ -17,11 +17,9 @@ from zoho_async.books import ContactCreate, CustomFieldInput
 from zoho_async.bulk.pushing import call_control as line
 from zoho_async.bulk.pushing import target_index as index
 from zoho_async.bulk.pushing.index_queries import TargetRecord
-from zoho_async.bulk.pushing.plan import Plan, plan
 from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.pushing.routing import RowContext, decide
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.rows.validate import WorkItem
 from zoho_async.bulk.source.files import Row
 from zoho_async.bulk.state.database import Database
@@ -187,9 +185,8 @@ async def run(push: Push) -> list[bulk.RowOutcome]:
     return sorted([outcome async for outcome in push], key=lambda one: one.row.number)
 
 
-async def planned(zoho_resource: Any, rows: list[Any], state: Path | None = None, **options: Any) -> Plan:
-    target = Target.of(zoho_resource)
-    return await plan(target, rows, Options.of(target, **options), state=state, label=target.label)
+async def planned(zoho_resource: Any, rows: list[Any], state: Path | None = None, **options: Any) -> bulk.Plan:
+    return await bulk.plan(zoho_resource, rows, state=state, **options)
 
 
 def row(number: int, **more: Any) -> dict[str, Any]:
@@ -419,8 +416,7 @@ async def test_who_would_mend_the_key_of_a_row_in_doubt_is_warned(
     (outcome,) = await run(bulk.push(zoho.books.contacts, given, pause=0, **way))  # type: ignore[arg-type]
     assert (outcome.status, outcome.hint) == (
         "unknown",
-        "push again: what has become of the row is looked up first; "
-        f"do not change {next(iter(way.values()))} before that",
+        f"push again: its outcome is looked up first; do not change {next(iter(way.values()))} before that",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.recovery.dead_letters import RejectsFile
+from zoho_async.bulk.recovery.rejects import RejectsFile
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.refusal_tags import is_mark, mark, still_rejected, strip_tag
 from zoho_async.bulk.rows.resource import Target

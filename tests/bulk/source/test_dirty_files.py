@@ -17,7 +17,7 @@ from support.client import client_of
 from support.process import Cli
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.recovery.dead_letters import RejectsFile, failed_path
+from zoho_async.bulk.recovery.rejects import RejectsFile, rejects_path
 from zoho_async.bulk.results import RowOutcome
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE
 from zoho_async.fake import FakeZoho
@@ -352,7 +352,7 @@ changes = st.lists(
 
 def replace(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    failed_path(path).unlink(missing_ok=True)
+    rejects_path(path).unlink(missing_ok=True)
 
 
 async def fresh_end(path: Path, content: bytes) -> tuple[str, list[RowOutcome]]:
@@ -448,4 +448,4 @@ async def test_the_command_tells_it_on_the_screen(fake: FakeZoho, cli: Cli, name
     assert word in result.err
     assert all(len(line) < 5_000 for line in result.err.splitlines())
     assert set(fake.created("cf_external_id")) == set(dirty.good)
-    assert failed_path(cli.folder / name).exists() is (code == 3)
+    assert rejects_path(cli.folder / name).exists() is (code == 3)

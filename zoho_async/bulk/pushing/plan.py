@@ -1,11 +1,11 @@
-"""What a push would do, and in how many calls: the same preparation, and no write."""
+"""What a push would do, in how many calls and until when: the same preparation, and no write."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import msgspec
 
@@ -14,23 +14,25 @@ from zoho_async.bulk.pushing.merge import Difference
 from zoho_async.bulk.results import RowOutcome, faulty
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
-from zoho_async.bulk.rows.validate import WorkItem
-from zoho_async.bulk.state.database import Database
+from zoho_async.bulk.rows.validate import RowReader, WorkItem
+from zoho_async.bulk.source.files import RowFile
+from zoho_async.bulk.state.database import Database, sqlite_text
 from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import NotFoundError, ZohoError
 
 from .dispatch import merge_job
 from .prepare import Planner
+from .push_options import PushOptions, matching, takes_push_options, with_defaults
 from .routing import RoutedRow
 from .target_index import Read
+from .window import Window
 
 SAMPLES = 3
+"""Bodies of new records that a plan shows."""
 SHOWN = 100
-"""So many planned rows are kept with their differences."""
+"""Planned rows that are kept with their differences."""
 UNREAD = 10
-"""So many records that cannot be read end a plan."""
-READS = 1_000
-"""So many records are read for their differences; beyond it the numbers are upper bounds."""
+"""Records that cannot be read after which a plan fails."""
 
 
 class PlannedRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +56,7 @@ class Plan(msgspec.Struct, kw_only=True):
     colliding: int = 0
     """Rows whose name or key another row or record has."""
     unknown: int = 0
-    """Begun by an earlier run, with an outcome that cannot be looked up."""
+    """Sent by an earlier run, with an outcome that cannot be looked up."""
     reads: int = 0
     """Calls a push needs for reading."""
     writes: int = 0
@@ -64,10 +66,9 @@ class Plan(msgspec.Struct, kw_only=True):
     unread: int = 0
     """Records that could not be read."""
     exact: bool = True
-    """False: so many records were to be compared that not all were read, or some could not be; then `update` and
-    `writes` are the most it can be."""
+    """False: not all records that a row differs from were read; then `update` and `writes` are upper bounds."""
     looked: bool = True
-    """False: without credentials the target was not looked at."""
+    """False: without credentials the target was not read."""
     kinds: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     samples: list[Any] = msgspec.field(default_factory=list[Any])
     """The first bodies of new records."""
@@ -76,7 +77,7 @@ class Plan(msgspec.Struct, kw_only=True):
 
     @property
     def rows(self) -> int:
-        """Rows that were looked at."""
+        """Rows that were checked."""
         return self.create + self.update + self.unchanged + self.faulty + self.colliding + self.unknown
 
     @property
@@ -85,42 +86,83 @@ class Plan(msgspec.Struct, kw_only=True):
         return self.reads + self.writes
 
 
-async def plan(
-    target: Target,
-    rows: Iterable[Any],
-    options: Options,
-    *,
-    state: Path | None,
-    label: str,
-    most_reads: int = READS,
-    on_faulty: Callable[[RowOutcome], None] | None = None,
-    stopped: Callable[[], bool] = lambda: False,
-) -> Plan:
-    """Plans a push of a file or sequence; nothing is written, neither to Zoho nor to the state.
+@takes_push_options
+def check(resource: Any, rows: RowFile | None = None, **options: Unpack[PushOptions]) -> None:
+    """Checks what can be found wrong with a push before any call: resource, options and the columns of the file.
 
-    A target without a resource (no credentials) is not looked at: then every good row that no earlier run has sent
-    counts as new.
+    Args:
+        resource: A client's resource, or its name such as `books.contacts`, for which no credentials are needed.
+        rows: The file to push; None checks the rest.
+        **options: See `PushOptions`.
+
+    Raises:
+        InputError: The resource cannot be pushed, options exclude each other, or a column is unknown or missing.
     """
-    made = Plan(looked=target.resource is not None)
+    given = with_defaults(options)
+    target = _target_of(resource)
+    checked = Options.of(target, **matching(given))
+    if given["window"] is not None:
+        Window.parse(given["window"])
+    if rows is not None:
+        RowReader(target, checked).check(rows)
+
+
+@takes_push_options
+async def plan(
+    resource: Any,
+    rows: Iterable[Any],
+    *,
+    max_reads: int = 1_000,
+    on_rejected: Callable[[RowOutcome], None] | None = None,
+    stopped: Callable[[], bool] | None = None,
+    **options: Unpack[PushOptions],
+) -> Plan:
+    """Plans a push of a file or sequence; writes nothing, neither to Zoho nor to the state.
+
+    Options of the run itself, such as `wait`, change nothing.
+
+    Args:
+        resource: A client's resource. Its name, such as `books.contacts`, plans without credentials: the target is not
+            read, and every valid row that no earlier run has sent counts as new.
+        rows: What would be pushed: a `RowFile` or a sequence.
+        max_reads: Records read at most for their differences, one call each; beyond it the numbers are upper bounds.
+        on_rejected: Called with every row that would not be sent.
+        stopped: Asked between rows; when it returns True, the plan ends with what was counted so far.
+        **options: See `PushOptions`.
+
+    Returns:
+        What the push would do, in how many calls. `forecast_of` says when it would be done.
+
+    Raises:
+        InputError: The resource or the options are not possible.
+        ZohoError: The target cannot be read.
+    """
+    made, target, given = Plan(), _target_of(resource), with_defaults(options)
+    made.looked = target.resource is not None
+    checked = Options.of(target, **matching(given))
+    label = sqlite_text(given["label"]) or (target.label if made.looked else "")
 
     async def read(call: Callable[[], Awaitable[Any]]) -> Any:
         made.reads_spent += 1
         return await call()
 
-    async with Database(state, create=False) as database:
-        preparation = Planner(Journal(database, label), target, options, read)
-        counting = _Counting(made, target, preparation, read, most_reads, on_faulty)
+    def ended() -> bool:
+        return stopped is not None and stopped()
+
+    async with Database(Path(given["state"]) if given["state"] is not None else None, create=False) as database:
+        preparation = Planner(Journal(database, label), target, checked, read)
+        counting = _Counting(made, target, preparation, read, max_reads, on_rejected)
         async with preparation.index:
             async with aclosing(preparation.check(rows)) as batches:
-                async for wrong in batches:
-                    for job in wrong:
-                        counting.faulty(job)
-                    if stopped():
+                async for rejected in batches:
+                    for job in rejected:
+                        counting.rejected(job)
+                    if ended():
                         return made
             spent = made.reads_spent
             async with aclosing(preparation.decisions(rows, checked=True)) as decisions:
                 async for decision in decisions:
-                    if stopped():
+                    if ended():
                         break
                     made.reads += made.reads_spent - spent
                     await counting.decided(decision)
@@ -128,8 +170,12 @@ async def plan(
     return made
 
 
+def _target_of(resource: Any) -> Target:
+    return Target.named(resource) if isinstance(resource, str) else Target.of(resource)
+
+
 class _Counting:
-    """Rows into a plan."""
+    """Counts rows into a plan."""
 
     def __init__(
         self,
@@ -137,26 +183,26 @@ class _Counting:
         target: Target,
         preparation: Planner,
         read: Read,
-        most_reads: int,
-        on_faulty: Callable[[RowOutcome], None] | None,
+        max_reads: int,
+        on_rejected: Callable[[RowOutcome], None] | None,
     ) -> None:
         self._made = made
         self._target = target
         self._preparation = preparation
         self._read = read
-        self._most_reads = most_reads
-        self._on_faulty = on_faulty
+        self._max_reads = max_reads
+        self._on_rejected = on_rejected
 
     async def decided(self, decision: RoutedRow) -> None:
         """Counts a row whose route is known, by its record if need be."""
         job, made = decision.job, self._made
         match decision.route:
             case "refuse" if not decision.outcome_unknown:
-                self.faulty(job)
+                self.rejected(job)
             case "skip":
                 made.unchanged += 1
             case "unknown" | "refuse":
-                # A call of an earlier run may have made things as they are.
+                # A call of an earlier run may have changed the record.
                 made.unknown += 1
             case "upsert" | "create":
                 self._new(job)
@@ -172,7 +218,7 @@ class _Counting:
             self._compared(decision, record)
             return
         made.reads += 1
-        if self._target.resource is None or made.reads_spent >= self._most_reads:
+        if self._target.resource is None or made.reads_spent >= self._max_reads:
             self._not_compared(decision)
             return
         try:
@@ -186,17 +232,17 @@ class _Counting:
             made.unread += 1
             if made.unread >= UNREAD:
                 raise
-            # The push may have better luck.
+            # The push may be able to read it.
             self._not_compared(decision)
         else:
             self._compared(decision, record)
 
     def _not_compared(self, decision: RoutedRow) -> None:
-        """Counts what a row comes to at most."""
+        """Counts a row whose record was not read: an upper bound."""
         made = self._made
         made.exact = False
         if decision.route == "adopt":
-            # Whatever its record says, nothing is written.
+            # Nothing is written, whatever the record holds.
             made.unknown += 1
         else:
             made.update += 1
@@ -213,11 +259,11 @@ class _Counting:
         if not (merged.faults or merged.changes):
             made.unchanged += 1
         elif decision.route == "adopt" or (merged.faults and decision.outcome_unknown):
-            # Made since, and not what the row says: nobody can say whose it is.
+            # Created since, and different from the row.
             made.unknown += 1
         elif merged.faults:
             job.faults = merged.faults
-            self.faulty(job)
+            self.rejected(job)
         else:
             made.update += 1
             made.writes += 1
@@ -244,7 +290,7 @@ class _Counting:
         if len(self._made.planned) < SHOWN:
             self._made.planned.append(row)
 
-    def faulty(self, job: WorkItem) -> None:
+    def rejected(self, job: WorkItem) -> None:
         """Counts a row that is not sent."""
         outcome, made = faulty(job), self._made
         if outcome.kind in ("name_taken", "duplicate", "ambiguous"):
@@ -252,5 +298,5 @@ class _Counting:
         else:
             made.faulty += 1
         made.kinds[outcome.kind] = made.kinds.get(outcome.kind, 0) + 1
-        if self._on_faulty is not None:
-            self._on_faulty(outcome)
+        if self._on_rejected is not None:
+            self._on_rejected(outcome)

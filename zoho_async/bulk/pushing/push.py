@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, Unpack
 
 import msgspec
 
@@ -47,6 +47,7 @@ from .call_control import CallControl, Stopped
 from .dispatch import Dispatcher
 from .events import Event
 from .prepare import Planner, repeatable
+from .push_options import PushOptions, matching, takes_push_options, with_defaults
 from .routing import RoutedRow
 
 QUEUE_DEPTH_FACTOR = 2
@@ -279,58 +280,46 @@ class Push:
         self._exhausted = True
 
 
-def push(
-    resource: Any,
-    rows: Iterable[Any] | AsyncIterable[Any],
-    *,
-    upsert_by: str | None = None,
-    match_by: str | None = None,
-    empty: Literal["keep", "clear"] = "keep",
-    on_name_taken: str = "fail",
-    state: str | Path | None = None,
-    label: str = "",
-    concurrency: int = 10,
-    pause: float = 2.0,
-    wait: bool = False,
-    window: str | None = None,
-    on_event: Callable[[Event], None] | None = None,
-) -> Push:
+@takes_push_options
+def push(resource: Any, rows: Iterable[Any] | AsyncIterable[Any], **options: Unpack[PushOptions]) -> Push:
     """Creates a record for every row, or updates the one that is there, each exactly once in effect.
 
-    `resource` is a client's resource such as `zoho.books.contacts`. `rows`: a `RowFile` (`open_rows`), or any iterable
-    or async iterable of mappings (flat columns or nested) or request structs; files and sequences are checked to their
-    end before the first call, and pushed as they were then. `upsert_by` names a custom field that allows no duplicates,
-    `match_by` any other field of the record (for Books contacts `email` is the primary contact person's): rows whose
-    value has a record already update it, and only what they set and what differs; contact persons are merged by id,
-    e-mail or name, so that none is lost. `empty`: what an empty cell or a null does to such a record, `keep` or
-    `clear`. `on_name_taken`: `fail` a row whose name another record has (code 3062), `match` it with that record, put
-    `suffix:FIELD` behind its name, or `allow` equal names, if the organisation does. `state` is the file that lets the
-    next run go on where this one ended, whatever ended it; without one the run cannot be resumed. `label` tells targets
-    apart that share a state file (default: place, organisation and resource). `pause`: seconds before an unknown
-    outcome is looked up or sent again. `wait`: for the next day's calls instead of ending with QuotaExceededError.
-    `window`: `19:00-07:00`, the only hours, by this machine's clock, in which calls are made. `on_event` hears how far
-    it is; an exception of it ends the push like `stop()`, and is raised in the end.
+    Files and sequences are checked to their end before the first call, and pushed as they were then. A row that matches
+    a record updates only what it sets and what differs; contact persons are merged by id, e-mail or full name, so that
+    none is lost. The same call with the same `state` goes on where this one ended, whatever ended it. Outcomes wait
+    for their consumer, at most `concurrency` of them.
 
-    Iterate the result: one `RowOutcome` per row as it is ready, never an exception for one row; `.summary` counts,
-    `.stop()` ends it gently, `async with` around the loop ends it when the loop is left early. AuthError,
-    ConfigError, QuotaExceededError, RateLimitError, and UnavailableError when nothing gets through any more, are
-    raised at the end of what was under way; the same call with the same `state` resumes. Raises InputError for a
-    resource or options that cannot be, and in the end for a sequence that lost rows while it was pushed; StateError
-    for a state file in use. Outcomes wait for who consumes them, at most `concurrency` of them.
+    Args:
+        resource: A client's resource such as `zoho.books.contacts`.
+        rows: A `RowFile` (`open_rows`), or any iterable or async iterable of mappings (flat columns or nested) or
+            request structs.
+        **options: See `PushOptions`.
+
+    Returns:
+        The push; iterate it: one `RowOutcome` a row as it is ready, never an exception for one row. `.summary` counts,
+        `.stop()` ends it gracefully, `async with` around the loop ends it when the loop is left early.
+
+    Raises:
+        InputError: The resource or the options are not possible; at the end, for a sequence that lost rows while it
+            was pushed.
+        StateError: The state file is in use or cannot be written.
+        AuthError, ConfigError, QuotaExceededError, RateLimitError, UnavailableError: When iterated, after the calls in
+            flight have ended.
     """
+    given = with_defaults(options)
     target = Target.of(resource)
-    options = Options.of(target, upsert_by=upsert_by, match_by=match_by, empty=empty, on_name_taken=on_name_taken)
+    state, window = given["state"], given["window"]
     return Push(
         target,
         rows,
-        options,
+        Options.of(target, **matching(given)),
         state=Path(state) if state is not None else None,
-        label=sqlite_text(label) or target.label,
-        concurrency=concurrency,
-        pause=pause,
-        wait=wait,
+        label=sqlite_text(given["label"]) or target.label,
+        concurrency=given["concurrency"],
+        pause=given["pause"],
+        wait=given["wait"],
         window=Window.parse(window) if window is not None else None,
-        on_event=on_event,
+        on_event=given["on_event"],
     )
 
 

@@ -1,120 +1,116 @@
-"""`zoho-async push --retry`: the rows that a run has left undone, in the file that it pushed."""
+"""The rows that a run has left: which rows of which file they are, and a push of them alone."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Unpack
 
 import msgspec
 
 from zoho_async.bulk.errors import InputError
+from zoho_async.bulk.pushing.plan import check
+from zoho_async.bulk.pushing.push import Push, push
+from zoho_async.bulk.pushing.push_options import PushOptions, takes_push_options, with_defaults
 from zoho_async.bulk.rows.refusal_tags import is_mark, strip_tag
-from zoho_async.bulk.rows.validate import RowReader
-from zoho_async.bulk.source.files import RowFile, content_hash, open_rows
+from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.source.files import RowFile, open_rows
 from zoho_async.bulk.state import runs
-from zoho_async.bulk.state.database import Database
+from zoho_async.bulk.state.database import Database, sqlite_text
 from zoho_async.bulk.state.journal import Journal
 
 INSTEAD = "without --retry: what is done is skipped"
 
 
-class Retried(msgspec.Struct, frozen=True, kw_only=True):
-    """What a retry pushes."""
+class RemainingRows(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of a file that a run has left. `RejectsFile` takes it in place of the file."""
 
+    rows: RowFile
+    """Those rows alone: what to push."""
     source: RowFile
     """The whole file."""
-    rows: RowFile
-    """The rows of it that the run has left undone."""
-    undone: dict[int, str]
-    """Identities of those that no later run has done, as far as the state knows, by their numbers."""
+    remaining: Mapping[int, str]
+    """The rows of them that no later run has done, as far as the state knows: tags of the state by row number."""
 
 
-async def retried(
-    state: Path, number: int, given: RowFile | None, reader: RowReader, *, label: str, create: bool = True
-) -> Retried:
-    """The rows of a target that run `number` has left undone; `given` is the file of --from, if there was one.
+@takes_push_options
+async def remaining_rows(
+    resource: Any, run: int, *, rows: RowFile | None = None, **options: Unpack[PushOptions]
+) -> RemainingRows:
+    """Finds the rows that a run has left: rejected, or of unknown outcome.
 
-    `create=False` changes no byte of the state. Raises InputError, in one sentence, when nobody can say which rows of
-    which file those are.
+    The `state` is required, and only read.
+
+    Args:
+        resource: A client's resource, the one that the run pushed to.
+        run: Number of the run in the state file.
+        rows: The file that the run pushed; None opens it.
+        **options: See `PushOptions`.
+
+    Returns:
+        The rows to push, and the file they are of.
+
+    Raises:
+        InputError: There is no `state`, it does not know the run, the run ended before every row was tried, or the file
+            is not the one that it pushed, row by row.
+        StateError: The state file cannot be read.
     """
-    _require(state, number)
-    counted = not reader.options.field
-    identities: dict[int, str] = {}
-    undone: list[int] = []
-    digests: dict[int, bytes] = {}
-    async with Database(state, create=create) as database:
-        run = await runs.show(database, number)
-        if run is None or run.target != label:
-            raise InputError(f"there is no run {number} of this target in the state file; see `zoho-async runs`")
-        source = _source(run, given, reader)
+    given = with_defaults(options)
+    state = _existing(given["state"], run)
+    label = sqlite_text(given["label"]) or Target.of(resource).label
+    tags: dict[int, str] = {}
+    left: dict[int, str] = {}
+    async with Database(state, create=False) as database:
+        known = await runs.show(database, run)
+        if known is None or known.target != label:
+            raise InputError(f"there is no run {run} of this target in the state file; see `zoho-async runs`")
+        source = _source(known, rows)
+        if source is not rows:
+            check(resource, source, **options)
         journal = Journal(database, label)
-        async for batch in runs.rejected_batches(database, number):
+        async for batch in runs.rejected_batches(database, run):
             entries = await journal.entries([strip_tag(one.identity) for one in batch])
             for one in batch:
-                # Rows with a key are known by it.
-                identities[one.number] = one.identity if counted or is_mark(one.identity) else ""
-                if counted:
-                    digests[one.number] = bytes.fromhex(one.digest)
+                # Rows are known by their keys, which stand in the file.
+                tags[one.number] = one.identity if is_mark(one.identity) else ""
                 entry = entries.get(strip_tag(one.identity))
                 if entry is None or entry.state != "done":
-                    undone.append(one.number)
-        if counted:
-            await _recognise(source, identities, digests, reader, journal)
-    return Retried(
-        source=source, rows=source.only(identities), undone={number: identities[number] for number in undone}
-    )
+                    left[one.number] = tags[one.number]
+    return RemainingRows(rows=source.only(tags), source=source, remaining=left)
 
 
-def opened(path: Path, reader: RowReader) -> RowFile:
-    """A file in which nothing was found wrong so far."""
-    source = open_rows(path)
-    reader.check(source)
-    return source
+@takes_push_options
+async def retry(resource: Any, run: int, *, rows: RowFile | None = None, **options: Unpack[PushOptions]) -> Push:
+    """Pushes the rows that a run has left: `async with await bulk.retry(zoho.books.contacts, 3, state=...) as run`.
 
+    The `state` is required. With a rejects file, use `remaining_rows` and `push` instead.
 
-async def _recognise(
-    source: RowFile, identities: dict[int, str], digests: dict[int, bytes], reader: RowReader, journal: Journal
-) -> None:
-    """Finds out which rows stand where others stood.
+    Args:
+        resource: A client's resource, the one that the run pushed to.
+        run: Number of the run in the state file.
+        rows: The file that the run pushed; None opens it.
+        **options: See `PushOptions`.
 
-    A row without a key that was mended in its place keeps the identity it had. One that an earlier run knows as
-    another, because rows were moved, has that other identity, or it would be sent again; and so has one that had none
-    yet: always what a push of the whole file calls it.
+    Returns:
+        The push of those rows.
+
+    Raises:
+        InputError: As `remaining_rows`.
+        StateError: The state file cannot be read.
     """
-    changed: dict[int, str] = {}
-    for row in source:
-        if row.number not in identities or row.identity:
-            continue
-        if strip_tag(identities[row.number]) and bytes.fromhex(content_hash(row)) == digests[row.number]:
-            continue
-        job = reader.read(row)
-        if not job.faults:
-            changed[row.number] = job.digest
-    if not changed:
-        return
-    wanted = set(changed.values())
-    times: Counter[str] = Counter()
-    last = max(changed)
-    for row in source:
-        if row.number > last:
-            break
-        job = reader.read(row)
-        if job.faults or job.digest not in wanted:
-            continue
-        times[job.digest] += 1
-        if row.number in changed:
-            identity = f"{job.digest}#{times[job.digest]}"
-            if not strip_tag(identities[row.number]) or await journal.entries([identity]):
-                identities[row.number] = identity
+    return push(resource, (await remaining_rows(resource, run, rows=rows, **options)).rows, **options)
 
 
-def _require(state: Path, number: int) -> None:
-    if not state.exists():
-        raise InputError(f"there is no state file {state} that knows run {number}; name another with --state")
+def _existing(state: str | Path | None, run: int) -> Path:
+    if state is None:
+        raise InputError(f"name the state file that knows run {run}")
+    if not Path(state).exists():
+        raise InputError(f"there is no state file {state} that knows run {run}; name another with --state")
+    return Path(state)
 
 
-def _source(run: runs.Run, given: RowFile | None, reader: RowReader) -> RowFile:
-    """The run's own file, if it still has the rows that the run saw."""
+def _source(run: runs.Run, given: RowFile | None) -> RowFile:
+    """The run's own file, if it still has the rows that the run read."""
     path = Path(run.source)
     if given is not None and not _same(given.path, path):
         raise InputError(f"run {run.id} pushed {run.source}, not {given.path}; push {given.path} {INSTEAD}")
@@ -122,7 +118,7 @@ def _source(run: runs.Run, given: RowFile | None, reader: RowReader) -> RowFile:
         raise InputError(f"run {run.id} ended before every row was tried; push the file again {INSTEAD}")
     if given is None and not path.is_file():
         raise InputError(f"run {run.id} pushed {run.source}, and there is no such file; push the rows again {INSTEAD}")
-    source = given or opened(path, reader)
+    source = given or open_rows(path)
     before = run.input_rows or 0
     if source.total != before:
         raise InputError(

@@ -6,25 +6,20 @@ import difflib
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from zoho_async._atomic_file import atomic_write
-from zoho_async.bulk.errors import InputError
+from zoho_async import Limits, Operation, Response, operations
+from zoho_async.bulk import InputError, atomic_write
 from zoho_async.cli.console.exit_codes import DONE
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.profiles import connect
-from zoho_async.schema.operation import Operation, Response
-from zoho_async.schema.registry import OPERATIONS
-from zoho_async.transport.rate_limiter import Limits
-from zoho_async.wire.encoding import check_body_type
 
 
 class CallArgs(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for on the command line."""
+    """The arguments of the command."""
 
     operation_id: str
     path: list[str]
@@ -64,7 +59,7 @@ def read_body(text: str | None) -> Any:
         except OSError as error:
             raise InputError(f"{where}: cannot be read: {error.strerror or error}") from None
     try:
-        # Numbers as they were written: what stands there is sent, digit by digit.
+        # Decimal: numbers are sent digit by digit as they were written.
         return msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode(data)
     except (msgspec.MsgspecError, ValueError) as error:
         raise InputError(f"{where}: is not a JSON object: {error}") from None
@@ -93,50 +88,49 @@ def read_files(values: Sequence[str], operation: Operation[Any]) -> dict[str, Pa
 
 def find(operation_id: str) -> Operation[Any]:
     """The operation of that id. InputError, with near names, when there is none."""
-    place = OPERATIONS.get(operation_id)
-    if place is None:
-        near = difflib.get_close_matches(operation_id, OPERATIONS, n=3, cutoff=0.5)
+    known = {operation.id: operation for operation in operations()}
+    if operation_id not in known:
+        near = difflib.get_close_matches(operation_id, known, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else "; `zoho-async operations` lists them"
         raise InputError(f"there is no operation `{operation_id}`{hint}")
-    operation: Operation[Any] = getattr(import_module(place[0]), place[1])
-    return operation
+    return known[operation_id]
 
 
-async def call_command(order: CallArgs, interruption: Interruption) -> int:
+async def call_command(args: CallArgs, interruption: Interruption) -> int:
     """One call; Zoho's answer, or the file it is, goes to stdout or into a file as it came. `every`: all rows of a
     list, one a line.
     """
-    operation = find(order.operation_id)
-    if order.every and operation.kind != "page":
+    operation = find(args.operation_id)
+    if args.every and operation.kind != "page":
         raise InputError(f"--all: {operation.id} is not a paged list")
-    path, query, headers = pairs(order.path, "-p"), pairs(order.query, "-q"), pairs(order.headers, "-H")
-    body, files = read_body(order.body), read_files(order.files, operation)
-    try:
-        check_body_type(operation, body, with_files=bool(files))
-    except TypeError as error:
-        raise InputError(str(error)) from None
-    zoho = connect(order.profile, allowed=order.limits)
+    path, query, headers = pairs(args.path, "-p"), pairs(args.query, "-q"), pairs(args.headers, "-H")
+    body, files = read_body(args.body), read_files(args.files, operation)
+    zoho = connect(args.profile, allowed=args.limits)
     if not operation.reads:
-        # A write under way is finished: cancelling it would only hide what became of it.
-        interruption.gently = _nothing
+        # A write in flight is finished: cancelling it would hide its outcome.
+        interruption.graceful = _nothing
     async with zoho:
         chunks: list[bytes] = []
         while True:
-            to = order.output if operation.kind == "file" else None
-            response: Response[Any] = await zoho.send(
-                operation, path=path, query=query, headers=headers, body=body, files=files, to=to
-            )
+            to = args.output if operation.kind == "file" else None
+            try:
+                response: Response[Any] = await zoho.send(
+                    operation, path=path, query=query, headers=headers, body=body, files=files, to=to
+                )
+            except TypeError as error:
+                # Body or files are not what the operation takes.
+                raise InputError(str(error)) from error
             if operation.kind == "file":
                 _write(response.body)
                 return DONE
-            if not order.every:
+            if not args.every:
                 chunks.append(response.body if response.body.endswith(b"\n") else response.body + b"\n")
                 break
             members = msgspec.json.decode(response.body, type=dict[str, msgspec.Raw])
             key = next((key for key in operation.envelope if key in members), "")
             rows = msgspec.json.decode(members[key], type=list[msgspec.Raw]) if key else []
             lines = b"".join(bytes(row).replace(b"\r", b" ").replace(b"\n", b" ") + b"\n" for row in rows)
-            if order.output is None:
+            if args.output is None:
                 _write(lines)
             else:
                 chunks.append(lines)
@@ -145,8 +139,8 @@ async def call_command(order: CallArgs, interruption: Interruption) -> int:
                 break
             query["page"] = cursor
     content = b"".join(chunks)
-    if order.output is not None:
-        with atomic_write(order.output, binary=True) as file:
+    if args.output is not None:
+        with atomic_write(args.output, binary=True) as file:
             file.write(content)
     else:
         _write(content)
@@ -155,7 +149,7 @@ async def call_command(order: CallArgs, interruption: Interruption) -> int:
 
 def operations_text(*, json: bool) -> str:
     """Every operation, as a table or as JSON."""
-    rows = [find(operation_id) for operation_id in sorted(OPERATIONS)]
+    rows = operations()
     if json:
         listed = [
             {

@@ -4,50 +4,31 @@ from __future__ import annotations
 
 import sys
 from contextlib import AsyncExitStack
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from zoho_async.bulk.pushing.call_control import local_now
-from zoho_async.bulk.pushing.forecast import Forecast, RateAllowance, forecast, larger_plans, organization_zone
-from zoho_async.bulk.pushing.plan import Plan, plan
-from zoho_async.bulk.pushing.window import Window
-from zoho_async.bulk.results import RowOutcome
+from zoho_async import Zoho, bulk, to_json
 from zoho_async.cli.console.exit_codes import DONE, SOME_FAILED, SetupError
 from zoho_async.cli.console.progress import Progress, open_progress
 from zoho_async.cli.console.runner import Interruption
-from zoho_async.cli.profiles import connect
-from zoho_async.client import Zoho
-from zoho_async.wire.encoding import to_json
+from zoho_async.cli.profiles import connect, resource_of
 
-from .push import SHOWN, Checked, PushArgs, check, chosen, default_state, resource_of
+from .push import SHOWN, PushArgs, open_input, select_rows
 
 DIFFERENCES = 20
 """Planned rows that go to the screen."""
 
 
-class Calendar(msgspec.Struct, frozen=True, kw_only=True):
-    """When it would be done."""
-
-    forecast: Forecast
-    larger: dict[int, datetime]
-    """When under plans with more calls a day."""
-    left_today: int | None
-    per_day: int | None
-    reserve: int
-    zone: str
-
-
-async def dry_run_command(order: PushArgs, interruption: Interruption) -> int:
-    """Says what a push would do. Reads, and says how often; writes nothing. Without credentials it only checks rows."""
-    checked = check(order)
+async def dry_run_command(args: PushArgs, interruption: Interruption) -> int:
+    """Plans a push: reads, and reports how often; writes nothing. Without credentials it only checks rows."""
+    source = open_input(args)
     zoho: Zoho | None
     try:
-        zoho = connect(order.profile, allowed=order.limits)
+        zoho = connect(args.profile, allowed=args.limits)
     except SetupError:
-        if order.retry is not None:
+        if args.retry is not None:
             # Which rows those are depends on the organisation.
             raise
         zoho = None
@@ -57,47 +38,41 @@ async def dry_run_command(order: PushArgs, interruption: Interruption) -> int:
         nonlocal stopped
         stopped = True
 
-    interruption.gently = stop
+    interruption.graceful = stop
     async with AsyncExitStack() as stack:
-        target, label, state = checked.target, "", order.state
+        resource: Any = args.name
+        options = args.options.copy()
         if zoho is not None:
             await stack.enter_async_context(zoho)
-            target = msgspec.structs.replace(target, resource=resource_of(zoho, target))
-            label = target.label
-            state = state or default_state(order, zoho)
-        again = await chosen(order, checked, state or Path(), label, create=False)
-        source = again.source.path
-        progress = stack.enter_context(open_progress(f"dry run {source.name}", again.rows.count, json=order.json))
-        faulty = _Faulty(source, progress)
-        made = await plan(
-            target,
-            again.rows,
-            checked.options,
-            state=state,
-            label=label,
-            on_faulty=faulty,
-            stopped=lambda: stopped,
+            resource = resource_of(zoho, args.name)
+            options["state"] = args.state or bulk.default_state(resource, source.path.parent if source else "")
+        selected = await select_rows(resource, args, source, options)
+        rows = selected if isinstance(selected, bulk.RowFile) else selected.rows
+        progress = stack.enter_context(open_progress(f"dry run {rows.path.name}", rows.count, json=args.json))
+        made = await bulk.plan(
+            resource, rows, on_rejected=_Rejected(rows.path, progress), stopped=lambda: stopped, **options
         )
-        calendar = _calendar(order, zoho, made)
-    if order.json:
-        sys.stdout.write(to_json(_as_json(source, checked, made, calendar)).decode() + "\n")
+    quota = zoho.quota if zoho is not None else None
+    when = bulk.forecast_of(made, quota=quota, limits=args.limits, window=args.options.get("window"))
+    if args.json:
+        sys.stdout.write(to_json(_as_json(rows.path, args.name, made, when)).decode() + "\n")
     else:
-        sys.stdout.write("\n".join(_as_text(source, checked, made, calendar)) + "\n")
+        sys.stdout.write("\n".join(_as_text(rows.path, args.name, made, when)) + "\n")
     return SOME_FAILED if made.faulty or made.colliding else DONE
 
 
-class _Faulty:
-    """Tells the first faulty rows."""
+class _Rejected:
+    """Reports the first rejected rows."""
 
     def __init__(self, source: Path, progress: Progress) -> None:
         self._source = source
         self._progress = progress
         self._count = 0
 
-    def __call__(self, outcome: RowOutcome) -> None:
+    def __call__(self, outcome: bulk.RowOutcome) -> None:
         self._count += 1
         if self._count <= SHOWN:
-            self._progress.say(
+            self._progress.message(
                 outcome.sentence(str(self._source)),
                 event="row",
                 status="failed",
@@ -105,58 +80,34 @@ class _Faulty:
                 field=outcome.field,
             )
         elif self._count == SHOWN + 1:
-            self._progress.say("... more faulty rows; the push will write them all into a file")
+            self._progress.message("... more faulty rows; the push will write them all into the rejects file")
 
 
-def _calendar(order: PushArgs, zoho: Zoho | None, made: Plan) -> Calendar:
-    quota = zoho.quota if zoho is not None else None
-    now = local_now()
-    zone: Any = organization_zone(quota.resets_at) if quota is not None and quota.resets_at is not None else None
-    resets_at = quota.resets_at.astimezone(zone) if quota is not None and quota.resets_at is not None else None
-    allowance = RateAllowance(
-        per_minute=order.limits.per_minute,
-        per_day=quota.limit if quota is not None else None,
-        left_today=quota.remaining if quota is not None else None,
-        resets_at=resets_at,
-        headroom=order.limits.reserve,
-        window=Window.parse(order.window) if order.window is not None else None,
-    )
-    return Calendar(
-        forecast=forecast(made.calls, allowance, now),
-        larger=larger_plans(made.calls, allowance, now),
-        left_today=allowance.left_today,
-        per_day=allowance.per_day,
-        reserve=allowance.headroom,
-        zone=f"{now:%Z}",
-    )
-
-
-def _as_json(source: Path, checked: Checked, made: Plan, calendar: Calendar) -> dict[str, Any]:
+def _as_json(source: Path, name: str, made: bulk.Plan, when: bulk.PlanForecast) -> dict[str, Any]:
     members = msgspec.structs.asdict(made)
     members["planned"] = [msgspec.to_builtins(one) for one in made.planned]
     return {
         "dry_run": True,
         "file": str(source),
-        "target": checked.target.name,
+        "target": name,
         "rows": made.rows,
         **members,
         "calls": made.calls,
-        "left_today": calendar.left_today,
-        "per_day": calendar.per_day,
-        "reserve": calendar.reserve,
-        "done_at": calendar.forecast.done_at,
-        "days": calendar.forecast.days,
-        "limited_by": calendar.forecast.limited_by,
-        "time_zone": calendar.zone,
-        "larger_plans": {str(calls): moment for calls, moment in calendar.larger.items()},
+        "left_today": when.left_today,
+        "per_day": when.per_day,
+        "reserve": when.reserve,
+        "done_at": when.done_at,
+        "days": when.days,
+        "limited_by": when.limited_by,
+        "time_zone": when.time_zone,
+        "larger_plans": {str(calls): moment for calls, moment in when.larger_plans.items()},
     }
 
 
-def _as_text(source: Path, checked: Checked, made: Plan, calendar: Calendar) -> list[str]:
+def _as_text(source: Path, name: str, made: bulk.Plan, when: bulk.PlanForecast) -> list[str]:
     most = "" if made.exact else "at most "
     lines = [
-        f"{source} -> {checked.target.name}, dry run: nothing was written, "
-        f"{made.reads_spent:,} calls were spent on reading",
+        f"{source} -> {name}, dry run: nothing was written, {made.reads_spent:,} calls were spent on reading",
         f"  {made.rows:,} rows: {made.create:,} to create, {most}{made.update:,} to update, "
         f"{made.unchanged:,} unchanged, "
         f"{made.faulty:,} faulty, {made.colliding:,} colliding, {made.unknown:,} of unknown outcome",
@@ -166,16 +117,16 @@ def _as_text(source: Path, checked: Checked, made: Plan, calendar: Calendar) -> 
         lines.append("  without credentials Zoho was not looked at: rows it has already count as new here")
     if made.kinds:
         lines.append("  faulty: " + ", ".join(f"{kind} {count:,}" for kind, count in sorted(made.kinds.items())))
-    if calendar.left_today is not None:
-        lines.append(f"  calls left today: {calendar.left_today:,}, {_reserved(calendar.left_today, calendar.reserve)}")
-    done = calendar.forecast.done_at
+    if when.left_today is not None:
+        lines.append(f"  calls left today: {when.left_today:,}, {_reserved(when.left_today, when.reserve)}")
+    done = when.done_at
     if done is None:
         lines.append("  it would never be done: the calls a day, less those left to others, do not suffice")
     else:
-        days = calendar.forecast.days
-        lines.append(f"  done: {done:%Y-%m-%d %H:%M} {calendar.zone}" + (f", on the {days}th day" if days > 3 else ""))
-        if calendar.forecast.limited_by == "day" or calendar.per_day is None:
-            sooner = ", ".join(f"{calls:,}: {moment:%Y-%m-%d %H:%M}" for calls, moment in calendar.larger.items())
+        days = when.days
+        lines.append(f"  done: {done:%Y-%m-%d %H:%M} {when.time_zone}" + (f", on the {days}th day" if days > 3 else ""))
+        if when.limited_by == "day" or when.per_day is None:
+            sooner = ", ".join(f"{calls:,}: {moment:%Y-%m-%d %H:%M}" for calls, moment in when.larger_plans.items())
             if sooner:
                 lines.append(f"  done with a plan of so many calls a day: {sooner}")
     for one in made.planned[:DIFFERENCES]:

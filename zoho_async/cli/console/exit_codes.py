@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zoho_async.bulk.errors import InputError, StateError
-from zoho_async.errors import AuthError, ConfigError, InvalidError, QuotaExceededError
+from zoho_async import AuthError, ConfigError, InvalidError, QuotaExceededError
+from zoho_async.bulk import InputError, StateError
 
 DONE = 0
 ABORTED = 1
@@ -13,14 +13,15 @@ SOME_FAILED = 3
 NO_ACCESS = 4
 """No credentials, refused credentials, wrong organisation."""
 QUOTA = 5
-"""The day's calls are used up and rows are left: run the same command again later."""
+"""The day's calls are used up and rows remain: run the same command again later."""
 INTERRUPTED = 130
 
 WRONG_ORGANIZATION = 6041
+"""Zoho's code."""
 
 
 class SetupError(Exception):
-    """What the settings lack, found before any call."""
+    """Credentials or organisation are missing, found before any call."""
 
 
 def exit_code(error: BaseException) -> int:

@@ -12,30 +12,31 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from .streams import json_line
 
 if TYPE_CHECKING:
-    from zoho_async.bulk.pushing.events import Event
+    from zoho_async.bulk import Event
 
 EVERY = 5.0
 """Seconds between two plain lines."""
 EVERY_JSON = 1.0
+"""Seconds between two lines of JSON of one kind."""
 
 
 class Progress(Protocol):
-    """Where a command tells how far it is. A context manager; `advance` may be called as often as one likes."""
+    """Reports the progress of a command. A context manager; `advance` may be called any number of times."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
     def advance(self, done: int, text: str, **numbers: object) -> None:
-        """How many are done, and the rest in words; `numbers` for machines."""
+        """Reports how many are done, and a text beside it; `numbers` go into JSON."""
         ...
 
-    def note(self, event: Event) -> None:
-        """What it does while no rows are done; may be called as often as one likes."""
+    def event(self, event: Event) -> None:
+        """Reports an event of a push; may be called any number of times."""
         ...
 
-    def say(self, sentence: str, **details: object) -> None:
-        """A sentence that stays."""
+    def message(self, text: str, **details: object) -> None:
+        """Reports a message that stays."""
         ...
 
 
@@ -48,8 +49,8 @@ def open_progress(title: str, total: int | None, *, json: bool) -> Progress:
     return LineProgress(title, total)
 
 
-def _waiting(event: Event) -> tuple[str, dict[str, object]] | None:
-    """What is said of a wait: the sentence and its details."""
+def _wait_message(event: Event) -> tuple[str, dict[str, object]] | None:
+    """The message about a wait and its details; None when it has no end."""
     if event.until is None:
         return None
     when = f"{event.until.astimezone():%Y-%m-%d %H:%M %Z}"
@@ -60,8 +61,8 @@ def _waiting(event: Event) -> tuple[str, dict[str, object]] | None:
     }
 
 
-def _doing(event: Event) -> str:
-    """What is done while no rows are; empty for a stage nobody knows."""
+def _stage_text(event: Event) -> str:
+    """What a push does before rows are done; empty for an unknown stage."""
     match event.stage:
         case "check":
             return f"{event.done:,} rows checked"
@@ -71,8 +72,8 @@ def _doing(event: Event) -> str:
             return ""
 
 
-class _Plain:
-    """What the two line-wise ones share."""
+class _LineWise:
+    """What LineProgress and JsonProgress share."""
 
     every = EVERY
 
@@ -97,7 +98,7 @@ class _Plain:
         return True
 
 
-class LineProgress(_Plain):
+class LineProgress(_LineWise):
     """A line every few seconds."""
 
     def __init__(self, title: str, total: int | None, *, clock: Callable[[], float] = monotonic) -> None:
@@ -113,28 +114,28 @@ class LineProgress(_Plain):
         if self._due("line"):
             self._write(f"{self._title}: {done:,}{self._of}" + f" · {text}" * bool(text))
 
-    def note(self, event: Event) -> None:
+    def event(self, event: Event) -> None:
         if event.stage == "write":
             self.advance(event.done, self._text)
         elif event.stage == "wait":
-            if (told := _waiting(event)) is not None:
-                self.say(told[0])
-        elif (text := _doing(event)) and not self._busy() and self._due("line"):
+            if (wait := _wait_message(event)) is not None:
+                self.message(wait[0])
+        elif (text := _stage_text(event)) and not self._busy() and self._due("line"):
             self._write(f"{self._title}: {text}")
 
     def _busy(self) -> bool:
-        """Whether rows get done, so that one hears of them."""
+        """Whether lines about rows are written at present."""
         return self._advanced is not None and self._clock() - self._advanced < self.every
 
-    def say(self, sentence: str, **details: object) -> None:
-        self._write(sentence)
+    def message(self, text: str, **details: object) -> None:
+        self._write(text)
 
     def _write(self, line: str) -> None:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 
-class JsonProgress(_Plain):
+class JsonProgress(_LineWise):
     """One JSON object a line: `progress`, `check` and `read` every second, and every event that has details."""
 
     every = EVERY_JSON
@@ -147,7 +148,7 @@ class JsonProgress(_Plain):
         if self._due("progress"):
             self._write({"event": "progress", "done": done, "total": self._total, **numbers})
 
-    def note(self, event: Event) -> None:
+    def event(self, event: Event) -> None:
         match event.stage:
             case "write":
                 self.advance(event.done, "")
@@ -155,13 +156,13 @@ class JsonProgress(_Plain):
                 self._write({"event": "check", "rows": event.done, "total": self._total})
             case "read" if self._due("read"):
                 self._write({"event": "read", "calls": event.done})
-            case "wait" if (told := _waiting(event)) is not None:
-                self.say(told[0], **told[1])
+            case "wait" if (wait := _wait_message(event)) is not None:
+                self.message(wait[0], **wait[1])
             case _:
                 pass
 
-    def say(self, sentence: str, **details: object) -> None:
-        self._write({"event": "message", "message": sentence, **details})
+    def message(self, text: str, **details: object) -> None:
+        self._write({"event": "message", "message": text, **details})
 
     def _write(self, event: dict[str, object]) -> None:
         sys.stderr.write(json_line(event))
@@ -169,7 +170,7 @@ class JsonProgress(_Plain):
 
 
 class BarProgress:
-    """A bar, with sentences above it."""
+    """A bar, with messages above it."""
 
     def __init__(self, title: str, total: int | None) -> None:
         from rich.console import Console
@@ -201,15 +202,15 @@ class BarProgress:
         self._advanced = monotonic()
         self._bar.update(self._task, completed=done, text=text)
 
-    def note(self, event: Event) -> None:
+    def event(self, event: Event) -> None:
         if event.stage == "write":
             self._advanced = monotonic()
             self._bar.update(self._task, completed=event.done)
         elif event.stage == "wait":
-            if (told := _waiting(event)) is not None:
-                self.say(told[0])
-        elif (self._advanced is None or monotonic() - self._advanced >= EVERY_JSON) and (text := _doing(event)):
+            if (wait := _wait_message(event)) is not None:
+                self.message(wait[0])
+        elif (self._advanced is None or monotonic() - self._advanced >= EVERY_JSON) and (text := _stage_text(event)):
             self._bar.update(self._task, text=text)
 
-    def say(self, sentence: str, **details: object) -> None:
-        self._bar.console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    def message(self, text: str, **details: object) -> None:
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,112 @@
+"""The options of a push, each declared here once: type, default, meaning, and its form on the command line.
+
+`push`, `plan` and `retry` take them as keywords (`**options: Unpack[PushOptions]`), and the command line makes its
+options of `PUSH_OPTIONS`. An option is used where it acts: one of `MatchingOptions` in `rows.options.Options.of`,
+any other in `Push`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar, get_type_hints
+
+import msgspec
+
+from .events import Event
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class OptionSpec(msgspec.Struct, frozen=True):
+    """What is declared of an option beside its type."""
+
+    default: Any
+    help: str
+    """One or two sentences, for the docstring and the command line."""
+    cli_type: type[Any] | None = None
+    """Its type on the command line; None: it is no option there."""
+    metavar: str = ""
+    """How its value is shown on the command line."""
+    min: int | None = None
+    """The least value, where it is a number."""
+
+
+class MatchingOptions(TypedDict, total=False):
+    """The options that decide how a row finds its record, and what is written to it."""
+
+    upsert_by: Annotated[
+        str | None, OptionSpec(None, "Custom field without duplicates that identifies a row.", str, "cf_NAME")
+    ]
+    match_by: Annotated[
+        str | None, OptionSpec(None, "Field that identifies a row: email, contact_name, gst_no ...", str, "FIELD")
+    ]
+    empty: Annotated[
+        Literal["keep", "clear"],
+        OptionSpec("keep", "What an empty cell does to a record that is there.", str, "keep|clear"),
+    ]
+    on_name_taken: Annotated[
+        str, OptionSpec("fail", "When another record has the name.", str, "fail|match|suffix:FIELD|allow")
+    ]
+
+
+class PushOptions(MatchingOptions, total=False):
+    """Every option of `push`, which `plan` and `retry` take too."""
+
+    state: Annotated[
+        str | Path | None,
+        OptionSpec(None, "File that keeps what was done, so that a push can go on. [beside the input]", Path, "FILE"),
+    ]
+    label: Annotated[str, OptionSpec("", "Tells targets apart in one state file. [address, organisation and resource]")]
+    concurrency: Annotated[int, OptionSpec(10, "Calls in flight at most.", int, "N", min=1)]
+    pause: Annotated[float, OptionSpec(2.0, "Seconds before an unknown outcome is looked up or sent again.")]
+    wait: Annotated[bool, OptionSpec(False, "Wait for the next day's calls instead of ending.", bool)]
+    window: Annotated[str | None, OptionSpec(None, "Make calls in these hours only, local time.", str, "19:00-07:00")]
+    on_event: Annotated[
+        Callable[[Event], None] | None,
+        OptionSpec(None, "Called with the progress; an exception of it stops the push and is raised at its end."),
+    ]
+
+
+_HINTS: Final = get_type_hints(PushOptions, include_extras=True)
+_MATCHING: Final = tuple(name for name in _HINTS if name in MatchingOptions.__annotations__)
+
+PUSH_OPTIONS: Final[Mapping[str, OptionSpec]] = {name: hint.__metadata__[0] for name, hint in _HINTS.items()}
+"""What is declared of each option of `push`, by its name."""
+
+
+def takes_push_options(function: Function) -> Function:
+    """Shows the options of a push in a function's signature and docstring, in place of its `**options`."""
+    signature = inspect.signature(function)
+    own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=PUSH_OPTIONS[name].default, annotation=hint.__origin__
+        )
+        for name, hint in _HINTS.items()
+    ]
+    function.__dict__["__signature__"] = signature.replace(parameters=[*own, *options])
+    listed = "".join(f"\n        {name}: {spec.help}" for name, spec in PUSH_OPTIONS.items())
+    function.__doc__ = (function.__doc__ or "").replace("\n        **options: See `PushOptions`.", listed)
+    return function
+
+
+def with_defaults(options: PushOptions) -> dict[str, Any]:
+    """Every option by its name: as given, else its default.
+
+    Raises:
+        TypeError: There is no option of a name.
+    """
+    for name in options:
+        if name not in PUSH_OPTIONS:
+            near = difflib.get_close_matches(name, PUSH_OPTIONS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise TypeError(f"a push has no option {name!r}{hint}")
+    return {name: spec.default for name, spec in PUSH_OPTIONS.items()} | dict(options)
+
+
+def matching(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options among these that `Options.of` takes."""
+    return {name: options[name] for name in _MATCHING}
