@@ -43,7 +43,8 @@ async def test_hundreds_of_organisations_with_their_own_tokens_on_several_data_c
             name: data_centers.DataCenter(name=name, accounts_url=server.url, api_url=server.url)
             for name, server in servers.items()
         }
-        monkeypatch.setattr("zoho_async.transport.transport.DATA_CENTERS", centers)
+        for module in ("transport", "accounts_server"):
+            monkeypatch.setattr(f"zoho_async.transport.{module}.DATA_CENTERS", centers)
         names = list(servers)
         async with Zoho(StaticToken("none")) as zoho:
             copies = [

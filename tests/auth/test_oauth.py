@@ -29,7 +29,7 @@ from zoho_async import (
     Zoho,
 )
 from zoho_async.auth import data_centers
-from zoho_async.auth.oauth import read_token
+from zoho_async.auth.token_response import read_token
 from zoho_async.auth.token_stores import MemoryStore, Stored, Token
 from zoho_async.fake import FakeZoho
 
@@ -369,7 +369,8 @@ async def test_credentials_of_another_data_centre_are_recognised(monkeypatch: py
             name: data_centers.DataCenter(name=name, accounts_url=fake.url, api_url=fake.url)
             for name, fake in (("us", us), ("eu", eu))
         }
-        monkeypatch.setattr("zoho_async.transport.transport.DATA_CENTERS", centers)
+        for module in ("transport", "accounts_server"):
+            monkeypatch.setattr(f"zoho_async.transport.{module}.DATA_CENTERS", centers)
         auth = OAuth(eu.client_id, eu.client_secret, eu.refresh_token)
         async with Zoho(auth, organization_id="1", data_center="us") as zoho:
             with pytest.raises(AuthError, match="data_center='eu'"):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import msgspec
 
 from zoho_async.errors import AuthError, ConfigError, UnavailableError
 
-from .data_centers import trusted_api_url
+from .token_response import is_header_safe_token, parse, read_token
 from .token_stores import MemoryStore, Stored, Token, TokenStore, client_digest
 
-DEFAULT_LIFETIME_S = 3600.0
 REFRESH_EARLY_S = 300.0
 """In the last seconds of a token's life one call refreshes it while the others use it."""
 REFRESH_REQUIRED_S = 60.0
@@ -89,10 +88,6 @@ class Auth(Protocol):
         ...
 
 
-def _is_header_safe_token(value: str) -> bool:
-    return bool(value) and value.isascii() and value.isprintable() and " " not in value
-
-
 class StaticToken:
     """A fixed access token, which is not refreshed: once it has expired, calls raise AuthError.
 
@@ -106,7 +101,7 @@ class StaticToken:
     __slots__ = ("_token",)
 
     def __init__(self, value: str) -> None:
-        if not _is_header_safe_token(value):
+        if not is_header_safe_token(value):
             raise ValueError("an access token is printable ASCII without blanks")
         self._token = Token(value=value)
 
@@ -316,7 +311,7 @@ class OAuth:
             status, body = await accounts(first, {"token": token})
             if status == 404:
                 status, body = await accounts(second, {"token": token})
-            if status >= 400 or _parse(body).error is not None:
+            if status >= 400 or parse(body).error is not None:
                 raise AuthError(f"Zoho did not revoke the refresh token (HTTP {status})", status=status)
             await self._store.save(Stored())
             self._token = None
@@ -385,7 +380,7 @@ class OAuth:
                 code=error.code,
             ) from None
         stored.token = token
-        stored.refresh_token = _parse(body).refresh_token or stored.refresh_token if self._code else ""
+        stored.refresh_token = parse(body).refresh_token or stored.refresh_token if self._code else ""
         await self._store.save(stored)
         return token
 
@@ -419,59 +414,3 @@ async def _find_data_center(error: AuthError, form: Mapping[str, str], accounts:
 
 def _seconds_left(token: Token) -> float:
     return float("inf") if token.expires_at is None else token.expires_at - time.time()
-
-
-class _TokenResponse(msgspec.Struct):
-    access_token: str | None = None
-    refresh_token: str | None = None
-    api_domain: str | None = None
-    expires_in: Any = None
-    expires_in_sec: Any = None
-    scope: Any = None
-    error: str | None = None
-
-
-_EXPLANATIONS = {
-    "invalid_code": "the refresh token or code is revoked, used, mistyped, or of another data center",
-    "invalid_client": "the client id is unknown in this data center",
-    "invalid_client_secret": "the client secret does not belong to the client id",
-    "invalid_redirect_uri": "the redirect_uri is not the one the client was registered with",
-    "Access Denied": "Zoho allows ten token requests in ten minutes; try again later",
-}
-
-
-def _parse(body: bytes) -> _TokenResponse:
-    try:
-        return msgspec.json.decode(body, type=_TokenResponse, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _TokenResponse()
-
-
-def read_token(status: int, body: bytes, now: float) -> Token:
-    """The token in a response of the token endpoint, whose errors come with HTTP 200 too. Raises AuthError."""
-    response = _parse(body)
-    if response.access_token and _is_header_safe_token(response.access_token):
-        return Token(
-            value=response.access_token,
-            expires_at=now + _lifetime(response),
-            api_url=trusted_api_url(response.api_domain) if response.api_domain else None,
-            scopes=tuple(response.scope.replace(",", " ").split()) if isinstance(response.scope, str) else (),
-        )
-    if response.error is None:
-        text = f"the response of the accounts server (HTTP {status}) contains no token"
-        raise AuthError(text, status=status)
-    explanation = _EXPLANATIONS.get(response.error)
-    text = f"Zoho issues no access token: {response.error}" + (f" ({explanation})" if explanation else "")
-    raise AuthError(text, status=status, code=response.error)
-
-
-def _lifetime(response: _TokenResponse) -> float:
-    for value in (response.expires_in_sec, response.expires_in):
-        try:
-            seconds = 0.0 if value is None or isinstance(value, bool) else float(value)
-        except (TypeError, ValueError, OverflowError):
-            continue
-        if 0 < seconds < float("inf"):
-            # Some responses give milliseconds; no token is valid for a day.
-            return seconds / 1000 if seconds > 86400 else seconds
-    return DEFAULT_LIFETIME_S - REFRESH_REQUIRED_S

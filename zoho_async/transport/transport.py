@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -14,10 +14,11 @@ from zoho_async.auth.token_stores import Token
 from zoho_async.schema.operation import Operation, Response
 from zoho_async.schema.registry import PRODUCTS
 from zoho_async.wire.decoding import Decoded, Decoders
-from zoho_async.wire.encoding import EncodedRequest, build_request, invalid_request, target
+from zoho_async.wire.encoding import EncodedRequest, build_request, invalid_request
 from zoho_async.wire.pagination import Page, Pages
 
 from . import retry_policy
+from .accounts_server import HttpAccountsServer
 from .call_state import CallState
 from .config import TransportConfig
 from .hooks import DispatchHook
@@ -334,20 +335,7 @@ class Transport:
     @property
     def accounts(self) -> HttpAccountsServer:
         """The accounts server of this client's data center."""
-        return HttpAccountsServer(self)
-
-    async def post_form(self, base: str, path: str, form: Mapping[str, str]) -> tuple[int, bytes]:
-        """Post a form to an accounts server, once: its callers count every request, as Zoho does."""
-        content = target("", form)[1:].encode()
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        request = EncodedRequest(method="POST", target=path, headers=headers, body=content)
-        result = await self.shared.http.send(base, request, request.headers, timeout=self.settings.timeout)
-        outcome = result.outcome
-        if outcome.sent is SendStatus.RESPONDED and outcome.status < 500:
-            return outcome.status, result.body
-        if outcome.sent is SendStatus.MISCONFIGURED:
-            raise errors.ConfigError(f"accounts server: {outcome.detail}")
-        raise errors.UnavailableError(f"accounts server: {outcome.detail}", status=outcome.status or None)
+        return HttpAccountsServer(self.shared.http, self.settings)
 
     async def _send_once(
         self, operation: Operation[Any], request: EncodedRequest, token: Token, type: Any, to: Path | None
@@ -398,27 +386,6 @@ class Transport:
 
 
 _REPEATED = (RetryAction.REFRESH, RetryAction.PAUSE, RetryAction.SLOW, RetryAction.RETRY)
-
-
-class HttpAccountsServer:
-    """The accounts server, as `auth` uses it."""
-
-    __slots__ = ("_transport",)
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    @property
-    def other_data_centers(self) -> Sequence[str]:
-        """The other data centers; none when the accounts server's address was configured."""
-        settings = self._transport.settings
-        return () if settings.accounts_url else [name for name in DATA_CENTERS if name != settings.data_center]
-
-    async def __call__(self, path: str, form: Mapping[str, str], data_center: str | None = None) -> tuple[int, bytes]:
-        """Post a form; returns status and body."""
-        settings = self._transport.settings
-        base = settings.accounts_url or DATA_CENTERS[data_center or settings.data_center].accounts_url
-        return await self._transport.post_form(base, path, form)
 
 
 def _download_path(operation: Operation[Any], type: Any, to: str | PathLike[str] | None) -> Path | None:

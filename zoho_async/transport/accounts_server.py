@@ -1,0 +1,44 @@
+"""Requests to the accounts server of a data center, which issues tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from zoho_async import errors
+from zoho_async.auth.data_centers import DATA_CENTERS
+from zoho_async.wire.encoding import EncodedRequest, target
+
+from .config import TransportConfig
+from .http import HttpAdapter
+from .retry_policy import SendStatus
+
+
+class HttpAccountsServer:
+    """The accounts server, as `auth` uses it."""
+
+    __slots__ = ("_http", "_settings")
+
+    def __init__(self, http: HttpAdapter, settings: TransportConfig) -> None:
+        self._http = http
+        self._settings = settings
+
+    @property
+    def other_data_centers(self) -> Sequence[str]:
+        """The other data centers; none when the accounts server's address was configured."""
+        settings = self._settings
+        return () if settings.accounts_url else [name for name in DATA_CENTERS if name != settings.data_center]
+
+    async def __call__(self, path: str, form: Mapping[str, str], data_center: str | None = None) -> tuple[int, bytes]:
+        """Post a form once and return status and body. Callers count every request, as Zoho does."""
+        settings = self._settings
+        base = settings.accounts_url or DATA_CENTERS[data_center or settings.data_center].accounts_url
+        content = target("", form)[1:].encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        request = EncodedRequest(method="POST", target=path, headers=headers, body=content)
+        result = await self._http.send(base, request, request.headers, timeout=settings.timeout)
+        outcome = result.outcome
+        if outcome.sent is SendStatus.RESPONDED and outcome.status < 500:
+            return outcome.status, result.body
+        if outcome.sent is SendStatus.MISCONFIGURED:
+            raise errors.ConfigError(f"accounts server: {outcome.detail}")
+        raise errors.UnavailableError(f"accounts server: {outcome.detail}", status=outcome.status or None)
