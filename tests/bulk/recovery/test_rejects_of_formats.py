@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zoho_async.bulk import InputError, open_rows
-from zoho_async.bulk.recovery.dead_letters import RejectsFile
+from zoho_async.bulk import InputError, PushSummary, RejectsFile, open_rows
 from zoho_async.bulk.source.files import ADDED
 
 
@@ -43,34 +42,6 @@ def test_failed_json_lines_keep_every_digit(tmp_path: Path) -> None:
     assert '"zoho_line":"{\\"a\\":"' in text
 
 
-def test_a_file_of_failed_rows_goes_when_none_failed_but_only_ours(tmp_path: Path) -> None:
-    source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
-    with RejectsFile(source) as failed:
-        failed.add(next(iter(source)), reason="bad")
-    assert failed.path.exists()
-    with RejectsFile(source):
-        pass
-    assert failed.path.exists(), "a run that did not come to its end proves nothing"
-    with RejectsFile(source) as failed:
-        failed.trusted = failed.digest
-        failed.finished = True
-    assert not failed.path.exists()
-    assert failed.aside is None
-    write(failed.path, "something of mine")
-    with pytest.raises(InputError, match="is not ours"):
-        RejectsFile(source)
-    assert failed.path.read_text() == "something of mine"
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_a_file_of_failed_rows_is_known_however_long_its_rows_are(tmp_path: Path, encoding: str) -> None:
-    line = f'{{"contact_name": "", "notes": "{"ü" * 100_000}"}}\n'
-    source = open_rows(write(tmp_path / "a.jsonl", line.encode(encoding)))
-    with RejectsFile(source) as failed:
-        failed.add(next(iter(source)), reason="bad")
-    assert RejectsFile(source).digest == failed.written != ""
-
-
 def test_the_file_of_failed_rows_is_never_half_there(tmp_path: Path) -> None:
     source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
     with RejectsFile(source) as failed:
@@ -79,32 +50,14 @@ def test_the_file_of_failed_rows_is_never_half_there(tmp_path: Path) -> None:
     assert failed.path.exists()
 
 
-def test_a_mended_file_of_failed_rows_is_kept_aside(tmp_path: Path) -> None:
-    source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
-    row = next(iter(source))
-    for number in (1, 2):
-        with RejectsFile(source) as failed:
-            failed.add(row, reason="bad")
-        write(failed.path, failed.path.read_text() + f"mended {number},,,,,\n")
-        mended = failed.path.read_text()
-        with RejectsFile(source) as failed:
-            # What the file was when it was written; it has changed since.
-            failed.trusted = "another digest"
-            failed.add(row, reason="bad again")
-        assert failed.aside == tmp_path / f"a.failed.{number}.csv"
-        assert failed.aside.read_text() == mended
-        assert "bad again" in failed.path.read_text()
-        failed.path.unlink()
-
-
 def test_what_a_killed_run_was_writing_goes_with_the_next_run(tmp_path: Path) -> None:
     source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
     left = write(tmp_path / f"a.failed.csv.{'0' * 16}.part", "half")
     with RejectsFile(source) as alive:
         assert not left.exists()
         alive.add(next(iter(source)), reason="bad")
-        with RejectsFile(source) as failed:
-            failed.finished = True
+        with RejectsFile(source, PushSummary(complete=True)):
+            pass
         assert len(list(tmp_path.iterdir())) == 2, "a run's that is still under way stays"
     assert alive.path.exists()
 
