@@ -82,6 +82,14 @@ def push(
             "--match-by", metavar="FIELD", help="Field that identifies a row: email, contact_name, gst_no ..."
         ),
     ] = None,
+    on_existing: Annotated[
+        str | None,
+        typer.Option(
+            "--on-existing",
+            metavar="update|skip|fail",
+            help="When the record is there. [fail where rows are known by name or e-mail, else update]",
+        ),
+    ] = None,
     empty: Annotated[
         str, typer.Option("--empty", metavar="keep|clear", help="What an empty cell does to a record that is there.")
     ] = "keep",
@@ -118,6 +126,7 @@ def push(
         file=file,
         upsert_by=upsert_by,
         match_by=match_by,
+        on_existing=on_existing,
         empty=empty,
         on_name_taken=on_name_taken,
         retry=retry,

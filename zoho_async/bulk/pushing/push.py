@@ -285,6 +285,7 @@ def push(
     *,
     upsert_by: str | None = None,
     match_by: str | None = None,
+    on_existing: Literal["update", "skip", "fail"] | None = None,
     empty: Literal["keep", "clear"] = "keep",
     on_name_taken: str = "fail",
     state: str | Path | None = None,
@@ -302,14 +303,17 @@ def push(
     end before the first call, and pushed as they were then. `upsert_by` names a custom field that allows no duplicates,
     `match_by` any other field of the record (for Books contacts `email` is the primary contact person's): rows whose
     value has a record already update it, and only what they set and what differs; contact persons are merged by id,
-    e-mail or name, so that none is lost. `empty`: what an empty cell or a null does to such a record, `keep` or
-    `clear`. `on_name_taken`: `fail` a row whose name another record has (code 3062), `match` it with that record, put
-    `suffix:FIELD` behind its name, or `allow` equal names, if the organisation does. `state` is the file that lets the
-    next run go on where this one ended, whatever ended it; without one the run cannot be resumed. `label` tells targets
-    apart that share a state file (default: place, organisation and resource). `pause`: seconds before an unknown
-    outcome is looked up or sent again. `wait`: for the next day's calls instead of ending with QuotaExceededError.
-    `window`: `19:00-07:00`, the only hours, by this machine's clock, in which calls are made. `on_event` hears how far
-    it is; an exception of it ends the push like `stop()`, and is raised in the end.
+    e-mail or name, so that none is lost. A row that carries its record's id (`contact_id`, `customer_id`,
+    `contact_person_id`) updates that one; without an id and these options a row is known by its name, a contact person
+    by its e-mail within the contact. `on_existing`: `update` the record that has a row's key, `skip` the row, or `fail`
+    it; by default the last where rows are known by name or e-mail, else the first. `empty`: what an empty cell or a
+    null does to such a record, `keep` or `clear`. `on_name_taken`: `fail` a row whose name another record has (code
+    3062), `match` it with that record, put `suffix:FIELD` behind its name, or `allow` equal names, if the organisation
+    does. `state` is the file that lets the next run go on where this one ended, whatever ended it; without one the run
+    cannot be resumed. `label` tells targets apart that share a state file (default: place, organisation and resource).
+    `pause`: seconds before an unknown outcome is looked up or sent again. `wait`: for the next day's calls instead of
+    ending with QuotaExceededError. `window`: `19:00-07:00`, the only hours, by this machine's clock, in which calls are
+    made. `on_event` hears how far it is; an exception of it ends the push like `stop()`, and is raised in the end.
 
     Iterate the result: one `RowOutcome` per row as it is ready, never an exception for one row; `.summary` counts,
     `.stop()` ends it gently, `async with` around the loop ends it when the loop is left early. AuthError,
@@ -319,7 +323,14 @@ def push(
     for a state file in use. Outcomes wait for who consumes them, at most `concurrency` of them.
     """
     target = Target.of(resource)
-    options = Options.of(target, upsert_by=upsert_by, match_by=match_by, empty=empty, on_name_taken=on_name_taken)
+    options = Options.of(
+        target,
+        upsert_by=upsert_by,
+        match_by=match_by,
+        on_existing=on_existing,
+        empty=empty,
+        on_name_taken=on_name_taken,
+    )
     return Push(
         target,
         rows,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import msgspec
 
 from zoho_async.bulk.errors import InputError
-from zoho_async.bulk.rows.refusal_tags import is_mark, strip_tag
+from zoho_async.bulk.rows.refusal_tags import is_tag
 from zoho_async.bulk.rows.validate import RowReader
-from zoho_async.bulk.source.files import RowFile, digest_of_row, open_rows
+from zoho_async.bulk.source.files import RowFile, open_rows
 from zoho_async.bulk.state import runs
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.journal import Journal
@@ -38,10 +37,8 @@ async def retried(
     which file those are.
     """
     _require(state, number)
-    counted = not reader.options.field
     identities: dict[int, str] = {}
     undone: list[int] = []
-    digests: dict[int, bytes] = {}
     async with Database(state, create=create) as database:
         run = await runs.show(database, number)
         if run is None or run.target != label:
@@ -49,17 +46,13 @@ async def retried(
         source = _source(run, given, reader)
         journal = Journal(database, label)
         async for batch in runs.problem_batches(database, number):
-            entries = await journal.entries([strip_tag(one.identity) for one in batch])
+            entries = await journal.entries([one.identity for one in batch])
             for one in batch:
-                # Rows with a key are known by it.
-                identities[one.number] = one.identity if counted or is_mark(one.identity) else ""
-                if counted:
-                    digests[one.number] = bytes.fromhex(one.digest)
-                entry = entries.get(strip_tag(one.identity))
+                # Others are known by their keys.
+                identities[one.number] = one.identity if is_tag(one.identity) else ""
+                entry = entries.get(one.identity)
                 if entry is None or entry.state != "done":
                     undone.append(one.number)
-        if counted:
-            await _recognise(source, identities, digests, reader, journal)
     return Retried(
         source=source, rows=source.only(identities), undone={number: identities[number] for number in undone}
     )
@@ -70,42 +63,6 @@ def opened(path: Path, reader: RowReader) -> RowFile:
     source = open_rows(path)
     reader.check(source)
     return source
-
-
-async def _recognise(
-    source: RowFile, identities: dict[int, str], digests: dict[int, bytes], reader: RowReader, journal: Journal
-) -> None:
-    """Finds out which rows stand where others stood.
-
-    A row without a key that was mended in its place keeps the identity it had. One that an earlier run knows as
-    another, because rows were moved, has that other identity, or it would be sent again; and so has one that had none
-    yet: always what a push of the whole file calls it.
-    """
-    changed: dict[int, str] = {}
-    for row in source:
-        if row.number not in identities or row.identity:
-            continue
-        if strip_tag(identities[row.number]) and bytes.fromhex(digest_of_row(row)) == digests[row.number]:
-            continue
-        job = reader.read(row)
-        if not job.faults:
-            changed[row.number] = job.digest
-    if not changed:
-        return
-    wanted = set(changed.values())
-    times: Counter[str] = Counter()
-    last = max(changed)
-    for row in source:
-        if row.number > last:
-            break
-        job = reader.read(row)
-        if job.faults or job.digest not in wanted:
-            continue
-        times[job.digest] += 1
-        if row.number in changed:
-            identity = f"{job.digest}#{times[job.digest]}"
-            if not strip_tag(identities[row.number]) or await journal.entries([identity]):
-                identities[row.number] = identity
 
 
 def _require(state: Path, number: int) -> None:

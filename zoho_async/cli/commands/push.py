@@ -19,7 +19,7 @@ from zoho_async.bulk.recovery.dead_letters import RejectsFile, digest_of_file, o
 from zoho_async.bulk.recovery.retry import Retried, opened, retried
 from zoho_async.bulk.results import PushSummary, RowOutcome
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.refusal_tags import is_mark
+from zoho_async.bulk.rows.refusal_tags import is_tag
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.source.files import RowFile
@@ -46,6 +46,7 @@ class PushArgs(msgspec.Struct, frozen=True, kw_only=True):
     """None: the one that the run to be retried has pushed."""
     upsert_by: str | None
     match_by: str | None = None
+    on_existing: str | None = None
     empty: str = "keep"
     on_name_taken: str = "fail"
     retry: int | None = None
@@ -89,6 +90,7 @@ async def push_command(order: PushArgs, interruption: Interruption) -> int:
             again.rows,
             upsert_by=order.upsert_by,
             match_by=order.match_by,
+            on_existing=checked.options.on_existing,
             empty=checked.options.empty,
             on_name_taken=order.on_name_taken,
             state=state,
@@ -109,7 +111,7 @@ async def push_command(order: PushArgs, interruption: Interruption) -> int:
         try:
             async with run:
                 async for outcome in run:
-                    _note(outcome, run.summary, failed, progress, source, counted=not checked.options.field)
+                    _note(outcome, run.summary, failed, progress, source)
         except ZohoError as ended:
             error = ended
         failed.finished = run.summary.complete
@@ -126,6 +128,7 @@ def check(order: PushArgs) -> Checked:
         target,
         upsert_by=order.upsert_by,
         match_by=order.match_by,
+        on_existing=order.on_existing,
         empty=order.empty,
         on_name_taken=order.on_name_taken,
     )
@@ -181,13 +184,11 @@ def _note(
     failed: RejectsFile,
     progress: Progress,
     source: RowFile,
-    *,
-    counted: bool,
 ) -> None:
     if failed.again is not None:
         failed.tried.add(outcome.row.number)
     if outcome.status != "done":
-        identity = outcome.identity if counted or is_mark(outcome.identity) else ""
+        identity = outcome.identity if is_tag(outcome.identity) else ""
         failed.add(
             outcome.row,
             reason=outcome.reason,
@@ -249,7 +250,9 @@ def _report(
     lines = [
         f"{source.path} -> {target.name} of organisation {zoho.organization_id}, run {summary.run}",
         f"  {summary.rows:,} rows: {summary.sent:,} sent ({summary.created:,} created, {summary.updated:,} updated), "
-        f"{summary.unchanged:,} unchanged, {summary.settled:,} found sent, {summary.failed:,} failed, "
+        f"{summary.unchanged:,} unchanged, {summary.settled:,} found sent, "
+        + (f"{summary.skipped:,} skipped, " if summary.skipped else "")
+        + f"{summary.failed:,} failed, "
         f"{summary.unknown:,} unknown",
         f"  {calls:,} calls ({summary.writes:,} writes, {summary.reads:,} reads) in {span(summary.seconds)}",
     ]
