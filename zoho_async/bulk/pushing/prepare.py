@@ -16,9 +16,9 @@ from zoho_async.bulk._aio import iterate
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.duplicates import KEYS, DuplicateDetector
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.refusal_tags import tag
+from zoho_async.bulk.rows.refusal_tags import carried_key, tag
 from zoho_async.bulk.rows.resource import Target
-from zoho_async.bulk.rows.validate import RowReader, WorkItem, row_key, row_of
+from zoho_async.bulk.rows.validate import RowReader, WorkItem, keyed_by, row_key, row_of
 from zoho_async.bulk.source.files import Row, RowFile
 from zoho_async.bulk.state.journal import Entry, Journal
 from zoho_async.errors import Fault
@@ -172,6 +172,7 @@ class Planner:
         looking = not self.index.empty
         if entry is None and not (options.field or job.record_id or job.faults):
             entry = self._keyless(connection, job, looking=looking)
+        sent = self._sent_under_another_key(connection, job)
         same_key = keyed(connection, job.key, job.parent) if looking and not job.record_id else []
         if options.field == natural.name and job.name_scope_given:
             same_key = [one for one in same_key if one.name_scope == job.name_scope]
@@ -181,7 +182,8 @@ class Planner:
             return self._duplicates.holder(connection, kind, value) not in (None, job.row.number)
 
         return RowContext(
-            entry=entry,
+            entry=sent or entry,
+            key_changed=sent is not None,
             own=identified(connection, own_id) if looking else None,
             keyed=tuple(same_key),
             indexed=self.index.knows(job.parent),
@@ -191,6 +193,14 @@ class Planner:
             reserved=partial(is_of_another, job.name_scope),
             expected_key=lambda key: is_of_another(KEYS, row_key(job.key_field, key, job.key_scope)),
         )
+
+    def _sent_under_another_key(self, connection: sqlite3.Connection, job: WorkItem) -> Entry | None:
+        """What is known of a row that was sent with unknown outcome, and whose key was changed since."""
+        carried = carried_key(job.row.identity)
+        if not carried or carried == job.row_key or job.record_id or keyed_by(carried) not in ("", job.key_field):
+            return None
+        entry = self._journal.entry(connection, carried)
+        return entry if entry is not None and entry.state in ("intent", "unknown") else None
 
     def _keyless(self, connection: sqlite3.Connection, job: WorkItem, *, looking: bool) -> Entry | None:
         """What an earlier version, whose rows had no key, has left of a row; it is known by its key from now on."""

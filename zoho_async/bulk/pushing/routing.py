@@ -38,6 +38,8 @@ class RowContext(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the target's list was read, so that absence says something."""
     gone: bool = False
     """Whether the row's record was found not to be there."""
+    key_changed: bool = False
+    """Whether the row was sent under another key than it has now, with unknown outcome."""
     parent_missing: str = ""
     """The field that names the parent, when Zoho has no such parent."""
     records_of_same_name: Callable[[str, str], Sequence[TargetRecord]] = lambda name_scope, name: ()
@@ -82,6 +84,9 @@ def decide(job: WorkItem, known: RowContext, options: Options, *, rename: Rename
     if job.faults:
         # Invalid in itself, whatever is known of it.
         return RoutedRow(job=job, action="refuse")
+    if known.key_changed and known.entry is not None:
+        message = f"was `{known.entry.display_key}` when the row was sent with unknown outcome; push it so again first"
+        return _refused(job, known, Fault(path=job.key_field, rule="key_changed", message=message))
     missing = known.parent_missing or (job.key_field if job.record_id and known.gone else "")
     if missing:
         fault = Fault(path=missing, rule="not_found", message="names a record that Zoho does not have")

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from zoho_async.bulk.errors import InputError
-from zoho_async.bulk.rows.refusal_tags import is_tag
+from zoho_async.bulk.rows.refusal_tags import is_tag, sent_under
 from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.source.files import RowFile, open_rows
 from zoho_async.bulk.state import runs
@@ -48,8 +48,9 @@ async def retried(
         async for batch in runs.problem_batches(database, number):
             entries = await journal.entries([one.identity for one in batch])
             for one in batch:
-                # Others are known by their keys.
                 identities[one.number] = one.identity if is_tag(one.identity) else ""
+                if one.status == "unknown":
+                    identities[one.number] = sent_under(one.identity)
                 entry = entries.get(one.identity)
                 if entry is None or entry.state != "done":
                     undone.append(one.number)

@@ -1,13 +1,15 @@
-"""Tags of rows that were refused because another row of their input has the same key.
+"""What goes with a failed row into the file of failed rows, beside its own cells.
 
-Alone, in the file of failed rows or in a retry, such a row would be written over what the other has become. The tag
-stands in place of the row's identity, and refuses the row until it says something else.
+A row may be refused because another row of its input has the same key: alone it would be written over what the other
+has become, and its tag refuses it until it says something else. A row of unknown outcome carries the key it was sent
+under, so that it is not sent again under another.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from zoho_async._typeguards import is_mapping
 from zoho_async.bulk.source.files import Row
@@ -16,6 +18,8 @@ from .options import Options
 
 # Earlier versions wrote other words in its middle and an identity behind it.
 _TAG = re.compile(r"duplicate-(?:key|name):([0-9a-f]{32}):.*", re.DOTALL)
+
+_SENT = "sent:"
 
 
 def tag(row: Row, options: Options) -> str:
@@ -33,6 +37,21 @@ def still_rejected(row: Row, options: Options, *, by_id: bool) -> bool:
     found = _TAG.fullmatch(row.identity) if row.identity else None
     updates = options.existing(by_id=by_id) == "update"
     return found is not None and updates and found[1] == _content_hash(row, options)
+
+
+def sent_under(row_key: str) -> str:
+    """The key a row was sent under, in a form that search and replace in the file leaves alone."""
+    return _SENT + urlsafe_b64encode(row_key.encode(errors="replace")).decode()
+
+
+def carried_key(identity: str) -> str:
+    """The key that a row carries with it."""
+    if not identity.startswith(_SENT):
+        return identity
+    try:
+        return urlsafe_b64decode(identity.removeprefix(_SENT)).decode()
+    except ValueError:
+        return ""
 
 
 def _content_hash(row: Row, options: Options) -> str:

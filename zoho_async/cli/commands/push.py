@@ -19,7 +19,7 @@ from zoho_async.bulk.recovery.dead_letters import RejectsFile, digest_of_file, o
 from zoho_async.bulk.recovery.retry import Retried, opened, retried
 from zoho_async.bulk.results import PushSummary, RowOutcome
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.refusal_tags import is_tag
+from zoho_async.bulk.rows.refusal_tags import is_tag, sent_under
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.source.files import RowFile
@@ -189,6 +189,8 @@ def _note(
         failed.tried.add(outcome.row.number)
     if outcome.status != "done":
         identity = outcome.identity if is_tag(outcome.identity) else ""
+        if outcome.status == "unknown":
+            identity = sent_under(outcome.identity)
         failed.add(
             outcome.row,
             reason=outcome.reason,
