@@ -16,7 +16,7 @@ from zoho_async.bulk._aio import iterate
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.duplicates import KEYS, DuplicateDetector
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.refusal_tags import carried_key, tag
+from zoho_async.bulk.rows.refusal_tags import carried_key, is_tag, tag
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.rows.validate import RowReader, WorkItem, keyed_by, row_key, row_of
 from zoho_async.bulk.source.files import Row, RowFile
@@ -171,7 +171,7 @@ class Planner:
         natural, options = self._target.natural, self._options
         looking = not self.index.empty
         if entry is None and not (options.field or job.record_id or job.faults):
-            entry = self._keyless(connection, job, looking=looking)
+            entry = self._renamed_entry(connection, job, looking=looking)
         sent = self._sent_under_another_key(connection, job)
         same_key = keyed(connection, job.key, job.parent) if looking and not job.record_id else []
         if options.field == natural.name and job.name_scope_given:
@@ -202,10 +202,17 @@ class Planner:
         entry = self._journal.entry(connection, carried)
         return entry if entry is not None and entry.state in ("intent", "unknown") else None
 
-    def _keyless(self, connection: sqlite3.Connection, job: WorkItem, *, looking: bool) -> Entry | None:
-        """What an earlier version, whose rows had no key, has left of a row; it is known by its key from now on."""
+    def _renamed_entry(self, connection: sqlite3.Connection, job: WorkItem, *, looking: bool) -> Entry | None:
+        """What is known of a row by another name of its: without its suffix, or of a version whose rows had no key.
+
+        It has the row's key from now on.
+        """
+        plain = self._journal.entry(connection, row_key(job.key_field, job.key, job.key_scope))
+        # Several rows may have one name: the first is the one that was sent under it.
+        is_second = job.renamed or is_tag(job.row.identity)
+        found = [plain] if plain is not None and (plain.content_hash == job.content_hash or not is_second) else []
         names = {job.display_key, f"{job.parent}/{str(job.body.get(job.key_field) or '').strip()}"}
-        for entry in self._journal.keyless(connection, job.content_hash, sorted(names)):
+        for entry in found or self._journal.keyless(connection, job.content_hash, sorted(names)):
             record = identified(connection, entry.record_id) if looking else None
             if record is None or record.name_scope == job.name_scope:
                 self._journal.give_key(connection, entry.row_key, job.row_key, job.content_hash)

@@ -85,6 +85,8 @@ def decide(job: WorkItem, known: RowContext, options: Options, *, rename: Rename
         # Invalid in itself, whatever is known of it.
         return RoutedRow(job=job, action="refuse")
     if known.key_changed and known.entry is not None:
+        # It stays known by what it was sent under.
+        job.row_key = known.entry.row_key
         message = f"was `{known.entry.display_key}` when the row was sent with unknown outcome; push it so again first"
         return _refused(job, known, Fault(path=job.key_field, rule="key_changed", message=message))
     missing = known.parent_missing or (job.key_field if job.record_id and known.gone else "")
@@ -102,6 +104,9 @@ def decide(job: WorkItem, known: RowContext, options: Options, *, rename: Rename
     holders = _holders(job, known, options, rename)
     # Others may have the name beside the row's own record; a key is one record's.
     found = own if own is not None and (job.by_name or not holders) else next(iter(holders), None)
+    unlisted = job.record_id or (entry.record_id if done and entry is not None else "")
+    if same and unlisted and (job.by_name or found is None) and not options.upsert_by:
+        return RoutedRow(job=job, action="confirm_exists", record=TargetRecord(record_id=unlisted), known=known)
     if found is not own:
         if job.by_name and options.suffixes_first and not known.begun:
             return _absent(job, known, options, rename)
@@ -110,9 +115,6 @@ def decide(job: WorkItem, known: RowContext, options: Options, *, rename: Rename
             message = f"{number} records in Zoho have it; a row is matched with one only"
             return _refused(job, known, Fault(path=job.key_field, rule="ambiguous", message=message))
     if found is None:
-        unlisted = job.record_id or (entry.record_id if done and entry is not None else "")
-        if unlisted and known.indexed and same and not options.upsert_by:
-            return RoutedRow(job=job, action="confirm_exists", record=TargetRecord(record_id=unlisted), known=known)
         if not unlisted or (known.indexed and not job.record_id):
             return _absent(job, known, options, rename)
         found = TargetRecord(record_id=unlisted)
@@ -122,7 +124,7 @@ def decide(job: WorkItem, known: RowContext, options: Options, *, rename: Rename
 def _holders(job: WorkItem, known: RowContext, options: Options, rename: Rename) -> Sequence[TargetRecord]:
     """The records with the row's key; after a call of unknown outcome, with the name it was sent under."""
     if not job.by_name:
-        return known.keyed
+        return () if job.record_id else known.keyed
     sent = known.entry.display_key if known.begun and known.entry is not None else ""
     if sent not in ("", job.name) and options.on_name_taken == "suffix" and not job.renamed:
         rename(job)

@@ -119,7 +119,7 @@ class Journal:
         return [entry for (one,) in found if (entry := self.entry(connection, one)) is not None]
 
     def give_key(self, connection: sqlite3.Connection, identity: str, row_key: str, content_hash: str) -> None:
-        """Calls a keyless entry by its row's key from now on. For use inside `Database.run`."""
+        """Calls an entry by its row's key from now on. For use inside `Database.run`."""
         # A row with the content that was first sent says nothing new, though it was corrected since.
         connection.execute(
             "UPDATE journal SET identity = ?, digest = CASE WHEN substr(identity, 1, 32) = ? THEN ? ELSE digest END "
