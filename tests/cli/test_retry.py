@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.process import Cli, until
 
-from zoho_async.bulk.rows.refusal_tags import is_mark
+from zoho_async.bulk.rows.refusal_tags import is_tag
 from zoho_async.fake import FakeZoho
 
 Write = Callable[[str, str], Path]
@@ -145,6 +145,39 @@ async def test_a_row_that_was_moved_is_not_sent_again(fake: FakeZoho, cli: Cli, 
 
 
 @pytest.mark.parametrize("again", ["failed", "retry"])
+async def test_a_row_in_doubt_that_is_mended_is_not_made_twice(
+    fake: FakeZoho, cli: Cli, write: Write, again: str
+) -> None:
+    rows = "contact_name,notes\nAlpha Gmbh,n\nBeta,n\n"
+    write("a.csv", rows)
+    # It is made and not answered, and cannot be read when it is looked up.
+    fake.script("books.contacts.create", ["reset_after"])
+    fake.script("books.contacts.get", ["status:400"])
+    assert (await cli(*PUSH, "--from", "a.csv")).json["unknown"] == 1
+    path = cli.folder / "a.failed.csv"
+    if again == "failed":
+        path.write_text(path.read_text().replace("Alpha Gmbh", "Alpha GmbH"))
+        which = ("--from", path)
+    else:
+        write("a.csv", rows.replace("Alpha Gmbh", "Alpha GmbH"))
+        which = ("--retry", 1)
+    planned = await cli(*PUSH, *which, "--dry-run")
+    assert (planned.json["unknown"], planned.json["writes"]) == (1, 0)
+    result = await cli(*PUSH, *which)
+    assert (result.code, result.json["unknown"], result.json["writes"]) == (3, 1, 0)
+    assert "was `Alpha Gmbh` when the row was sent with unknown outcome" in json.loads(result.err)["message"]
+    # As it was sent, it is found.
+    if again == "failed":
+        path = Path(result.json["failed_file"])
+        path.write_text(path.read_text().replace("Alpha GmbH", "Alpha Gmbh"))
+        which = ("--from", path)
+    else:
+        write("a.csv", rows)
+    result = await cli(*PUSH, *which)
+    assert (result.code, result.json["settled"], names(fake)) == (0, 1, ["Alpha Gmbh", "Beta"])
+
+
+@pytest.mark.parametrize("again", ["failed", "retry"])
 @pytest.mark.parametrize("options", [KEY, ("--match-by", "contact_name")])
 async def test_a_row_that_is_the_same_as_another_stays_refused_until_it_is_mended(
     fake: FakeZoho, cli: Cli, write: Write, again: str, options: tuple[str, ...]
@@ -154,7 +187,7 @@ async def test_a_row_that_is_the_same_as_another_stays_refused_until_it_is_mende
     assert (first.code, first.json["kinds"]) == (3, {"duplicate": 1})
     path = cli.folder / "a.failed.csv"
     with path.open(encoding="utf-8", newline="") as file:
-        assert [is_mark(row["zoho_identity"]) for row in csv.DictReader(file)] == [True]
+        assert [is_tag(row["zoho_identity"]) for row in csv.DictReader(file)] == [True]
     before = fake.acts("books.contacts.update")
     for run in (1, 2):
         which = ("--from", path) if again == "failed" else ("--retry", run)

@@ -7,12 +7,11 @@ from typing import Literal
 import msgspec
 
 from zoho_async.bulk.errors import Status, printable
-from zoho_async.bulk.rows.refusal_tags import strip_tag
 from zoho_async.bulk.rows.validate import WorkItem, keyed_by
 from zoho_async.bulk.source.files import Row
 from zoho_async.errors import DecodeError, Fault, InvalidError, UnavailableError, ZohoError
 
-Action = Literal["created", "updated", "unchanged", "settled", "none"]
+Action = Literal["created", "updated", "unchanged", "settled", "skipped", "none"]
 
 NAME_TAKEN = 3062
 """Zoho's code for a name that another record has."""
@@ -27,7 +26,7 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     action: Action
     """`created` or `updated` now; `unchanged`: Zoho has it already; `settled`: an unknown outcome of an earlier call
-    was reconciled, and it had taken effect; or `none`."""
+    was reconciled, and it had taken effect; `skipped`: its record is there and stays as it is; or `none`."""
     record_id: str = ""
     faults: tuple[Fault, ...] = ()
     """What is wrong with the row; no call was spent on it."""
@@ -71,7 +70,7 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def hint(self) -> str:
         """How to correct it, as a sentence; empty when the reason says all."""
         if self.status == "unknown":
-            field = keyed_by(strip_tag(self.identity))
+            field = keyed_by(self.identity)
             # Under another key it would be another row.
             warning = f"; do not change {field} before that" if field else ""
             return f"push again: its outcome is looked up first{warning}"
@@ -87,13 +86,13 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 def faulty(job: WorkItem) -> RowOutcome:
     """The outcome of a row that has faults."""
-    return RowOutcome(row=job.row, status="failed", action="none", faults=job.faults, identity=job.identity)
+    return RowOutcome(row=job.row, status="failed", action="none", faults=job.faults, identity=job.row_key)
 
 
 def failed(job: WorkItem, error: Exception) -> RowOutcome:
     """The outcome of a row that was rejected, or not sent at all."""
     faults = error.faults if isinstance(error, InvalidError) else ()
-    return RowOutcome(row=job.row, status="failed", action="none", faults=faults, error=error, identity=job.identity)
+    return RowOutcome(row=job.row, status="failed", action="none", faults=faults, error=error, identity=job.row_key)
 
 
 def unknown(job: WorkItem, error: Exception) -> RowOutcome:
@@ -110,15 +109,18 @@ def done(
         status="done",
         action=action,
         record_id=record_id,
-        identity=job.identity,
+        identity=job.row_key,
         warning=warning,
         error=error,
     )
 
 
 _HINTS = {
-    "3062": "give it another name, or push with --on-name-taken match to update the record that has the name, or with "
-    "--on-name-taken suffix:FIELD to tell them apart",
+    "3062": "give it another name, or push with --on-existing update to update the record that has the name (with "
+    "--upsert-by or --match-by: --on-name-taken match), with --match-by FIELD to tell records by another field, or "
+    "with --on-name-taken suffix:FIELD to tell them apart",
+    "exists": "push with --on-existing update to update the record, with --on-existing skip to leave it as it is, or "
+    "with --match-by FIELD to tell records by another field",
     "9004": "create the currency in Zoho first",
     "31006": "open the portal in Zoho's settings first, or leave the column out",
     "3013": "give it another name",
@@ -131,7 +133,8 @@ _HINTS = {
 
 
 class PushSummary(msgspec.Struct, kw_only=True):
-    """Totals of a push; they add up: rows = sent + unchanged + settled + failed + unknown, sent = created + updated."""
+    """Totals of a push; they add up: rows = sent + unchanged + settled + skipped + failed + unknown, sent =
+    created + updated."""
 
     rows: int = 0
     sent: int = 0
@@ -142,6 +145,8 @@ class PushSummary(msgspec.Struct, kw_only=True):
     """Zoho has what the row says, by an earlier run or as it was found: nothing was written."""
     settled: int = 0
     """Reconciled: sent by a call of unknown outcome, and found to have taken effect."""
+    skipped: int = 0
+    """Rows whose record is there and stays as it is, as `on_existing` says."""
     failed: int = 0
     unknown: int = 0
     writes: int = 0
@@ -180,7 +185,7 @@ class UnsettledError(Exception):
         """`record_id`: of a record that may be the row's and differs from it in the fields `differs`."""
         found = "no single record was found that can only be its"
         if record_id:
-            found = f"record {record_id}, made since under its name, is not what the row says ({differs})"
+            found = f"record {record_id} has its key and is not what the row says ({differs})"
         super().__init__(
             f"this row was sent, and its outcome is unknown: {found}; look in Zoho, or name a field to match by"
         )

@@ -291,7 +291,7 @@ async def test_a_stopped_push_does_not_wait_for_its_turn(fake: FakeZoho, tmp_pat
     """At one call a minute nothing would end here if rows that only wait were sent."""
     given = [{"contact_name": f"N{number}"} for number in range(40)]
     async with client_of(fake, limits=Limits(per_minute=2, burst=2)) as zoho:
-        push = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", on_name_taken="allow")
+        push = bulk.push(zoho.books.contacts, given, state=tmp_path / "s")
         outcomes: list[bulk.RowOutcome] = []
         async for outcome in push:
             outcomes.append(outcome)
@@ -301,9 +301,9 @@ async def test_a_stopped_push_does_not_wait_for_its_turn(fake: FakeZoho, tmp_pat
     assert not push.summary.complete
     assert push.summary.writes == fake.requests(CREATE) == 1
     assert await states(tmp_path / "s", label) == ["done"]
-    # Nothing is in doubt, though such creates could not be looked up: the next run sends all the others.
+    # No outcome is unknown: the next run sends all the others.
     async with client_of(fake) as zoho:
-        again = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", on_name_taken="allow")
+        again = bulk.push(zoho.books.contacts, given, state=tmp_path / "s")
         assert {outcome.status async for outcome in again} == {"done"}
     assert len(fake.created()) == fake.requests(CREATE) == 40
 
@@ -311,7 +311,7 @@ async def test_a_stopped_push_does_not_wait_for_its_turn(fake: FakeZoho, tmp_pat
 async def test_a_push_cut_off_has_meant_to_send_only_what_was_on_the_wire(fake: FakeZoho, tmp_path: Path) -> None:
     given = [{"contact_name": f"N{number}"} for number in range(40)]
     async with client_of(fake, limits=Limits(per_minute=2, burst=2)) as zoho:
-        push = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", on_name_taken="allow")
+        push = bulk.push(zoho.books.contacts, given, state=tmp_path / "s")
         async for _ in push:
             break
         await push.aclose()

@@ -157,9 +157,9 @@ async def test_rows_of_one_name_get_into_each_others_way(fake: FakeZoho, zoho: Z
     assert fake.requests(CREATE) == 2
 
 
-async def test_equal_names_are_sent_where_they_are_allowed(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
-    given = [{"contact_name": "Twin"}] * 2
-    push = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", concurrency=1, on_name_taken="allow")
+async def test_equal_names_are_sent_where_they_are_allowed(fake: FakeZoho, zoho: Zoho) -> None:
+    given = [{"contact_name": "Twin", "company_name": name} for name in "XY"]
+    push = bulk.push(zoho.books.contacts, given, match_by="company_name", concurrency=1, on_name_taken="allow")
     outcomes = await run(push)
     # The second is Zoho's to judge.
     assert [outcome.status for outcome in outcomes] == ["done", "failed"]
@@ -270,24 +270,15 @@ async def test_a_create_that_is_not_found_is_sent_again_where_names_are_unique(
 
 
 @pytest.mark.parametrize("fault", ["reset_before", "status:503", "html"])
-async def test_a_create_that_is_not_found_is_never_sent_again_where_names_may_be_equal(
-    fake: FakeZoho, zoho: Zoho, tmp_path: Path, fault: str
+async def test_a_create_that_no_key_finds_is_sent_again_where_names_may_be_equal(
+    fake: FakeZoho, zoho: Zoho, fault: str
 ) -> None:
     fake.script(CREATE, [fault])
-    for _ in range(3):
-        push = bulk.push(zoho.books.contacts, rows(1), state=tmp_path / "s", pause=0, on_name_taken="allow")
-        (outcome,) = await run(push)
-        assert outcome.status == "unknown"
-        assert outcome.reason
-    assert fake.requests(CREATE) == 1
-
-
-async def test_a_record_that_was_there_before_settles_nothing(fake: FakeZoho, zoho: Zoho) -> None:
-    (record,) = fake.seed([{"contact_name": "Name K1"}])
-    record["created_time"] = "2020-01-01T00:00:00-0400"
-    fake.script(CREATE, ["reset_before"])
-    (outcome,) = await run(bulk.push(zoho.books.contacts, rows(1), pause=0, on_name_taken="allow"))
-    assert outcome.status == "unknown"
+    push = bulk.push(zoho.books.contacts, rows(1), match_by="cf_external_id", pause=0, on_name_taken="allow")
+    (outcome,) = await run(push)
+    assert (outcome.status, outcome.action) == ("done", "created")
+    assert (push.summary.writes, push.summary.reads) == (2, 2)
+    assert fake.created() == {"Name K1": 1}
 
 
 def jobs_of(zoho: Zoho, given: list[dict[str, Any]]) -> list[bulk.rows.WorkItem]:
@@ -301,7 +292,7 @@ async def test_an_intent_of_a_killed_run_is_settled_by_the_list(fake: FakeZoho, 
     async with Database(state) as database:
         journal = Journal(database, Target.of(zoho.books.contacts).label)
         for job in jobs_of(zoho, rows(3)):
-            await journal.record_intent(f"{job.digest}#1", job.digest, operation="create")
+            await journal.record_intent(job.row_key, job.content_hash, operation="create")
     fake.seed([rows(2)[1]])
     push = bulk.push(zoho.books.contacts, rows(4), state=state)
     outcomes = {outcome.row.number: outcome for outcome in await run(push)}
@@ -319,12 +310,12 @@ async def test_a_record_somebody_else_has_made_meanwhile_is_not_taken_for_ours(
     async with Database(tmp_path / "s") as database:
         journal = Journal(database, Target.of(zoho.books.contacts).label)
         (job,) = jobs_of(zoho, given)
-        await journal.record_intent(f"{job.digest}#1", job.digest, operation="create")
+        await journal.record_intent(job.row_key, job.content_hash, operation="create")
     (theirs,) = fake.seed([{"contact_name": "Bowman", "notes": "theirs"}])
     for _ in range(2):
         (outcome,) = await run(bulk.push(zoho.books.contacts, given, state=tmp_path / "s"))
         assert (outcome.status, outcome.action) == ("unknown", "none")
-        assert f"record {theirs['contact_id']}, made since under its name, is not" in outcome.reason
+        assert f"record {theirs['contact_id']} has its key and is not" in outcome.reason
     assert theirs["notes"] == "theirs"
     # Who says that it is the record has the row written to it.
     push = bulk.push(zoho.books.contacts, given, match_by="contact_name", state=tmp_path / "s")
@@ -408,22 +399,6 @@ async def test_a_listener_that_fails_ends_the_push_and_harms_no_row(
 
 async def tally(push: Push) -> Counter[str]:
     return Counter(outcome.action for outcome in await run(push))
-
-
-@pytest.mark.parametrize("alike", [True, False])
-async def test_of_two_creates_of_one_name_one_was_made_and_nobody_knows_which(
-    fake: FakeZoho, zoho: Zoho, tmp_path: Path, alike: bool
-) -> None:
-    """Both answers are lost; one record is there."""
-    given = [{"contact_name": "Twin"}, {"contact_name": "Twin"} if alike else {"contact_name": "Twin", "notes": "2"}]
-    fake.script(CREATE, ["reset_before", "reset_after"])
-    push = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", on_name_taken="allow", pause=0, concurrency=1)
-    outcomes = await run(push)
-    assert [one.status for one in outcomes] == ["unknown", "unknown"]
-    assert fake.created() == {"Twin": 1}
-    again = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", on_name_taken="allow", pause=0)
-    assert (await tally(again)) == {"none": 2}
-    assert fake.created() == {"Twin": 1}
 
 
 async def test_wrong_credentials_cost_one_call(fake: FakeZoho) -> None:
@@ -704,7 +679,7 @@ async def test_open_outcomes_are_told_when_the_calls_run_out(fake: FakeZoho, zoh
     assert push.summary.unknown == 2
 
 
-@pytest.mark.parametrize("step", ["record_intent", "settle"])
+@pytest.mark.parametrize("step", ["record_intent", "record_outcome"])
 async def test_a_state_that_cannot_be_written_ends_the_push(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,164 +21,171 @@ from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.pushing.routing import RowContext, decide
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.validate import WorkItem
-from zoho_async.bulk.source.files import Row
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.journal import Entry
-from zoho_async.bulk.state.runs import before_images
 from zoho_async.errors import Fault
 from zoho_async.fake import FakeZoho
 from zoho_async.wire.encoding import to_builtins
 
 KEY = "cf_external_id"
-NOW = datetime.now(UTC)
-UPSERT, MATCH, CREATE = Options(upsert_by=KEY), Options(match_by="email"), Options()
-HERE = TargetRecord(record_id="1", name="A", created=NOW.isoformat())
-ANOTHER = TargetRecord(record_id="3", name="B", created=NOW.isoformat())
-REKEYED = TargetRecord(record_id="4", name="A", match="77", created=NOW.isoformat())
-OLD = TargetRecord(record_id="2", name="A", created=(NOW - timedelta(days=9)).isoformat())
-
-
-# Made as the row was sent, where this machine's clock is five minutes ahead.
-SKEWED = TargetRecord(record_id="5", name="A", created=(NOW - timedelta(minutes=5)).isoformat())
-RENAMED = TargetRecord(record_id="6", name="A (x)", created=NOW.isoformat())
-BY_NAME, ALLOW = Options(on_name_taken="match"), Options(on_name_taken="allow")
+UPSERT, MATCH, NATURAL = Options(upsert_by=KEY), Options(match_by="email"), Options()
+UPDATE, SKIP = Options(on_existing="update"), Options(on_existing="skip")
+BY_NAME, ALLOW = Options(on_name_taken="match"), Options(match_by="email", on_name_taken="allow")
 SUFFIX = Options(on_name_taken="suffix", suffix_field="notes")
-SUFFIXED = "suffix:company_name"
+HERE = TargetRecord(record_id="1", name="A", match="k")
+ANOTHER = TargetRecord(record_id="2", name="B", match="x")
+TAKEN = TargetRecord(record_id="3", name="A")
+REKEYED = TargetRecord(record_id="4", name="A", match="77")
+RENAMED = TargetRecord(record_id="5", name="A (x)")
 
 
-# What was sent as B, of a row that says A by now.
-SENT = TargetRecord(record_id="7", name="B", created=NOW.isoformat())
-OLD_SENT = TargetRecord(record_id="8", name="B", created=(NOW - timedelta(days=9)).isoformat())
-# Of a kind that the row had before it was mended.
-OTHER_KIND = TargetRecord(record_id="9", name="A", kind="vendor", created=NOW.isoformat())
+def entry(state: Any, content_hash: str = "d", sent_as: str = "", record_id: str = "1") -> Entry:
+    return Entry(row_key="r", content_hash=content_hash, state=state, record_id=record_id, display_key=sent_as)
 
 
-def entry(state: Any, digest: str = "d", label: str = "", identity: str = "i") -> Entry:
-    return Entry(identity=identity, digest=digest, state=state, record_id="1", intended_at=NOW, label=label)
+def of(options: Options, policy: Any) -> Options:
+    return msgspec.structs.replace(options, on_existing=policy)
+
+
+UNKNOWN = entry("unknown", record_id="")
+INTENT = entry("intent", record_id="")
+OTHER = lambda key: key == "77"  # noqa: E731 - another row of the input has that key
 
 
 @pytest.mark.parametrize(
-    ("options", "known", "route", "record"),
+    ("options", "known", "action", "record"),
     [
+        # The record is not there.
         (UPSERT, {}, "upsert", None),
         (MATCH, {}, "create", None),
-        (CREATE, {}, "create", None),
-        (UPSERT, {"keyed": (HERE,)}, "update", "1"),
-        (UPSERT, {"entry": entry("done"), "own": HERE}, "skip", "1"),
-        (UPSERT, {"entry": entry("done", "other"), "own": HERE}, "update", "1"),
+        (NATURAL, {}, "create", None),
+        (NATURAL, {"entry": entry("failed")}, "create", None),
+        (NATURAL, {"parent_missing": "contact_id"}, "refuse", None),
+        # The record is there.
+        (UPSERT, {"keyed": [HERE]}, "update", "1"),
+        (MATCH, {"keyed": [HERE]}, "update", "1"),
+        (of(MATCH, "skip"), {"keyed": [HERE]}, "skip", "1"),
+        (of(UPSERT, "fail"), {"keyed": [HERE]}, "refuse", None),
+        (NATURAL, {"named": [HERE]}, "refuse", None),
+        (SKIP, {"named": [HERE]}, "skip", "1"),
+        (UPDATE, {"named": [HERE]}, "update", "1"),
+        (BY_NAME, {"named": [HERE]}, "update", "1"),
+        (of(BY_NAME, "skip"), {"named": [HERE]}, "skip", "1"),
+        (MATCH, {"keyed": [HERE, ANOTHER]}, "refuse", None),
+        (UPDATE, {"named": [HERE, TAKEN]}, "refuse", None),
+        # An earlier run has sent it.
+        (UPSERT, {"entry": entry("done"), "own": HERE}, "unchanged", "1"),
+        (NATURAL, {"entry": entry("done"), "own": HERE, "named": [HERE]}, "unchanged", "1"),
+        (NATURAL, {"entry": entry("done"), "indexed": False}, "unchanged", None),
+        (NATURAL, {"entry": entry("done")}, "confirm_exists", "1"),
         (UPSERT, {"entry": entry("done")}, "upsert", None),
-        (CREATE, {"entry": entry("done")}, "verify", "1"),
-        (CREATE, {"entry": entry("done"), "gone": True}, "create", None),
-        (CREATE, {"entry": entry("done"), "gone": True, "named": ANOTHER}, "refuse", None),
-        (CREATE, {"entry": entry("done"), "indexed": False}, "skip", None),
-        (CREATE, {"entry": entry("done", "other"), "indexed": False}, "update", "1"),
-        (CREATE, {"entry": entry("done", "other"), "indexed": False, "gone": True}, "create", None),
-        (UPSERT, {"entry": entry("intent")}, "upsert", None),
-        (CREATE, {"entry": entry("intent")}, "create", None),
-        (CREATE, {"entry": entry("intent"), "named": HERE}, "adopt", "1"),
-        (CREATE, {"entry": entry("unknown"), "named": HERE, "owned_by_another_row": True}, "refuse", None),
-        (CREATE, {"entry": entry("intent"), "named": OLD}, "refuse", None),
-        (CREATE, {"entry": entry("intent"), "named": SKEWED}, "adopt", "5"),
-        (SUFFIX, {"entry": entry("intent", label="A"), "named": SKEWED}, "adopt", "5"),
-        (Options(on_name_taken="allow"), {"entry": entry("intent"), "named": SKEWED}, "unknown", None),
-        # It was sent under the name that the suffix had given it.
-        (SUFFIX, {"entry": entry("intent", label="A (x)"), "named": OLD, "renamed": RENAMED}, "adopt", "6"),
-        (SUFFIX, {"entry": entry("intent", label="A (x)"), "named": HERE, "renamed": RENAMED}, "adopt", "6"),
-        (SUFFIX, {"entry": entry("intent", label="A (x)"), "renamed": RENAMED}, "adopt", "6"),
-        (SUFFIX, {"entry": entry("intent", label="A (x)"), "named": HERE}, "create", None),
-        # It was mended since, in its name.
-        (CREATE, {"entry": entry("unknown", "other", "B"), "sent": SENT}, "adopt", "7"),
-        (CREATE, {"entry": entry("intent", "other", "B"), "sent": SENT}, "adopt", "7"),
-        (CREATE, {"entry": entry("unknown", "other", "B")}, "create", None),
-        (CREATE, {"entry": entry("unknown", "other", "B"), "sent": OLD_SENT}, "create", None),
-        (CREATE, {"entry": entry("unknown", "other", "B"), "sent": SENT, "owned_by_another_row": True}, "create", None),
-        (CREATE, {"entry": entry("failed", "other", "B"), "sent": SENT}, "create", None),
-        (CREATE, {"entry": entry("unknown", "other", "B"), "sent": SENT, "named": HERE}, "unknown", None),
-        (CREATE, {"entry": entry("unknown", "other", "B"), "named": HERE}, "adopt", "1"),
-        (
-            CREATE,
-            {"entry": entry("unknown", "other", "B"), "sent": SENT, "ambiguous_keys": lambda label: label == "B"},
-            "unknown",
-            None,
-        ),
-        (BY_NAME, {"entry": entry("unknown", "other", "B"), "sent": SENT}, "adopt", "7"),
-        (BY_NAME, {"entry": entry("unknown", "other", "B"), "sent": SENT, "named": OLD}, "adopt", "7"),
-        (BY_NAME, {"entry": entry("unknown", "other", "A"), "named": HERE}, "update", "1"),
-        (ALLOW, {"entry": entry("unknown", "other", "B"), "sent": SENT}, "adopt", "7"),
-        (ALLOW, {"entry": entry("unknown", "other", "B")}, "unknown", None),
-        # A suffix belongs to the name that it was sent under only.
-        (SUFFIX, {"entry": entry("unknown", "other", "B"), "sent": SENT}, "adopt", "7"),
-        (SUFFIX, {"entry": entry("unknown", "other", "B")}, "create", None),
-        (CREATE, {"entry": entry("unknown", label="A (x)"), "renamed": RENAMED}, "adopt", "6"),
-        # In its kind.
-        (CREATE, {"entry": entry("unknown", "other", "A"), "of_other_kind": OTHER_KIND}, "adopt", "9"),
-        (CREATE, {"entry": entry("unknown", "d", "A"), "of_other_kind": OTHER_KIND}, "create", None),
-        (BY_NAME, {"entry": entry("unknown", "other", "A"), "of_other_kind": OTHER_KIND}, "adopt", "9"),
-        # It was sent by a key, which says nothing of its name.
-        (CREATE, {"entry": entry("unknown", "other", "a@x", "email=a@x")}, "unknown", None),
-        (CREATE, {"entry": entry("unknown", "d", "a@x", "email=a@x")}, "create", None),
-        (Options(on_name_taken="allow"), {"entry": entry("intent"), "named": HERE}, "adopt", "1"),
-        (
-            Options(on_name_taken="allow"),
-            {"entry": entry("intent"), "named": HERE, "ambiguous_keys": lambda label: label == "k"},
-            "unknown",
-            None,
-        ),
-        (Options(on_name_taken="allow"), {"entry": entry("intent"), "named": OLD}, "unknown", None),
-        (Options(on_name_taken="allow"), {"named": HERE}, "create", None),
-        (Options(on_name_taken="match"), {"named": OLD}, "update", "2"),
-        (Options(on_name_taken="match"), {"named": OLD, "owned_by_another_row": True}, "update", "2"),
-        (SUFFIX, {"named": OLD}, "create", None),
-        (MATCH, {"keyed": (HERE, OLD)}, "refuse", None),
-        (UPSERT, {"keyed": (ANOTHER,), "named": OLD}, "refuse", None),
-        (UPSERT, {"keyed": (HERE,), "named": OLD}, "update", "1"),
-        (UPSERT, {"keyed": (HERE,), "named": HERE}, "update", "1"),
-        (CREATE, {"entry": entry("failed")}, "create", None),
-        # Somebody has given the record of an earlier run another key, which another row has, or none has.
-        (UPSERT, {"entry": entry("done"), "own": REKEYED, "expected_key": lambda key: key == "77"}, "upsert", None),
-        (UPSERT, {"entry": entry("done"), "own": REKEYED}, "skip", "4"),
+        (NATURAL, {"entry": entry("done"), "gone": True}, "create", None),
+        (NATURAL, {"entry": entry("done"), "gone": True, "named": [TAKEN]}, "refuse", None),
+        (UPSERT, {"entry": entry("done", "other"), "own": HERE}, "update", "1"),
+        (NATURAL, {"entry": entry("done", "other"), "own": HERE, "named": [HERE]}, "refuse", None),
+        (UPDATE, {"entry": entry("done", "other"), "own": HERE, "named": [HERE, TAKEN]}, "update", "1"),
+        (UPDATE, {"entry": entry("done", "other"), "indexed": False}, "update", "1"),
+        (UPDATE, {"entry": entry("done", "other"), "indexed": False, "gone": True}, "create", None),
+        # Somebody has given its record another key, which another row has, or none has.
+        (UPSERT, {"entry": entry("done"), "own": REKEYED, "expected_key": OTHER}, "upsert", None),
+        (UPSERT, {"entry": entry("done"), "own": REKEYED}, "unchanged", "4"),
         (UPSERT, {"entry": entry("done", "other"), "own": REKEYED}, "update", "4"),
-        # A name does not make a record a row's that has another's key.
-        (Options(upsert_by=KEY, on_name_taken="match"), {"named": REKEYED}, "refuse", None),
-        (Options(upsert_by=KEY, on_name_taken="match"), {"named": OLD}, "update", "2"),
-        # Where the parent's records were not read, the state tells which record a changed row has.
-        (CREATE, {"entry": entry("done", "other"), "indexed": False}, "update", "1"),
-        (CREATE, {"entry": entry("unknown", "other"), "indexed": False}, "unknown", None),
-        (CREATE, {"parent_missing": "contact_id"}, "refuse", None),
+        # A call has an unknown outcome: the key tells.
+        (UPSERT, {"entry": INTENT}, "upsert", None),
+        (MATCH, {"entry": UNKNOWN}, "create", None),
+        (NATURAL, {"entry": INTENT}, "create", None),
+        (ALLOW, {"entry": UNKNOWN}, "create", None),
+        (NATURAL, {"entry": UNKNOWN, "indexed": False}, "unknown", None),
+        (MATCH, {"entry": UNKNOWN, "indexed": False}, "unknown", None),
+        (UPSERT, {"entry": UNKNOWN, "indexed": False}, "upsert", None),
+        (NATURAL, {"entry": UNKNOWN, "named": [HERE]}, "link_existing", "1"),
+        (SKIP, {"entry": INTENT, "named": [HERE]}, "link_existing", "1"),
+        (UPDATE, {"entry": UNKNOWN, "named": [HERE]}, "update", "1"),
+        (BY_NAME, {"entry": UNKNOWN, "named": [HERE]}, "update", "1"),
+        (UPSERT, {"entry": UNKNOWN, "keyed": [HERE]}, "update", "1"),
+        (of(UPSERT, "fail"), {"entry": UNKNOWN, "keyed": [HERE]}, "link_existing", "1"),
+        (of(MATCH, "skip"), {"entry": UNKNOWN, "keyed": [HERE]}, "link_existing", "1"),
+        (NATURAL, {"entry": UNKNOWN, "key_changed": True}, "refuse", None),
+        # Its name is another record's.
+        (UPSERT, {"keyed": [ANOTHER], "named": [TAKEN]}, "refuse", None),
+        (UPSERT, {"keyed": [HERE], "named": [TAKEN]}, "update", "1"),
+        (UPSERT, {"named": [TAKEN]}, "refuse", None),
+        (ALLOW, {"named": [TAKEN]}, "create", None),
+        (Options(upsert_by=KEY, on_name_taken="match"), {"named": [TAKEN]}, "update", "3"),
+        (Options(upsert_by=KEY, on_name_taken="match", on_existing="skip"), {"named": [TAKEN]}, "skip", "3"),
+        # A name does not make a record a row's that has another key.
+        (Options(upsert_by=KEY, on_name_taken="match"), {"named": [REKEYED]}, "refuse", None),
+        # With a suffix it is sent under another name.
+        (SUFFIX, {"named": [TAKEN]}, "create", None),
+        (SUFFIX, {"named": [TAKEN], "renamed": [RENAMED]}, "refuse", None),
+        (SUFFIX, {"named": [TAKEN], "reserved": lambda name: name == "A (x)"}, "refuse", None),
+        (of(SUFFIX, "skip"), {"named": [TAKEN]}, "skip", "3"),
+        (SUFFIX, {"entry": entry("done"), "own": RENAMED, "named": [TAKEN]}, "unchanged", "5"),
+        (
+            SUFFIX,
+            {"entry": entry("unknown", sent_as="A (x)"), "named": [TAKEN], "renamed": [RENAMED]},
+            "link_existing",
+            "5",
+        ),
+        (SUFFIX, {"entry": entry("unknown", sent_as="A (x)"), "named": [TAKEN]}, "create", None),
+        (SUFFIX, {"entry": entry("unknown", sent_as="A"), "named": [TAKEN]}, "link_existing", "3"),
+        # By other options it has another name, under which Zoho would not refuse a second.
+        (NATURAL, {"entry": entry("unknown", sent_as="A (x)"), "renamed": [RENAMED]}, "link_existing", "5"),
+        (NATURAL, {"entry": entry("unknown", sent_as="A (x)")}, "unknown", None),
+        (SUFFIX, {"entry": entry("unknown", sent_as="A (y)")}, "unknown", None),
     ],
 )
-def test_the_route(options: Options, known: dict[str, Any], route: str, record: str | None) -> None:
-    names = {"named": "A", "of_other_kind": "A", "renamed": "A (x)", "sent": "B"}
-    records: list[tuple[str, TargetRecord]] = [(name, known[place]) for place, name in names.items() if place in known]
-    owned_by_another_row: bool = known.get("owned_by_another_row", False)
-    known = {place: value for place, value in known.items() if place not in (*names, "owned_by_another_row")}
-    job = WorkItem(row=bulk.Row(number=1), key="k", name="A", name_field="contact_name", digest="d", identity="i")
+def test_the_action(options: Options, known: dict[str, Any], action: str, record: str | None) -> None:
+    job = WorkItem(
+        row=bulk.Row(number=1),
+        key_field=options.field or "contact_name",
+        key="k" if options.field else "A",
+        by_name=not options.field,
+        name="A",
+        name_field="contact_name",
+        content_hash="d",
+    )
+    assert_action(job, options, known, action, record)
+
+
+@pytest.mark.parametrize(
+    ("options", "known", "action", "record"),
+    [
+        (NATURAL, {}, "update", "7"),
+        (NATURAL, {"own": HERE}, "update", "1"),
+        (UPSERT, {"keyed": [ANOTHER]}, "update", "7"),
+        (SKIP, {"own": HERE}, "skip", "1"),
+        (SKIP, {}, "confirm_exists", "7"),
+        (Options(on_existing="fail"), {}, "refuse", None),
+        (NATURAL, {"gone": True}, "refuse", None),
+        (NATURAL, {"entry": UNKNOWN}, "update", "7"),
+        (SKIP, {"entry": UNKNOWN}, "link_existing", "7"),
+        (NATURAL, {"entry": entry("done", record_id="7"), "indexed": False}, "unchanged", None),
+        (NATURAL, {"entry": entry("done", record_id="7")}, "confirm_exists", "7"),
+        (NATURAL, {"entry": entry("done", record_id="7"), "gone": True}, "refuse", None),
+        # It is given a name that another record has.
+        (NATURAL, {"own": ANOTHER, "named": [TAKEN]}, "refuse", None),
+    ],
+)
+def test_the_action_of_a_row_with_an_id(
+    options: Options, known: dict[str, Any], action: str, record: str | None
+) -> None:
+    job = WorkItem(row=bulk.Row(number=1), record_id="7", key_field="contact_id", key="7", name="A", content_hash="d")
+    assert_action(job, options, known, action, record)
+
+
+def assert_action(job: WorkItem, options: Options, known: dict[str, Any], action: str, record: str | None) -> None:
+    names = {"A": known.get("named", []), "A (x)": known.get("renamed", [])}
+    known = {name: value for name, value in known.items() if name not in ("named", "renamed")}
 
     def rename(one: WorkItem) -> Fault | None:
         one.name, one.renamed = "A (x)", True
         return None
 
-    made = decide(
-        job,
-        RowContext(
-            **{"indexed": True, **known},
-            records_of_same_name=lambda kind, name: [
-                one for own, one in records if own == name and kind in (None, one.kind)
-            ],
-            owned_by_another_row=lambda record_id: owned_by_another_row,
-        ),
-        options,
-        rename=rename,
-    )
-    assert (made.route, made.record and made.record.record_id) == (route, record)
-    assert bool(made.job.faults) == (route == "refuse")
-
-
-def test_a_row_that_was_mended_after_it_was_sent_is_done() -> None:
-    """The state knows a row without a key by what it first said: the input it came from still says that."""
-    job = WorkItem(row=bulk.Row(number=1), digest="first", identity="first#1")
-    known = RowContext(entry=msgspec.structs.replace(entry("done", "mended"), identity="first#1"))
-    assert decide(job, known, CREATE, rename=lambda job: None).route == "skip"
+    context = RowContext(**{"indexed": True, **known}, records_of_same_name=lambda scope, name: names.get(name, []))
+    made = decide(job, context, options, rename=rename)
+    assert (made.action, made.record and made.record.record_id) == (action, record)
+    assert bool(made.job.faults) == (action == "refuse")
 
 
 async def run(push: Push) -> list[bulk.RowOutcome]:
@@ -348,63 +355,40 @@ async def test_a_row_of_a_run_that_was_cut_off_is_found_under_the_name_its_suffi
 
 
 @pytest.mark.parametrize(
-    ("first", "then", "mended", "differs"),
+    ("options", "changed"),
     [
-        ("fail", "fail", {"contact_name": "Mended"}, "contact_name"),
-        ("fail", "fail", {"contact_type": "vendor"}, "contact_type"),
-        ("match", "match", {"contact_name": "Mended"}, "contact_name"),
-        ("match", "match", {"contact_type": "vendor"}, "contact_type"),
-        ("allow", "allow", {"contact_name": "Mended"}, "contact_name"),
-        (SUFFIXED, SUFFIXED, {"contact_name": "Mended"}, "contact_name"),
-        (SUFFIXED, SUFFIXED, {"company_name": "Y"}, "contact_name, company_name"),
-        # By other options it has another name.
-        (SUFFIXED, "fail", {}, "contact_name"),
+        ({}, {"contact_name": "Corrected"}),
+        ({}, {"contact_type": "vendor"}),
+        ({"on_name_taken": "match"}, {"contact_name": "Corrected"}),
+        ({"on_name_taken": "suffix:company_name"}, {"company_name": "Y"}),
+        ({"match_by": "company_name"}, {"company_name": "Y"}),
     ],
+    ids=str,
 )
-async def test_a_create_in_doubt_whose_row_is_mended_is_looked_for_as_it_was_sent(
-    fake: FakeZoho, zoho: Zoho, tmp_path: Path, first: str, then: str, mended: dict[str, str], differs: str
+async def test_a_row_of_unknown_outcome_whose_key_is_changed_is_not_sent(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, options: dict[str, Any], changed: dict[str, str]
 ) -> None:
     contacts, state = zoho.books.contacts, tmp_path / "s"
     values = {"contact_name": "A", "company_name": "X"}
-    (theirs,) = fake.seed([{"contact_name": "A" if first == SUFFIXED else "Theirs"}])
     fake.script("books.contacts.create", ["reset_after"])
     fake.script("books.contacts.get", ["status:400"])
-    (outcome,) = await run(bulk.push(contacts, [values], state=state, pause=0, on_name_taken=first))
-    assert (outcome.status, "do not change" in outcome.hint) == ("unknown", False)
-    (ours,) = [one for one in fake.organization().contacts.values() if one is not theirs]
-    theirs["contact_name"] = "Theirs"
-    given = [bulk.Row(number=1, values={**values, **mended}, identity=outcome.identity)]
+    (outcome,) = await run(bulk.push(contacts, [values], state=state, pause=0, **options))
+    assert outcome.status == "unknown"
     for _ in range(2):
-        expected = await planned(contacts, given, state, on_name_taken=then)
-        push = bulk.push(contacts, given, state=state, on_name_taken=then)
+        given = [bulk.Row(number=1, values={**values, **changed}, identity=outcome.identity)]
+        expected = await planned(contacts, given, state, **options)
+        push = bulk.push(contacts, given, state=state, **options)
         (outcome,) = await run(push)
         assert (outcome.status, expected.unknown, push.summary.writes) == ("unknown", 1, 0)
+        assert "when the row was sent with unknown outcome" in outcome.reason
         assert (push.summary.reads, push.summary.writes) == (expected.reads, expected.writes)
-        told = f"record {ours['contact_id']}, made since under its name, is not what the row says"
-        assert f"{told} ({differs})" in outcome.reason
-    # Somebody has looked, and says that the record is not the row's.
-    push = bulk.push(contacts, [{**values, "contact_name": "Another"}], state=state, on_name_taken=then)
-    assert [one.action for one in await run(push)] == ["created"]
-    # Or makes it what the row says.
-    ours |= {"contact_name": "A"} | mended
-    (outcome,) = await run(bulk.push(contacts, given, state=state, on_name_taken=then))
-    assert (outcome.status, outcome.record_id) == ("done", ours["contact_id"])
-    assert len(fake.organization().contacts) == 3
-
-
-async def test_a_person_in_doubt_without_a_key_stays_so_when_it_is_mended(
-    fake: FakeZoho, zoho: Zoho, tmp_path: Path
-) -> None:
-    persons, state = zoho.books.contact_persons, tmp_path / "s"
-    (parent,) = fake.seed([{"contact_name": "A"}])
-    values = {"contact_id": parent["contact_id"], "first_name": "Ann", "email": "ann@x.exampel"}
-    fake.script("books.contact_persons.create", ["reset_after"])
-    (outcome,) = await run(bulk.push(persons, [values], state=state, pause=0))
-    given = [bulk.Row(number=1, values={**values, "email": "ann@x.example"}, identity=outcome.identity)]
-    expected = await planned(persons, given, state)
-    push = bulk.push(persons, given, state=state)
-    assert [one.status for one in await run(push)] == ["unknown"]
-    assert (expected.unknown, expected.calls, push.summary.reads, push.summary.writes) == (1, 0, 0, 0)
+    given = [bulk.Row(number=1, values=values, identity=outcome.identity)]
+    assert [one.action for one in await run(bulk.push(contacts, given, state=state, **options))] == ["settled"]
+    # Whoever has looked in Zoho may name the record by its id.
+    (record_id,) = fake.organization().contacts
+    given = [bulk.Row(number=1, values={**values, **changed, "contact_id": record_id}, identity=outcome.identity)]
+    assert [one.action for one in await run(bulk.push(contacts, given, state=state, **options))] == ["updated"]
+    assert len(fake.organization().contacts) == 1
 
 
 @pytest.mark.parametrize(("operation", "way"), [("create", {"match_by": "email"}), ("upsert", {"upsert_by": KEY})])
@@ -511,10 +495,6 @@ async def test_contact_persons(fake: FakeZoho, zoho: Zoho, product: str) -> None
     stored = fake.organization().contacts
     assert [one["first_name"] for one in stored[first]["contact_persons"]] == ["Ann", "Bob"]
     assert stored[first]["contact_persons"][0]["phone"] == "7"
-    # Without a key nothing is guessed.
-    fake.script(f"{product}.contact_persons.create", ["reset_before"])
-    (outcome,) = await run(bulk.push(persons, [{"contact_id": second, "first_name": "Zoe"}], pause=0))
-    assert outcome.status == "unknown"
 
 
 @pytest.mark.parametrize("product", ["books", "invoice"])
@@ -540,35 +520,13 @@ async def test_a_person_that_somebody_has_deleted_is_made_again(
     assert sorted(one["first_name"] for one in stored["contact_persons"]) == ["Ann", "Bob"]
 
 
-@pytest.mark.parametrize("product", ["books", "invoice"])
-async def test_a_person_known_by_its_id_alone_is_read_before_it_is_changed(
-    fake: FakeZoho, zoho: Zoho, tmp_path: Path, product: str
-) -> None:
-    """It came without a key, and was mended in the file of failed rows after it was sent."""
-    persons, state = getattr(zoho, product).contact_persons, tmp_path / "s"
-    (contact,) = fake.seed([{"contact_name": "A"}])
-    given = {"contact_id": contact["contact_id"], "first_name": "Ann", "phone": "7"}
-    (made,) = await run(bulk.push(persons, [given], state=state))
-    mended = Row(number=1, values={**given, "department": "Sales"}, identity=made.identity)
-    # Somebody has written into the record what the row says, then something else.
-    for number, theirs, action in ((2, "Sales", "unchanged"), (3, "Others", "updated")):
-        mended.values["designation"] = f"{number}"
-        person = {"department": theirs, "designation": "2"}
-        await persons.update(made.record_id, {**given, **person})
-        before = await planned(persons, [mended], state)
-        push = bulk.push(persons, [mended], state=state)
-        assert [one.action for one in await run(push)] == [action]
-        assert (push.summary.reads, push.summary.writes) == (before.reads, before.writes)
-        async with Database(state) as database:
-            taken = [msgspec.json.decode(image.record) async for image in before_images(database, number)]
-        assert [one["department"] for one in taken] == ["Others"] * before.update
-
-
 async def test_options_that_cannot_be_are_told(zoho: Zoho) -> None:
     for resource, options, word in (
         (zoho.books.contacts, {"upsert_by": KEY, "match_by": "email"}, "either by"),
         (zoho.books.contacts, {"match_by": "company_nam"}, "did you mean `company_name`"),
         (zoho.books.contacts, {"empty": "drop"}, "keep"),
+        (zoho.books.contacts, {"on_existing": "overwrite"}, "update, skip or fail"),
+        (zoho.books.contacts, {"on_name_taken": "allow"}, "upsert_by or match_by"),
         (zoho.books.contacts, {"on_name_taken": "suffix"}, "suffix:FIELD"),
         (zoho.books.contacts, {"on_name_taken": "suffix:nothing"}, "no column `nothing`"),
         (zoho.books.contacts, {"window": "now"}, "now"),

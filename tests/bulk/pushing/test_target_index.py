@@ -96,7 +96,7 @@ async def test_parents_forgotten_while_others_were_read_are_read_again_before_an
         preparation = Planner(Journal(database, ""), target, Options(match_by="email"), read)
         async with preparation.index:
             decisions = [one async for one in preparation.decisions(given, checked=False)]
-            assert [one.route for one in decisions] == ["update"] * 3
+            assert [one.action for one in decisions] == ["update"] * 3
             assert all(one.version == preparation.index.version(one.job.parent) for one in decisions)
             assert all(look.done() for look in looks)
     # A B, forgotten; C; A, forgotten once more; B; A.

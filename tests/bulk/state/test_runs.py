@@ -155,16 +155,16 @@ async def test_a_problem_of_the_same_row_is_replaced(database: Database) -> None
 
 async def test_ids_come_by_label_the_record_before_its_parts(database: Database) -> None:
     journal = Journal(database, "t")
-    await journal.note(
-        "2", "d", label="B", record_id="20", parts=[("person", "x@example.com", "21"), ("address", "", "22")]
+    await journal.record_done(
+        "2", "d", display_key="B", record_id="20", parts=[("person", "x@example.com", "21"), ("address", "", "22")]
     )
-    await journal.note("1", "d", label="C", record_id="10")
-    await journal.note("4", "d", label="B", record_id="40")
-    await journal.record_intent("3", "d", operation="create", label="A")
+    await journal.record_done("1", "d", display_key="C", record_id="10")
+    await journal.record_done("4", "d", display_key="B", record_id="40")
+    await journal.record_intent("3", "d", operation="create", display_key="A")
     # A refused change leaves the record where it is.
     await journal.record_intent("1", "e", operation="update")
-    await journal.settle("1", "failed")
-    await Journal(database, "u").note("1", "d", label="B", record_id="50")
+    await journal.record_outcome("1", "failed")
+    await Journal(database, "u").record_done("1", "d", display_key="B", record_id="50")
     of_t = [
         ("B", "t", "record", "", "20"),
         ("B", "t", "person", "x@example.com", "21"),
@@ -198,11 +198,11 @@ async def test_ids_are_those_of_the_moment_and_leave_nothing_behind(database: Da
 
     journal = Journal(database, "t")
     for number in range(module.BATCH + 1):
-        await journal.note(str(number), "d", label=f"{number:04}", record_id=f"r{number}")
+        await journal.record_done(str(number), "d", display_key=f"{number:04}", record_id=f"r{number}")
     async with aclosing(stored_ids(database, "t")) as all_:
         assert (await anext(all_)).id == "r0"
-        await journal.note("late", "d", label="9999", record_id="late")
-        await journal.settle("500", "done", record_id="changed")
+        await journal.record_done("late", "d", display_key="9999", record_id="late")
+        await journal.record_outcome("500", "done", record_id="changed")
         rest = [row.id async for row in all_]
         assert rest[-1] == "r500"
     assert await database.run(temporary) == []
@@ -214,7 +214,7 @@ async def test_ids_are_those_of_the_moment_and_leave_nothing_behind(database: Da
 
 async def test_ids_left_open_when_the_file_is_closed_end_without_a_word() -> None:
     async with Database(None) as database:
-        await Journal(database, "t").note("1", "d", label="A", record_id="10")
+        await Journal(database, "t").record_done("1", "d", display_key="A", record_id="10")
         left = stored_ids(database, "t")
         await anext(left)
     await left.aclose()

@@ -129,7 +129,7 @@ class Dispatcher:
 
     async def _alone(self, decision: RoutedRow) -> RowOutcome:
         """The first call goes alone: wrong credentials or a missing scope must cost one call, not ten."""
-        if not self._opened and decision.route not in ("refuse", "skip", "unknown"):
+        if not self._opened and decision.action not in ("refuse", "unchanged", "skip", "unknown"):
             async with self._first:
                 if self._line.closed:
                     raise Stopped
@@ -152,20 +152,23 @@ class Dispatcher:
 
     async def _carry_out(self, decision: RoutedRow) -> RowOutcome:
         job = decision.job
-        match decision.route:
+        match decision.action:
             case "refuse":
                 return faulty(job)
-            case "skip":
+            case "unchanged":
                 assert decision.known.entry is not None
                 return done(job, "unchanged", decision.known.entry.record_id)
+            case "skip":
+                assert decision.record is not None
+                return done(job, "skipped", decision.record.record_id)
             case "unknown":
                 return await self._undecided(job, UnsettledError())
             case "update":
                 return await self._update(decision)
-            case "adopt":
-                return await self._adopt(decision)
-            case "verify":
-                return await self._verify(decision)
+            case "link_existing":
+                return await self._link_existing(decision)
+            case "confirm_exists":
+                return await self._confirm_exists(decision)
             case "upsert" | "create":
                 return await self._send(decision)
 
@@ -193,15 +196,19 @@ class Dispatcher:
         record = await self._record(job, found, turn=False)
         read_at = time()
         if self._has_moved(decision, found, record):
-            job.faults = (_moved(self._options.field, found.record_id),)
+            job.faults = (_moved(job.key_field, found.record_id),)
             return faulty(job)
         merged = merge_job(self._target, job, record)
         if merged.faults:
             job.faults = merged.faults
             return faulty(job)
         if not merged.changes:
-            await self._journal.note(
-                job.identity, job.digest, label=job.label, record_id=found.record_id, parts=parts_of(record)
+            await self._journal.record_done(
+                job.row_key,
+                job.content_hash,
+                display_key=job.display_key,
+                record_id=found.record_id,
+                parts=parts_of(record),
             )
             outcome = done(job, "unchanged", found.record_id, warning=merged.warning)
             return msgspec.structs.replace(outcome, action="settled") if decision.outcome_unknown else outcome
@@ -211,7 +218,7 @@ class Dispatcher:
         async def record_intent() -> None:
             image = (found.record_id, _json.encode(_without_secrets(record)))
             await self._journal.record_intent(
-                job.identity, job.digest, operation="update", label=job.label, image=image
+                job.row_key, job.content_hash, operation="update", display_key=job.display_key, image=image
             )
 
         async def update(hook: DispatchHook) -> Any:
@@ -241,13 +248,13 @@ class Dispatcher:
 
     def _has_moved(self, decision: RoutedRow, found: TargetRecord, record: Mapping[str, Any]) -> bool:
         """Whether a record that the list had under the row's key has another one by now."""
-        job, options, entry = decision.job, self._options, decision.known.entry
-        if not options.field or found.match != job.key or (entry is not None and entry.record_id == found.record_id):
+        job, entry = decision.job, decision.known.entry
+        if job.record_id or found.match != job.key or (entry is not None and entry.record_id == found.record_id):
             return False
         return self._preparation.index.key(record) not in ("", job.key)
 
-    async def _adopt(self, decision: RoutedRow) -> RowOutcome:
-        """A record that was made after a call of unknown outcome: the row's, if it says what the row says."""
+    async def _link_existing(self, decision: RoutedRow) -> RowOutcome:
+        """A record with the key of a row whose call has an unknown outcome: the row's, if it says what the row says."""
         job, found = decision.job, decision.record
         assert found is not None
         try:
@@ -257,16 +264,19 @@ class Dispatcher:
         merged = merge_job(self._target, job, record)
         differs = ", ".join(merged.changes) or ", ".join(fault.path for fault in merged.faults)
         parts = parts_of(record)
-        if not differs and await self._journal.adopt(job.identity, found.record_id, parts=parts):
+        if not differs and await self._journal.link_existing(job.row_key, found.record_id, parts=parts):
             return done(job, "settled", found.record_id)
+        if self._options.on_existing == "skip":
+            return done(job, "skipped", found.record_id)
         return await self._undecided(job, UnsettledError(found.record_id if differs else "", differs))
 
-    async def _verify(self, decision: RoutedRow) -> RowOutcome:
-        """The list does not have a record that an earlier run made: it is gone, or the list has skipped it."""
-        job, found = decision.job, decision.record
+    async def _confirm_exists(self, decision: RoutedRow) -> RowOutcome:
+        """The list does not show a record that should be there: it was deleted, or the list has missed it."""
+        job, found, entry = decision.job, decision.record, decision.known.entry
         assert found is not None
         await self._record(job, found)
-        return done(job, "unchanged", found.record_id)
+        same = entry is not None and (entry.state, entry.content_hash) == ("done", job.content_hash)
+        return done(job, "unchanged" if same else "skipped", found.record_id)
 
     # -- records that are not
 
@@ -280,7 +290,9 @@ class Dispatcher:
             headers = {**key, "X-Upsert": True}
 
         async def record_intent() -> None:
-            await self._journal.record_intent(job.identity, job.digest, operation=name, label=job.label)
+            await self._journal.record_intent(
+                job.row_key, job.content_hash, operation=name, display_key=job.display_key
+            )
 
         async def create(hook: DispatchHook) -> Any:
             return await self._target.send(operation, headers=headers, body=job.body, hook=hook)
@@ -289,7 +301,6 @@ class Dispatcher:
             decision=decision,
             action="created",
             idempotent_by_key=bool(options.upsert_by),
-            discoverable=bool(options.field or self._target.natural.name),
             record_intent=record_intent,
             call=create,
             is_stale=lambda refused: self._is_stale(decision),
@@ -297,7 +308,7 @@ class Dispatcher:
         return await self._writer.write(write)
 
     def _is_stale(self, decision: RoutedRow) -> bool:
-        if not self._options.follows:
+        if not self._options.follows(self._target.natural):
             return False
         if decision.waits != self._line.waits:
             return True
@@ -347,7 +358,7 @@ class Dispatcher:
         return [None] * len(waiting)
 
     async def _undecided(self, job: WorkItem, error: Exception) -> RowOutcome:
-        await self._journal.settle(job.identity, "unknown")
+        await self._journal.record_outcome(job.row_key, "unknown")
         return unknown(job, error)
 
 

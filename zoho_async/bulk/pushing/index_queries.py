@@ -15,11 +15,9 @@ class TargetRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     record_id: str
     name: str = ""
-    kind: str = ""
+    name_scope: str = ""
     match: str = ""
     """Its value of the field rows are matched by."""
-    created: str = ""
-    """When it was made, as Zoho wrote it; empty when the list does not say."""
     row: str = ""
     """The list's row in JSON, where the list is all that can be read of a record."""
 
@@ -29,17 +27,13 @@ def keyed(connection: sqlite3.Connection, key: str, parent: str) -> list[TargetR
     return _found(connection, "match = ? AND parent = ?", (key, parent)) if key else []
 
 
-def named(connection: sqlite3.Connection, kind: str | None, name: str) -> list[TargetRecord]:
-    """The records of that name, of a kind or of any; for use inside `Database.run`."""
-    if not name:
-        return []
-    if kind is None:
-        return _found(connection, "name = ?", (name,))
-    return _found(connection, "name = ? AND kind = ?", (name, kind))
+def named(connection: sqlite3.Connection, name_scope: str, name: str) -> list[TargetRecord]:
+    """The records of that name in a scope; for use inside `Database.run`."""
+    return _found(connection, "name = ? AND kind = ?", (name, name_scope)) if name else []
 
 
 def forget(connection: sqlite3.Connection, record_id: str) -> None:
-    """Takes a record out that is not there any more; for use inside `Database.run`."""
+    """Takes a record out that was deleted; for use inside `Database.run`."""
     connection.execute("DELETE FROM temp.records WHERE record_id = ?", (record_id,))
 
 
@@ -59,8 +53,8 @@ def made_at(created: str) -> datetime | None:
 
 def _found(connection: sqlite3.Connection, where: str, values: tuple[str, ...]) -> list[TargetRecord]:
     return [
-        TargetRecord(record_id=record_id, name=name, kind=kind, match=match, created=created, row=row)
-        for record_id, name, kind, match, created, row in connection.execute(
-            f"SELECT record_id, name, kind, match, created, row FROM temp.records WHERE {where} LIMIT 10", values
+        TargetRecord(record_id=record_id, name=name, name_scope=name_scope, match=match, row=row)
+        for record_id, name, name_scope, match, row in connection.execute(
+            f"SELECT record_id, name, kind, match, row FROM temp.records WHERE {where} LIMIT 10", values
         )
     ]

@@ -52,6 +52,8 @@ class Plan(msgspec.Struct, kw_only=True):
     create: int = 0
     update: int = 0
     unchanged: int = 0
+    skipped: int = 0
+    """Rows whose record is there and stays as it is."""
     faulty: int = 0
     colliding: int = 0
     """Rows whose name or key another row or record has."""
@@ -78,7 +80,7 @@ class Plan(msgspec.Struct, kw_only=True):
     @property
     def rows(self) -> int:
         """Rows that were checked."""
-        return self.create + self.update + self.unchanged + self.faulty + self.colliding + self.unknown
+        return self.create + self.update + self.unchanged + self.skipped + self.faulty + self.colliding + self.unknown
 
     @property
     def calls(self) -> int:
@@ -151,7 +153,8 @@ async def plan(
 
     async with Database(Path(given["state"]) if given["state"] is not None else None, create=False) as database:
         preparation = Planner(Journal(database, label), target, checked, read)
-        counting = _Counting(made, target, preparation, read, max_reads, on_rejected)
+        skips = checked.on_existing == "skip"
+        counting = _Counting(made, target, preparation, read, max_reads, on_rejected, skips=skips)
         async with preparation.index:
             async with aclosing(preparation.check(rows)) as batches:
                 async for rejected in batches:
@@ -185,8 +188,11 @@ class _Counting:
         read: Read,
         max_reads: int,
         on_rejected: Callable[[RowOutcome], None] | None,
+        *,
+        skips: bool,
     ) -> None:
         self._made = made
+        self._skips = skips
         self._target = target
         self._preparation = preparation
         self._read = read
@@ -196,17 +202,19 @@ class _Counting:
     async def decided(self, decision: RoutedRow) -> None:
         """Counts a row whose route is known, by its record if need be."""
         job, made = decision.job, self._made
-        match decision.route:
+        match decision.action:
             case "refuse" if not decision.outcome_unknown:
                 self.rejected(job)
-            case "skip":
+            case "unchanged":
                 made.unchanged += 1
+            case "skip":
+                made.skipped += 1
             case "unknown" | "refuse":
                 # A call of an earlier run may have changed the record.
                 made.unknown += 1
             case "upsert" | "create":
                 self._new(job)
-            case "update" | "adopt" | "verify":
+            case "update" | "link_existing" | "confirm_exists":
                 await self._found(decision)
 
     async def _found(self, decision: RoutedRow) -> None:
@@ -241,7 +249,7 @@ class _Counting:
         """Counts a row whose record was not read: an upper bound."""
         made = self._made
         made.exact = False
-        if decision.route == "adopt":
+        if decision.action == "link_existing":
             # Nothing is written, whatever the record holds.
             made.unknown += 1
         else:
@@ -252,14 +260,19 @@ class _Counting:
         """Counts a row by what its record says."""
         job, made, found = decision.job, self._made, decision.record
         assert found is not None
-        if decision.route == "verify":
-            made.unchanged += 1
+        if decision.action == "confirm_exists":
+            entry = decision.known.entry
+            same = entry is not None and (entry.state, entry.content_hash) == ("done", job.content_hash)
+            made.unchanged += same
+            made.skipped += not same
             return
         merged = merge_job(self._target, job, record)
         if not (merged.faults or merged.changes):
             made.unchanged += 1
-        elif decision.route == "adopt" or (merged.faults and decision.outcome_unknown):
-            # Created since, and different from the row.
+        elif decision.action == "link_existing" and self._skips:
+            made.skipped += 1
+        elif decision.action == "link_existing" or (merged.faults and decision.outcome_unknown):
+            # It has the row's key, and is not what the row says: it may be another's.
             made.unknown += 1
         elif merged.faults:
             job.faults = merged.faults
@@ -271,7 +284,7 @@ class _Counting:
                 PlannedRow(
                     row=job.row.number,
                     action="update",
-                    label=job.label,
+                    label=job.display_key,
                     record_id=found.record_id,
                     differences=merged.differences,
                     left_out=merged.left_out,
@@ -284,7 +297,7 @@ class _Counting:
         made.writes += 1
         if len(made.samples) < SAMPLES:
             made.samples.append(job.body)
-        self._show(PlannedRow(row=job.row.number, action="create", label=job.label))
+        self._show(PlannedRow(row=job.row.number, action="create", label=job.display_key))
 
     def _show(self, row: PlannedRow) -> None:
         if len(self._made.planned) < SHOWN:
@@ -293,7 +306,7 @@ class _Counting:
     def rejected(self, job: WorkItem) -> None:
         """Counts a row that is not sent."""
         outcome, made = faulty(job), self._made
-        if outcome.kind in ("name_taken", "duplicate", "ambiguous"):
+        if outcome.kind in ("name_taken", "duplicate", "ambiguous", "exists"):
             made.colliding += 1
         else:
             made.faulty += 1

@@ -1,4 +1,4 @@
-"""What comes before a write: rows checked, the target's lists read, and a route found for every row."""
+"""What comes before a write: rows checked, the target's lists read, and an action found for every row."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
-from functools import cache, partial
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -14,13 +14,13 @@ import msgspec
 
 from zoho_async.bulk._aio import iterate
 from zoho_async.bulk.errors import InputError
-from zoho_async.bulk.rows.duplicates import DuplicateDetector
+from zoho_async.bulk.rows.duplicates import KEYS, DuplicateDetector
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.refusal_tags import mark
+from zoho_async.bulk.rows.refusal_tags import carried_key, is_tag, tag
 from zoho_async.bulk.rows.resource import Target
-from zoho_async.bulk.rows.validate import RowReader, WorkItem, row_of
+from zoho_async.bulk.rows.validate import RowReader, WorkItem, keyed_by, row_key, row_of
 from zoho_async.bulk.source.files import Row, RowFile
-from zoho_async.bulk.state.journal import Journal
+from zoho_async.bulk.state.journal import Entry, Journal
 from zoho_async.errors import Fault
 
 from .index_queries import forget, identified, keyed, named
@@ -41,14 +41,19 @@ class _Packed(msgspec.Struct, kw_only=True, omit_defaults=True):
     cleared: tuple[str, ...]
     places: dict[str, str]
     missing: tuple[Fault, ...]
+    record_id: str
+    key_field: str
     key: str
     name: str
     name_field: str
-    kind: str
+    by_name: bool
+    name_scope: str
     name_scope_given: bool
     parent: str
-    digest: str
-    identity: str
+    key_scope: str
+    content_hash: str
+    row_key: str
+    display_key: str
     renamed: bool
 
 
@@ -71,7 +76,7 @@ class Planner:
         self._target = target
         self._options = options
         self._reader = RowReader(target, options)
-        self._seen = DuplicateDetector(journal.database)
+        self._duplicates = DuplicateDetector(journal.database)
         self.checked = 0
         """Rows that `check` has seen, faulty ones included."""
         self.good = 0
@@ -123,7 +128,7 @@ class Planner:
             raise InputError(f"the input has changed while it was pushed: {self.good - taken:,} rows are gone from it")
 
     async def decide(self, jobs: Sequence[WorkItem], *, gone: str = "") -> list[RoutedRow]:
-        """The routes of some rows, as things stand now. `gone`: id of a record that was found not to be there."""
+        """The actions for some rows, as things stand now. `gone`: id of a record that was found not to be there."""
         waits = self._waited()
         await self._look(jobs, changed=bool(gone))
         versions = {job.parent: self.index.version(job.parent) for job in jobs}
@@ -131,13 +136,12 @@ class Planner:
         def work(connection: sqlite3.Connection) -> list[RoutedRow]:
             if gone:
                 forget(connection, gone)
-            ambiguous_keys = cache(lambda: self._journal.ambiguous_keys(connection))
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS temp.used (record_id TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID"
             )
             made: list[RoutedRow] = []
             for job in jobs:
-                known = self._known(connection, job, gone=gone, ambiguous_keys=lambda label: label in ambiguous_keys())
+                known = self._known(connection, job, gone=gone)
                 decision = decide(job, known, self._options, rename=self._reader.rename)
                 decision.version, decision.waits = versions[job.parent], waits
                 made.append(self._alone(connection, decision))
@@ -157,75 +161,94 @@ class Planner:
         ).fetchone()
         if first == job.row.number:
             return decision
-        if decision.route == "adopt":
-            # One of two was made, and nobody can say which.
-            decision.route, decision.record = "unknown", None
-            return decision
         message = f"leads to the same record ({found.record_id}) as row {first}"
-        job.faults = (Fault(path=self._options.field or job.name_field, rule="ambiguous", message=message),)
-        job.identity = mark(job.row, "key", self._options, job.identity)
-        return RoutedRow(job=job, route="refuse", known=decision.known)
+        job.faults = (Fault(path=job.key_field, rule="ambiguous", message=message),)
+        job.row_key = tag(job.row, self._options)
+        return RoutedRow(job=job, action="refuse", known=decision.known)
 
-    def _known(
-        self, connection: sqlite3.Connection, job: WorkItem, *, gone: str, ambiguous_keys: Callable[[str], bool]
-    ) -> RowContext:
-        entry = self._journal.entry(connection, job.identity)
+    def _known(self, connection: sqlite3.Connection, job: WorkItem, *, gone: str) -> RowContext:
+        entry = self._journal.entry(connection, job.row_key)
         natural, options = self._target.natural, self._options
         looking = not self.index.empty
-        same_key = keyed(connection, job.key, job.parent) if looking else []
+        if entry is None and not (options.field or job.record_id or job.faults):
+            entry = self._renamed_entry(connection, job, looking=looking)
+        sent = self._sent_under_another_key(connection, job)
+        same_key = keyed(connection, job.key, job.parent) if looking and not job.record_id else []
         if options.field == natural.name and job.name_scope_given:
-            same_key = [one for one in same_key if one.kind == job.kind]
+            same_key = [one for one in same_key if one.name_scope == job.name_scope]
+        own_id = job.record_id or (entry.record_id if entry is not None else "")
 
-        def owned_by_another_row(record_id: str) -> bool:
-            return self._journal.owner(connection, record_id) not in ("", job.identity)
-
-        def reserved(name: str) -> bool:
-            return self._seen.holder(connection, job.kind, name) not in (None, job.row.number)
+        def is_of_another(kind: str, value: str) -> bool:
+            return self._duplicates.holder(connection, kind, value) not in (None, job.row.number)
 
         return RowContext(
-            entry=entry,
-            own=identified(connection, entry.record_id) if looking and entry is not None else None,
+            entry=sent or entry,
+            key_changed=sent is not None,
+            own=identified(connection, own_id) if looking else None,
             keyed=tuple(same_key),
             indexed=self.index.knows(job.parent),
             parent_missing=natural.parent if self.index.parent_missing(job.parent) else "",
-            records_of_same_name=partial(named, connection) if looking else lambda kind, name: [],
-            gone=bool(gone) and entry is not None and entry.record_id == gone,
-            ambiguous_keys=ambiguous_keys,
-            owned_by_another_row=owned_by_another_row,
-            reserved=reserved,
-            expected_key=lambda key: self._seen.has(connection, _seen_key(key, job.parent, options)),
+            records_of_same_name=partial(named, connection) if looking else lambda name_scope, name: (),
+            gone=bool(gone) and gone == own_id,
+            reserved=partial(is_of_another, job.name_scope),
+            expected_key=lambda key: is_of_another(KEYS, row_key(job.key_field, key, job.key_scope)),
         )
+
+    def _sent_under_another_key(self, connection: sqlite3.Connection, job: WorkItem) -> Entry | None:
+        """What is known of a row that was sent with unknown outcome, and whose key was changed since."""
+        carried = carried_key(job.row.identity)
+        if not carried or carried == job.row_key or job.record_id or keyed_by(carried) not in ("", job.key_field):
+            return None
+        entry = self._journal.entry(connection, carried)
+        return entry if entry is not None and entry.state in ("intent", "unknown") else None
+
+    def _renamed_entry(self, connection: sqlite3.Connection, job: WorkItem, *, looking: bool) -> Entry | None:
+        """What is known of a row by another name of its: without its suffix, or of a version whose rows had no key.
+
+        It has the row's key from now on.
+        """
+        plain = self._journal.entry(connection, row_key(job.key_field, job.key, job.key_scope))
+        # Several rows may have one name: the first is the one that was sent under it.
+        is_second = job.renamed or is_tag(job.row.identity)
+        found = [plain] if plain is not None and (plain.content_hash == job.content_hash or not is_second) else []
+        names = {job.display_key, f"{job.parent}/{str(job.body.get(job.key_field) or '').strip()}"}
+        for entry in found or self._journal.keyless(connection, job.content_hash, sorted(names)):
+            record = identified(connection, entry.record_id) if looking else None
+            if record is None or record.name_scope == job.name_scope:
+                self._journal.give_key(connection, entry.row_key, job.row_key, job.content_hash)
+                return self._journal.entry(connection, job.row_key)
+        return None
 
     def _noted(self, connection: sqlite3.Connection, record_id: str, parent: str) -> str:
         """The key of the row that has a record; empty when none has, or it was matched by another field."""
-        identity = self._journal.owner(connection, record_id)
-        begin, end = _seen_key("", "", self._options), f"@{parent}" if parent else ""
-        if not (identity.startswith(begin) and identity.endswith(end)):
+        owner = self._journal.owner(connection, record_id)
+        begin, end = row_key(self._options.field, ""), f"@{parent}" if parent else ""
+        if not (self._options.field and owner.startswith(begin) and owner.endswith(end)):
             return ""
-        return identity[len(begin) : len(identity) - len(end)]
+        return owner[len(begin) : len(owner) - len(end)]
 
     async def _look(self, jobs: Sequence[WorkItem], *, changed: bool) -> None:
         """Reads as much of the target as these rows need. `changed`: what an earlier run has settled is not so now."""
-        if self._target.resource is None or all(job.faults for job in jobs):
+        # A row that carries its record's id needs no list.
+        if self._target.resource is None or all(job.faults or job.record_id for job in jobs):
             return
         if not self._target.natural.parent:
             await self.index.read()
             return
-        if not self._options.field:
-            return
-        good = [job for job in jobs if not job.faults]
+        good = [job for job in jobs if not (job.faults or job.record_id)]
 
         def unchanged(connection: sqlite3.Connection) -> set[str]:
-            entries = {job.identity: self._journal.entry(connection, job.identity) for job in good}
+            entries = {job.row_key: self._journal.entry(connection, job.row_key) for job in good}
             return {
-                job.identity
+                job.row_key
                 for job in good
-                if (entry := entries[job.identity]) is not None and (entry.state, entry.digest) == ("done", job.digest)
+                if (entry := entries[job.row_key]) is not None
+                and (entry.state, entry.content_hash) == ("done", job.content_hash)
             }
 
         same = set[str]() if changed else await self._journal.database.run(unchanged)
         # One call for each parent: not for those whose rows an earlier run has settled.
-        parents = dict.fromkeys(job.parent for job in good if job.identity not in same)
+        parents = dict.fromkeys(job.parent for job in good if job.row_key not in same)
         for parent in parents:
             if not self.index.fresh(parent):
                 await self.index.read_parent(parent)
@@ -235,22 +258,17 @@ class Planner:
                 await self.index.read_parent(parent)
 
     async def _checked(self, batch: Sequence[Row]) -> list[WorkItem]:
-        """Jobs with every fault that can be found without a call, those of rows that get into each other's way too."""
-        reader, options = self._reader, self._options
-        jobs = [reader.read(row) for row in batch]
-        matched = bool(options.field)
-        known = [job for job in jobs if (job.key if matched else not job.faults)]
-        looks = await self._seen.identify(
-            [(_seen_key(job.key, job.parent, options) if matched else job.digest, job.row.number) for job in known],
-            counted=not matched,
-            carried={job.row.number: job.row.identity for job in known if job.row.identity},
-        )
+        """Work items with every fault that can be found without a call, those of rows that collide too."""
+        options = self._options
+        jobs = [self._reader.read(row) for row in batch]
+        keyed_jobs = [job for job in jobs if job.key]
+        firsts = await self._duplicates.first(KEYS, [(job.row_key, job.row.number) for job in keyed_jobs])
         later: list[tuple[WorkItem, int]] = []
-        for job, (identity, first) in zip(known, looks, strict=True):
-            job.identity = identity
+        for job, first in zip(keyed_jobs, firsts, strict=True):
             if first != job.row.number:
                 message = f"is the same as in row {first}; only one row can have it"
-                job.faults = (*job.faults, Fault(path=options.field, rule="duplicate", message=message))
+                fault = Fault(path=job.key_field, rule="duplicate", message=message)
+                job.faults = (*job.faults, name_fault(job, f"row {first} has it") if job.by_name else fault)
                 later.append((job, first))
         if options.on_name_taken != "allow":
             await self._check_names([job for job in jobs if job.name and not job.faults])
@@ -258,7 +276,7 @@ class Planner:
         for job, first in later:
             # Beside a row that is not sent either it may take that one's place.
             if first in good:
-                job.identity = mark(job.row, "key", options)
+                job.row_key = tag(job.row, options)
         return jobs
 
     async def _good(self, numbers: Collection[int], batch: Sequence[WorkItem]) -> set[int]:
@@ -275,13 +293,12 @@ class Planner:
         return good.union(await self._journal.database.run(work)) if earlier else good
 
     async def _check_names(self, jobs: Sequence[WorkItem]) -> None:
-        for kind in dict.fromkeys(job.kind for job in jobs):
-            some = [job for job in jobs if job.kind == kind]
-            firsts = await self._seen.first(kind, [(job.name, job.row.number) for job in some])
+        for scope in dict.fromkeys(job.name_scope for job in jobs):
+            some = [job for job in jobs if job.name_scope == scope]
+            firsts = await self._duplicates.first(scope, [(job.name, job.row.number) for job in some])
             for job, first in zip(some, firsts, strict=True):
                 if first != job.row.number and not await self._told_apart(job) and not job.faults:
                     job.faults = (name_fault(job, f"row {first} has it"),)
-                    job.identity = mark(job.row, "name", self._options, job.identity)
 
     async def _told_apart(self, job: WorkItem) -> bool:
         """Whether a suffix gives the job a name of its own."""
@@ -291,7 +308,7 @@ class Planner:
         if fault is not None:
             job.faults = (fault,)
             return False
-        (first,) = await self._seen.first(job.kind, [(job.name, job.row.number)])
+        (first,) = await self._duplicates.first(job.name_scope, [(job.name, job.row.number)])
         return first == job.row.number
 
     async def _kept(self, rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[list[WorkItem], None]:
@@ -323,10 +340,6 @@ class Planner:
 def repeatable(rows: Any) -> bool:
     """Whether an input can be gone through twice."""
     return isinstance(rows, RowFile) or (isinstance(rows, Sequence) and not isinstance(rows, str | bytes))
-
-
-def _seen_key(key: str, parent: str, options: Options) -> str:
-    return f"{options.field}={key}" + (f"@{parent}" if parent else "")
 
 
 def _packed(job: WorkItem, *, whole: bool) -> str:

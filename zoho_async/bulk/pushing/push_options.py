@@ -43,6 +43,15 @@ class MatchingOptions(TypedDict, total=False):
     match_by: Annotated[
         str | None, OptionSpec(None, "Field that identifies a row: email, contact_name, gst_no ...", str, "FIELD")
     ]
+    on_existing: Annotated[
+        Literal["update", "skip", "fail"] | None,
+        OptionSpec(
+            None,
+            "When the record is there. [fail where rows are known by name or e-mail, else update]",
+            str,
+            "update|skip|fail",
+        ),
+    ]
     empty: Annotated[
         Literal["keep", "clear"],
         OptionSpec("keep", "What an empty cell does to a record that is there.", str, "keep|clear"),

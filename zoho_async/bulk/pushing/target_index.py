@@ -66,6 +66,7 @@ class Index:
         self._database = database
         self._target = target
         self._options = options
+        self._field = options.field or target.natural.field
         self._read = read
         self._reading = asyncio.Lock()
         self._sorted = target.resource is not None and "sort_column" in target.filters
@@ -129,7 +130,7 @@ class Index:
         async with self._reading:
             if not self._complete:
                 await self._read_all()
-            elif self._options.follows and self.stale(""):
+            elif self._options.follows(self._target.natural) and self.stale(""):
                 await self._read_anew()
 
     async def read_parent(self, parent: str) -> None:
@@ -240,7 +241,7 @@ class Index:
             more = found.cursor is not None
 
     async def _put(self, rows: Sequence[Mapping[str, Any]], parent: str) -> None:
-        target, field = self._target, self._options.field
+        target, field = self._target, self._field
         natural = target.natural
         rows = [row for row in rows if _text(row.get(target.record_id))]
         if field and rows and not any(_shows(row, field) for row in rows):
@@ -255,7 +256,7 @@ class Index:
             if match is None:
                 # Gone since it was listed.
                 continue
-            kind = (_text(row.get(natural.kind)) or natural.default_name_scope) if natural.kind else ""
+            kind = (_text(row.get(natural.name_scope)) or natural.default_name_scope) if natural.name_scope else ""
             name = _text(row.get(natural.name)).strip() if natural.name else ""
             raw = _json.encode(row).decode() if parent else ""
             records.append((record_id, parent, kind, name, match, _text(row.get("created_time")), raw))
@@ -271,9 +272,8 @@ class Index:
 
     def key(self, record: Mapping[str, Any]) -> str:
         """The value a record is matched by; empty when it does not tell."""
-        field = self._options.field
-        key = _text(value_of(record, field)) if field else ""
-        return matchable(key, field) if self._options.match_by else key
+        key = _text(value_of(record, self._field)) if self._field else ""
+        return key if self._options.upsert_by else matchable(key, self._field)
 
     async def _read_keys(self, ids: Sequence[str], parent: str) -> dict[str, str]:
         """The keys of records whose list does not tell them: as they are known, else from the records themselves."""

@@ -177,7 +177,7 @@ class WriteExecutor:
         if not record_id and not write.idempotent_by_key and write.discoverable:
             # Nothing else will ever say which record it is.
             raise await self._unknown(write, unreadable or UnsettledError())
-        await self._journal.settle(job.identity, "done", record_id=record_id, parts=parts_of(record))
+        await self._journal.record_outcome(job.row_key, "done", record_id=record_id, parts=parts_of(record))
         if (
             write.action == "created"
             and attempts.uncertain is None
@@ -241,22 +241,22 @@ class WriteExecutor:
         # An earlier call of the row may have taken effect, whatever this one was refused for.
         outcome = failed(job, error) if attempts.uncertain is None else unknown(job, error)
         message = error.message or type(error).__name__
-        await self._journal.settle(job.identity, outcome.status, code=outcome.code, message=message)
+        await self._journal.record_outcome(job.row_key, outcome.status, code=outcome.code, message=message)
         return outcome
 
     async def _unknown(self, write: Write, error: Exception, *, alone: bool = False) -> Unknown:
         write.decision.tries += 1
-        await self._journal.settle(write.decision.job.identity, "unknown")
+        await self._journal.record_outcome(write.decision.job.row_key, "unknown")
         return Unknown(error, alone=alone)
 
     async def _undecided(self, write: Write, error: Exception) -> RowOutcome:
         job = write.decision.job
-        await self._journal.settle(job.identity, "unknown")
+        await self._journal.record_outcome(job.row_key, "unknown")
         return unknown(job, error)
 
     async def _withdraw(self, write: Write, attempts: _Attempts) -> None:
         if attempts.intended:
-            await self._journal.rollback_intent(write.decision.job.identity)
+            await self._journal.rollback_intent(write.decision.job.row_key)
 
 
 def older(moment: float) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from zoho_async._atomic_file import OWNER_ONLY, AtomicFile, remove_leftovers
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.results import PushSummary, RowOutcome
-from zoho_async.bulk.rows.refusal_tags import is_mark
+from zoho_async.bulk.rows.refusal_tags import is_tag, sent_under
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, open_rows
 
 from .retry import RemainingRows
@@ -89,6 +89,9 @@ class RejectsFile:
         """Takes the outcome of a row; the row goes into the file unless it is done."""
         self._tried.add(outcome.row.number)
         if outcome.status != "done":
+            identity = outcome.identity if is_tag(outcome.identity) else ""
+            if outcome.status == "unknown":
+                identity = sent_under(outcome.identity)
             self.add(
                 outcome.row,
                 reason=outcome.reason,
@@ -96,7 +99,7 @@ class RejectsFile:
                 field=outcome.field,
                 hint=outcome.hint,
                 # Other rows are known by their keys.
-                identity=outcome.identity if is_mark(outcome.identity) else "",
+                identity=identity,
             )
 
     def add(

@@ -12,7 +12,7 @@ from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.pushing.plan import check
 from zoho_async.bulk.pushing.push import Push, push
 from zoho_async.bulk.pushing.push_options import PushOptions, takes_push_options, with_defaults
-from zoho_async.bulk.rows.refusal_tags import is_mark, strip_tag
+from zoho_async.bulk.rows.refusal_tags import is_tag, sent_under
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.source.files import RowFile, open_rows
 from zoho_async.bulk.state import runs
@@ -69,11 +69,11 @@ async def remaining_rows(
             check(resource, source, **options)
         journal = Journal(database, label)
         async for batch in runs.rejected_batches(database, run):
-            entries = await journal.entries([strip_tag(one.identity) for one in batch])
+            entries = await journal.entries([one.identity for one in batch])
             for one in batch:
                 # Rows are known by their keys, which stand in the file.
-                tags[one.number] = one.identity if is_mark(one.identity) else ""
-                entry = entries.get(strip_tag(one.identity))
+                tags[one.number] = _tag(one)
+                entry = entries.get(one.identity)
                 if entry is None or entry.state != "done":
                     left[one.number] = tags[one.number]
     return RemainingRows(rows=source.only(tags), source=source, remaining=left)
@@ -99,6 +99,13 @@ async def retry(resource: Any, run: int, *, rows: RowFile | None = None, **optio
         StateError: The state file cannot be read.
     """
     return push(resource, (await remaining_rows(resource, run, rows=rows, **options)).rows, **options)
+
+
+def _tag(row: runs.RejectedRow) -> str:
+    """What the state knows a remaining row by, beside its key."""
+    if row.status == "unknown":
+        return sent_under(row.identity)
+    return row.identity if is_tag(row.identity) else ""
 
 
 def _existing(state: str | Path | None, run: int) -> Path:

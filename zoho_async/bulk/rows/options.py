@@ -8,9 +8,10 @@ import msgspec
 
 from zoho_async.bulk.errors import InputError
 
-from .resource import Target
+from .resource import NaturalKey, Target
 
 Empty = Literal["keep", "clear"]
+OnExisting = Literal["update", "skip", "fail"]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +21,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Custom field without duplicates whose value identifies a record: Zoho's own upsert."""
     match_by: str = ""
     """Field whose value identifies a record where there is no such custom field."""
+    on_existing: OnExisting | None = None
+    """What a row does whose record is there; None: as `existing` says."""
     empty: Empty = "keep"
     """What an empty cell does to a record that is there: nothing, or it empties the field."""
     on_name_taken: Literal["fail", "match", "suffix", "allow"] = "fail"
@@ -32,6 +35,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         *,
         upsert_by: str | None = None,
         match_by: str | None = None,
+        on_existing: str | None = None,
         empty: str = "keep",
         on_name_taken: str = "fail",
     ) -> Options:
@@ -48,6 +52,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
                 )
         if match_by is not None:
             _check_match(target, match_by)
+        if on_existing not in (None, "update", "skip", "fail"):
+            raise InputError(f"when the record is there: update, skip or fail, not `{on_existing}`")
         if empty not in ("keep", "clear"):
             raise InputError(f"empty cells either `keep` or `clear` what is there, not `{empty}`")
         policy, _, field = on_name_taken.partition(":")
@@ -55,28 +61,32 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(f"when a name is taken: fail, match, allow or suffix:FIELD, not `{on_name_taken}`")
         if policy != "fail" and not target.natural.name:
             raise InputError(f"{target.name} have no name that could be taken")
+        if policy == "allow" and upsert_by is None and match_by is None:
+            raise InputError("equal names are allowed only where another field tells rows apart: upsert_by or match_by")
         if field and target.columns.column(field) is None:
             raise InputError(f"suffix: there is no column `{field}`{target.columns.hint(field)}")
-        checked: Any = policy
-        way: Any = empty
-        return cls(
-            upsert_by=upsert_by or "",
-            match_by=match_by or "",
-            empty=way,
-            on_name_taken=checked,
-            suffix_field=field,
-        )
+        checked: dict[str, Any] = {"on_existing": on_existing, "empty": empty, "on_name_taken": policy}
+        return cls(upsert_by=upsert_by or "", match_by=match_by or "", suffix_field=field, **checked)
 
     @property
     def field(self) -> str:
-        """The field rows are matched by; empty when each makes a record."""
+        """The field rows were asked to be matched by; empty: by the natural key."""
         return self.upsert_by or self.match_by
 
+    def existing(self, *, by_id: bool = False) -> OnExisting:
+        """What a row does whose record is there. `by_id`: the row names it by its id."""
+        if self.on_existing is not None:
+            return self.on_existing
+        return "update" if by_id or self.field or self.on_name_taken == "match" else "fail"
+
     @property
-    def follows(self) -> bool:
-        """Whether what others add to the target while it is pushed decides about rows; else Zoho refuses those that
-        get into their way."""
-        return bool(self.field) or self.on_name_taken in ("match", "suffix")
+    def suffixes_first(self) -> bool:
+        """Whether a row whose natural name is taken is sent under another one, whatever the record."""
+        return self.on_name_taken == "suffix" and self.on_existing is None
+
+    def follows(self, natural: NaturalKey) -> bool:
+        """Whether records that others add during the push decide about rows; else Zoho refuses a second of the name."""
+        return bool(self.field) or not natural.name or self.on_name_taken == "suffix" or self.existing() != "fail"
 
 
 def _is_custom(name: str) -> bool:

@@ -1,65 +1,62 @@
-"""Marks of rows that were refused because of another row of their input.
+"""What goes with a failed row into the file of failed rows, beside its own cells.
 
-Such a row is wrong only beside the other. Pushed again by itself, from the file of failed rows or by a retry, it would
-be written over what the other has become; so a mark goes with it, by which it is known until it is mended.
+A row may be refused because another row of its input has the same key: alone it would be written over what the other
+has become, and its tag refuses it until it says something else. A row of unknown outcome carries the key it was sent
+under, so that it is not sent again under another.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any, Literal
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from zoho_async._typeguards import is_mapping
 from zoho_async.bulk.source.files import Row
-from zoho_async.errors import Fault
 
 from .options import Options
 
-Same = Literal["key", "name"]
-"""What it has that another row has."""
+# Earlier versions wrote other words in its middle and an identity behind it.
+_TAG = re.compile(r"duplicate-(?:key|name):([0-9a-f]{32}):.*", re.DOTALL)
 
-_MARK = re.compile(r"duplicate-(key|name):([0-9a-f]{32}):(.*)", re.DOTALL)
-
-
-def mark(row: Row, same: Same, options: Options, identity: str = "") -> str:
-    """What goes with a row in place of its identity, which it holds; empty when that is another row's."""
-    return f"duplicate-{same}:{_digest(row, same, options)}:{identity}"
+_SENT = "sent:"
 
 
-def is_mark(identity: str) -> bool:
-    """Whether it is a mark, and no identity of the state."""
-    return _MARK.fullmatch(identity) is not None
+def tag(row: Row, options: Options) -> str:
+    """What stands in place of the row's identity."""
+    return f"duplicate-key:{_content_hash(row, options)}:"
 
 
-def strip_tag(identity: str) -> str:
-    """The identity of the state, without the mark; empty when there is none."""
-    found = _MARK.fullmatch(identity)
-    return identity if found is None else found[3]
+def is_tag(identity: str) -> bool:
+    """Whether it is a tag, and no key of a row."""
+    return _TAG.fullmatch(identity) is not None
 
 
-def still_rejected(row: Row, options: Options, name_field: str) -> Fault | None:
-    """The fault of a row that is marked and still says what it said then.
-
-    One whose name another row has is written over that one only where rows are matched with records of their names;
-    elsewhere names are looked at anew.
-    """
-    found = _MARK.fullmatch(row.identity) if row.identity else None
-    if found is None:
-        return None
-    same: Any = found[1]
-    if found[2] != _digest(row, same, options) or (same == "name" and options.on_name_taken != "match"):
-        return None
-    message = "is the same as another row of the input it came from; change or delete it"
-    if same == "name":
-        return Fault(path=name_field, rule="name_taken", message=message)
-    return Fault(path=options.field or name_field, rule="duplicate", message=message)
+def still_rejected(row: Row, options: Options, *, by_id: bool) -> bool:
+    """Whether a row is tagged, says what it said, and would be written over its double's record."""
+    found = _TAG.fullmatch(row.identity) if row.identity else None
+    updates = options.existing(by_id=by_id) == "update"
+    return found is not None and updates and found[1] == _content_hash(row, options)
 
 
-def _digest(row: Row, same: Same, options: Options) -> str:
+def sent_under(row_key: str) -> str:
+    """The key a row was sent under, in a form that search and replace in the file leaves alone."""
+    return _SENT + urlsafe_b64encode(row_key.encode(errors="replace")).decode()
+
+
+def carried_key(identity: str) -> str:
+    """The key that a row carries with it."""
+    if not identity.startswith(_SENT):
+        return identity
+    try:
+        return urlsafe_b64decode(identity.removeprefix(_SENT)).decode()
+    except ValueError:
+        return ""
+
+
+def _content_hash(row: Row, options: Options) -> str:
     values = row.values if is_mapping(row.values) else {"": row.values}
-    # Columns that somebody has added or moved, or blanks around a cell, mend nothing.
+    # Added or moved columns and blanks around a cell change nothing.
     cells = {str(name): cell.strip() if isinstance(cell, str) else cell for name, cell in values.items()}
     own = sorted((name, repr(cell)) for name, cell in cells.items() if cell not in ("", None))
-    by = options.field if same == "key" else ""
-    return hashlib.sha256(repr((by, own)).encode(errors="replace")).hexdigest()[:32]
+    return hashlib.sha256(repr((options.field, own)).encode(errors="replace")).hexdigest()[:32]

@@ -174,16 +174,21 @@ class NaturalKey(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     """The field that names a record. Zoho refuses a second record of a name with code 3062, unless an organisation has
     allowed equal names in its settings."""
-    kind: str = ""
+    name_scope: str = ""
     """The field within whose values names are unique; empty: within all."""
     default_name_scope: str = ""
-    """What `kind` is when a row does not say."""
+    """What `name_scope` is when a row does not say."""
     parent: str = ""
     """The field that names the record it belongs to; such records are listed by it, and have no name of their own."""
 
+    @property
+    def field(self) -> str:
+        """The field whose value is the key: the name, or the e-mail within the parent."""
+        return self.name or ("email" if self.parent else "")
+
 
 NATURAL_KEYS: Final[Mapping[str, NaturalKey]] = {
-    "books.contacts": NaturalKey(name="contact_name", kind="contact_type", default_name_scope="customer"),
+    "books.contacts": NaturalKey(name="contact_name", name_scope="contact_type", default_name_scope="customer"),
     "books.contact_persons": NaturalKey(parent="contact_id"),
     "invoice.contact_persons": NaturalKey(parent="contact_id"),
     "expense.customers": NaturalKey(name="contact_name"),

@@ -1,4 +1,4 @@
-"""Rows to jobs: columns, types, rules and the value a row is matched by. Pure."""
+"""Rows to work items: columns, types, rules and the key of each row. Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile
 from zoho_async.errors import Fault
-from zoho_async.schema.validation import validate
+from zoho_async.schema.validation import Rule, validate
 from zoho_async.wire.encoding import to_builtins
 
-from .cells import Problem, mangled, nested
+from .cells import Problem, convert, mangled, nested
 from .columns import Columns, duplicate_custom_fields, original
 from .options import Options
 from .refusal_tags import still_rejected
@@ -24,6 +24,8 @@ from .resource import Target
 
 LONGEST_KEY = 4_000
 """Bytes of a key that an upsert carries in a header; servers refuse headers of 8 kB as a whole."""
+
+_ID = Rule(kind="id")
 
 _canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string")
 
@@ -40,52 +42,53 @@ class WorkItem(msgspec.Struct, kw_only=True):
     faults: tuple[Fault, ...] = ()
     missing: tuple[Fault, ...] = ()
     """What a new record needs and the row does not give; an update does without."""
+    record_id: str = ""
+    """The record's own id, where the row carries it."""
+    key_field: str = ""
+    """The field that is the row's key."""
     key: str = ""
-    """The value the row is matched by."""
+    """Its value."""
     name: str = ""
     name_field: str = ""
-    kind: str = ""
+    by_name: bool = False
+    """Whether its key is the natural name."""
+    name_scope: str = ""
     """Within which the name must be unique."""
     name_scope_given: bool = False
-    """Whether the row itself says its kind."""
+    """Whether the row itself says its name scope."""
     parent: str = ""
     """Id of the record it belongs to."""
-    digest: str = ""
+    key_scope: str = ""
+    """Within which the key is unique: the parent, or the scope of names."""
+    content_hash: str = ""
     """What tells its content from another."""
-    identity: str = ""
+    row_key: str = ""
     """What the state calls it."""
+    display_key: str = ""
+    """What people know the row by: its key, or the name it is sent under."""
     renamed: bool = False
-
-    @property
-    def label(self) -> str:
-        """What people know the row by."""
-        own = self.key or self.name or _person(self.body)
-        # An e-mail is one person's only within a contact.
-        return f"{self.parent}/{own}" if self.parent else own
 
 
 class RowReader:
-    """Rows to jobs for one target, under the options of a push."""
+    """Rows to work items for one target, under the options of a push."""
 
     def __init__(self, target: Target, options: Options) -> None:
         self.target = target
         self.options = options
         self.columns: Columns = target.columns
         self._schema: Any = target.schema
-        natural = target.natural
-        self._name, self._kind, self._usual_kind, self._parent = (
-            natural.name,
-            natural.kind,
-            natural.default_name_scope,
-            natural.parent,
-        )
+        self._natural = target.natural
+        self._name = target.natural.name
+        self._parent = target.natural.parent
+        self._id = target.record_id
+        self._key_field = options.field or target.natural.field
         self._of_person = options.match_by == "email" and "email" not in target.fields
 
     def check(self, source: RowFile) -> None:
-        """Raises InputError for a file with columns nobody knows, or without the column rows are matched by."""
+        """Raises InputError for a file with unknown columns, or without the column rows are matched by."""
         name = str(source.path)
         names = dict.fromkeys(source.columns) if source.format == "csv" else self._keys(source)
-        self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE}), where=name)
+        self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE, self._id}), where=name)
         field = self.options.field
         if field and field not in names and not (self._of_person and any(one.endswith(".email") for one in names)):
             raise InputError(f"{name}: there is no column `{field}`, by which rows are to be matched")
@@ -103,11 +106,14 @@ class RowReader:
         return keys
 
     def read(self, row: Row) -> WorkItem:
-        """One row as a job, with every fault it has."""
+        """One row as a work item, with every fault it has."""
         if row.fault:
             return WorkItem(row=row, faults=(Fault(path=row.field, rule="unreadable", message=row.fault),))
-        if (fault := still_rejected(row, self.options, self._name)) is not None:
-            return WorkItem(row=row, identity=row.identity, faults=(fault,))
+        if row.identity and still_rejected(row, self.options, by_id=bool(self._own_id(row.values)[0])):
+            message = "is the same as another row of the input it came from; change or delete it"
+            rule = "duplicate" if self.options.field or not self._name else "name_taken"
+            fault = Fault(path=self._key_field, rule=rule, message=message)
+            return WorkItem(row=row, row_key=row.identity, faults=(fault,))
         try:
             return self._read(row)
         except Exception as error:  # noqa: BLE001 - whatever a caller puts into a row, it must not harm the others
@@ -115,13 +121,13 @@ class RowReader:
             return WorkItem(row=row, faults=(Fault(path="", rule="unreadable", message=message),))
 
     def _read(self, row: Row) -> WorkItem:
+        record_id, faults, values = self._own_id(row.values)
         places: dict[str, str] = {}
-        faults: list[Fault] = []
         body: dict[str, Any] = {}
         cleared: tuple[str, ...] = ()
         given: Collection[Any] = ()
-        if isinstance(row.values, msgspec.Struct):
-            found = nested(row.values)
+        if isinstance(values, msgspec.Struct):
+            found = nested(values)
             if isinstance(found, Problem):
                 return WorkItem(row=row, faults=(found.fault(""),))
             given = frozenset(found)
@@ -130,44 +136,81 @@ class RowReader:
             if self.options.empty == "clear":
                 cleared = tuple(nulls)
         else:
-            body, faults, places = self.columns.read(row.values)
-            given = row.values
+            body, wrong_cells, places = self.columns.read(values)
+            faults += wrong_cells
+            given = values
             if self.options.empty == "clear":
-                cleared = tuple(self._cleared(row.values))
+                cleared = tuple(self._cleared(values))
         faults += duplicate_custom_fields(body)
         wrong = {fault.path for fault in faults}
         missing: list[Fault] = []
+        updates = bool(self.options.field or record_id)
         for fault in validate(body, type=self._schema):
             path = original(fault.path, places)
             if fault.warning or path in wrong:
                 continue
             ours = Fault(path=path, rule=fault.rule, message=fault.message)
             # A column the input does not have may stand in the record already; an empty cell in it is a mistake.
-            later = fault.rule == "required" and self.options.field and path not in given and path in self.target.fields
+            later = fault.rule == "required" and updates and path not in given and path in self.target.fields
             (missing if later else faults).append(ours)
         job = WorkItem(
             row=row, body=body, cleared=cleared, places=places, missing=tuple(missing), name_field=self._name
         )
-        job.digest = digest_of(body) if not cleared else digest_of({"body": body, "cleared": cleared})
+        job.content_hash = content_hash_of(body) if not cleared else content_hash_of({"body": body, "cleared": cleared})
         job.name = str(body.get(self._name) or "").strip() if self._name else ""
-        job.name_scope_given = bool(self._kind and body.get(self._kind))
-        job.kind = str(body.get(self._kind) or self._usual_kind) if self._kind else ""
+        scope = self._natural.name_scope
+        job.name_scope_given = bool(scope and body.get(scope))
+        job.name_scope = str(body.get(scope) or self._natural.default_name_scope) if scope else ""
         if self._parent:
             job.parent = str(body.get(self._parent) or "")
             if not job.parent and self._parent not in wrong:
                 faults.append(Fault(path=self._parent, rule="required", message="is required: it belongs to that one"))
-        if self.options.field:
-            job.key, problem = self._key(body)
-            if problem is not None and problem.path not in wrong:
-                faults.append(problem)
+        job.record_id = record_id
+        problem = self._identify(job) if self._id not in wrong else None
+        if problem is not None and problem.path not in {fault.path for fault in faults}:
+            faults.append(problem)
         job.faults = tuple(faults)
         return job
 
+    def _own_id(self, values: Any) -> tuple[str, list[Fault], Any]:
+        """The record's own id, what is wrong with it, and the row without it: no request has it in its body."""
+        if not is_mapping(values) or self._id not in values:
+            return "", [], values
+        cell = values[self._id]
+        rest = {name: value for name, value in values.items() if name != self._id}
+        if cell is None or (isinstance(cell, str) and not cell.strip()):
+            return "", [], rest
+        value = convert(_ID, cell)
+        if isinstance(value, Problem):
+            return "", [value.fault(self._id)], rest
+        return str(value), [], rest
+
+    def _identify(self, job: WorkItem) -> Fault | None:
+        """Gives a row its key; the fault when it has none."""
+        if job.record_id:
+            job.key_field, job.key = self._id, job.record_id
+            job.row_key, job.display_key = row_key(self._id, job.key), job.key
+            return None
+        job.key_field = self._key_field
+        job.key, problem = self._key(job.body)
+        if problem is not None:
+            return problem
+        job.by_name = bool(self._name) and not self.options.field
+        job.key_scope = job.name_scope if job.by_name else job.parent
+        # With a suffix, rows of one name are told apart by it.
+        value = (job.by_name and self._suffixed(job)) or job.key
+        job.row_key = row_key(job.key_field, value, job.key_scope)
+        job.display_key = f"{job.parent}/{job.key}" if job.parent else job.key
+        return None
+
     def _key(self, body: Mapping[str, Any]) -> tuple[str, Fault | None]:
-        name = self.options.field
+        name, by_natural = self._key_field, not self.options.field
         value = _primary_email(body) if self._of_person else _value(body, name)
-        if value is None or value == "":
-            return "", Fault(path=name, rule="required", message="is required: rows are matched by it")
+        if value is None or value == "" or (by_natural and not str(value).strip()):
+            reason = "rows are matched by it"
+            if by_natural and self._parent:
+                reason = f"within its contact a person is known by it, or by {self._id}"
+            return "", Fault(path=name, rule="required", message=f"is required: {reason}")
         if name.startswith("cf_") and (problem := mangled(value)) is not None:
             return "", Fault(path=name, rule=problem.rule, message=problem.message)
         if isinstance(value, Decimal):
@@ -175,9 +218,11 @@ class RowReader:
         if isinstance(value, bool) or not isinstance(value, str | int):
             return "", Fault(path=name, rule="type", message="must be text or a whole number: rows are matched by it")
         text = str(value)
-        if self.options.match_by:
+        if not self.options.upsert_by:
             # Not an upsert's header: blanks around it are no part of it, and addresses know no case.
             text = matchable(value, name)
+        if by_natural:
+            return text, None
         if text != text.strip() or not text.isprintable() or not text:
             message = "must not begin or end with a blank or hold line breaks: rows are matched by it"
             return "", Fault(path=name, rule="key", message=message)
@@ -194,19 +239,26 @@ class RowReader:
                 yield name
 
     def rename(self, job: WorkItem) -> Fault | None:
-        """Puts the suffix behind the job's name; the fault when that cannot be."""
+        """Puts the suffix behind the item's name; the fault when that cannot be."""
         field = self.options.suffix_field
-        value = _at(job.body, self.columns, field)
-        if value is None or str(value).strip() == "":
+        name = self._suffixed(job)
+        if not name:
             return Fault(path=field, rule="required", message="is required: it is put behind a name that is taken")
-        name = f"{job.name} ({str(value).strip()})"
         limit = self.target.fields[self._name].max_length
         if limit is not None and len(name) > limit:
             message = f"with the suffix must be at most {limit} characters, has {len(name)}"
             return Fault(path=self._name, rule="max_length", message=message)
         job.name, job.renamed = name, True
         job.body = {**job.body, self._name: name}
+        if job.by_name:
+            job.display_key = name
         return None
+
+    def _suffixed(self, job: WorkItem) -> str:
+        """The item's name with its suffix; empty without one."""
+        field = self.options.suffix_field
+        suffix = str(_at(job.body, self.columns, field) or "").strip() if field else ""
+        return f"{job.name} ({suffix})" if suffix else ""
 
 
 def matchable(value: Any, field: str) -> str:
@@ -215,13 +267,18 @@ def matchable(value: Any, field: str) -> str:
     return text.casefold() if field == "email" else text
 
 
-def keyed_by(identity: str) -> str:
-    """The field whose value an identity holds; empty when the row is known by its content."""
-    field, equals, _ = identity.partition("=")
+def row_key(field: str, value: str, within: str = "") -> str:
+    """What the state calls the row of a key. `within`: its parent, or the scope of its name."""
+    return f"{field}={value}@{within}" if within else f"{field}={value}"
+
+
+def keyed_by(key: str) -> str:
+    """The field whose value a row key holds; empty for one of an earlier version that holds none."""
+    field, equals, _ = key.partition("=")
     return field if equals else ""
 
 
-def digest_of(body: Mapping[str, Any]) -> str:
+def content_hash_of(body: Mapping[str, Any]) -> str:
     """What tells two bodies apart, the order of their fields aside."""
     return hashlib.sha256(_canonical.encode(body)).hexdigest()[:32]
 
@@ -231,11 +288,6 @@ def custom_value(fields: Any, name: str) -> Any:
     if not is_sequence(fields):
         return None
     return next((one.get("value") for one in fields if is_mapping(one) and one.get("api_name") == name), None)
-
-
-def _person(body: Mapping[str, Any]) -> str:
-    names = (str(body.get(part) or "").strip() for part in ("first_name", "last_name"))
-    return str(body.get("email") or "").strip() or " ".join(filter(None, names))
 
 
 def _value(body: Mapping[str, Any], name: str) -> Any:

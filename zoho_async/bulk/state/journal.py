@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -21,21 +20,20 @@ Part = tuple[str, str, str]
 """Part of a record, its key in the row, its id: ("contact_person", "ann@example.com", "460000000026051")."""
 
 
-_INTEND = """
+_RECORD_INTENT = """
     INSERT INTO journal (target, identity, digest, state, intended_at, operation, label, run)
     VALUES (?1, ?2, ?3, 'intent', ?4, ?5, ?6, ?7)
     ON CONFLICT (target, identity) DO UPDATE SET
     prior = json_array(CASE state WHEN 'intent' THEN 'unknown' ELSE state END, digest, operation, label, run, code,
         message, intended_at, settled_at),
-    intended_at = CASE WHEN state IN ('intent', 'unknown') AND digest = excluded.digest THEN intended_at
-        ELSE excluded.intended_at END,
+    intended_at = excluded.intended_at,
     label = CASE WHEN excluded.label <> '' THEN excluded.label ELSE label END,
     digest = excluded.digest, state = 'intent', operation = excluded.operation, run = excluded.run,
     settled_at = '', code = '', message = ''
 """
 """An intent that is written over is a call of a run that was killed: of unknown outcome."""
 
-_SETTLE = """
+_RECORD_OUTCOME = """
     UPDATE journal SET state = ?3, code = ?4, message = ?5, settled_at = ?6, prior = '',
     record_id = CASE WHEN ?7 <> '' THEN ?7 ELSE record_id END,
     modified = CASE WHEN ?8 <> '' THEN ?8 ELSE modified END,
@@ -44,18 +42,20 @@ _SETTLE = """
 """
 
 
+_KEYLESS = "[0-9a-f]" * 32 + "#[0-9]*"
+"""Identities of rows without a key, as earlier versions wrote them: hash of the content and number of the row."""
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What the journal knows of one row."""
 
-    identity: str
-    digest: str
+    row_key: str
+    content_hash: str
     state: State
     record_id: str
-    intended_at: datetime
-    """When the record may first have been made; UTC."""
     operation: str = ""
     """create, upsert, update; empty when that is not known."""
-    label: str = ""
+    display_key: str = ""
     """The row's key, or the name it was sent under."""
     modified: str = ""
     """The record's last_modified_time when this row was settled last, as Zoho wrote it."""
@@ -72,18 +72,19 @@ class Journal:
         self.database = database
         self._target = target
         self._run = run
+        self._keyless_rows: int | None = None
 
-    async def entries(self, identities: Sequence[str]) -> dict[str, Entry]:
-        """What is known of rows, by their identities; rows nothing is known of are absent."""
+    async def entries(self, row_keys: Sequence[str]) -> dict[str, Entry]:
+        """What is known of rows, by their keys; rows nothing is known of are absent."""
 
         def work(connection: sqlite3.Connection) -> dict[str, Entry]:
-            found = (self.entry(connection, identity) for identity in identities)
-            return {entry.identity: entry for entry in found if entry is not None}
+            found = (self.entry(connection, row_key) for row_key in row_keys)
+            return {entry.row_key: entry for entry in found if entry is not None}
 
         return await self.database.run(work)
 
     def owner(self, connection: sqlite3.Connection, record_id: str) -> str:
-        """The identity of the row that has a record, the one settled last if several have it; empty when none has.
+        """The key of the row that has a record, the one recorded last if several have it; empty when none has.
         For use inside `Database.run`."""
         found = connection.execute(
             "SELECT identity FROM journal WHERE target = ? AND record_id = ? AND record_id <> '' "
@@ -92,44 +93,73 @@ class Journal:
         ).fetchone()
         return "" if found is None else str(found[0])
 
-    def ambiguous_keys(self, connection: sqlite3.Connection) -> frozenset[str]:
-        """The labels that several rows have which are under way or of unknown outcome. For use inside `Database.run`;
-        it looks through the whole journal."""
-        found = connection.execute(
-            "SELECT label FROM journal WHERE target = ? AND state IN ('intent', 'unknown') "
-            "GROUP BY label HAVING COUNT(*) > 1",
-            (self._target,),
+    def keyless(self, connection: sqlite3.Connection, content_hash: str, names: Sequence[str]) -> list[Entry]:
+        """Entries of an earlier version that gave rows without a field to match by no key: by content, name or e-mail.
+
+        What is done comes first, then what has the same content. For use inside `Database.run`.
+        """
+        if self._keyless_rows == 0:
+            return []
+        # One pass through the journal a run; nothing of it is in the file.
+        connection.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS keyless AS SELECT identity, substr(identity, 1, 32) AS content, label "
+            "FROM journal WHERE target = ? AND identity GLOB ?",
+            (self._target, _KEYLESS),
         )
-        return frozenset(label for (label,) in found)
+        for column in ("content", "label"):
+            connection.execute(f"CREATE INDEX IF NOT EXISTS temp.keyless_{column} ON keyless ({column})")
+        if self._keyless_rows is None:
+            (self._keyless_rows,) = connection.execute("SELECT COUNT(*) FROM temp.keyless").fetchone()
+        found = connection.execute(
+            "SELECT journal.identity FROM temp.keyless JOIN journal USING (identity) WHERE journal.target = ? AND "
+            f"(content = ? OR keyless.label IN ({', '.join('?' * len(names))})) "
+            "ORDER BY state = 'done' DESC, content = ? DESC, intended_at, journal.identity",
+            (self._target, content_hash, *names, content_hash),
+        ).fetchall()
+        return [entry for (one,) in found if (entry := self.entry(connection, one)) is not None]
+
+    def give_key(self, connection: sqlite3.Connection, identity: str, row_key: str, content_hash: str) -> None:
+        """Calls an entry by its row's key from now on. For use inside `Database.run`."""
+        # A row with the content that was first sent says nothing new, though it was corrected since.
+        connection.execute(
+            "UPDATE journal SET identity = ?, digest = CASE WHEN substr(identity, 1, 32) = ? THEN ? ELSE digest END "
+            "WHERE target = ? AND identity = ?",
+            (row_key, content_hash, content_hash, self._target, identity),
+        )
 
     async def record_intent(
-        self, identity: str, digest: str, *, operation: str, label: str = "", image: tuple[str, bytes] | None = None
+        self,
+        row_key: str,
+        content_hash: str,
+        *,
+        operation: str,
+        display_key: str = "",
+        image: tuple[str, bytes] | None = None,
     ) -> None:
         """Returns when it is on record that the row is about to be sent.
 
         `image`: id of the record that will be overwritten and its JSON as it is. The image stays when the intent is
-        withdrawn. The same body intended again, after a call whose outcome is open, keeps the time of the first
-        intent: since then the record may exist.
+        rolled back.
         """
 
         moment = now()
-        row = (self._target, identity, digest, moment, operation, sqlite_text(label), self._run)
+        row = (self._target, row_key, content_hash, moment, operation, sqlite_text(display_key), self._run)
         if image is None:
-            await self.database.write(_INTEND, row)
+            await self.database.write(_RECORD_INTENT, row)
             return
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "INSERT INTO images (target, run, identity, record_id, taken_at, image) VALUES (?, ?, ?, ?, ?, ?)",
-                (self._target, self._run, identity, image[0], moment, image[1]),
+                (self._target, self._run, row_key, image[0], moment, image[1]),
             )
-            connection.execute(_INTEND, row)
+            connection.execute(_RECORD_INTENT, row)
 
         await self.database.run(work)
 
-    async def settle(
+    async def record_outcome(
         self,
-        identity: str,
+        row_key: str,
         state: State,
         *,
         record_id: str = "",
@@ -142,11 +172,18 @@ class Journal:
         leaves what is known already."""
 
         await self.database.write(
-            _SETTLE, self._outcome(identity, state, record_id, modified, parts, code=code, message=message)
+            _RECORD_OUTCOME, self._outcome(row_key, state, record_id, modified, parts, code=code, message=message)
         )
 
-    async def note(
-        self, identity: str, digest: str, *, label: str, record_id: str, modified: str = "", parts: Sequence[Part] = ()
+    async def record_done(
+        self,
+        row_key: str,
+        content_hash: str,
+        *,
+        display_key: str,
+        record_id: str,
+        modified: str = "",
+        parts: Sequence[Part] = (),
     ) -> None:
         """Puts on record that a row is done without a call, whether the journal knew of it or not."""
 
@@ -156,17 +193,17 @@ class Journal:
                 "VALUES (?, ?, ?, 'done', ?, ?, ?) "
                 "ON CONFLICT (target, identity) DO UPDATE SET digest = excluded.digest, run = excluded.run, "
                 "label = CASE WHEN excluded.label <> '' THEN excluded.label ELSE label END",
-                (self._target, identity, digest, now(), sqlite_text(label), self._run),
+                (self._target, row_key, content_hash, now(), sqlite_text(display_key), self._run),
             )
-            self._settle(connection, identity, record_id, modified, parts)
+            self._record_done(connection, row_key, record_id, modified, parts)
 
         await self.database.run(work)
 
-    async def rollback_intent(self, identity: str) -> None:
+    async def rollback_intent(self, row_key: str) -> None:
         """Forgets an intent whose call was surely not executed; what was on record before it comes back."""
 
         def work(connection: sqlite3.Connection) -> None:
-            row = (self._target, identity)
+            row = (self._target, row_key)
             connection.execute(
                 "DELETE FROM journal WHERE target = ? AND identity = ? AND state = 'intent' AND prior = ''", row
             )
@@ -178,16 +215,18 @@ class Journal:
 
         await self.database.run(work)
 
-    async def adopt(self, identity: str, record_id: str, *, modified: str = "", parts: Sequence[Part] = ()) -> bool:
-        """Settles a row as done with a record that was found, unless another row has that record already."""
+    async def link_existing(
+        self, row_key: str, record_id: str, *, modified: str = "", parts: Sequence[Part] = ()
+    ) -> bool:
+        """Records a row as done with a record that was found, unless another row has that record already."""
 
         def work(connection: sqlite3.Connection) -> bool:
             taken = connection.execute(
                 "SELECT 1 FROM journal WHERE target = ? AND record_id = ? AND record_id <> '' AND identity <> ?",
-                (self._target, record_id, identity),
+                (self._target, record_id, row_key),
             ).fetchone()
             if taken is None:
-                self._settle(connection, identity, record_id, modified, parts)
+                self._record_done(connection, row_key, record_id, modified, parts)
             return taken is None
 
         return await self.database.run(work)
@@ -208,40 +247,39 @@ class Journal:
 
         await self.database.run(work)
 
-    def entry(self, connection: sqlite3.Connection, identity: str) -> Entry | None:
+    def entry(self, connection: sqlite3.Connection, row_key: str) -> Entry | None:
         """What is known of a row; None when nothing is. For use inside `Database.run`."""
         found = connection.execute(
-            "SELECT digest, state, record_id, intended_at, operation, label, modified FROM journal "
+            "SELECT digest, state, record_id, operation, label, modified FROM journal "
             "WHERE target = ? AND identity = ?",
-            (self._target, identity),
+            (self._target, row_key),
         ).fetchone()
         if found is None:
             return None
-        digest, state, record_id, intended_at, operation, label, modified = found
+        digest, state, record_id, operation, label, modified = found
         return Entry(
-            identity=identity,
-            digest=digest,
+            row_key=row_key,
+            content_hash=digest,
             state=state,
             record_id=record_id,
-            intended_at=datetime.fromisoformat(intended_at),
             operation=operation,
-            label=label,
+            display_key=label,
             modified=modified,
         )
 
-    def _settle(
+    def _record_done(
         self,
         connection: sqlite3.Connection,
-        identity: str,
+        row_key: str,
         record_id: str,
         modified: str,
         parts: Sequence[Part],
     ) -> None:
-        connection.execute(_SETTLE, self._outcome(identity, "done", record_id, modified, parts))
+        connection.execute(_RECORD_OUTCOME, self._outcome(row_key, "done", record_id, modified, parts))
 
     def _outcome(
         self,
-        identity: str,
+        row_key: str,
         state: State,
         record_id: str,
         modified: str,
@@ -250,10 +288,10 @@ class Journal:
         code: str = "",
         message: str = "",
     ) -> tuple[str, ...]:
-        """A row for `_SETTLE`."""
+        """A row for `_RECORD_OUTCOME`."""
         written = _written(parts) if parts else ""
         said = (sqlite_text(code), sqlite_text(message))
-        return (self._target, identity, state, *said, now(), record_id, modified, written)
+        return (self._target, row_key, state, *said, now(), record_id, modified, written)
 
 
 def _written(parts: Sequence[Part]) -> str:

@@ -15,7 +15,7 @@ MIGRATIONS: dict[int, Sequence[str]] = {
         """
         CREATE TABLE IF NOT EXISTS journal (
             target TEXT NOT NULL,      -- organisation and resource
-            identity TEXT NOT NULL,    -- the row: its key, or the digest of its body and the number of its occurrence
+            identity TEXT NOT NULL,    -- the row's key; before keys: digest of its body and number of its occurrence
             digest TEXT NOT NULL,      -- of the body that was sent last
             state TEXT NOT NULL CHECK (state IN ('intent', 'done', 'failed', 'unknown')),
             record_id TEXT NOT NULL DEFAULT '',

@@ -157,7 +157,9 @@ class _Report(msgspec.Struct, frozen=True, kw_only=True):
         lines = [
             f"{self.file} -> {self.args.name} of organisation {self.zoho.organization_id}, run {summary.run}",
             f"  {summary.rows:,} rows: {summary.sent:,} sent ({summary.created:,} created, {summary.updated:,} "
-            f"updated), {summary.unchanged:,} unchanged, {summary.settled:,} found sent, {summary.failed:,} failed, "
+            f"updated), {summary.unchanged:,} unchanged, {summary.settled:,} found sent, "
+            + (f"{summary.skipped:,} skipped, " if summary.skipped else "")
+            + f"{summary.failed:,} failed, "
             f"{summary.unknown:,} unknown",
             f"  {summary.writes + summary.reads:,} calls ({summary.writes:,} writes, {summary.reads:,} reads) "
             f"in {span(summary.seconds)}",
