@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientSession
 
+    from zoho_async.transport.hooks import DispatchHook
+
     from .billing import Billing
     from .books import Books
     from .expense import Expense
@@ -192,6 +194,8 @@ class Zoho:
         files: Mapping[str, Any] | None = None,
         type: None = None,
         to: None = None,
+        hook: DispatchHook | None = None,
+        priority: bool = False,
     ) -> Response[T]: ...
 
     @overload
@@ -206,6 +210,8 @@ class Zoho:
         files: Mapping[str, Any] | None = None,
         type: Any,
         to: None = None,
+        hook: DispatchHook | None = None,
+        priority: bool = False,
     ) -> Response[Any]: ...
 
     @overload
@@ -220,6 +226,8 @@ class Zoho:
         files: Mapping[str, Any] | None = None,
         type: None = None,
         to: str | PathLike[str],
+        hook: DispatchHook | None = None,
+        priority: bool = False,
     ) -> Response[Path]: ...
 
     async def send(
@@ -233,17 +241,45 @@ class Zoho:
         files: Mapping[str, Any] | None = None,
         type: Any = None,
         to: str | PathLike[str] | None = None,
+        hook: DispatchHook | None = None,
+        priority: bool = False,
     ) -> Response[Any]:
-        """Execute one of `operations()` with values by wire name; the answer with everything around it.
+        """Executes an operation with values by wire name, and returns the response with everything around it.
 
-        `.data` is exactly what the operation's method returns; `type` decodes the record or row into a struct of the
-        caller's. `files`: paths, bytes or `Upload`s by the names in `operation.files`. `to`: where a download is
-        written, chunk by chunk; `.data` is then that path.
-        Raises InvalidError for unknown or missing names, values out of range and unreadable files before anything is
-        sent, OSError when `to` cannot be written, and what every call can raise (see `zoho_async.errors`).
+        Args:
+            operation: One of `operations()`.
+            path: Values of the path.
+            query: Values of the query.
+            headers: Values of headers.
+            body: A request struct or a mapping.
+            files: Paths, bytes or `Upload`s by the names in `operation.files`.
+            type: What the record or row is decoded into instead of the operation's own type.
+            to: Where a download is written, chunk by chunk; `.data` is then that path.
+            hook: Asked before every attempt. With one, nothing is sent again that may have been executed, not even an
+                operation marked idempotent. See `zoho_async.transport.hooks`.
+            priority: Whether the call goes before all others of the organisation that wait for the rate limiter; for a
+                write that must follow soon upon what was read.
+
+        Returns:
+            The response; `.data` is exactly what the operation's method returns.
+
+        Raises:
+            InvalidError: Unknown or missing names, values out of range, unreadable files; nothing is sent.
+            OSError: `to` cannot be written.
+            ZohoError: What every call can raise, see `zoho_async.errors`.
+            Exception: What the hook raises.
         """
         return await self._transport.send(
-            operation, path=path, query=query, headers=headers, body=body, files=files, type=type, to=to
+            operation,
+            path=path,
+            query=query,
+            headers=headers,
+            body=body,
+            files=files,
+            type=type,
+            to=to,
+            hook=hook,
+            priority=priority,
         )
 
     async def request(

@@ -142,7 +142,7 @@ class Transport:
         hook: DispatchHook | None = None,
         priority: bool = False,
     ) -> Response[Any]:
-        """Execute one operation; see `Zoho.send`. `hook` and `priority` as in `perform`."""
+        """Execute one operation; see `Zoho.send`."""
         place = _destination(operation, type, to)
         organization_id = self.settings.organization_id
         if operation.organization is not None and organization_id is None:
@@ -217,9 +217,7 @@ class Transport:
     ) -> Response[Any]:
         """Send one request as often as the policy allows. Deciders are in `policy`; here is only the doing.
 
-        `hook` is asked whenever an attempt may start; with one, nothing is sent again that may have acted, not even
-        what is marked idempotent. `priority`: its turn comes before that of all who wait, for a write that must follow
-        soon upon what was read.
+        `hook` and `priority`: see `Zoho.send`.
         """
         self.shared.exchange.check_loop()
         call = Call(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from zoho_async.bulk._pages import Read
 from zoho_async.bulk.errors import RUN_ENDING_ERRORS
 from zoho_async.bulk.pushing.merge import Difference
 from zoho_async.bulk.results import RowOutcome, faulty
@@ -20,9 +21,9 @@ from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import NotFoundError, ZohoError
 
 from .dispatch import merge_job
+from .endpoint import read_record
 from .prepare import Planner
 from .routing import RoutedRow
-from .target_index import Read
 
 SAMPLES = 3
 SHOWN = 100
@@ -176,7 +177,7 @@ class _Counting:
             self._not_compared(decision)
             return
         try:
-            record = await self._read(lambda: self._target.get(found.record_id, decision.job.parent))
+            record = await self._read(lambda: read_record(self._target, found.record_id, decision.job.parent))
         except NotFoundError:
             (fresh,) = await self._preparation.decide([decision.job], gone=found.record_id)
             await self.decided(fresh)

@@ -43,7 +43,7 @@ from zoho_async.bulk.state.database import Database, storable
 from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import QuotaExceededError
 
-from .call_control import CallControl, Stopped
+from .call_control import CallControl, Withheld
 from .dispatch import Dispatcher
 from .events import Event
 from .prepare import Planner, repeatable
@@ -99,14 +99,14 @@ class Push:
         self._concurrency = concurrency
         self._on_event = on_event
         self._callback_error: Exception | None = None
-        self._line = CallControl(
+        self._control = CallControl(
             self.summary,
             concurrency=concurrency,
-            patience=BREAKER_THRESHOLD * concurrency,
+            threshold=BREAKER_THRESHOLD * concurrency,
             pause=pause,
             wait=wait,
             window=window,
-            tell=self._tell,
+            emit=self._emit,
         )
         self._exhausted = False
         self._given = 0
@@ -124,7 +124,7 @@ class Push:
     def stop(self) -> None:
         """Begins no further row nor waits on, not for an asynchronous input either, which is cancelled where it waits;
         calls in flight are finished and their outcomes still come."""
-        self._line.stop()
+        self._control.drain()
 
     def __aiter__(self) -> AsyncIterator[RowOutcome]:
         if self._begun:
@@ -141,14 +141,14 @@ class Push:
                 self._working.cancel()
             await asyncio.wait([self._working])
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         if self._on_event is None or self._callback_error is not None:
             return
         try:
             self._on_event(event)
         except Exception as error:  # noqa: BLE001 - raised in the end; no row must be harmed by who listens
             self._callback_error = error
-            self._line.stop()
+            self._control.drain()
 
     async def _run(self) -> AsyncGenerator[RowOutcome, None]:
         # The work is a task's, whose end closes everything in order. Generators inside this one, all left at once by
@@ -186,8 +186,8 @@ class Push:
                         raise
                     # What was consumed is what is counted.
                     await ready.join()
-                    if self._line.ended is not None:
-                        raise self._line.ended
+                    if self._control.abort_reason is not None:
+                        raise self._control.abort_reason
                     ended = "complete" if self.summary.complete else "stopped"
                 except (asyncio.CancelledError, QuotaExceededError):
                     ended = "stopped"
@@ -199,7 +199,7 @@ class Push:
                             self.summary.run,
                             ended,
                             summary=msgspec.structs.asdict(self.summary),
-                            error=str(self._line.ended or ""),
+                            error=str(self._control.abort_reason or ""),
                         )
                     )
         finally:
@@ -213,67 +213,69 @@ class Push:
             if outcome.status != "done":
                 await runs.remember(journal.database, self.summary.run, [_problem(outcome)])
             self._given += 1
-            self._tell(Event(stage="write", done=self._given))
+            self._emit(Event(stage="write", done=self._given))
             # No further ahead of who consumes them than a few.
             await ready.put(outcome)
 
-        preparation = Planner(journal, self._target, self._options, self._line.read, lambda: self._line.waits)
+        planner = Planner(
+            journal, self._target, self._options, self._control.read, lambda: self._control.wait_epoch
+        )
         failure: Exception | None = None
-        sender = Dispatcher(self._target, self._options, self._line, journal, preparation)
+        dispatcher = Dispatcher(self._target, self._options, self._control, journal, planner)
         checked = repeatable(self._rows)
-        async with preparation.index:
+        async with planner.index:
             if checked and not isinstance(self._rows, AsyncIterable):
-                async with aclosing(preparation.check(self._rows)) as batches:
+                async with aclosing(planner.check(self._rows)) as batches:
                     async for wrong in batches:
-                        self._tell(Event(stage="check", done=preparation.checked))
+                        self._emit(Event(stage="check", done=planner.checked))
                         for job in wrong:
                             await give(faulty(job))
-                        if self._line.stopped:
+                        if self._control.stopped:
                             return
             try:
                 fed = self._fed(self._rows) if isinstance(self._rows, AsyncIterable) else None
-                async with aclosing(preparation.decisions(fed or self._rows, checked=checked)) as decisions:
+                async with aclosing(planner.decisions(fed or self._rows, checked=checked)) as decisions:
                     source = self._until_stopped(decisions)
                     performed = closable(
-                        map(sender.perform, source, concurrency=QUEUE_DEPTH_FACTOR * self._concurrency)
+                        map(dispatcher.perform, source, concurrency=QUEUE_DEPTH_FACTOR * self._concurrency)
                     )
                     heard = with_idle_ticks(
-                        performed, seconds=IDLE_TICK_S, wanted=lambda: fed is not None and sender.waiting
+                        performed, seconds=IDLE_TICK_S, wanted=lambda: fed is not None and dispatcher.has_deferred
                     )
                     async with aclosing(heard) as outcomes:
                         async for outcome in outcomes:
                             if outcome is not None and (given := _given(outcome)) is not None:
                                 await give(given)
-                            if outcome is None or sender.due:
-                                async for settled in sender.settle():
-                                    await give(settled)
-            except Stopped:
+                            if outcome is None or dispatcher.due:
+                                async for reconciled in dispatcher.reconcile():
+                                    await give(reconciled)
+            except Withheld:
                 # The list cannot be read because the push is to end.
                 pass
             except RUN_ENDING_ERRORS as error:
                 # Raised in the end: rows whose outcomes are open are told all the same.
-                self._line.end(error)
+                self._control.abort(error)
             except StateError:
                 raise
             except Exception as error:  # noqa: BLE001 - of the input, or a list that cannot be read; raised below
                 failure = error
-            async for given in sender.settle():
+            async for given in dispatcher.reconcile():
                 await give(given)
             if failure is not None:
                 raise failure
-        self.summary.complete = self._exhausted and not sender.left and self._line.ended is None
+        self.summary.complete = self._exhausted and not dispatcher.left and self._control.abort_reason is None
 
     async def _fed(self, rows: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         """Rows that arise as they will: none is waited for once the push has ended."""
         end = object()
         async with aclosing(iterate(rows)) as source:
             following = partial(anext, source, end)
-            while (row := await self._line.wait_for(following)) is not end:
+            while (row := await self._control.wait_for(following)) is not end:
                 yield row
 
     async def _until_stopped(self, source: AsyncGenerator[RoutedRow, None]) -> AsyncIterator[RoutedRow]:
         async for decision in source:
-            if self._line.stopped or self._line.ended is not None:
+            if self._control.draining:
                 return
             yield decision
         self._exhausted = True
