@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import csv
 import random
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.pushing import prepare as preparing
 from zoho_async.bulk.pushing import push as pushing
-from zoho_async.bulk.pushing import target_index as index
 from zoho_async.bulk.pushing.plan import plan
 from zoho_async.bulk.recovery.retry import retried
 from zoho_async.bulk.results import RowOutcome
@@ -24,7 +22,6 @@ from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.source.files import RowFile, open_rows
 from zoho_async.errors import DuplicateError
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.messages import Reply, Request
 
 SEEDS = 1
 """More of them by hand: 60 take a quarter of an hour."""
@@ -380,23 +377,14 @@ OLD: list[dict[str, Any]] = [
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("way", OLD, ids=str)
 @pytest.mark.usefixtures("days")
-async def test_contacts_while_days_pass_and_lists_grow_old(
-    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any], seed: int
+async def test_contacts_while_days_pass(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, way: dict[str, Any], seed: int
 ) -> None:
-    chance, ages, note = random.Random(seed), random.Random(seed), fake.note
+    chance = random.Random(seed)
     few_contacts(fake)
     keyed = "upsert_by" in way
     given = [a_contact(chance, number, keyed=keyed) for number in range(30)]
-
-    def noted(request: Request, reply: Reply | None) -> None:
-        # After any write lists are old, or not any more.
-        note(request, reply)
-        if request.method != "GET":
-            monkeypatch.setattr(index, "REFRESH", timedelta(minutes=ages.choice([0, 15])))
-
-    monkeypatch.setattr(fake, "note", noted)
     for _ in range(2):
-        monkeypatch.setattr(index, "REFRESH", timedelta(minutes=15))
         await compare(fake, zoho.books.contacts, given, tmp_path / "s", way, later=chance, wait=True)
         for number in chance.sample(range(30), 8):
             given[number] = mended(chance, number, given[number], keyed=keyed)

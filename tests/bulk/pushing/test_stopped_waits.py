@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.pushing import call_control as line
+from zoho_async.bulk.pushing import call_control
 from zoho_async.bulk.pushing.events import Event
 from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.results import RowOutcome
@@ -30,7 +30,11 @@ def close_when(monkeypatch: pytest.MonkeyPatch) -> CloseWhen:
 
     def set_it(closed: Callable[[], bool]) -> None:
         begun = datetime.now(UTC)
-        monkeypatch.setattr(line, "local_now", lambda: (CLOSED if closed() else OPEN) + (datetime.now(UTC) - begun))
+
+        def now() -> datetime:
+            return (CLOSED if closed() else OPEN) + (datetime.now(UTC) - begun)
+
+        monkeypatch.setattr(call_control, "local_now", now)
 
     return set_it
 

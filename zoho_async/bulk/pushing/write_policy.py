@@ -40,10 +40,12 @@ def write_error_event(
     if isinstance(error, RUN_ENDING_ERRORS) and not (released and error.sent is None):
         return "aborted"
     if not isinstance(error, ZohoError):
-        return "unresolved" if released or repeated else "unsendable"
+        return "unresolved" if released else "unsendable"
+    if not released:
+        return "refused"
     # A name that is taken may be taken by what the earlier call has made.
     taken = is_name_taken(error)
-    if released and (status_of(error) == "unknown" or (may_exist and taken)):
+    if status_of(error) == "unknown" or (may_exist and taken):
         if taken and action == "updated":
             return "unresolved"
         return lookup_event(
@@ -53,7 +55,7 @@ def write_error_event(
             discoverable=discoverable,
             tries=tries,
         )
-    if isinstance(error, NotFoundError) and action == "updated" and released:
+    if isinstance(error, NotFoundError) and action == "updated":
         return "deleted"
     return "unresolved" if repeated else "refused"
 

@@ -213,7 +213,7 @@ class WriteExecutor:
         )
         if isinstance(error, ZohoError) and event != "aborted":
             self._control.count_write(error)
-        if event == "refused" and not row.intended:
+        if event == "refused" and row.state == "planned":
             # Refused on our side; its outcome is in the journal all the same.
             await write.record_intent()
             row.intended = True
