@@ -255,7 +255,7 @@ class Zoho:
             files: Paths, bytes or `Upload`s by the names in `operation.files`.
             type: What the record or row is decoded into instead of the operation's own type.
             to: Where a download is written, chunk by chunk; `.data` is then that path.
-            hook: Asked before every attempt. With one, nothing is sent again that may have been executed, not even an
+            hook: Takes part in the call. With one, nothing is sent again that may have been executed, not even an
                 operation marked idempotent. See `zoho_async.transport.hooks`.
             priority: Whether the call goes before all others of the organisation that wait for the rate limiter; for a
                 write that must follow soon upon what was read.

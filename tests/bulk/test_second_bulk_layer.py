@@ -96,10 +96,9 @@ async def test_the_client_takes_a_hook_too(fake: FakeZoho, zoho: Zoho) -> None:
 
 async def test_a_call_with_priority_goes_before_those_that_wait(fake: FakeZoho) -> None:
     (create,) = (one for one in operations() if one.id == CREATE)
-    async with client_of(fake, limits=Limits(per_minute=None, concurrency=1)) as zoho:
-        async with asyncio.TaskGroup() as group:
-            for name, priority in (("A", False), ("B", False), ("C", True)):
-                group.create_task(zoho.send(create, body={"contact_name": name}, priority=priority))
+    async with client_of(fake, limits=Limits(per_minute=None, concurrency=1)) as zoho, asyncio.TaskGroup() as group:
+        for name, priority in (("A", False), ("B", False), ("C", True)):
+            group.create_task(zoho.send(create, body={"contact_name": name}, priority=priority))
     assert list(fake.created()) == ["A", "C", "B"]
 
 

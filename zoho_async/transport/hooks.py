@@ -14,10 +14,10 @@ __all__ = ["DispatchHook", "origin", "send"]
 
 
 class DispatchHook(Protocol):
-    """Takes part in one call: it is asked before every attempt and hears of those that were not executed.
+    """Takes part in one call: before every attempt, and after each that was not executed.
 
-    With a hook nothing is sent again that may have been executed, not even an operation marked idempotent: whoever
-    keeps a journal decides about that.
+    With a hook nothing is sent again that may have been executed, not even an operation marked idempotent: that is for
+    the owner of the journal to decide.
 
     Example:
         A create that is on record before it is sent:
@@ -82,7 +82,7 @@ async def send(
         headers: Values of headers, by wire name.
         body: A request struct or a mapping.
         type: What the record or row is decoded into instead of the operation's own type.
-        hook: Asked before every attempt.
+        hook: Takes part in the call.
         priority: Whether the call goes before all others of the organisation that wait for the rate limiter.
 
     Returns:

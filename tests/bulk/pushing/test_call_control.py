@@ -110,9 +110,7 @@ async def test_all_who_wait_for_one_moment_tell_of_it_once(monkeypatch: pytest.M
     clock, events = Clock(monkeypatch, 20), list[Event]()
     control = control_of(events.append, wait=True)
     moments = [clock.now + timedelta(hours=1, milliseconds=number) for number in range(5)]
-    await asyncio.gather(
-        *(control.call_when_allowed(answering(used_up(moment), "done")) for moment in moments)
-    )
+    await asyncio.gather(*(control.call_when_allowed(answering(used_up(moment), "done")) for moment in moments))
     assert len(clock.slept) == 5
     assert len(events) == 1
 

@@ -253,7 +253,7 @@ async def test_an_update_that_never_reaches_the_wire_is_given_up(
     """Its record, always too old, is read again for its turn and for each rejection, but not for ever."""
     fake.seed(names(1))
 
-    async def send(*_: Any, hook: DispatchHook, **__: Any) -> None:
+    async def send(*arguments: Any, hook: DispatchHook, **options: Any) -> None:
         for _ in range(3):
             await hook.before_send()
             hook.on_rejected()

@@ -54,7 +54,7 @@ class Dispatcher:
         self._first = asyncio.Lock()
         self._deferred: list[DispatchedRow] = []
         self.left = False
-        """Whether a row was left to the next run, because the push was asked to end."""
+        """Whether a row was left to the next run, because the push is to end."""
 
     async def perform(self, routed: RoutedRow) -> RowOutcome | None:
         """The outcome of one row; None when it is deferred until `reconcile`, or left to the next run."""
@@ -171,9 +171,7 @@ class Dispatcher:
             return Result(event="unsendable")
         if not merged.changes:
             parts = parts_of(record)
-            await self._journal.note(
-                job.identity, job.digest, label=job.label, record_id=found.record_id, parts=parts
-            )
+            await self._journal.note(job.identity, job.digest, label=job.label, record_id=found.record_id, parts=parts)
             return Result(event="unchanged", action="unchanged", record_id=found.record_id, warning=merged.warning)
         operation = self._target.operations["update"]
         (place,) = required_path(operation)
@@ -216,7 +214,7 @@ class Dispatcher:
         return self._planner.index.key(record) not in ("", job.key)
 
     async def _link(self, row: DispatchedRow) -> Result:
-        """A record that was made after a call of unknown outcome: the row's, if it says what the row says."""
+        """Links a record made after a call of unknown outcome, if it has all that the row says."""
         job, found = row.routed.job, row.routed.record
         assert found is not None
         record = await self._read(row, found)
@@ -332,7 +330,7 @@ def _moved(field: str, record_id: str) -> Fault:
 
 
 def merge_job(target: Target, job: WorkItem, record: Mapping[str, Any]) -> Merged:
-    """What an update has to send so that a record says what a row says."""
+    """What an update has to send so that a record has all that a row says."""
     body = {name: value for name, value in job.body.items() if name != target.natural.parent}
     merged = merge(
         record, body, cleared=job.cleared, places=job.places, rules=target.rules, schema=target.update_schema

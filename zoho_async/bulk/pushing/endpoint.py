@@ -106,7 +106,7 @@ def existed_before(record: Any) -> bool:
 
 def member(value: Any, name: str) -> Any:
     """A field of a struct or a mapping; None where there is none."""
-    # A struct is asked first: checking for a mapping takes long.
+    # Structs first: checking for a mapping takes long.
     if isinstance(value, msgspec.Struct):
         return getattr(value, name, None)
     return value.get(name) if is_mapping(value) else None

@@ -1,17 +1,16 @@
-"""Rows in: validated, sent once in effect, resumable, with one outcome each.
+"""Rows in: validated, each sent once in effect, resumable, with one outcome a row.
 
-How a row is sent, and what is done when nobody can say whether a call took effect:
+How a row is sent, and how its outcome is found when a call's is unknown (`row_state` has the whole table):
 
-- A record that is there is read, what the row changes is merged into it, and only that is sent; its state before is
-  kept. After an unknown outcome it is read again, and what still differs is sent.
-- With `upsert_by`, one that is not there is made by the service's own upsert. The unique value stands in the body too,
-  so a repeated call finds the record the first one made: an unknown outcome is settled by sending once more, at once;
-  later somebody may have changed what the first has made, and it is looked up.
-- Else it is created, which is never repeated blindly. Unknown outcomes are looked up together, after a pause, in the
-  newest of the list: one that is there and says what the row says is settled; one that is not is sent again only where
-  Zoho itself would refuse a second (names are unique) or a field to match by would have found the first; anything else
-  leaves it `unknown`, and says so.
-- What was decided is decided anew when it has grown old before its call goes out (`Sender.perform`).
+- A record that exists is read, the row is merged into it, and only what differs is sent; its before-image is kept.
+  After an unknown outcome it is read again, and what still differs is sent.
+- With `upsert_by`, a record that does not exist is made by Zoho's own upsert. A repeated call finds the record of the
+  first by its key, so an unknown outcome is resolved by sending once more, at once; later the record is looked up,
+  because others may have changed it.
+- Without, it is created, which is never repeated blindly. Unknown outcomes are looked up together, after a pause, in
+  the newest records of the list. What is not there is sent again only where Zoho would refuse a second record (names
+  are unique) or a field to match by would have found the first; anything else stays `unknown`.
+- A record is read again when it is older than 15 seconds at sending; lists are read again after waits of hours.
 """
 
 from __future__ import annotations
@@ -50,27 +49,28 @@ from .prepare import Planner, repeatable
 from .routing import RoutedRow
 
 QUEUE_DEPTH_FACTOR = 2
-"""So many times `concurrency` rows are under way: while some wait for their calls, others wait for the disk."""
+"""Rows in progress per slot: while some wait for their calls, others wait for the disk."""
 
 IDLE_TICK_S = 1.0
-"""Seconds without an outcome after which rows that are put off are settled, if whoever feeds the rows may be waiting
-for theirs."""
+"""Seconds without an outcome after which deferred rows are reconciled: an asynchronous input may wait for them."""
 
 BREAKER_THRESHOLD = 3
-"""So many times `concurrency` calls in a row that find the service unavailable end the run."""
+"""Consecutive outages per slot that abort the push."""
 
 
 class Push:
-    """A push under way: iterate it for the outcomes, as they come; `summary` counts along. Made by `push()`.
+    """A push in progress, made by `push()`: iterate it for the outcomes, in the order they are ready.
 
-    Whoever may leave the loop early uses it as a context manager, at whose end the run has ended and the state file
-    is free:
+    Use it as a context manager where the loop may be left early: at its end the run has ended and the state file is
+    free. Left early without one, the run ends too, but some moments later.
 
+    Attributes:
+        summary: Totals so far.
+
+    Example:
         async with bulk.push(zoho.books.contacts, rows) as run:
             async for outcome in run:
                 ...
-
-    Left early without one, the run ends too, but only some moments later.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Push:
         window: Window | None,
         on_event: Callable[[Event], None] | None,
     ) -> None:
-        # What can be changed is taken as it is now.
+        # The caller may change a list meanwhile.
         rows = tuple(rows) if isinstance(rows, MutableSequence) else rows
         of, input_rows = _extent(rows)
         self.summary = PushSummary(of=of, input_rows=input_rows)
@@ -122,8 +122,11 @@ class Push:
         await self.aclose()
 
     def stop(self) -> None:
-        """Begins no further row nor waits on, not for an asynchronous input either, which is cancelled where it waits;
-        calls in flight are finished and their outcomes still come."""
+        """Ends the push gracefully.
+
+        No further call is sent, waits end, and an asynchronous input is cancelled where it waits. Calls in flight are
+        finished, and their outcomes are still iterated.
+        """
         self._control.drain()
 
     def __aiter__(self) -> AsyncIterator[RowOutcome]:
@@ -133,10 +136,10 @@ class Push:
         return self._run()
 
     async def aclose(self) -> None:
-        """Ends the run at once; calls in flight are cancelled and settled by the next run."""
+        """Ends the run at once; calls in flight are cancelled, and the next run reconciles them."""
         self._begun = True
         if self._working is not None:
-            # Once only: a second time would break off what it does at its end. The loop that was left may ask as well.
+            # Once only: a second cancellation would interrupt its clean-up.
             if not self._working.cancelling():
                 self._working.cancel()
             await asyncio.wait([self._working])
@@ -146,13 +149,13 @@ class Push:
             return
         try:
             self._on_event(event)
-        except Exception as error:  # noqa: BLE001 - raised in the end; no row must be harmed by who listens
+        except Exception as error:  # noqa: BLE001 - raised at the end; rows go on
             self._callback_error = error
             self._control.drain()
 
     async def _run(self) -> AsyncGenerator[RowOutcome, None]:
-        # The work is a task's, whose end closes everything in order. Generators inside this one, all left at once by
-        # a caller who breaks out of the loop, would be closed by the event loop in any order, and get into trouble.
+        # A task closes its generators in order. Nested here, and left by a break, they would be closed by the event
+        # loop in any order.
         begun = monotonic()
         ready: asyncio.Queue[RowOutcome | None] = asyncio.Queue(self._concurrency)
         working = self._working = asyncio.create_task(self._work(ready), name="zoho-push")
@@ -173,7 +176,7 @@ class Push:
 
     async def _work(self, ready: asyncio.Queue[RowOutcome | None]) -> None:
         try:
-            # Whatever is repeated is recognised by its key; a create must be known even after a power cut.
+            # A repeated upsert is recognised by its key; a create must be known even after a power cut.
             async with Database(self._state, durable=not self._options.upsert_by) as database:
                 options = msgspec.structs.asdict(self._options)
                 self.summary.run = await runs.begin(database, self._label, source=_source(self._rows), options=options)
@@ -184,7 +187,7 @@ class Push:
                     except Exception:
                         await ready.join()
                         raise
-                    # What was consumed is what is counted.
+                    # Only consumed outcomes are counted.
                     await ready.join()
                     if self._control.abort_reason is not None:
                         raise self._control.abort_reason
@@ -204,7 +207,7 @@ class Push:
                     )
         finally:
             if ready.full():
-                # Who consumed them has gone; what became of them is in the state.
+                # The consumer has left; the state has the outcome.
                 ready.get_nowait()
             ready.put_nowait(None)
 
@@ -214,12 +217,10 @@ class Push:
                 await runs.remember(journal.database, self.summary.run, [_problem(outcome)])
             self._given += 1
             self._emit(Event(stage="write", done=self._given))
-            # No further ahead of who consumes them than a few.
+            # Backpressure: a few outcomes ahead of the consumer.
             await ready.put(outcome)
 
-        planner = Planner(
-            journal, self._target, self._options, self._control.read, lambda: self._control.wait_epoch
-        )
+        planner = Planner(journal, self._target, self._options, self._control.read, lambda: self._control.wait_epoch)
         failure: Exception | None = None
         dispatcher = Dispatcher(self._target, self._options, self._control, journal, planner)
         checked = repeatable(self._rows)
@@ -239,10 +240,10 @@ class Push:
                     performed = closable(
                         map(dispatcher.perform, source, concurrency=QUEUE_DEPTH_FACTOR * self._concurrency)
                     )
-                    heard = with_idle_ticks(
+                    ticking = with_idle_ticks(
                         performed, seconds=IDLE_TICK_S, wanted=lambda: fed is not None and dispatcher.has_deferred
                     )
-                    async with aclosing(heard) as outcomes:
+                    async with aclosing(ticking) as outcomes:
                         async for outcome in outcomes:
                             if outcome is not None and (given := _given(outcome)) is not None:
                                 await give(given)
@@ -250,10 +251,10 @@ class Push:
                                 async for reconciled in dispatcher.reconcile():
                                     await give(reconciled)
             except Withheld:
-                # The list cannot be read because the push is to end.
+                # The list was not read because the push is to end.
                 pass
             except RUN_ENDING_ERRORS as error:
-                # Raised in the end: rows whose outcomes are open are told all the same.
+                # Raised at the end: deferred rows are reported first.
                 self._control.abort(error)
             except StateError:
                 raise
@@ -266,7 +267,7 @@ class Push:
         self.summary.complete = self._exhausted and not dispatcher.left and self._control.abort_reason is None
 
     async def _fed(self, rows: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
-        """Rows that arise as they will: none is waited for once the push has ended."""
+        """The rows of an asynchronous input, until the push is to end."""
         end = object()
         async with aclosing(iterate(rows)) as source:
             following = partial(anext, source, end)
@@ -297,28 +298,38 @@ def push(
     window: str | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> Push:
-    """Creates a record for every row, or updates the one that is there, each exactly once in effect.
+    """Creates a record for every row, or updates the one that exists, each exactly once in effect.
 
-    `resource` is a client's resource such as `zoho.books.contacts`. `rows`: a `RowFile` (`open_rows`), or any iterable
-    or async iterable of mappings (flat columns or nested) or request structs; files and sequences are checked to their
-    end before the first call, and pushed as they were then. `upsert_by` names a custom field that allows no duplicates,
-    `match_by` any other field of the record (for Books contacts `email` is the primary contact person's): rows whose
-    value has a record already update it, and only what they set and what differs; contact persons are merged by id,
-    e-mail or name, so that none is lost. `empty`: what an empty cell or a null does to such a record, `keep` or
-    `clear`. `on_name_taken`: `fail` a row whose name another record has (code 3062), `match` it with that record, put
-    `suffix:FIELD` behind its name, or `allow` equal names, if the organisation does. `state` is the file that lets the
-    next run go on where this one ended, whatever ended it; without one the run cannot be resumed. `label` tells targets
-    apart that share a state file (default: place, organisation and resource). `pause`: seconds before an unknown
-    outcome is looked up or sent again. `wait`: for the next day's calls instead of ending with QuotaExceededError.
-    `window`: `19:00-07:00`, the only hours, by this machine's clock, in which calls are made. `on_event` hears how far
-    it is; an exception of it ends the push like `stop()`, and is raised in the end.
+    Args:
+        resource: A client's resource such as `zoho.books.contacts`.
+        rows: A `RowFile` (`open_rows`), or an iterable or async iterable of mappings (flat columns or nested) or
+            request structs. Files and sequences are checked to their end before the first call, and pushed as they
+            were then.
+        upsert_by: A custom field that allows no duplicates, by which a row's record is found: Zoho's own upsert.
+        match_by: Any other field of the record (for Books contacts `email` is the primary contact person's). A row
+            whose value a record has updates it, and only what the row sets and what differs; contact persons are
+            merged so that none is lost.
+        empty: What an empty cell or a null does to a record that exists: `keep` the field or `clear` it.
+        on_name_taken: When another record has a row's name (code 3062): `fail`, `match` that record, append
+            `suffix:FIELD` to the name, or `allow` equal names where the organisation does.
+        state: The file from which the next run goes on where this one ended; without one it cannot be resumed.
+        label: Tells targets apart that share a state file (default: place, organisation and resource).
+        concurrency: Calls at a time.
+        pause: Seconds before an unknown outcome is looked up or its call repeated.
+        wait: Whether to wait for the next day's calls instead of ending with QuotaExceededError.
+        window: The only hours in which calls are made, by this machine's clock, such as `19:00-07:00`.
+        on_event: Called with the progress. An exception of it ends the push like `stop()`, and is raised at the end.
 
-    Iterate the result: one `RowOutcome` per row as it is ready, never an exception for one row; `.summary` counts,
-    `.stop()` ends it gently, `async with` around the loop ends it when the loop is left early. AuthError,
-    ConfigError, QuotaExceededError, RateLimitError, and UnavailableError when nothing gets through any more, are
-    raised at the end of what was under way; the same call with the same `state` resumes. Raises InputError for a
-    resource or options that cannot be, and in the end for a sequence that lost rows while it was pushed; StateError
-    for a state file in use. Outcomes wait for who consumes them, at most `concurrency` of them.
+    Returns:
+        A `Push`; iterate it for one `RowOutcome` per row, as it is ready; the consumer may lag behind by `concurrency`
+        of them. An error of one row is in its outcome.
+
+    Raises:
+        InputError: The resource or an option cannot be used; at the end, a sequence has lost rows meanwhile.
+        StateError: The state file is in use.
+        AuthError: Like ConfigError, QuotaExceededError and RateLimitError: at the end of the calls in flight. The same
+            call with the same `state` resumes.
+        UnavailableError: Like OutcomeUnknownError: so many consecutive calls have found the service unavailable.
     """
     target = Target.of(resource)
     options = Options.of(target, upsert_by=upsert_by, match_by=match_by, empty=empty, on_name_taken=on_name_taken)
@@ -337,10 +348,10 @@ def push(
 
 
 def _given(outcome: Outcome[RoutedRow, RowOutcome | None]) -> RowOutcome | None:
-    """What is told of a row that was performed; nothing when it is put off or left."""
+    """The outcome to report of a row; None when it is deferred or left."""
     job, error = outcome.item.job, outcome.error
     if isinstance(error, StateError):
-        # What cannot be put on record must not go on.
+        # Without a journal nothing more may be sent.
         raise error
     return outcome.result if error is None else failed(job, error)
 
@@ -350,7 +361,7 @@ def _source(rows: Any) -> str:
 
 
 def _extent(rows: Any) -> tuple[int | None, int | None]:
-    """How many rows are to be tried, and how many the input has in all."""
+    """How many rows are to be sent, and how many the input has in all."""
     if isinstance(rows, RowFile):
         return rows.count, rows.total
     return (len(rows), len(rows)) if repeatable(rows) else (None, None)

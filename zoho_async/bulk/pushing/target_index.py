@@ -1,4 +1,4 @@
-"""What the target holds, read by lists into a table of the run: who has which key and which name."""
+"""The records of the target, read by lists into a table of the run, by key and by name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zoho_async.bulk.state.database import Database
 from zoho_async.errors import NotFoundError
 
 from .endpoint import read_record
-from .index_queries import _COLUMNS, identified, made_at
+from .index_queries import COLUMNS, identified, made_at
 
 PER_PAGE = 200
 
@@ -154,7 +154,7 @@ class Index:
         natural = target.natural
         rows = [row for row in rows if _text(row.get(target.record_id))]
         if field and rows and not any(_shows(row, field) for row in rows):
-            # The list does not tell the field.
+            # The list does not show the field.
             keys = await self._read_keys([_text(row.get(target.record_id)) for row in rows], parent)
         else:
             keys = {_text(row.get(target.record_id)): self.key(row) for row in rows}
@@ -163,7 +163,7 @@ class Index:
             record_id = _text(row.get(target.record_id))
             match = keys.get(record_id)
             if match is None:
-                # Gone since it was listed.
+                # Deleted since it was listed.
                 continue
             kind = (_text(row.get(natural.kind)) or natural.default_name_scope) if natural.kind else ""
             name = _text(row.get(natural.name)).strip() if natural.name else ""
@@ -174,22 +174,22 @@ class Index:
 
         def work(connection: sqlite3.Connection) -> None:
             if parent:
-                # What a parent had before and has no more is gone.
+                # Records that the parent no longer has.
                 connection.execute("DELETE FROM temp.records WHERE parent = ?", (parent,))
             connection.executemany(
-                f"INSERT OR REPLACE INTO temp.records ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", records
+                f"INSERT OR REPLACE INTO temp.records ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", records
             )
 
         await self._database.run(work)
 
     def key(self, record: Mapping[str, Any]) -> str:
-        """The value a record is matched by; empty when it does not tell."""
+        """The value a record is matched by; empty when it does not show."""
         field = self._options.field
         key = _text(value_of(record, field)) if field else ""
         return matchable(key, field) if self._options.match_by else key
 
     async def _read_keys(self, ids: Sequence[str], parent: str) -> dict[str, str]:
-        """The keys of records whose list does not tell them: as they are known, else from the records themselves."""
+        """The keys of records whose list does not show them: as they are known, else from the records themselves."""
 
         def known(connection: sqlite3.Connection) -> dict[str, str]:
             keys: dict[str, str] = {}

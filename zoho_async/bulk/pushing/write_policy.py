@@ -60,9 +60,7 @@ def write_error_event(
     return "unresolved" if repeated else "refused"
 
 
-def lookup_event(
-    *, action: Action, idempotent_by_key: bool, readable: bool, discoverable: bool, tries: int
-) -> Event:
+def lookup_event(*, action: Action, idempotent_by_key: bool, readable: bool, discoverable: bool, tries: int) -> Event:
     """How the outcome of a write can be found that is unknown.
 
     `idempotent_by_key`: Zoho recognises a repeated call by its key. `readable`: the record can be read alone.

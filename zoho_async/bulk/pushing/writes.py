@@ -231,9 +231,7 @@ class WriteExecutor:
         if action == "created" and not row.repeated and row.routed.known.entry is None and existed_before(receipt):
             action, warning = "updated", _OVERWRITTEN
         parts = parts_of(receipt)
-        return Result(
-            event="accepted", action=action, record_id=record_id, parts=parts, warning=warning, error=error
-        )
+        return Result(event="accepted", action=action, record_id=record_id, parts=parts, warning=warning, error=error)
 
     async def conclude(self, row: DispatchedRow, result: Result) -> Transition:
         """Changes the state of a row by what has happened, in the journal too."""
