@@ -1,4 +1,4 @@
-"""The line to Zoho: what is let out and when, what waits, and who goes when the push is asked to end."""
+"""When the calls of a push are made, and which of them end when it drains."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_a_spent_day_is_waited_for_when_that_is_wanted(monkeypatch: pytest
     control = control_of(events.append, wait=True)
     assert await control.call_when_allowed(answering(used_up(midnight), "done")) == "done"
     assert clock.slept == [midnight]
-    # When nobody says when the new day begins, it is tried by the hour.
+    # Where the next day's begin is not known, it is tried by the hour.
     assert await control.call_when_allowed(answering(used_up(), used_up(), "done")) == "done"
     assert clock.now == midnight + timedelta(hours=2)
     assert [(event.stage, event.until) for event in events] == [
@@ -106,7 +106,7 @@ async def outcomes_of(push: bulk.Push) -> list[bulk.RowOutcome]:
     return [outcome async for outcome in push]
 
 
-async def test_all_who_wait_for_one_moment_tell_of_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waits_for_one_moment_are_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, events = Clock(monkeypatch, 20), list[Event]()
     control = control_of(events.append, wait=True)
     moments = [clock.now + timedelta(hours=1, milliseconds=number) for number in range(5)]
@@ -141,7 +141,7 @@ async def test_a_call_that_waited_its_turn_until_the_window_closed_waits_for_the
     assert [moment.hour for moment in before_send] == [19]
 
 
-async def test_stopping_drops_who_waits_and_not_who_was_let_out() -> None:
+async def test_draining_ends_calls_that_wait_and_not_those_that_were_sent() -> None:
     control = control_of(concurrency=2)
     both, ends, inside = asyncio.Event(), asyncio.Event(), list[str]()
 
@@ -170,7 +170,7 @@ async def test_stopping_drops_who_waits_and_not_who_was_let_out() -> None:
 
 
 @pytest.mark.parametrize("why", ["quota", "window"])
-async def test_an_end_reaches_at_once_who_waits_for_hours(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+async def test_an_abort_ends_waits_of_hours_at_once(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     clock, asleep, both = Clock(monkeypatch, 12), list[datetime](), asyncio.Event()
 
     async def sleep(moment: datetime, **_: Any) -> None:
@@ -253,7 +253,7 @@ async def test_cancelled_from_outside_while_stopping_is_cancelled() -> None:
         await task
 
 
-async def test_what_a_call_awaits_and_somebody_else_has_cancelled_is_an_error_of_the_call() -> None:
+async def test_a_cancellation_of_what_a_call_awaits_is_an_error_of_the_call() -> None:
     async def call() -> None:
         future = asyncio.get_running_loop().create_future()
         future.cancel()
@@ -264,7 +264,7 @@ async def test_what_a_call_awaits_and_somebody_else_has_cancelled_is_an_error_of
 
 
 @pytest.mark.parametrize("minds", [True, False])
-async def test_an_end_reaches_who_waits_for_others(minds: bool) -> None:
+async def test_draining_ends_a_wait_for_the_input(minds: bool) -> None:
     control, waits = control_of(), asyncio.Event()
 
     async def give() -> str:
@@ -299,7 +299,7 @@ async def test_a_stopped_push_does_not_wait_for_its_turn(fake: FakeZoho, tmp_pat
     assert not push.summary.complete
     assert push.summary.writes == fake.requests(CREATE) == 1
     assert await states(tmp_path / "s", label) == ["done"]
-    # Nothing is in doubt, though such creates could not be looked up: the next run sends all the others.
+    # No outcome is unknown, though such creates could not be looked up: the next run sends all the others.
     async with client_of(fake) as zoho:
         again = bulk.push(zoho.books.contacts, given, state=tmp_path / "s", on_name_taken="allow")
         assert {outcome.status async for outcome in again} == {"done"}
@@ -368,7 +368,7 @@ async def states(file: Path, label: str) -> list[str]:
         )
 
 
-async def test_who_wait_for_the_same_moment_wait_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waits_for_the_same_moment_are_one_wait_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when each, woken up, finds at once that it has to wait for the next; what was read is old once for each."""
     clock, events = Clock(monkeypatch, 20), list[Event]()
     days = [clock.now + timedelta(days=number) for number in (1, 2, 3)]
@@ -377,6 +377,6 @@ async def test_who_wait_for_the_same_moment_wait_once(monkeypatch: pytest.Monkey
     assert await asyncio.gather(*calls) == ["done"] * 9
     assert control.wait_epoch == 3
     assert [event.until for event in events] == days
-    # The same moment again, when nobody waits for it any more, is another wait.
+    # The same moment again, later, is another wait.
     assert await control.call_when_allowed(answering(used_up(days[-1]), "done")) == "done"
     assert control.wait_epoch == 4

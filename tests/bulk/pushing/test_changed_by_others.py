@@ -1,4 +1,4 @@
-"""What somebody else does to the target while a push waits, reads or is in doubt stays."""
+"""What others change in the target while a push waits, reads or looks up an outcome is kept."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def test_an_upsert_of_unknown_outcome_that_a_limit_holds_back_is_looked_up
 @pytest.mark.usefixtures("days")
 @pytest.mark.parametrize("waits", [1, 2])
 @pytest.mark.parametrize(("operation", "options"), [(CREATE, {"match_by": KEY}), (UPSERT, {"upsert_by": KEY})])
-async def test_after_every_wait_a_row_is_decided_anew(
+async def test_after_every_wait_of_hours_a_row_is_routed_again(
     fake: FakeZoho, zoho: Zoho, when: When, operation: str, options: dict[str, str], waits: int
 ) -> None:
     fake.script(operation, ["429:45"] * waits)
@@ -180,7 +180,7 @@ async def test_a_person_that_comes_back_while_its_second_making_waits_is_not_dou
     assert fake.requests("books.contact_persons.get_of_contact") == 1
 
 
-async def test_somebody_elses_person_with_the_e_mail_of_a_lost_one_gets_what_the_row_says(
+async def test_another_person_with_the_e_mail_of_a_lost_one_gets_what_the_row_says(
     fake: FakeZoho, zoho: Zoho, when: When
 ) -> None:
     (contact,) = fake.seed([{"contact_name": "A"}])
@@ -223,10 +223,10 @@ async def test_a_record_whose_key_has_moved_since_the_list_was_read_is_left_alon
         (CREATE, None, "company_name: 2 records in Zoho have it"),
     ],
 )
-async def test_what_is_refused_for_what_others_did_after_a_call_in_doubt_is_unknown(
+async def test_what_is_refused_for_what_others_did_after_a_call_of_unknown_outcome_is_unknown(
     fake: FakeZoho, zoho: Zoho, when: When, fault: str, change: dict[str, str] | None, reason: str
 ) -> None:
-    """The call has taken effect; nobody told the push so."""
+    """The call was executed; the push got no response."""
     if fault == UPDATE:
         fake.seed([{"contact_name": "A", "company_name": "K"}])
     fake.script(fault, ["reset_after"])
@@ -246,7 +246,7 @@ async def test_what_is_refused_for_what_others_did_after_a_call_in_doubt_is_unkn
     assert outcome.reason.startswith(reason)
 
 
-async def test_an_update_in_doubt_whose_record_is_gone_is_unknown(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_an_update_of_unknown_outcome_whose_record_is_deleted_is_unknown(fake: FakeZoho, zoho: Zoho) -> None:
     fake.seed([{"contact_name": "A"}])
     fake.script(UPDATE, ["reset_before", "status:404"])
     given = [{"contact_name": "A", "notes": "x"}]
@@ -296,7 +296,7 @@ async def test_lists_are_not_read_again_for_a_limit_of_the_minute(fake: FakeZoho
     assert (outcome.action, fake.requests(LIST)) == ("created", 1)
 
 
-async def test_a_person_in_doubt_is_read_again_with_the_list_it_stands_in(
+async def test_a_person_of_unknown_outcome_is_read_again_with_the_list_it_stands_in(
     fake: FakeZoho, zoho: Zoho, when: When
 ) -> None:
     (contact,) = fake.seed([{"contact_name": "A", "contact_persons": [ANN]}])

@@ -1,4 +1,4 @@
-"""However a push ends, it ends at once, and every row that was sent is told."""
+"""However a push ends, it ends at once, and every row that was sent is reported."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def test_cancelled_while_its_state_opens_a_push_leaves_the_file_free(
 
     def opened(self: Database) -> Any:
         connection = open_file(self)
-        # The file is open, and nobody has heard of it yet.
+        # The file is open, and its opener does not know yet.
         loop.call_soon_threadsafe(running.cancel)
         return connection
 
@@ -136,7 +136,7 @@ async def test_a_record_that_cannot_be_read_leaves_its_row_unknown_and_no_other(
 
 
 @pytest.mark.parametrize("failing", ["input", "list"])
-async def test_rows_put_off_are_told_when_the_input_fails_or_the_list(
+async def test_deferred_rows_are_reported_when_the_input_fails_or_the_list(
     fake: FakeZoho, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     monkeypatch.setattr(pushing, "IDLE_TICK_S", 600)
@@ -146,7 +146,7 @@ async def test_rows_put_off_are_told_when_the_input_fails_or_the_list(
         first, second, third = names(3)
         yield first
         yield second
-        # The first row goes alone: when the second is done, the first is put off.
+        # The first row goes alone: when the second is done, the first is deferred.
         await heard.first.wait()
         if failing == "input":
             raise LookupError("the file server is gone")
@@ -162,7 +162,9 @@ async def test_rows_put_off_are_told_when_the_input_fails_or_the_list(
     assert not heard.push.summary.complete
 
 
-async def test_an_upsert_in_doubt_is_told_when_its_repetition_finds_the_day_used_up(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_an_upsert_of_unknown_outcome_is_reported_when_its_repetition_finds_the_day_used_up(
+    fake: FakeZoho, zoho: Zoho
+) -> None:
     fake.script(UPSERT, ["pass", "reset_after", *["429:45"] * 9])
     given = [{"contact_name": f"N{number}", KEY: str(number)} for number in range(4)]
     heard = Heard(bulk.push(zoho.books.contacts, given, upsert_by=KEY, concurrency=1, pause=0))
@@ -174,7 +176,7 @@ async def test_an_upsert_in_doubt_is_told_when_its_repetition_finds_the_day_used
     assert len(statuses) == len(fake.organization().contacts)
 
 
-async def test_a_list_that_cannot_be_read_for_a_decision_made_anew_ends_the_push(
+async def test_a_list_that_cannot_be_read_when_a_row_is_routed_again_ends_the_push(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path
 ) -> None:
     given = [{**one, "company_name": one["contact_name"]} for one in names(3)]
@@ -225,7 +227,7 @@ async def test_what_stays_refused_for_a_limit_ends_the_push_after_nine_calls(
         (["reset_before", "429:45"], [], QuotaExceededError),
     ],
 )
-async def test_an_update_in_doubt_is_told_as_unknown_whatever_ends_its_second_reading(
+async def test_an_update_of_unknown_outcome_is_reported_so_whatever_ends_its_second_reading(
     fake: FakeZoho,
     zoho: Zoho,
     monkeypatch: pytest.MonkeyPatch,
@@ -372,13 +374,13 @@ async def test_a_record_whose_answer_cannot_be_understood_fails_its_row_alone(
     assert (planned.update, planned.unchanged, planned.exact) == (1, 2, False)
 
 
-async def test_an_error_of_ours_leaves_rows_in_doubt_unknown(
+async def test_an_error_of_ours_leaves_unknown_rows_unknown(
     fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.script(CREATE, ["reset_after"] * 2)
 
     def broken(*_: Any, **__: Any) -> Any:
-        raise LookupError("a record nobody expected")
+        raise LookupError("an unexpected record")
 
     monkeypatch.setattr(dispatch, "merge", broken)
     heard = Heard(bulk.push(zoho.books.contacts, names(3), pause=0, concurrency=1))
@@ -490,7 +492,7 @@ async def test_an_input_may_stop_its_push_itself(fake: FakeZoho, zoho: Zoho, the
     assert not heard.push.summary.complete
 
 
-async def test_rows_put_off_are_settled_when_their_input_may_be_waiting_for_them(
+async def test_deferred_rows_are_reconciled_when_their_input_may_be_waiting_for_them(
     fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pushing, "IDLE_TICK_S", 0.01)
@@ -510,14 +512,14 @@ async def test_rows_put_off_are_settled_when_their_input_may_be_waiting_for_them
     assert heard.push.summary.complete
 
 
-async def test_a_push_is_left_while_it_waits_with_rows_put_off(
+async def test_a_push_is_left_while_it_waits_with_deferred_rows(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_off = asyncio.Event()
+    deferred = asyncio.Event()
 
     def has_deferred(self: dispatch.Dispatcher) -> bool:
         if self._deferred:
-            put_off.set()
+            deferred.set()
         return bool(self._deferred)
 
     monkeypatch.setattr(pushing, "IDLE_TICK_S", 600)
@@ -526,7 +528,7 @@ async def test_a_push_is_left_while_it_waits_with_rows_put_off(
     fed = Fed(*names(1))
     heard = Heard(bulk.push(zoho.books.contacts, fed, state=tmp_path / "s", pause=0))
     running = asyncio.create_task(heard.all())
-    await asyncio.wait_for(put_off.wait(), 10)
+    await asyncio.wait_for(deferred.wait(), 10)
     running.cancel()
     assert await asyncio.wait([running], timeout=10) == ({running}, set())
     assert running.cancelled()

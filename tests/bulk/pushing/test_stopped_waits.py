@@ -117,7 +117,7 @@ async def test_before_an_unknown_outcome_was_looked_up(
     assert fake.created() == {"Name 0": 1}
 
 
-async def test_before_the_list_was_read_again_for_what_was_put_off(
+async def test_before_the_list_was_read_again_for_deferred_rows(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, close_when: CloseWhen
 ) -> None:
     create = "expense.customers.create"

@@ -106,7 +106,7 @@ MODES = {
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pause is long, and what is put off is looked up by fours."""
+    """No pause is long, and deferred rows are looked up by fours."""
     for name in ("retry_delay", "slow_delay", "pause_delay"):
         monkeypatch.setattr(policy, name, lambda *_: 0.002)
     monkeypatch.setattr(dispatch, "RECONCILE_BATCH", 4)

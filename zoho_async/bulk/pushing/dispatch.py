@@ -62,7 +62,8 @@ class Dispatcher:
 
     async def _perform(self, row: DispatchedRow) -> RowOutcome | None:
         while True:
-            result = await self._next(row)
+            ended = await self._plan_again(row) if row.outdated else None
+            result = ended or await self._first_alone(row)
             transition = await self._writer.conclude(row, result)
             self.left = self.left or result.event == "stopped"
             match transition.step:
@@ -82,19 +83,18 @@ class Dispatcher:
                     row.outdated = True
                     row.deleted = result.record_id if result.event == "deleted" else row.deleted
 
-    async def _next(self, row: DispatchedRow) -> Result:
-        """Routes a row again if need be, and carries it out."""
-        if row.outdated:
-            try:
-                (routed,) = await self._planner.decide([row.routed.job], gone=row.deleted)
-            except Withheld:
-                return Result(event="stopped")
-            except ZohoError as error:
-                # The list can no longer be read.
-                self._control.abort(error)
-                return Result(event="aborted", error=error)
-            _route_again(row, routed)
-        return await self._first_alone(row)
+    async def _plan_again(self, row: DispatchedRow) -> Result | None:
+        """Routes a row again; returns what has kept it from that."""
+        try:
+            (routed,) = await self._planner.decide([row.routed.job], gone=row.deleted)
+        except Withheld:
+            return Result(event="stopped")
+        except ZohoError as error:
+            # The list can no longer be read.
+            self._control.abort(error)
+            return Result(event="aborted", error=error)
+        _route_again(row, routed)
+        return None
 
     async def _first_alone(self, row: DispatchedRow) -> Result:
         """The first call is made alone: wrong credentials or a missing scope must cost one call, not ten."""
