@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientSession
 
+    from zoho_async.transport.hooks import DispatchHook
+
     from .billing import Billing
     from .books import Books
     from .expense import Expense
@@ -225,6 +227,8 @@ class Zoho:
         files: Mapping[str, Any] | None = None,
         type: None = None,
         to: None = None,
+        hook: DispatchHook | None = None,
+        priority: bool = False,
     ) -> Response[T]: ...
 
     @overload
@@ -239,6 +243,8 @@ class Zoho:
         files: Mapping[str, Any] | None = None,
         type: Any,
         to: None = None,
+        hook: DispatchHook | None = None,
+        priority: bool = False,
     ) -> Response[Any]: ...
 
     @overload
@@ -253,6 +259,8 @@ class Zoho:
         files: Mapping[str, Any] | None = None,
         type: None = None,
         to: str | PathLike[str],
+        hook: DispatchHook | None = None,
+        priority: bool = False,
     ) -> Response[Path]: ...
 
     async def send(
@@ -266,6 +274,8 @@ class Zoho:
         files: Mapping[str, Any] | None = None,
         type: Any = None,
         to: str | PathLike[str] | None = None,
+        hook: DispatchHook | None = None,
+        priority: bool = False,
     ) -> Response[Any]:
         """Execute an operation with values by the names that Zoho uses.
 
@@ -278,6 +288,10 @@ class Zoho:
             files: Paths, bytes or `Upload`s by the names in `operation.files`.
             type: A struct to decode the record or each row into, instead of the operation's own.
             to: Path to write a download to, in chunks; it appears there when it is complete.
+            hook: Takes part in the call. With one, nothing is sent again that may have been executed, not even an
+                operation marked idempotent. See `zoho_async.transport.hooks`.
+            priority: Whether the call goes before all others of the organisation that wait for the rate limiter; for a
+                write that must follow soon upon what was read.
 
         Returns:
             The response; its `data` is what the operation's method returns (with `to`, the path).
@@ -286,10 +300,20 @@ class Zoho:
             InvalidError: Unknown or missing names, values out of range or unreadable files; nothing was sent.
             OSError: `to` cannot be written.
             TypeError: The body is of the wrong type.
+            Exception: What the hook raises.
             ZohoError: As for every call, see `zoho_async.errors`.
         """
         return await self._transport.send(
-            operation, path=path, query=query, headers=headers, body=body, files=files, type=type, to=to
+            operation,
+            path=path,
+            query=query,
+            headers=headers,
+            body=body,
+            files=files,
+            type=type,
+            to=to,
+            hook=hook,
+            priority=priority,
         )
 
     async def request(

@@ -1,20 +1,122 @@
-"""What a caller may hook into a call on its way. The public face of the transport for a second bulk layer."""
+"""What a bulk layer needs of a call besides the client's methods: a hook before it is sent, and its priority.
+
+`bulk.push` stands on this module and on the client's public methods alone, so that another one can be written.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from zoho_async.schema.operation import Operation, Response
+
+__all__ = ["DispatchHook", "origin", "send"]
 
 
 class DispatchHook(Protocol):
-    """Who is asked whether a call may go out."""
+    """Takes part in one call: before every attempt, and after each that was not executed.
+
+    With a hook nothing is sent again that may have been executed, not even an operation marked idempotent: that is for
+    the owner of the journal to decide.
+
+    Example:
+        A create that is on record before it is sent:
+
+            class Journaled:
+                throttle_count = 0
+
+                async def before_send(self) -> None:
+                    await journal.record_intent("row 7")
+
+                def on_rejected(self) -> None:
+                    self.throttle_count += 1
+
+            await zoho.send(zoho_async.books.contacts.CREATE, body=body, hook=Journaled())
+    """
 
     @property
     def throttle_count(self) -> int:
-        """How often it was refused for a limit before, in calls that came to nothing."""
+        """How often earlier calls for the same purpose were rejected for a limit.
+
+        They count towards the nine rejections after which a call ends with RateLimitError.
+        """
         ...
 
     async def before_send(self) -> None:
-        """Awaited in the last moment before the wire; what it raises ends the call, of which nothing was executed."""
+        """Awaited before every attempt, when the rate limiter has admitted it.
+
+        Raises:
+            Exception: Anything: it ends the call unchanged, and the attempt is not sent. An attempt that is sent is
+                one for which this method has returned.
+        """
 
     def on_rejected(self) -> None:
-        """Called when an attempt was surely not executed and the call waits for its turn again; may raise too."""
+        """Called when an attempt was certainly not executed and the call waits for its next one.
+
+        That is: rejected for a limit or an expired token, or never connected.
+
+        Raises:
+            Exception: Anything: it ends the call unchanged instead of another attempt.
+        """
+
+
+async def send(
+    resource: Any,
+    operation: Operation[Any],
+    *,
+    path: Mapping[str, Any] | None = None,
+    query: Mapping[str, Any] | None = None,
+    headers: Mapping[str, Any] | None = None,
+    body: Any = None,
+    type: Any = None,
+    hook: DispatchHook | None = None,
+    priority: bool = False,
+) -> Response[Any]:
+    """Executes an operation with the client that a resource belongs to; otherwise like `Zoho.send`.
+
+    Args:
+        resource: A client's resource such as `zoho.books.contacts`.
+        operation: One of `zoho_async.operations()`.
+        path: Values of the path, by wire name.
+        query: Values of the query, by wire name.
+        headers: Values of headers, by wire name.
+        body: A request struct or a mapping.
+        type: What the record or row is decoded into instead of the operation's own type.
+        hook: Takes part in the call.
+        priority: Whether the call goes before all others of the organisation that wait for the rate limiter.
+
+    Returns:
+        The response; `.data` is what the operation's method returns.
+
+    Raises:
+        TypeError: `resource` is no resource of a client.
+        ZohoError: What every call can raise, see `zoho_async.errors`.
+        Exception: What the hook raises.
+    """
+    response: Response[Any] = await _transport_of(resource).send(
+        operation, path=path, query=query, headers=headers, body=body, type=type, hook=hook, priority=priority
+    )
+    return response
+
+
+def origin(resource: Any) -> tuple[str, str]:
+    """Says which organisation the records of a resource belong to.
+
+    Args:
+        resource: A client's resource such as `zoho.books.contacts`.
+
+    Returns:
+        The API's address where one was configured, else the data centre; and the organisation's id.
+
+    Raises:
+        TypeError: `resource` is no resource of a client.
+    """
+    place, organization_id = _transport_of(resource).organization
+    return str(place), str(organization_id)
+
+
+def _transport_of(resource: Any) -> Any:
+    transport = getattr(resource, "_transport", None)
+    if transport is None:
+        raise TypeError(f"{resource!r} is no resource of a client, such as zoho.books.contacts")
+    return transport

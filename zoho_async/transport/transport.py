@@ -141,7 +141,7 @@ class Transport:
         hook: DispatchHook | None = None,
         priority: bool = False,
     ) -> Response[Any]:
-        """Execute one operation; see `Zoho.send`. `hook` and `priority` as in `perform`."""
+        """Execute one operation; see `Zoho.send`."""
         download_path = _download_path(operation, type, to)
         organization_id = self.settings.organization_id
         if operation.organization is not None and organization_id is None:

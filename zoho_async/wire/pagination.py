@@ -115,12 +115,17 @@ class Pages(Generic[T]):
                         prefetch()
                     yield row
 
-    async def pages(self) -> AsyncIterator[Page[T]]:
-        """Iterate over the pages, without rows that an earlier page had."""
+    async def pages(self, *, prefetch: bool = True) -> AsyncIterator[Page[T]]:
+        """Iterate over the pages, without rows that an earlier page had.
+
+        Args:
+            prefetch: Whether the next page is fetched while one is consumed; False where every call counts.
+        """
         seen: set[Any] = set()
         async with aclosing(self._read()) as reading:
-            async for page, prefetch in reading:
-                prefetch()
+            async for page, fetch_next in reading:
+                if prefetch:
+                    fetch_next()
                 page.rows = self._unseen(page.rows, seen)
                 yield page
 

@@ -1,4 +1,4 @@
-"""The line to Zoho: what is let out and when, what waits, and who goes when the push is asked to end."""
+"""When the calls of a push are made, and which of them end when it drains."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from support.client import client_of
 
 from zoho_async import Limits, Zoho, bulk
 from zoho_async.bulk.errors import AwaitCancelledError
-from zoho_async.bulk.pushing import call_control as lines
-from zoho_async.bulk.pushing.call_control import CallControl, Stopped
+from zoho_async.bulk.pushing import call_control
+from zoho_async.bulk.pushing.call_control import CallControl, Withheld
 from zoho_async.bulk.pushing.events import Event
 from zoho_async.bulk.pushing.window import Window
 from zoho_async.bulk.rows.resource import Target
@@ -37,12 +37,12 @@ class Clock:
             self.slept.append(moment)
             self.now = max(self.now, moment)
 
-        monkeypatch.setattr(lines, "sleep_until", sleep)
-        monkeypatch.setattr(lines, "local_now", lambda: self.now)
+        monkeypatch.setattr(call_control, "sleep_until", sleep)
+        monkeypatch.setattr(call_control, "local_now", lambda: self.now)
 
 
-def line(
-    tell: Callable[[Event], None] = lambda event: None,
+def control_of(
+    emit: Callable[[Event], None] = lambda event: None,
     *,
     concurrency: int = 2,
     wait: bool = False,
@@ -50,7 +50,7 @@ def line(
 ) -> CallControl:
     opened = Window.parse(window) if window is not None else None
     return CallControl(
-        bulk.PushSummary(), concurrency=concurrency, patience=9, pause=0, wait=wait, window=opened, tell=tell
+        bulk.PushSummary(), concurrency=concurrency, threshold=9, pause=0, wait=wait, window=opened, emit=emit
     )
 
 
@@ -74,13 +74,13 @@ async def test_a_spent_day_is_waited_for_when_that_is_wanted(monkeypatch: pytest
     clock, events = Clock(monkeypatch, 20), list[Event]()
     midnight = clock.now.replace(hour=0) + timedelta(days=1)
     with pytest.raises(QuotaExceededError):
-        await line().call_when_allowed(answering(used_up(midnight), "done"))
+        await control_of().call_when_allowed(answering(used_up(midnight), "done"))
     assert not clock.slept
-    call_when_allowed = line(events.append, wait=True)
-    assert await call_when_allowed.call_when_allowed(answering(used_up(midnight), "done")) == "done"
+    control = control_of(events.append, wait=True)
+    assert await control.call_when_allowed(answering(used_up(midnight), "done")) == "done"
     assert clock.slept == [midnight]
-    # When nobody says when the new day begins, it is tried by the hour.
-    assert await call_when_allowed.call_when_allowed(answering(used_up(), used_up(), "done")) == "done"
+    # Where the next day's begin is not known, it is tried by the hour.
+    assert await control.call_when_allowed(answering(used_up(), used_up(), "done")) == "done"
     assert clock.now == midnight + timedelta(hours=2)
     assert [(event.stage, event.until) for event in events] == [
         ("wait", midnight + timedelta(hours=hours)) for hours in (0, 1, 2)
@@ -106,23 +106,21 @@ async def outcomes_of(push: bulk.Push) -> list[bulk.RowOutcome]:
     return [outcome async for outcome in push]
 
 
-async def test_all_who_wait_for_one_moment_tell_of_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waits_for_one_moment_are_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, events = Clock(monkeypatch, 20), list[Event]()
-    call_when_allowed = line(events.append, wait=True)
+    control = control_of(events.append, wait=True)
     moments = [clock.now + timedelta(hours=1, milliseconds=number) for number in range(5)]
-    await asyncio.gather(
-        *(call_when_allowed.call_when_allowed(answering(used_up(moment), "done")) for moment in moments)
-    )
+    await asyncio.gather(*(control.call_when_allowed(answering(used_up(moment), "done")) for moment in moments))
     assert len(clock.slept) == 5
     assert len(events) == 1
 
 
 async def test_a_closed_window_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch, 12)
-    assert await line(window="19:00-07:00").call_when_allowed(answering("done")) == "done"
+    assert await control_of(window="19:00-07:00").call_when_allowed(answering("done")) == "done"
     assert clock.now.hour == 19
     clock.now = clock.now.replace(hour=3)
-    assert await line(window="19:00-07:00").call_when_allowed(answering("done")) == "done"
+    assert await control_of(window="19:00-07:00").call_when_allowed(answering("done")) == "done"
     assert clock.now.hour == 3
 
 
@@ -130,49 +128,49 @@ async def test_a_call_that_waited_its_turn_until_the_window_closed_waits_for_the
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock(monkeypatch, 6)
-    call_when_allowed, before_send = line(window="19:00-07:00"), list[datetime]()
+    control, before_send = control_of(window="19:00-07:00"), list[datetime]()
 
     async def call() -> str:
         if not clock.slept:
             clock.now = clock.now.replace(hour=7)
-        call_when_allowed.before_send()
+        control.before_send()
         before_send.append(clock.now)
         return "done"
 
-    assert await call_when_allowed.call_when_allowed(call) == "done"
+    assert await control.call_when_allowed(call) == "done"
     assert [moment.hour for moment in before_send] == [19]
 
 
-async def test_stopping_drops_who_waits_and_not_who_was_let_out() -> None:
-    call_when_allowed = line(concurrency=2)
+async def test_draining_ends_calls_that_wait_and_not_those_that_were_sent() -> None:
+    control = control_of(concurrency=2)
     both, ends, inside = asyncio.Event(), asyncio.Event(), list[str]()
 
     async def call(name: str, *, before_send: bool) -> str:
         if before_send:
-            call_when_allowed.before_send()
+            control.before_send()
         inside.append(name)
         if len(inside) == 2:
             both.set()
         await ends.wait()
         return name
 
-    sent = asyncio.create_task(call_when_allowed.call_when_allowed(lambda: call("sent", before_send=True)))
-    waiting = asyncio.create_task(call_when_allowed.call_when_allowed(lambda: call("waiting", before_send=False)))
-    queued = asyncio.create_task(call_when_allowed.call_when_allowed(lambda: call("queued", before_send=True)))
+    sent = asyncio.create_task(control.call_when_allowed(lambda: call("sent", before_send=True)))
+    waiting = asyncio.create_task(control.call_when_allowed(lambda: call("waiting", before_send=False)))
+    queued = asyncio.create_task(control.call_when_allowed(lambda: call("queued", before_send=True)))
     await asyncio.wait_for(both.wait(), 30)
-    call_when_allowed.stop()
+    control.drain()
     for task in (waiting, queued):
-        with pytest.raises(Stopped):
+        with pytest.raises(Withheld):
             await task
-    with pytest.raises(Stopped):
-        await call_when_allowed.call_when_allowed(answering("late"))
+    with pytest.raises(Withheld):
+        await control.call_when_allowed(answering("late"))
     ends.set()
     assert await sent == "sent"
     assert inside == ["sent", "waiting"]
 
 
 @pytest.mark.parametrize("why", ["quota", "window"])
-async def test_an_end_reaches_at_once_who_waits_for_hours(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+async def test_an_abort_ends_waits_of_hours_at_once(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     clock, asleep, both = Clock(monkeypatch, 12), list[datetime](), asyncio.Event()
 
     async def sleep(moment: datetime, **_: Any) -> None:
@@ -181,37 +179,37 @@ async def test_an_end_reaches_at_once_who_waits_for_hours(monkeypatch: pytest.Mo
             both.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(lines, "sleep_until", sleep)
-    call_when_allowed = line(wait=True, window="19:00-07:00" if why == "window" else None)
+    monkeypatch.setattr(call_control, "sleep_until", sleep)
+    control = control_of(wait=True, window="19:00-07:00" if why == "window" else None)
     refused = answering(*[used_up(clock.now + timedelta(hours=5))] * 2)
     waiting = [
-        asyncio.create_task(call_when_allowed.call_when_allowed(refused)),
-        asyncio.create_task(call_when_allowed.read(refused)),
+        asyncio.create_task(control.call_when_allowed(refused)),
+        asyncio.create_task(control.read(refused)),
     ]
     await asyncio.wait_for(both.wait(), 30)
     dead = AuthError("the token is dead")
-    call_when_allowed.end(dead)
+    control.abort(dead)
     for task in waiting:
-        with pytest.raises(Stopped):
+        with pytest.raises(Withheld):
             await asyncio.wait_for(task, 30)
-    assert call_when_allowed.ended is dead
-    assert call_when_allowed.summary.reads == 0
-    with pytest.raises(Stopped):
-        await call_when_allowed.read(answering("late"))
+    assert control.abort_reason is dead
+    assert control.summary.reads == 0
+    with pytest.raises(Withheld):
+        await control.read(answering("late"))
 
 
 async def test_what_belongs_together_is_not_parted_by_other_rows() -> None:
-    call_when_allowed, made = line(concurrency=1), list[str]()
+    control, made = control_of(concurrency=1), list[str]()
 
     async def call(name: str) -> None:
-        call_when_allowed.before_send()
+        control.before_send()
         made.append(name)
         await asyncio.sleep(0)
 
     async def row(name: str) -> None:
-        async with call_when_allowed.turn():
-            await call_when_allowed.read(lambda: call(f"read {name}"), turn=False)
-            await call_when_allowed.call_when_allowed(lambda: call(f"write {name}"), turn=False)
+        async with control.slot():
+            await control.read(lambda: call(f"read {name}"), in_slot=True)
+            await control.call_when_allowed(lambda: call(f"write {name}"), in_slot=True)
 
     await asyncio.gather(row("A"), row("B"), row("C"))
     assert made == [f"{step} {name}" for name in "ABC" for step in ("read", "write")]
@@ -227,47 +225,47 @@ async def test_an_update_follows_the_reading_of_its_record(fake: FakeZoho, zoho:
 
 
 async def test_a_read_given_up_is_not_counted() -> None:
-    call_when_allowed = line()
-    call_when_allowed.stop()
-    with pytest.raises(Stopped):
-        await call_when_allowed.read(answering("never"))
-    assert call_when_allowed.summary.reads == 0
+    control = control_of()
+    control.drain()
+    with pytest.raises(Withheld):
+        await control.read(answering("never"))
+    assert control.summary.reads == 0
 
 
 async def test_a_read_cancelled_is_not_counted() -> None:
-    call_when_allowed = line()
-    task = asyncio.create_task(call_when_allowed.read(asyncio.Event().wait))
+    control = control_of()
+    task = asyncio.create_task(control.read(asyncio.Event().wait))
     await asyncio.sleep(0)
-    assert call_when_allowed.summary.reads == 1
+    assert control.summary.reads == 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert call_when_allowed.summary.reads == 0
+    assert control.summary.reads == 0
 
 
 async def test_cancelled_from_outside_while_stopping_is_cancelled() -> None:
-    call_when_allowed = line()
-    task = asyncio.create_task(call_when_allowed.call_when_allowed(asyncio.Event().wait))
+    control = control_of()
+    task = asyncio.create_task(control.call_when_allowed(asyncio.Event().wait))
     await asyncio.sleep(0)
-    call_when_allowed.stop()
+    control.drain()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def test_what_a_call_awaits_and_somebody_else_has_cancelled_is_an_error_of_the_call() -> None:
+async def test_a_cancellation_of_what_a_call_awaits_is_an_error_of_the_call() -> None:
     async def call() -> None:
         future = asyncio.get_running_loop().create_future()
         future.cancel()
         await future
 
     with pytest.raises(AwaitCancelledError):
-        await line().read(call)
+        await control_of().read(call)
 
 
 @pytest.mark.parametrize("minds", [True, False])
-async def test_an_end_reaches_who_waits_for_others(minds: bool) -> None:
-    call_when_allowed, waits = line(), asyncio.Event()
+async def test_draining_ends_a_wait_for_the_input(minds: bool) -> None:
+    control, waits = control_of(), asyncio.Event()
 
     async def give() -> str:
         waits.set()
@@ -278,13 +276,13 @@ async def test_an_end_reaches_who_waits_for_others(minds: bool) -> None:
                 raise
         return "late"
 
-    waiting = asyncio.create_task(call_when_allowed.wait_for(give))
+    waiting = asyncio.create_task(control.wait_for(give))
     await waits.wait()
-    call_when_allowed.stop()
-    with pytest.raises(Stopped):
+    control.drain()
+    with pytest.raises(Withheld):
         await asyncio.wait_for(waiting, 10)
-    with pytest.raises(Stopped):
-        await call_when_allowed.wait_for(give)
+    with pytest.raises(Withheld):
+        await control.wait_for(give)
 
 
 async def test_a_stopped_push_does_not_wait_for_its_turn(fake: FakeZoho, tmp_path: Path) -> None:
@@ -370,15 +368,15 @@ async def states(file: Path, label: str) -> list[str]:
         )
 
 
-async def test_who_wait_for_the_same_moment_wait_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waits_for_the_same_moment_are_one_wait_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when each, woken up, finds at once that it has to wait for the next; what was read is old once for each."""
     clock, events = Clock(monkeypatch, 20), list[Event]()
     days = [clock.now + timedelta(days=number) for number in (1, 2, 3)]
-    call_when_allowed = line(events.append, wait=True, concurrency=9)
-    calls = [call_when_allowed.call_when_allowed(answering(*map(used_up, days), "done")) for _ in range(9)]
+    control = control_of(events.append, wait=True, concurrency=9)
+    calls = [control.call_when_allowed(answering(*map(used_up, days), "done")) for _ in range(9)]
     assert await asyncio.gather(*calls) == ["done"] * 9
-    assert call_when_allowed.waits == 3
+    assert control.wait_epoch == 3
     assert [event.until for event in events] == days
-    # The same moment again, when nobody waits for it any more, is another wait.
-    assert await call_when_allowed.call_when_allowed(answering(used_up(days[-1]), "done")) == "done"
-    assert call_when_allowed.waits == 4
+    # The same moment again, later, is another wait.
+    assert await control.call_when_allowed(answering(used_up(days[-1]), "done")) == "done"
+    assert control.wait_epoch == 4

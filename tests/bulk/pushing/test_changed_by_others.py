@@ -1,18 +1,16 @@
-"""What somebody else does to the target while a push waits, reads or is in doubt stays."""
+"""What others change in the target while a push waits, reads or looks up an outcome is kept."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.pushing import call_control as line
-from zoho_async.bulk.pushing import target_index as index
-from zoho_async.bulk.pushing import writes as writing
+from zoho_async.bulk.pushing import call_control, writes
 from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.results import RowOutcome
 from zoho_async.errors import RefusedError
@@ -110,7 +108,7 @@ async def test_an_upsert_of_unknown_outcome_that_a_limit_holds_back_is_looked_up
 @pytest.mark.usefixtures("days")
 @pytest.mark.parametrize("waits", [1, 2])
 @pytest.mark.parametrize(("operation", "options"), [(CREATE, {"match_by": KEY}), (UPSERT, {"upsert_by": KEY})])
-async def test_after_every_wait_a_row_is_decided_anew(
+async def test_after_every_wait_of_hours_a_row_is_routed_again(
     fake: FakeZoho, zoho: Zoho, when: When, operation: str, options: dict[str, str], waits: int
 ) -> None:
     fake.script(operation, ["429:45"] * waits)
@@ -136,10 +134,10 @@ async def test_a_window_that_closes_between_a_second_reading_and_its_write(
         closed = fake.requests(GET) == 2 and not waited
         return datetime(2026, 3, 4, 18 if closed else 12, tzinfo=UTC)
 
-    monkeypatch.setattr(line, "sleep_until", sleep)
-    monkeypatch.setattr(line, "local_now", now)
+    monkeypatch.setattr(call_control, "sleep_until", sleep)
+    monkeypatch.setattr(call_control, "local_now", now)
     # Whatever was read is old, so it is read a second time.
-    monkeypatch.setattr(writing, "FRESH", -1.0)
+    monkeypatch.setattr(writes, "TTL_S", -1.0)
     given = [{"contact_name": "A", "contact_persons": [ANN]}]
     push = bulk.push(zoho.books.contacts, given, match_by="contact_name", window="08:00-17:00")
     assert [one.action for one in await run(push)] == ["updated"]
@@ -158,25 +156,6 @@ async def test_parents_read_before_a_wait_are_read_again(fake: FakeZoho, zoho: Z
     push = bulk.push(zoho.books.contact_persons, given, match_by="email", wait=True)
     assert [one.action for one in await run(push)] == ["unchanged"] + ["created"] * (parents - 1)
     assert [people(fake, place) for place in range(parents)] == [["Ann"]] * parents
-
-
-async def test_the_persons_of_a_parent_grow_old_by_time(
-    fake: FakeZoho, zoho: Zoho, when: When, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (contact,) = fake.seed([{"contact_name": "A"}])
-
-    async def rows() -> AsyncIterator[dict[str, Any]]:
-        yield {"contact_id": contact["contact_id"], **BOB}
-        add_person(fake, ANN)
-        monkeypatch.setattr(index, "REFRESH", timedelta(0))
-        when(PERSON_LIST, 2, lambda: monkeypatch.setattr(index, "REFRESH", timedelta(minutes=15)))
-        yield {"contact_id": contact["contact_id"], **ANN}
-
-    push = bulk.push(zoho.books.contact_persons, rows(), match_by="email", concurrency=1)
-    actions = {one.row.number: one.action for one in await run(push)}
-    assert actions[2] == "unchanged"
-    assert people(fake).count("Ann") == 1
-    assert fake.requests(PERSON_LIST) == 2
 
 
 @pytest.mark.usefixtures("days")
@@ -198,7 +177,7 @@ async def test_a_person_that_comes_back_while_its_second_making_waits_is_not_dou
     assert fake.requests("books.contact_persons.get_of_contact") == 1
 
 
-async def test_somebody_elses_person_with_the_e_mail_of_a_lost_one_gets_what_the_row_says(
+async def test_another_person_with_the_e_mail_of_a_lost_one_gets_what_the_row_says(
     fake: FakeZoho, zoho: Zoho, when: When
 ) -> None:
     (contact,) = fake.seed([{"contact_name": "A"}])
@@ -241,10 +220,10 @@ async def test_a_record_whose_key_has_moved_since_the_list_was_read_is_left_alon
         (CREATE, None, "company_name: 2 records in Zoho have it"),
     ],
 )
-async def test_what_is_refused_for_what_others_did_after_a_call_in_doubt_is_unknown(
+async def test_what_is_refused_for_what_others_did_after_a_call_of_unknown_outcome_is_unknown(
     fake: FakeZoho, zoho: Zoho, when: When, fault: str, change: dict[str, str] | None, reason: str
 ) -> None:
-    """The call has taken effect; nobody told the push so."""
+    """The call was executed; the push got no response."""
     if fault == UPDATE:
         fake.seed([{"contact_name": "A", "company_name": "K"}])
     fake.script(fault, ["reset_after"])
@@ -264,7 +243,7 @@ async def test_what_is_refused_for_what_others_did_after_a_call_in_doubt_is_unkn
     assert outcome.reason.startswith(reason)
 
 
-async def test_an_update_in_doubt_whose_record_is_gone_is_unknown(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_an_update_of_unknown_outcome_whose_record_is_deleted_is_unknown(fake: FakeZoho, zoho: Zoho) -> None:
     fake.seed([{"contact_name": "A"}])
     fake.script(UPDATE, ["reset_before", "status:404"])
     given = [{"contact_name": "A", "notes": "x"}]
@@ -272,22 +251,49 @@ async def test_an_update_in_doubt_whose_record_is_gone_is_unknown(fake: FakeZoho
     assert outcome.status == "unknown"
 
 
-@pytest.mark.parametrize("throttle_count", [1, 3, 5])
-async def test_however_often_a_limit_holds_a_create_back_the_list_is_looked_at_after(
-    fake: FakeZoho, zoho: Zoho, when: When, monkeypatch: pytest.MonkeyPatch, throttle_count: int
+async def test_an_update_rejected_for_a_limit_is_merged_again_when_its_record_has_grown_old(
+    fake: FakeZoho, zoho: Zoho, when: When, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It takes longer than the list keeps, each time."""
-    fake.script(CREATE, ["429:44"] * throttle_count)
-    monkeypatch.setattr(policy, "pause_delay", lambda *_: 0.02)
-    monkeypatch.setattr(index, "REFRESH", timedelta(seconds=0.01))
-    when(CREATE, throttle_count, lambda: fake.seed([{"contact_name": "THEIRS", "company_name": "K"}]))
+    fake.seed([{"contact_name": "A", "contact_persons": [ZOE]}])
+    fake.script(UPDATE, ["429:44"] * 3)
+    when(UPDATE, 3, lambda: add_person(fake, BOB))
+    monkeypatch.setattr(writes, "TTL_S", -1.0)
+    given = [{"contact_name": "A", "contact_persons": [ANN]}]
+    (outcome,) = await run(bulk.push(zoho.books.contacts, given, match_by="contact_name"))
+    assert outcome.action == "updated"
+    assert people(fake) == ["Zoe", "Bob", "Ann"]
+    # Once more for its turn, and once for each rejection.
+    assert (fake.requests(GET), fake.requests(UPDATE)) == (5, 4)
+
+
+async def test_an_update_rejected_for_a_limit_is_not_read_again_within_the_ttl(fake: FakeZoho, zoho: Zoho) -> None:
+    fake.seed([{"contact_name": "A"}])
+    fake.script(UPDATE, ["429:44"] * 3)
+    given = [{"contact_name": "A", "notes": "x"}]
+    (outcome,) = await run(bulk.push(zoho.books.contacts, given, match_by="contact_name"))
+    assert (outcome.action, fake.requests(GET), fake.requests(UPDATE)) == ("updated", 1, 4)
+
+
+async def test_an_update_that_only_waits_its_turn_is_read_again_once(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a low rate reading more often would not make it younger."""
+    fake.seed([{"contact_name": "A"}])
+    monkeypatch.setattr(writes, "TTL_S", -1.0)
+    given = [{"contact_name": "A", "notes": "x"}]
+    (outcome,) = await run(bulk.push(zoho.books.contacts, given, match_by="contact_name"))
+    assert (outcome.action, fake.requests(GET), fake.requests(UPDATE)) == ("updated", 2, 1)
+
+
+async def test_lists_are_not_read_again_for_a_limit_of_the_minute(fake: FakeZoho, zoho: Zoho, when: When) -> None:
+    fake.script(CREATE, ["429:44"] * 3)
+    when(CREATE, 3, lambda: fake.seed([{"contact_name": "THEIRS", "company_name": "K"}]))
     given = [{"contact_name": "mine", "company_name": "K"}]
     (outcome,) = await run(bulk.push(zoho.books.contacts, given, match_by="company_name"))
-    assert outcome.action == "updated"
-    assert len(fake.organization().contacts) == 1
+    assert (outcome.action, fake.requests(LIST)) == ("created", 1)
 
 
-async def test_a_person_in_doubt_is_read_again_with_the_list_it_stands_in(
+async def test_a_person_of_unknown_outcome_is_read_again_with_the_list_it_stands_in(
     fake: FakeZoho, zoho: Zoho, when: When
 ) -> None:
     (contact,) = fake.seed([{"contact_name": "A", "contact_persons": [ANN]}])

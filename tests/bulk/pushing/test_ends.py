@@ -1,10 +1,10 @@
-"""However a push ends, it ends at once, and every row that was sent is told."""
+"""However a push ends, it ends at once, and every row that was sent is reported."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,12 @@ from support.client import client_of
 
 from zoho_async import Limits, Zoho, bulk
 from zoho_async.bulk.errors import AwaitCancelledError
-from zoho_async.bulk.pushing import dispatch as sending
+from zoho_async.bulk.pushing import dispatch, target_index, writes
 from zoho_async.bulk.pushing import push as pushing
-from zoho_async.bulk.pushing import target_index as index
-from zoho_async.bulk.pushing.call_control import READS, CallControl
+from zoho_async.bulk.pushing.call_control import READ_THRESHOLD, CallControl
 from zoho_async.bulk.pushing.events import Event
 from zoho_async.bulk.pushing.push import BREAKER_THRESHOLD, QUEUE_DEPTH_FACTOR, Push
-from zoho_async.bulk.pushing.write_policy import TRIES
 from zoho_async.bulk.results import RowOutcome
-from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.state.database import Database
 from zoho_async.errors import (
     AuthError,
@@ -88,13 +85,13 @@ async def test_no_record_is_read_once_the_push_has_ended(fake: FakeZoho, monkeyp
     fake.seed(names(30))
     fake.script(UPDATE, ["pass", *["status:401"] * 30])
     read: list[int] = []
-    end = CallControl.end
+    abort = CallControl.abort
 
-    def ended(self: CallControl, error: ZohoError) -> None:
+    def aborted(self: CallControl, error: ZohoError) -> None:
         read.append(fake.requests(GET))
-        end(self, error)
+        abort(self, error)
 
-    monkeypatch.setattr(CallControl, "end", ended)
+    monkeypatch.setattr(CallControl, "abort", aborted)
     async with client_of(fake, limits=Limits(per_minute=600, burst=1)) as slow:
         heard = Heard(bulk.push(slow.books.contacts, names(30, notes="x"), match_by="contact_name"))
         with pytest.raises(AuthError):
@@ -113,7 +110,7 @@ async def test_cancelled_while_its_state_opens_a_push_leaves_the_file_free(
 
     def opened(self: Database) -> Any:
         connection = open_file(self)
-        # The file is open, and nobody has heard of it yet.
+        # The file is open, and its opener does not know yet.
         loop.call_soon_threadsafe(running.cancel)
         return connection
 
@@ -136,7 +133,7 @@ async def test_a_record_that_cannot_be_read_leaves_its_row_unknown_and_no_other(
 
 
 @pytest.mark.parametrize("failing", ["input", "list"])
-async def test_rows_put_off_are_told_when_the_input_fails_or_the_list(
+async def test_deferred_rows_are_reported_when_the_input_fails_or_the_list(
     fake: FakeZoho, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     monkeypatch.setattr(pushing, "IDLE_TICK_S", 600)
@@ -146,12 +143,11 @@ async def test_rows_put_off_are_told_when_the_input_fails_or_the_list(
         first, second, third = names(3)
         yield first
         yield second
-        # The first row goes alone: when the second is done, the first is put off.
+        # The first row goes alone: when the second is done, the first is deferred.
         await heard.first.wait()
         if failing == "input":
             raise LookupError("the file server is gone")
         fake.script(LIST, ["status:503"] * 9)
-        monkeypatch.setattr(index, "REFRESH", timedelta(0))
         yield third
 
     async with client_of(fake, retries=0) as zoho:
@@ -159,11 +155,13 @@ async def test_rows_put_off_are_told_when_the_input_fails_or_the_list(
         with pytest.raises(LookupError if failing == "input" else UnavailableError):
             await heard.all()
     first = ("done", "settled") if failing == "input" else ("unknown", "none")
-    assert heard.told == [first, ("done", "created")]
+    assert heard.told == [first] + [("done", "created")] * (1 if failing == "input" else 2)
     assert not heard.push.summary.complete
 
 
-async def test_an_upsert_in_doubt_is_told_when_its_repetition_finds_the_day_used_up(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_an_upsert_of_unknown_outcome_is_reported_when_its_repetition_finds_the_day_used_up(
+    fake: FakeZoho, zoho: Zoho
+) -> None:
     fake.script(UPSERT, ["pass", "reset_after", *["429:45"] * 9])
     given = [{"contact_name": f"N{number}", KEY: str(number)} for number in range(4)]
     heard = Heard(bulk.push(zoho.books.contacts, given, upsert_by=KEY, concurrency=1, pause=0))
@@ -175,7 +173,7 @@ async def test_an_upsert_in_doubt_is_told_when_its_repetition_finds_the_day_used
     assert len(statuses) == len(fake.organization().contacts)
 
 
-async def test_a_list_that_cannot_be_read_for_a_decision_made_anew_ends_the_push(
+async def test_a_list_that_cannot_be_read_when_a_row_is_routed_again_ends_the_push(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path
 ) -> None:
     given = [{**one, "company_name": one["contact_name"]} for one in names(3)]
@@ -226,7 +224,7 @@ async def test_what_stays_refused_for_a_limit_ends_the_push_after_nine_calls(
         (["reset_before", "429:45"], [], QuotaExceededError),
     ],
 )
-async def test_an_update_in_doubt_is_told_as_unknown_whatever_ends_its_second_reading(
+async def test_an_update_of_unknown_outcome_is_reported_so_whatever_ends_its_second_reading(
     fake: FakeZoho,
     zoho: Zoho,
     monkeypatch: pytest.MonkeyPatch,
@@ -248,34 +246,23 @@ async def test_an_update_in_doubt_is_told_as_unknown_whatever_ends_its_second_re
     assert heard.outcomes[0].reason.startswith("it is not known whether Zoho has it: ")
 
 
-async def test_an_update_that_never_reaches_the_wire_does_not_go_round_for_ever(
+async def test_an_update_that_never_reaches_the_wire_is_given_up(
     fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each time it is taken back its record is read again: up to a point, from which on the call ends as others do."""
+    """Its record, always too old, is read again for its turn and for each rejection, but not for ever."""
     fake.seed(names(1))
 
-    async def send(target: Target, *_: Any, hook: DispatchHook, **__: Any) -> None:
+    async def send(*arguments: Any, hook: DispatchHook, **options: Any) -> None:
         for _ in range(3):
             await hook.before_send()
             hook.on_rejected()
         raise UnavailableError("no connection", sent=False)
 
-    monkeypatch.setattr(Target, "send", send)
+    monkeypatch.setattr(dispatch, "send_write", send)
+    monkeypatch.setattr(writes, "TTL_S", -1.0)
     heard = Heard(bulk.push(zoho.books.contacts, names(1, notes="x"), match_by="contact_name", pause=0))
     assert await heard.all() == [("failed", "none")]
-    assert fake.requests(GET) == 9
-
-
-async def test_parents_whose_reading_takes_longer_than_they_keep_are_read_once(
-    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    contacts = [one["contact_id"] for one in fake.seed(names(5))]
-    given = [{"contact_id": one, "first_name": "Ann", "email": "a@x.example"} for one in contacts]
-    monkeypatch.setattr(index, "REFRESH", timedelta(0))
-    push = bulk.push(zoho.books.contact_persons, given, match_by="email", concurrency=1)
-    assert await Heard(push).all() == [("done", "created")] * 5
-    # Once for all, and again for each before it is sent, but not for ever.
-    assert push.summary.reads <= 5 * (1 + TRIES)
+    assert fake.requests(GET) == 2 + dispatch.MAX_REJECTIONS
 
 
 @pytest.mark.parametrize("end", ["stop", "error"])
@@ -296,7 +283,7 @@ async def test_a_call_in_flight_that_finds_the_day_used_up_after_the_end_waits_f
             if end == "stop":
                 push.stop()
             else:
-                push._line.end(AuthError("dead"))
+                push._control.abort(AuthError("dead"))
 
     fake.record_received = noted  # type: ignore[method-assign]
     async with asyncio.timeout(10):
@@ -331,7 +318,7 @@ async def test_a_service_that_shows_no_record_any_more_ends_the_push(
     heard = Heard(bulk.push(zoho.books.contacts, names(140, notes="y"), match_by="contact_name", concurrency=2))
     with pytest.raises(UnavailableError):
         await heard.all()
-    assert len(heard.told) <= READS
+    assert len(heard.told) <= READ_THRESHOLD
 
 
 async def test_a_service_that_takes_no_write_any_more_ends_the_push_though_it_can_be_read(
@@ -382,15 +369,15 @@ async def test_a_record_whose_answer_cannot_be_understood_fails_its_row_alone(
     assert (planned.update, planned.unchanged, planned.exact) == (1, 2, False)
 
 
-async def test_an_error_of_ours_leaves_rows_in_doubt_unknown(
+async def test_an_error_of_ours_leaves_unknown_rows_unknown(
     fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.script(CREATE, ["reset_after"] * 2)
 
     def broken(*_: Any, **__: Any) -> Any:
-        raise LookupError("a record nobody expected")
+        raise LookupError("an unexpected record")
 
-    monkeypatch.setattr(sending, "merge", broken)
+    monkeypatch.setattr(dispatch, "merge", broken)
     heard = Heard(bulk.push(zoho.books.contacts, names(3), pause=0, concurrency=1))
     assert sorted(await heard.all()) == [("done", "created"), ("unknown", "none"), ("unknown", "none")]
 
@@ -402,14 +389,14 @@ async def test_a_list_that_takes_more_calls_than_a_day_has_is_read_all_the_same(
     """Three calls a day; the waits cost no time here."""
     product, _, name = target.partition(".")
     contacts = fake.seed([{"contact_name": f"old {number}"} for number in range(12)])
-    monkeypatch.setattr(index, "PER_PAGE", 2)
+    monkeypatch.setattr(target_index, "PER_PAGE", 2)
     fake.script(f"{target}.list", (["pass"] * 3 + ["429:45"]) * 40)
 
     async def until(self: CallControl, *_: Any) -> None:
-        self.waits += 1
+        self.wait_epoch += 1
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(CallControl, "_until", until)
+    monkeypatch.setattr(CallControl, "_wait_until", until)
     monkeypatch.setattr(Limiter, "mark_exhausted", lambda *_: datetime.now(UTC))
     if product == "expense":
         given = names(3, company_name="K")[:1]
@@ -500,7 +487,7 @@ async def test_an_input_may_stop_its_push_itself(fake: FakeZoho, zoho: Zoho, the
     assert not heard.push.summary.complete
 
 
-async def test_rows_put_off_are_settled_when_their_input_may_be_waiting_for_them(
+async def test_deferred_rows_are_reconciled_when_their_input_may_be_waiting_for_them(
     fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pushing, "IDLE_TICK_S", 0.01)
@@ -520,23 +507,23 @@ async def test_rows_put_off_are_settled_when_their_input_may_be_waiting_for_them
     assert heard.push.summary.complete
 
 
-async def test_a_push_is_left_while_it_waits_with_rows_put_off(
+async def test_a_push_is_left_while_it_waits_with_deferred_rows(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_off = asyncio.Event()
+    deferred = asyncio.Event()
 
-    def waiting(self: sending.Dispatcher) -> bool:
+    def has_deferred(self: dispatch.Dispatcher) -> bool:
         if self._deferred:
-            put_off.set()
+            deferred.set()
         return bool(self._deferred)
 
     monkeypatch.setattr(pushing, "IDLE_TICK_S", 600)
-    monkeypatch.setattr(sending.Dispatcher, "waiting", property(waiting))
+    monkeypatch.setattr(dispatch.Dispatcher, "has_deferred", property(has_deferred))
     fake.script(CREATE, ["reset_after"])
     fed = Fed(*names(1))
     heard = Heard(bulk.push(zoho.books.contacts, fed, state=tmp_path / "s", pause=0))
     running = asyncio.create_task(heard.all())
-    await asyncio.wait_for(put_off.wait(), 10)
+    await asyncio.wait_for(deferred.wait(), 10)
     running.cancel()
     assert await asyncio.wait([running], timeout=10) == ({running}, set())
     assert running.cancelled()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import csv
 import random
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,12 @@ import pytest
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.pushing import prepare as preparing
 from zoho_async.bulk.pushing import push as pushing
-from zoho_async.bulk.pushing import target_index as index
 from zoho_async.bulk.results import RowOutcome
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target, required_path
 from zoho_async.bulk.source.files import RowFile, open_rows
 from zoho_async.errors import DuplicateError
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.messages import FakeRequest, Reply
 
 SEEDS = 1
 """More of them by hand: 60 take a quarter of an hour."""
@@ -375,23 +372,14 @@ OLD: list[dict[str, Any]] = [
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("way", OLD, ids=str)
 @pytest.mark.usefixtures("days")
-async def test_contacts_while_days_pass_and_lists_grow_old(
-    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any], seed: int
+async def test_contacts_while_days_pass(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, way: dict[str, Any], seed: int
 ) -> None:
-    chance, ages, note = random.Random(seed), random.Random(seed), fake.record_received
+    chance = random.Random(seed)
     few_contacts(fake)
     keyed = "upsert_by" in way
     given = [a_contact(chance, number, keyed=keyed) for number in range(30)]
-
-    def noted(request: FakeRequest, reply: Reply | None) -> None:
-        # After any write lists are old, or not any more.
-        note(request, reply)
-        if request.method != "GET":
-            monkeypatch.setattr(index, "REFRESH", timedelta(minutes=ages.choice([0, 15])))
-
-    monkeypatch.setattr(fake, "record_received", noted)
     for _ in range(2):
-        monkeypatch.setattr(index, "REFRESH", timedelta(minutes=15))
         await compare(fake, zoho.books.contacts, given, tmp_path / "s", way, later=chance, wait=True)
         for number in chance.sample(range(30), 8):
             given[number] = mended(chance, number, given[number], keyed=keyed)

@@ -15,7 +15,7 @@ from support.client import client_of
 from zoho_async import Zoho, bulk
 from zoho_async.books import ContactCreate, CustomFieldInput
 from zoho_async.bulk.pushing import call_control as line
-from zoho_async.bulk.pushing import target_index as index
+from zoho_async.bulk.pushing import writes
 from zoho_async.bulk.pushing.index_queries import TargetRecord
 from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.pushing.routing import RowContext, decide
@@ -606,24 +606,6 @@ THEIRS = {"contact_name": "Theirs", KEY: "K300", "contact_persons": [{"first_nam
 OURS = {"contact_persons[0].first_name": "Ann", "contact_persons[0].email": "ann@x.example"}
 
 
-async def test_what_others_add_in_the_middle_of_a_long_push_is_seen(
-    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    push = bulk.push(zoho.books.contacts, [row(number, **OURS) for number in range(1, 301)], upsert_by=KEY)
-    async for outcome in push:
-        if push.summary.rows == 10:
-            (theirs,) = fake.seed([THEIRS])
-            monkeypatch.setattr(index, "REFRESH", timedelta(0))
-        if outcome.row.number == 300:
-            assert (outcome.action, outcome.record_id) == ("updated", theirs["contact_id"])
-        if push.summary.rows == 100:
-            monkeypatch.undo()
-    assert push.summary.complete
-    assert len(fake.organization().contacts) == 300
-    stored = fake.organization().contacts[theirs["contact_id"]]
-    assert [one["first_name"] for one in stored["contact_persons"]] == ["Bob", "Ann"]
-
-
 async def test_what_an_upsert_has_written_over_is_told(fake: FakeZoho, zoho: Zoho) -> None:
     push = bulk.push(zoho.books.contacts, [row(number, **OURS) for number in range(1, 301)], upsert_by=KEY)
     warned: list[bulk.RowOutcome] = []
@@ -639,25 +621,10 @@ async def test_what_an_upsert_has_written_over_is_told(fake: FakeZoho, zoho: Zoh
     assert warning.startswith("somebody has made a record with this key")
 
 
-async def test_all_rows_decided_before_the_list_was_read_anew_are_decided_again(
+async def test_a_record_is_read_again_when_its_update_had_to_wait(
     fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first row that finds the list old reads it for all."""
-    given = [row(number, **OURS) for number in range(1, 101)]
-    push = bulk.push(zoho.books.contacts, given, upsert_by=KEY)
-    theirs: list[Any] = []
-    monkeypatch.setattr(index.Index, "stale", lambda one, parent: bool(theirs) and one.version("") == 1)
-    async for _ in push:
-        if not theirs:
-            made = [{**THEIRS, "contact_name": f"T{number}", KEY: f"K{number}"} for number in (60, 90, 100)]
-            theirs += fake.seed(made)
-    assert push.summary.updated == 3
-    for one in theirs:
-        stored = fake.organization().contacts[one["contact_id"]]
-        assert [person["first_name"] for person in stored["contact_persons"]] == ["Bob", "Ann"]
-
-
-async def test_a_record_is_read_again_when_its_update_had_to_wait(fake: FakeZoho, zoho: Zoho) -> None:
+    monkeypatch.setattr(writes, "TTL_S", 0.5)
     (record,) = fake.seed(
         [{"contact_name": "N1", KEY: "K1", "contact_persons": [{"first_name": "Zoe", "email": "z@x.example"}]}]
     )

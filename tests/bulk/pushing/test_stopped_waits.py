@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.pushing import call_control as line
+from zoho_async.bulk.pushing import call_control
 from zoho_async.bulk.pushing.events import Event
 from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.results import RowOutcome
@@ -30,7 +30,11 @@ def close_when(monkeypatch: pytest.MonkeyPatch) -> CloseWhen:
 
     def set_it(closed: Callable[[], bool]) -> None:
         begun = datetime.now(UTC)
-        monkeypatch.setattr(line, "local_now", lambda: (CLOSED if closed() else OPEN) + (datetime.now(UTC) - begun))
+
+        def now() -> datetime:
+            return (CLOSED if closed() else OPEN) + (datetime.now(UTC) - begun)
+
+        monkeypatch.setattr(call_control, "local_now", now)
 
     return set_it
 
@@ -113,7 +117,7 @@ async def test_before_an_unknown_outcome_was_looked_up(
     assert fake.created() == {"Name 0": 1}
 
 
-async def test_before_the_list_was_read_again_for_what_was_put_off(
+async def test_before_the_list_was_read_again_for_deferred_rows(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, close_when: CloseWhen
 ) -> None:
     create = "expense.customers.create"

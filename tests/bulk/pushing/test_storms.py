@@ -19,9 +19,7 @@ import pytest
 from support.client import client_of
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.pushing import dispatch as sending
-from zoho_async.bulk.pushing import target_index as index
-from zoho_async.bulk.pushing import writes as writing
+from zoho_async.bulk.pushing import dispatch, writes
 from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.results import RowOutcome
 from zoho_async.bulk.state.database import Database
@@ -108,10 +106,10 @@ MODES = {
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pause is long, and what is put off is looked up by fours."""
+    """No pause is long, and deferred rows are looked up by fours."""
     for name in ("retry_delay", "slow_delay", "pause_delay"):
         monkeypatch.setattr(policy, name, lambda *_: 0.002)
-    monkeypatch.setattr(sending, "PUT_OFF", 4)
+    monkeypatch.setattr(dispatch, "RECONCILE_BATCH", 4)
 
 
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES.keys())
@@ -127,8 +125,7 @@ async def test_every_row_is_there_once_when_the_storm_is_over(
             rows = [{**row, "contact_id": contacts[number % 8]["contact_id"]} for number, row in enumerate(rows)]
         order_storm(fake, mode.resource)
         for _ in range(RUNS):
-            monkeypatch.setattr(writing, "FRESH", chance.choice([15.0, 0.05, 0.01]))
-            monkeypatch.setattr(index, "REFRESH", chance.choice([timedelta(minutes=15), timedelta(seconds=0.2)]))
+            monkeypatch.setattr(writes, "TTL_S", chance.choice([15.0, 0.05, 0.01]))
             push = push_of(zoho, mode, rows, tmp_path / "s", chance)
             end, after = chance.choice(["stop", "leave", ""]), chance.randrange(1, ROWS)
             told = list[RowOutcome]()

@@ -1,53 +1,143 @@
-"""The list of the target: what it costs, and from when on decisions made with it are out of date."""
+"""The list of the target: what it costs, and when it is read again."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.pushing.prepare import Planner
+from zoho_async.bulk.pushing import target_index
+from zoho_async.bulk.pushing.index_queries import identified
 from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.pushing.target_index import Index
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.state.database import Database
-from zoho_async.bulk.state.journal import Journal
 from zoho_async.fake import FakeZoho
 
 CREATE, GET, LIST = (f"books.contacts.{name}" for name in ("create", "get", "list"))
+
+
+class Reader:
+    """Reads for an index, in a wait epoch that is set by hand."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.wait_at: set[int] = set()
+        """Numbers of calls that wait for hours first."""
+        self.calls = 0
+
+    async def __call__(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        self.calls += 1
+        self.epoch += self.calls in self.wait_at
+        return await call()
+
+
+@asynccontextmanager
+async def index_of(resource: Any, reader: Reader, options: Options) -> AsyncGenerator[tuple[Index, Database], None]:
+    async with Database(None) as database:
+        target = Target.of(resource)
+        index = Index(database, target, options, reader, wait_epoch=lambda: reader.epoch, noted=lambda *_: "")
+        async with index:
+            yield index, database
+
+
+async def shows(database: Database, record_id: str) -> bool:
+    return await database.run(lambda connection: identified(connection, record_id) is not None)
 
 
 async def actions(push: Push) -> set[str]:
     return {outcome.action async for outcome in push}
 
 
-async def test_what_was_decided_is_out_of_date_as_soon_as_an_unsorted_list_is_read_anew(zoho: Zoho) -> None:
-    asked, answers = asyncio.Event(), asyncio.Event()
-    answers.set()
+@pytest.mark.parametrize("resource", ["books.contacts", "expense.customers"])
+async def test_the_list_is_read_again_only_after_a_wait_of_hours(fake: FakeZoho, zoho: Zoho, resource: str) -> None:
+    product, _, name = resource.partition(".")
+    reader = Reader()
+    fake.seed([{"contact_name": "A"}])
+    async with index_of(getattr(getattr(zoho, product), name), reader, Options(match_by="company_name")) as (index, db):
+        assert not index.knows("")
+        await index.read()
+        (theirs,) = fake.seed([{"contact_name": "B"}])
+        await index.read()
+        assert (reader.calls, await shows(db, theirs["contact_id"])) == (1, False)
+        reader.epoch += 1
+        await index.read()
+        await index.read()
+        assert (reader.calls, await shows(db, theirs["contact_id"])) == (2, True)
 
-    async def read(call: Callable[[], Awaitable[Any]]) -> Any:
-        asked.set()
-        await answers.wait()
-        return await call()
 
-    target = Target.of(zoho.expense.customers)
-    async with Database(None) as database:
-        index = Index(database, target, Options(match_by="company_name"), read, waited=lambda: 0, noted=lambda *_: "")
-        async with index:
-            await index.read()
-            decided = index.version("")
-            asked.clear()
-            answers.clear()
-            reading = asyncio.create_task(index.again([""]))
-            await asked.wait()
-            assert index.version("") != decided
-            begun = index.version("")
-            answers.set()
-            await reading
-            assert index.version("") not in (decided, begun)
+async def test_where_the_list_decides_nothing_it_is_read_once(zoho: Zoho) -> None:
+    """Zoho itself refuses a name that somebody has taken meanwhile."""
+    reader = Reader()
+    async with index_of(zoho.books.contacts, reader, Options()) as (index, _):
+        await index.read()
+        reader.epoch += 1
+        await index.read()
+    assert reader.calls == 1
+
+
+async def test_a_list_that_cannot_be_sorted_is_known_while_it_is_read_again(fake: FakeZoho, zoho: Zoho) -> None:
+    (record,) = fake.seed([{"contact_name": "A"}])
+    seen = list[tuple[bool, bool]]()
+
+    class Looking(Reader):
+        async def __call__(self, call: Callable[[], Awaitable[Any]]) -> Any:
+            seen.append((index.knows(""), await shows(database, record["contact_id"])))
+            return await super().__call__(call)
+
+    async with index_of(zoho.expense.customers, Looking(), Options(match_by="company_name")) as (index, database):
+        await index.read()
+        await index.read_again([""])
+    assert seen == [(False, False), (True, True)]
+
+
+async def test_what_a_parent_has_lost_is_gone_after_another_reading(fake: FakeZoho, zoho: Zoho) -> None:
+    people = [{"first_name": name, "email": f"{name}@x.example"} for name in ("ann", "bob")]
+    (contact,) = fake.seed([{"contact_name": "A", "contact_persons": people}])
+    parent, organization = contact["contact_id"], fake.organization()
+    ann, bob = (person["contact_person_id"] for person in contact["contact_persons"])
+    async with index_of(zoho.books.contact_persons, Reader(), Options(match_by="email")) as (index, database):
+        await index.read([parent])
+        assert [await shows(database, one) for one in (ann, bob)] == [True, True]
+        organization.put({**contact, "contact_persons": [contact["contact_persons"][1]]})
+        await index.read_again([parent])
+        assert [await shows(database, one) for one in (ann, bob)] == [False, True]
+        del organization.contacts[parent]
+        await index.read_again([parent])
+        assert index.parent_missing(parent)
+        assert not await shows(database, bob)
+
+
+async def test_a_parent_is_read_again_only_after_a_wait_of_hours(fake: FakeZoho, zoho: Zoho) -> None:
+    contacts = [one["contact_id"] for one in fake.seed([{"contact_name": name} for name in "AB"])]
+    reader = Reader()
+    async with index_of(zoho.books.contact_persons, reader, Options(match_by="email")) as (index, _):
+        await index.read(contacts)
+        await index.read(contacts)
+        assert reader.calls == 2
+        reader.epoch += 1
+        await index.read(contacts[:1])
+        assert reader.calls == 3
+
+
+@pytest.mark.parametrize(("wait_at", "calls"), [(set[int](), 2), ({1}, 2), ({2}, 4), ({2, 4}, 4)])
+async def test_pages_read_before_a_wait_are_read_once_more(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch, wait_at: set[int], calls: int
+) -> None:
+    """Not for ever, for a list may be longer than a day's calls reach."""
+    monkeypatch.setattr(target_index, "PER_PAGE", 2)
+    fake.seed([{"contact_name": f"N{number}"} for number in range(4)])
+    reader = Reader()
+    reader.wait_at = wait_at
+    async with index_of(zoho.expense.customers, reader, Options(match_by="company_name")) as (index, _):
+        await index.read()
+        await index.read()
+    assert reader.calls == calls
 
 
 async def test_a_key_that_the_list_does_not_show_is_read_once_of_every_record(fake: FakeZoho, zoho: Zoho) -> None:
@@ -68,36 +158,3 @@ async def test_a_key_that_the_list_does_not_show_is_known_from_the_state(
         push = bulk.push(zoho.books.contacts, given, match_by="notes", state=tmp_path / "s")
         assert await actions(push) == {action}
         assert (fake.requests(LIST), fake.requests(GET)) == (lists, 0)
-
-
-async def test_parents_forgotten_while_others_were_read_are_read_again_before_anything_is_decided(
-    fake: FakeZoho, zoho: Zoho
-) -> None:
-    """Somebody else looks up outcomes meanwhile, more than once: without the lists every row would be new."""
-    ann = {"first_name": "Ann", "email": "ann@x.example"}
-    seeded = fake.seed([{"contact_name": name, "contact_persons": [ann]} for name in "ABC"])
-    parents = [one["contact_id"] for one in seeded]
-    # While the list of that number is read, somebody asks for those parents to be forgotten, and is next.
-    forgotten = {2: parents[:2], 4: parents[:1]}
-    lists = 0
-    looks: list[asyncio.Task[None]] = []
-
-    async def read(call: Callable[[], Awaitable[Any]]) -> Any:
-        nonlocal lists
-        lists += 1
-        if lists in forgotten:
-            looks.append(asyncio.create_task(preparation.index.again(forgotten[lists])))
-            await asyncio.sleep(0)
-        return await call()
-
-    target = Target.of(zoho.books.contact_persons)
-    given = [{"contact_id": parent, **ann, "phone": "7"} for parent in parents]
-    async with Database(None) as database:
-        preparation = Planner(Journal(database, ""), target, Options(match_by="email"), read)
-        async with preparation.index:
-            decisions = [one async for one in preparation.decisions(given, checked=False)]
-            assert [one.action for one in decisions] == ["update"] * 3
-            assert all(one.version == preparation.index.version(one.job.parent) for one in decisions)
-            assert all(look.done() for look in looks)
-    # A B, forgotten; C; A, forgotten once more; B; A.
-    assert (lists, len(looks)) == (6, 2)

@@ -1,4 +1,4 @@
-"""The line to Zoho that a push works over: counted, patient, and cut when nothing gets through any more."""
+"""When the calls of a push are made: within its slots and allowed hours, and not once it is to end."""
 
 from __future__ import annotations
 
@@ -6,32 +6,34 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from zoho_async.bulk._aio import cancelled_elsewhere
 from zoho_async.bulk.pushing.window import Window, sleep_until
 from zoho_async.bulk.results import PushSummary
-from zoho_async.errors import OutcomeUnknownError, QuotaExceededError, UnavailableError, ZohoError
+from zoho_async.errors import QuotaExceededError, ZohoError
 
+from .circuit_breaker import CircuitBreaker
 from .events import Event
 
 T = TypeVar("T")
 
 _UNKNOWN_RESET = timedelta(hours=1)
-"""How long to wait for a new day when nobody says when it begins."""
+"""How long to wait for the next day's calls where Zoho does not say when it begins."""
+
+READ_THRESHOLD = 100
+"""At least so many consecutive outages of reads abort a push. Some neighbouring records that Zoho always fails to show
+are no outage, and would abort every run at the same row."""
 
 
-READS = 100
-"""So many reads in a row at least that find the service unavailable end a push. One record that Zoho always fails to
-show is no outage, and neither are its neighbours: they would end every run at the same row."""
+class Withheld(Exception):  # noqa: N818 - ends a call that was not sent; nothing went wrong
+    """A call was not sent."""
 
-
-class Stopped(Exception):  # noqa: N818 - a signal: nothing went wrong
-    """The push was asked to end before a call was let out; nothing of that call was sent."""
-
-
-class _Closed(Exception):  # noqa: N818 - a signal
-    """The window has closed while a call waited its turn."""
+    def __init__(self, reason: Literal["stopped", "closed", "stale"]) -> None:
+        """`stopped`: the push is to end. `closed`: its allowed hours are over. `stale`: what it was planned from is
+        too old."""
+        super().__init__(reason)
+        self.reason: Literal["stopped", "closed", "stale"] = reason
 
 
 class CallControl:
@@ -42,93 +44,102 @@ class CallControl:
         summary: PushSummary,
         *,
         concurrency: int,
-        patience: int,
+        threshold: int,
         pause: float,
         wait: bool,
         window: Window | None,
-        tell: Callable[[Event], None],
+        emit: Callable[[Event], None],
     ) -> None:
-        """`patience`: so many calls in a row that find the service unavailable end the push."""
+        """`threshold`: consecutive outages of writes that abort the push. `pause`: seconds before an unknown outcome is
+        looked up."""
         self.summary = summary
         self.pause = pause
-        """Seconds before an unknown outcome is looked up."""
         self.stopped = False
-        """Whether the push was asked to end gently."""
-        self.waits = 0
-        """How many moments were waited for, of a new day or a window."""
-        self.ended: ZohoError | None = None
-        """What ended the push before its time."""
-        self._patience = patience
+        """Whether the push was asked to end gracefully."""
+        self.abort_reason: ZohoError | None = None
+        """What has ended the push before its time."""
+        self.wait_epoch = 0
+        """How often the push has waited for hours: for the next day or its allowed hours."""
         self._wait = wait
         self._window = window
-        self._tell = tell
-        self._sick = 0
-        self._sick_reads = 0
+        self._emit = emit
+        self._writes = CircuitBreaker(threshold)
+        self._reads = CircuitBreaker(max(READ_THRESHOLD, threshold))
         self._slots = asyncio.Semaphore(concurrency)
-        self._held: set[asyncio.Task[Any]] = set()
-        """Who waits for a call to be let out."""
+        self._waiting: set[asyncio.Task[Any]] = set()
+        """Tasks whose call was not sent yet."""
         self._awaited: datetime | None = None
 
-    def stop(self) -> None:
-        """Lets no further call out: who waits for that gets Stopped, what is in flight is finished."""
-        if not self.closed:
-            self._cut()
+    def drain(self) -> None:
+        """Sends no further call: those that wait end in Withheld, those in flight are finished."""
+        self._cancel_waiting()
         self.stopped = True
 
-    def end(self, error: ZohoError) -> None:
-        """The same for a reason: `error` is raised in the end."""
-        if not self.closed:
-            self._cut()
-        self.ended = self.ended or error
-
-    def _cut(self) -> None:
-        # Once: a second time would look like somebody else's doing.
-        for task in self._held:
-            task.cancel()
+    def abort(self, reason: ZohoError) -> None:
+        """Drains, and has `reason` raised at the end."""
+        self._cancel_waiting()
+        self.abort_reason = self.abort_reason or reason
 
     @property
-    def closed(self) -> bool:
-        """Whether nothing more is let out."""
-        return self.stopped or self.ended is not None
+    def draining(self) -> bool:
+        """Whether no further call is sent."""
+        return self.stopped or self.abort_reason is not None
+
+    def _cancel_waiting(self) -> None:
+        # Once: a second cancellation would look like one from outside.
+        if not self.draining:
+            for task in self._waiting:
+                task.cancel()
 
     def before_send(self) -> None:
-        """A call's last moment before the wire; from now on it is finished, come what may."""
-        self._held.discard(_task())
-        if self.closed:
-            raise Stopped
+        """Called in the last moment before a write is sent; from then on it is finished."""
+        self._waiting.discard(_task())
+        if self.draining:
+            raise Withheld("stopped")
         if self._window is not None and not self._window.open_at(local_now()):
-            raise _Closed
+            raise Withheld("closed")
 
     def on_rejected(self) -> None:
-        """A call waits, at first or again after it was let out and refused."""
-        if self.closed:
-            raise Stopped
-        self._held.add(_task())
+        """Called when a write waits for another attempt."""
+        if self.draining:
+            raise Withheld("stopped")
+        self._waiting.add(_task())
 
-    async def read(self, call: Callable[[], Awaitable[T]], *, turn: bool = True) -> T:
-        """Makes a call that reads."""
+    async def read(self, call: Callable[[], Awaitable[T]], *, in_slot: bool = False) -> T:
+        """Makes a call that reads; arguments as in `call_when_allowed`."""
         self.summary.reads += 1
-        self._tell(Event(stage="read", done=self.summary.reads))
+        self._emit(Event(stage="read", done=self.summary.reads))
         try:
-            read = await self.call_when_allowed(call, turn=turn)
-        except (Stopped, asyncio.CancelledError):
-            # Given up; nobody heard whether it was made.
+            read = await self.call_when_allowed(call, in_slot=in_slot)
+        except (Withheld, asyncio.CancelledError):
+            # Given up: perhaps it was not made.
             self.summary.reads -= 1
             raise
         except ZohoError as error:
-            if is_outage(error):
-                self._sick_reads += 1
-                if self._sick_reads >= max(READS, self._patience):
-                    self.end(error)
+            self._count(self._reads, error)
             raise
-        self._sick_reads = 0
+        self._count(self._reads, None)
         return read
 
-    async def call_when_allowed(self, call: Callable[[], Awaitable[T]], *, turn: bool = True) -> T:
-        """Makes a call, once it may be made; a call refused for want of quota is made again when there is some.
+    def count_write(self, error: ZohoError | None) -> None:
+        """Counts a write by its error, if any; aborts the push when no write succeeds any more."""
+        self._count(self._writes, error)
 
-        Raises Stopped when the push is asked to end, or ends, while the call waits. A write says by `before_send` when
-        it no longer does; a read may be given up at any time. `turn`: False within a `turn`.
+    def _count(self, breaker: CircuitBreaker, error: ZohoError | None) -> None:
+        if breaker.record(error) and error is not None:
+            self.abort(error)
+
+    async def call_when_allowed(self, call: Callable[[], Awaitable[T]], *, in_slot: bool = False) -> T:
+        """Makes a call within the allowed hours; one that exceeds the day's quota is made again when there is some.
+
+        A write reports by `before_send` and `on_rejected` whether it may still be given up; a read always may.
+
+        Args:
+            call: Called once for each attempt.
+            in_slot: Whether the caller holds a slot.
+
+        Raises:
+            Withheld: The push is to end before the call was sent, or the call itself refused to be sent.
         """
         with self._cancellable_wait():
             while True:
@@ -136,9 +147,9 @@ class CallControl:
                 if self._window is not None:
                     now = local_now()
                     if not self._window.open_at(now):
-                        await self._until(self._window.next_opening(now), "the window is closed")
+                        await self._wait_until(self._window.next_opening(now), "the window is closed")
                 try:
-                    if not turn:
+                    if in_slot:
                         return await call()
                     async with self._slots:
                         return await call()
@@ -146,23 +157,26 @@ class CallControl:
                     if not self._wait:
                         raise
                     self.on_rejected()
-                    await self._until(error.resets_at or local_now() + _UNKNOWN_RESET, "the day's calls are used up")
-                except _Closed:
-                    continue
+                    await self._wait_until(
+                        error.resets_at or local_now() + _UNKNOWN_RESET, "the day's calls are used up"
+                    )
+                except Withheld as withheld:
+                    if withheld.reason != "closed":
+                        raise
 
     async def wait_for(self, give: Callable[[], Awaitable[T]]) -> T:
-        """Waits for what others give; raises Stopped when the push is asked to end, or ends, before it comes."""
+        """Waits for something else than a call; Withheld when the push is to end before it comes."""
         with self._cancellable_wait():
             given = await give()
-            if self.closed:
-                # Who gives it may have asked for the end itself: the cancellation for that is met here.
+            if self.draining:
+                # The giver may have asked for the end itself: the cancellation for that arrives here.
                 await asyncio.sleep(0)
-                raise Stopped
+                raise Withheld("stopped")
         return given
 
     @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None, None]:
-        """Calls that belong together, a read and the write after it: none of other rows gets in between."""
+    async def slot(self) -> AsyncGenerator[None, None]:
+        """One slot for calls that belong together: those of other rows do not come between."""
         with self._cancellable_wait():
             await self._slots.acquire()
         try:
@@ -177,37 +191,27 @@ class CallControl:
         try:
             yield
         except asyncio.CancelledError as error:
-            # Only who is still held was cancelled by us, unless somebody else has cancelled it too.
-            if task in self._held and self.closed and task.uncancel() == 0:
-                raise Stopped from None
+            # Cancelled by us, unless somebody else has cancelled it too.
+            if task in self._waiting and self.draining and task.uncancel() == 0:
+                raise Withheld("stopped") from None
             broken = cancelled_elsewhere(error, task)
             if broken is not None:
                 raise broken from error
             raise
         finally:
-            self._held.discard(task)
+            self._waiting.discard(task)
 
-    async def _until(self, moment: datetime, why: str) -> None:
-        # All who wait for the same moment tell of it once.
+    async def _wait_until(self, moment: datetime, why: str) -> None:
+        # Waits for the same moment are one.
         if self._awaited is None or abs(moment - self._awaited) > timedelta(seconds=2):
             self._awaited = moment
-            self.waits += 1
-            self._tell(Event(stage="wait", until=moment, why=why))
+            self.wait_epoch += 1
+            self._emit(Event(stage="wait", until=moment, why=why))
         awaited = self._awaited
         await sleep_until(moment, now=local_now)
         if self._awaited is awaited:
-            # Whoever waits from now on waits for another.
+            # A wait that begins from now on is another one.
             self._awaited = None
-
-    def count_outage(self, error: ZohoError | None) -> None:
-        """Of writes: ends the run when none gets through any more, before every row of a long input has failed."""
-        self._sick = self._sick + 1 if error is not None and is_outage(error) else 0
-        if error is not None and self._sick >= self._patience:
-            self.end(error)
-
-
-def is_outage(error: ZohoError) -> bool:
-    return isinstance(error, UnavailableError | OutcomeUnknownError)
 
 
 def _task() -> asyncio.Task[Any]:

@@ -1,4 +1,4 @@
-"""Carries decisions out: reads, merges, has written, and looks up what nobody knows the outcome of."""
+"""Carries routed rows out: reads, merges, has written, and looks up unknown outcomes."""
 
 from __future__ import annotations
 
@@ -13,205 +13,171 @@ import msgspec
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import RUN_ENDING_ERRORS, StateError
 from zoho_async.bulk.pushing.merge import Merged, merge
-from zoho_async.bulk.results import RowOutcome, UnsettledError, done, failed, faulty, unknown
+from zoho_async.bulk.results import RowOutcome, UnsettledError
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target, required_path
 from zoho_async.bulk.rows.validate import WorkItem
 from zoho_async.bulk.state.journal import Journal
-from zoho_async.errors import Fault, NotFoundError, UnavailableError, ZohoError
+from zoho_async.errors import Fault, NotFoundError, ZohoError
 from zoho_async.schema.registry import SECRETS
 from zoho_async.transport.hooks import DispatchHook
 
-from .call_control import CallControl, Stopped
+from .call_control import CallControl, Withheld
+from .endpoint import parts_of, read_record, send_write
 from .index_queries import TargetRecord
 from .prepare import Planner
 from .routing import RoutedRow
-from .write_policy import TRIES
-from .writes import Stale, Unknown, Write, WriteExecutor, older, parts_of
+from .write_policy import read_error_event
+from .writes import DispatchedRow, Result, Write, WriteExecutor, older
 
-MOST_REFUSALS = 8
-"""So often a row is decided anew because a limit held its update back; then its call is left to end as others do."""
-PUT_OFF = 200
-"""So many rows of unknown outcome are looked up together, by one reading of the newest of the list."""
+RECONCILE_BATCH = 200
+"""So many rows of unknown outcome are looked up together, by one reading of the newest records of the list."""
+MAX_REJECTIONS = 8
+"""For so many rejections of its update, at most, a record is read again; the ninth ends the call."""
 
 _json = msgspec.json.Encoder(decimal_format="number")
 
 
-class RecordDeleted(Exception):  # noqa: N818 - a signal
-    """A record that a decision speaks of is not there any more; nothing of the row was sent."""
-
-    def __init__(self, record_id: str) -> None:
-        super().__init__(record_id)
-        self.record_id = record_id
-
-
 class Dispatcher:
-    """Carries decisions out, each to the outcome of its row."""
+    """Carries routed rows out, each to its outcome, as the table of `row_state` says."""
 
     def __init__(
-        self, target: Target, options: Options, line: CallControl, journal: Journal, preparation: Planner
+        self, target: Target, options: Options, control: CallControl, journal: Journal, planner: Planner
     ) -> None:
         self._target = target
         self._options = options
-        self._line = line
+        self._control = control
         self._journal = journal
-        self._preparation = preparation
-        self._writer = WriteExecutor(line, journal, target.record_id)
+        self._planner = planner
+        self._writer = WriteExecutor(control, journal, target.record_id)
         self._opened = False
         self._first = asyncio.Lock()
-        self._deferred: list[RoutedRow] = []
+        self._deferred: list[DispatchedRow] = []
         self.left = False
-        """Whether a row was left to the next run, because the push was asked to end."""
+        """Whether a row was left to the next run, because the push is to end."""
 
-    async def perform(self, decision: RoutedRow) -> RowOutcome | None:
-        """The outcome of one row; None when it is put off until `settle`, or left to the next run."""
-        job = decision.job
+    async def perform(self, routed: RoutedRow) -> RowOutcome | None:
+        """The outcome of one row; None when it is deferred until `reconcile`, or left to the next run."""
+        return await self._perform(DispatchedRow(routed=routed, state="unknown" if routed.known.begun else "planned"))
+
+    async def _perform(self, row: DispatchedRow) -> RowOutcome | None:
         while True:
-            gone = ""
-            throttle_count = decision.throttle_count
-            try:
-                return _doubted(decision, await self._alone(decision))
-            except Stopped:
-                return self._left(decision)
-            except Unknown as signal:
-                if decision.tries >= TRIES:
-                    return unknown(job, signal.error)
-                if not signal.alone or _is_listed(decision):
-                    # One look at the list does for all that are put off.
-                    self._deferred.append(decision)
+            ended = await self._plan_again(row) if row.outdated else None
+            result = ended or await self._first_alone(row)
+            transition = await self._writer.conclude(row, result)
+            self.left = self.left or result.event == "stopped"
+            match transition.step:
+                case "report":
+                    return result.outcome(row)
+                case "leave":
                     return None
-                await asyncio.sleep(self._line.pause)
-            except Stale:
-                # What a limit has held back has not used up its turns.
-                decision.again += decision.throttle_count == throttle_count
-            except RecordDeleted as signal:
-                gone = signal.record_id
-            except StateError:
-                raise
-            except Exception as error:  # noqa: BLE001 - of one row, nearly always of reading its record
-                return self._unread(decision, error)
-            try:
-                decision = await self._anew(decision, gone)
-            except Stopped:
-                return self._left(decision)
-            except ZohoError as error:
-                # The list cannot be read any more.
-                self._line.end(error)
-                if isinstance(error, RUN_ENDING_ERRORS) and not decision.tries:
-                    raise
-                return self._left(decision)
+                case "defer":
+                    self._deferred.append(row)
+                    return None
+                case "repeat":
+                    await asyncio.sleep(self._control.pause)
+                case "re-read":
+                    await asyncio.sleep(self._control.pause)
+                    row.outdated = True
+                case _:
+                    row.outdated = True
+                    row.deleted = result.record_id if result.event == "deleted" else row.deleted
 
-    async def _anew(self, decision: RoutedRow, gone: str) -> RoutedRow:
-        known = decision.known
-        if not gone and known.gone and known.entry is not None:
-            # It has not come back while the row waited.
-            gone = known.entry.record_id
-        (fresh,) = await self._preparation.decide([decision.job], gone=gone)
-        fresh.tries, fresh.throttle_count, fresh.again = decision.tries, decision.throttle_count, decision.again
-        return fresh
-
-    def _unread(self, decision: RoutedRow, error: Exception) -> RowOutcome | None:
-        """The outcome of a row whose record cannot be read, or worse."""
-        if decision.outcome_unknown:
-            return unknown(decision.job, error)
-        if isinstance(error, RUN_ENDING_ERRORS):
-            raise error
-        if isinstance(error, UnavailableError) and self._line.closed:
-            return self._left(decision)
-        return failed(decision.job, error)
-
-    def _left(self, decision: RoutedRow) -> RowOutcome | None:
-        """The outcome of a row that cannot be gone on with now; none when nothing of it was sent."""
-        if decision.tries:
-            return unknown(decision.job, UnsettledError())
-        self.left = True
+    async def _plan_again(self, row: DispatchedRow) -> Result | None:
+        """Routes a row again; returns what has kept it from that."""
+        try:
+            (routed,) = await self._planner.decide([row.routed.job], gone=row.deleted)
+        except Withheld:
+            return Result(event="stopped")
+        except ZohoError as error:
+            # The list can no longer be read.
+            self._control.abort(error)
+            return Result(event="aborted", error=error)
+        _route_again(row, routed)
         return None
 
-    async def _alone(self, decision: RoutedRow) -> RowOutcome:
-        """The first call goes alone: wrong credentials or a missing scope must cost one call, not ten."""
-        if not self._opened and decision.action not in ("refuse", "unchanged", "skip", "unknown"):
+    async def _first_alone(self, row: DispatchedRow) -> Result:
+        """The first call is made alone: wrong credentials or a missing scope must cost one call, not ten."""
+        if not self._opened and row.routed.action not in ("refuse", "unchanged", "skip", "unknown"):
             async with self._first:
-                if self._line.closed:
-                    raise Stopped
+                if self._control.draining:
+                    return Result(event="stopped")
                 if not self._opened:
-                    try:
-                        outcome = await self._ending(decision)
-                    except Unknown:
-                        self._opened = True
-                        raise
-                    self._opened = True
-                    return outcome
-        return await self._ending(decision)
+                    result = await self._carry_out(row)
+                    self._opened = result.event not in ("stopped", "aborted", "stale", "deleted")
+                    return result
+        return await self._carry_out(row)
 
-    async def _ending(self, decision: RoutedRow) -> RowOutcome:
+    async def _carry_out(self, row: DispatchedRow) -> Result:
         try:
-            return await self._carry_out(decision)
-        except RUN_ENDING_ERRORS as error:
-            self._line.end(error)
+            result = await self._act(row)
+        except Withheld:
+            return Result(event="stopped")
+        except StateError:
             raise
+        except Exception as error:  # noqa: BLE001 - of one row, nearly always of reading its record
+            result = Result(event=read_error_event(error, draining=self._control.draining), error=error)
+        if isinstance(result.error, RUN_ENDING_ERRORS):
+            self._control.abort(result.error)
+        return result
 
-    async def _carry_out(self, decision: RoutedRow) -> RowOutcome:
-        job = decision.job
-        match decision.action:
+    async def _act(self, row: DispatchedRow) -> Result:
+        match row.routed.action:
             case "refuse":
-                return faulty(job)
+                return Result(event="unsendable")
             case "unchanged":
-                assert decision.known.entry is not None
-                return done(job, "unchanged", decision.known.entry.record_id)
+                assert row.routed.known.entry is not None
+                return Result(event="unchanged", action="unchanged", record_id=row.routed.known.entry.record_id)
             case "skip":
-                assert decision.record is not None
-                return done(job, "skipped", decision.record.record_id)
+                assert row.routed.record is not None
+                return Result(event="unchanged", action="skipped", record_id=row.routed.record.record_id)
             case "unknown":
-                return await self._undecided(job, UnsettledError())
+                return Result(event="unresolved", error=UnsettledError())
             case "update":
-                return await self._update(decision)
+                # Calls of other rows between the two would have what was read grow old.
+                async with self._control.slot():
+                    return await self._update(row)
             case "link_existing":
-                return await self._link_existing(decision)
+                return await self._link(row)
             case "confirm_exists":
-                return await self._confirm_exists(decision)
+                return await self._confirm(row)
             case "upsert" | "create":
-                return await self._send(decision)
+                return await self._create(row)
 
-    # -- records that are there
+    # -- records that exist
 
-    async def _record(self, job: WorkItem, found: TargetRecord, *, turn: bool = True) -> dict[str, Any]:
-        """The record as it is now."""
+    async def _read(self, row: DispatchedRow, found: TargetRecord, *, in_slot: bool = False) -> dict[str, Any] | None:
+        """The record as it is now; None when it no longer exists."""
         if found.row:
-            row: dict[str, Any] = msgspec.json.decode(found.row)
-            return row
+            record: dict[str, Any] = msgspec.json.decode(found.row)
+            return record
+        call = partial(read_record, self._target, found.record_id, row.routed.job.parent)
+        row.reads += 1
         try:
-            return await self._line.read(partial(self._target.get, found.record_id, job.parent), turn=turn)
+            return await self._control.read(call, in_slot=in_slot)
         except NotFoundError:
-            raise RecordDeleted(found.record_id) from None
+            return None
 
-    async def _update(self, decision: RoutedRow) -> RowOutcome:
-        # Others between the two would have what was read grow old.
-        async with self._line.turn():
-            return await self._read_and_update(decision)
-
-    async def _read_and_update(self, decision: RoutedRow) -> RowOutcome:
-        job, found = decision.job, decision.record
+    async def _update(self, row: DispatchedRow) -> Result:
+        job, found = row.routed.job, row.routed.record
         assert found is not None
-        waits = self._line.waits
-        record = await self._record(job, found, turn=False)
-        read_at = time()
-        if self._has_moved(decision, found, record):
+        record = await self._read(row, found, in_slot=True)
+        read_at, wait_epoch = time(), self._control.wait_epoch
+        if record is None:
+            return Result(event="deleted", record_id=found.record_id)
+        if self._has_moved(row.routed, found, record):
             job.faults = (_moved(job.key_field, found.record_id),)
-            return faulty(job)
+            return Result(event="unsendable")
         merged = merge_job(self._target, job, record)
         if merged.faults:
             job.faults = merged.faults
-            return faulty(job)
+            return Result(event="unsendable")
         if not merged.changes:
+            parts = parts_of(record)
             await self._journal.record_done(
-                job.row_key,
-                job.content_hash,
-                display_key=job.display_key,
-                record_id=found.record_id,
-                parts=parts_of(record),
+                job.row_key, job.content_hash, display_key=job.display_key, record_id=found.record_id, parts=parts
             )
-            outcome = done(job, "unchanged", found.record_id, warning=merged.warning)
-            return msgspec.structs.replace(outcome, action="settled") if decision.outcome_unknown else outcome
+            return Result(event="unchanged", action="unchanged", record_id=found.record_id, warning=merged.warning)
         operation = self._target.operations["update"]
         (place,) = required_path(operation)
 
@@ -223,65 +189,63 @@ class Dispatcher:
 
         async def update(hook: DispatchHook) -> Any:
             path = {place: found.record_id}
-            return await self._target.send(operation, path=path, body=merged.changes, hook=hook, priority=True)
+            return await send_write(self._target, operation, path=path, body=merged.changes, hook=hook, priority=True)
 
-        def is_stale(refused: bool) -> bool:
+        def is_stale() -> bool:
             if found.row:
-                # A list's row is as old as the list: there is nothing newer to be read.
-                return self._is_stale(decision)
-            if waits != self._line.waits or (refused and decision.throttle_count < MOST_REFUSALS):
-                return True
-            # At a low pace every call waits long: to read once more does no good.
-            return not decision.again and older(read_at)
+                # A list's row is as old as the list: only another reading of that is newer.
+                return self._is_stale(row)
+            # At a low rate every call waits long: reading once more does not help.
+            expected = 1 + row.tries + min(row.throttle_count, MAX_REJECTIONS)
+            return wait_epoch != self._control.wait_epoch or (older(read_at) and row.reads <= expected)
 
         write = Write(
-            decision=decision,
             action="updated",
             record_id=found.record_id,
             warning=merged.warning,
             idempotent_by_key=bool(self._options.upsert_by),
+            readable=not found.row,
             record_intent=record_intent,
             call=update,
             is_stale=is_stale,
         )
-        return await self._writer.write(write, turn=False)
+        return await self._writer.write(row, write, in_slot=True)
 
-    def _has_moved(self, decision: RoutedRow, found: TargetRecord, record: Mapping[str, Any]) -> bool:
-        """Whether a record that the list had under the row's key has another one by now."""
-        job, entry = decision.job, decision.known.entry
+    def _has_moved(self, routed: RoutedRow, found: TargetRecord, record: Mapping[str, Any]) -> bool:
+        """Whether a record that the list showed under the row's key has another one by now."""
+        job, entry = routed.job, routed.known.entry
         if job.record_id or found.match != job.key or (entry is not None and entry.record_id == found.record_id):
             return False
-        return self._preparation.index.key(record) not in ("", job.key)
+        return self._planner.index.key(record) not in ("", job.key)
 
-    async def _link_existing(self, decision: RoutedRow) -> RowOutcome:
-        """A record with the key of a row whose call has an unknown outcome: the row's, if it says what the row says."""
-        job, found = decision.job, decision.record
+    async def _link(self, row: DispatchedRow) -> Result:
+        """Links the record that has the key of a row of unknown outcome, if it has all that the row says."""
+        job, found = row.routed.job, row.routed.record
         assert found is not None
-        try:
-            record = await self._record(job, found)
-        except RecordDeleted:
-            return await self._undecided(job, UnsettledError())
+        record = await self._read(row, found)
+        if record is None:
+            return Result(event="unresolved", error=UnsettledError())
         merged = merge_job(self._target, job, record)
         differs = ", ".join(merged.changes) or ", ".join(fault.path for fault in merged.faults)
-        parts = parts_of(record)
-        if not differs and await self._journal.link_existing(job.row_key, found.record_id, parts=parts):
-            return done(job, "settled", found.record_id)
+        if not differs and await self._journal.link_existing(job.row_key, found.record_id, parts=parts_of(record)):
+            return Result(event="unchanged", record_id=found.record_id)
         if self._options.on_existing == "skip":
-            return done(job, "skipped", found.record_id)
-        return await self._undecided(job, UnsettledError(found.record_id if differs else "", differs))
+            return Result(event="unchanged", action="skipped", record_id=found.record_id)
+        return Result(event="unresolved", error=UnsettledError(found.record_id if differs else "", differs))
 
-    async def _confirm_exists(self, decision: RoutedRow) -> RowOutcome:
+    async def _confirm(self, row: DispatchedRow) -> Result:
         """The list does not show a record that should be there: it was deleted, or the list has missed it."""
-        job, found, entry = decision.job, decision.record, decision.known.entry
+        job, found, entry = row.routed.job, row.routed.record, row.routed.known.entry
         assert found is not None
-        await self._record(job, found)
+        if await self._read(row, found) is None:
+            return Result(event="deleted", record_id=found.record_id)
         same = entry is not None and (entry.state, entry.content_hash) == ("done", job.content_hash)
-        return done(job, "unchanged" if same else "skipped", found.record_id)
+        return Result(event="unchanged", action="unchanged" if same else "skipped", record_id=found.record_id)
 
-    # -- records that are not
+    # -- records that do not
 
-    async def _send(self, decision: RoutedRow) -> RowOutcome:
-        job, options = decision.job, self._options
+    async def _create(self, row: DispatchedRow) -> Result:
+        job, options = row.routed.job, self._options
         name = "upsert" if options.upsert_by else "create"
         operation = self._target.operations[name]
         headers: dict[str, Any] = {}
@@ -295,84 +259,71 @@ class Dispatcher:
             )
 
         async def create(hook: DispatchHook) -> Any:
-            return await self._target.send(operation, headers=headers, body=job.body, hook=hook)
+            return await send_write(self._target, operation, headers=headers, body=job.body, hook=hook)
 
         write = Write(
-            decision=decision,
             action="created",
             idempotent_by_key=bool(options.upsert_by),
             record_intent=record_intent,
             call=create,
-            is_stale=lambda refused: self._is_stale(decision),
+            is_stale=lambda: self._is_stale(row),
         )
-        return await self._writer.write(write)
+        return await self._writer.write(row, write)
 
-    def _is_stale(self, decision: RoutedRow) -> bool:
-        if not self._options.follows(self._target.natural):
-            return False
-        if decision.waits != self._line.waits:
-            return True
-        index, parent = self._preparation.index, decision.job.parent
-        # At a low pace the list grows old, or is read by others, while a call waits: sometime it must go out.
-        return decision.again < TRIES and (index.stale(parent) or decision.version != index.version(parent))
+    def _is_stale(self, row: DispatchedRow) -> bool:
+        """Whether the list that a row was routed by was read before a wait of hours."""
+        return self._options.follows(self._target.natural) and row.routed.wait_epoch != self._control.wait_epoch
 
-    # -- outcomes nobody knows
+    # -- unknown outcomes
 
     @property
-    def waiting(self) -> bool:
-        """Whether any row is put off."""
+    def has_deferred(self) -> bool:
+        """Whether any row is deferred."""
         return bool(self._deferred)
 
     @property
     def due(self) -> bool:
-        """Whether so many rows are put off that it is time to settle them."""
-        return len(self._deferred) >= PUT_OFF
+        """Whether so many rows are deferred that it is time to reconcile them."""
+        return len(self._deferred) >= RECONCILE_BATCH
 
-    async def settle(self) -> AsyncGenerator[RowOutcome, None]:
-        """Looks up what was put off, and sends again what is not there: ends when nothing is put off any more."""
+    async def reconcile(self) -> AsyncGenerator[RowOutcome, None]:
+        """Looks up what was deferred, and sends again what is not there, until nothing is deferred."""
         while self._deferred:
-            waiting, self._deferred = self._deferred, []
-            decisions = await self._looked_up(waiting)
-            for old, decision in zip(waiting, decisions, strict=True):
-                outcome = None if decision is None else await self.perform(decision)
+            rows, self._deferred = self._deferred, []
+            ended = await self._look_up(rows)
+            for row in rows:
+                if ended is None:
+                    outcome = await self._perform(row)
+                else:
+                    self.left = True
+                    await self._writer.conclude(row, ended)
+                    outcome = ended.outcome(row)
                 if outcome is not None:
                     yield outcome
-                elif not any(one.job is old.job for one in self._deferred):
-                    # Left to the next run.
-                    yield unknown(old.job, UnsettledError())
 
-    async def _looked_up(self, waiting: list[RoutedRow]) -> list[RoutedRow] | list[None]:
-        """Fresh decisions; none when the push has ended or is asked to."""
+    async def _look_up(self, rows: list[DispatchedRow]) -> Result | None:
+        """Reads the list again and routes rows by it; returns what has kept it from that."""
+        if self._control.draining:
+            return Result(event="stopped")
+        await asyncio.sleep(self._control.pause)
+        jobs = [row.routed.job for row in rows]
         try:
-            if not self._line.closed:
-                await asyncio.sleep(self._line.pause)
-                await self._preparation.index.again({one.job.parent for one in waiting})
-                fresh = await self._preparation.decide([one.job for one in waiting])
-                for old, decision in zip(waiting, fresh, strict=True):
-                    decision.tries = old.tries
-                return fresh
+            await self._planner.index.read_again({job.parent for job in jobs})
+            routed = await self._planner.decide(jobs)
+        except Withheld:
+            return Result(event="stopped")
         except ZohoError as error:
-            self._line.end(error)
-        except Stopped:
-            pass
-        return [None] * len(waiting)
-
-    async def _undecided(self, job: WorkItem, error: Exception) -> RowOutcome:
-        await self._journal.record_outcome(job.row_key, "unknown")
-        return unknown(job, error)
+            self._control.abort(error)
+            # The rows' own errors say more.
+            return Result(event="stopped")
+        for row, again in zip(rows, routed, strict=True):
+            _route_again(row, again)
+        return None
 
 
-def _is_listed(decision: RoutedRow) -> bool:
-    """Whether a record is known by its list alone, so that it cannot be read by itself."""
-    return decision.record is not None and bool(decision.record.row)
-
-
-def _doubted(decision: RoutedRow, outcome: RowOutcome) -> RowOutcome:
-    """The same outcome; unknown where a row is refused for how things stand after a call that may have made them so."""
-    refused = outcome.faults or isinstance(outcome.error, NotFoundError)
-    if outcome.status == "failed" and refused and decision.outcome_unknown:
-        return msgspec.structs.replace(outcome, status="unknown")
-    return outcome
+def _route_again(row: DispatchedRow, routed: RoutedRow) -> None:
+    row.routed = routed
+    row.outdated = row.repeated = False
 
 
 def _without_secrets(value: Any) -> Any:
@@ -388,7 +339,7 @@ def _moved(field: str, record_id: str) -> Fault:
 
 
 def merge_job(target: Target, job: WorkItem, record: Mapping[str, Any]) -> Merged:
-    """What an update has to send so that a record says what a row says."""
+    """What an update has to send so that a record has all that a row says."""
     body = {name: value for name, value in job.body.items() if name != target.natural.parent}
     merged = merge(
         record, body, cleared=job.cleared, places=job.places, rules=target.rules, schema=target.update_schema

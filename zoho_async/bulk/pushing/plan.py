@@ -9,6 +9,7 @@ from typing import Any, Literal, Unpack
 
 import msgspec
 
+from zoho_async.bulk._pages import Read
 from zoho_async.bulk.errors import RUN_ENDING_ERRORS
 from zoho_async.bulk.pushing.merge import Difference
 from zoho_async.bulk.results import RowOutcome, faulty
@@ -21,10 +22,10 @@ from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import NotFoundError, ZohoError
 
 from .dispatch import merge_job
+from .endpoint import read_record
 from .prepare import Planner
 from .push_options import PushOptions, matching, takes_push_options, with_defaults
 from .routing import RoutedRow
-from .target_index import Read
 from .window import Window
 
 SAMPLES = 3
@@ -230,7 +231,7 @@ class _Counting:
             self._not_compared(decision)
             return
         try:
-            record = await self._read(lambda: self._target.get(found.record_id, decision.job.parent))
+            record = await self._read(lambda: read_record(self._target, found.record_id, decision.job.parent))
         except NotFoundError:
             (fresh,) = await self._preparation.decide([decision.job], gone=found.record_id)
             await self.decided(fresh)

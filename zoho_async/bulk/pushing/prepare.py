@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from zoho_async.bulk._aio import iterate
+from zoho_async.bulk._pages import Read
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.duplicates import KEYS, DuplicateDetector
 from zoho_async.bulk.rows.options import Options
@@ -25,7 +26,7 @@ from zoho_async.errors import Fault
 
 from .index_queries import forget, identified, keyed, named
 from .routing import RoutedRow, RowContext, decide, name_fault
-from .target_index import Index, Read
+from .target_index import Index
 
 BATCH = 200
 """Rows checked at once, when the input is not asynchronous."""
@@ -70,7 +71,7 @@ class Planner:
         target: Target,
         options: Options,
         read: Read,
-        waited: Callable[[], int] = lambda: 0,
+        wait_epoch: Callable[[], int] = lambda: 0,
     ) -> None:
         self._journal = journal
         self._target = target
@@ -81,8 +82,8 @@ class Planner:
         """Rows that `check` has seen, faulty ones included."""
         self.good = 0
         self._keeping = False
-        self._waited = waited
-        self.index = Index(journal.database, target, options, read, waited=waited, noted=self._noted)
+        self._wait_epoch = wait_epoch
+        self.index = Index(journal.database, target, options, read, wait_epoch=wait_epoch, noted=self._noted)
 
     async def check(self, rows: Iterable[Any]) -> AsyncGenerator[list[WorkItem], None]:
         """Checks every row, a batch at a time; yields the faulty ones and keeps the others for `decisions`.
@@ -129,9 +130,8 @@ class Planner:
 
     async def decide(self, jobs: Sequence[WorkItem], *, gone: str = "") -> list[RoutedRow]:
         """The actions for some rows, as things stand now. `gone`: id of a record that was found not to be there."""
-        waits = self._waited()
+        wait_epoch = self._wait_epoch()
         await self._look(jobs, changed=bool(gone))
-        versions = {job.parent: self.index.version(job.parent) for job in jobs}
 
         def work(connection: sqlite3.Connection) -> list[RoutedRow]:
             if gone:
@@ -143,7 +143,7 @@ class Planner:
             for job in jobs:
                 known = self._known(connection, job, gone=gone)
                 decision = decide(job, known, self._options, rename=self._reader.rename)
-                decision.version, decision.waits = versions[job.parent], waits
+                decision.wait_epoch = wait_epoch
                 made.append(self._alone(connection, decision))
             return made
 
@@ -249,13 +249,7 @@ class Planner:
         same = set[str]() if changed else await self._journal.database.run(unchanged)
         # One call for each parent: not for those whose rows an earlier run has settled.
         parents = dict.fromkeys(job.parent for job in good if job.row_key not in same)
-        for parent in parents:
-            if not self.index.fresh(parent):
-                await self.index.read_parent(parent)
-        # While one was read, a look-up may have had others forgotten. That they grew old is seen when a call goes out.
-        while missing := [parent for parent in parents if not self.index.knows(parent)]:
-            for parent in missing:
-                await self.index.read_parent(parent)
+        await self.index.read(parents)
 
     async def _checked(self, batch: Sequence[Row]) -> list[WorkItem]:
         """Work items with every fault that can be found without a call, those of rows that collide too."""

@@ -1,17 +1,16 @@
-"""Rows in: validated, sent once in effect, resumable, with one outcome each.
+"""Rows in: validated, each sent once in effect, resumable, with one outcome a row.
 
-How a row is sent, and what is done when nobody can say whether a call took effect:
+How a row is sent, and how its outcome is found when a call's is unknown (`row_state` has the whole table):
 
-- A record that is there is read, what the row changes is merged into it, and only that is sent; its state before is
-  kept. After an unknown outcome it is read again, and what still differs is sent.
-- With `upsert_by`, one that is not there is made by the service's own upsert. The unique value stands in the body too,
-  so a repeated call finds the record the first one made: an unknown outcome is settled by sending once more, at once;
-  later somebody may have changed what the first has made, and it is looked up.
-- Else it is created, which is never repeated blindly. Unknown outcomes are looked up together, after a pause, in the
-  newest of the list: one that is there and says what the row says is settled; one that is not is sent again only where
-  Zoho itself would refuse a second (names are unique) or a field to match by would have found the first; anything else
-  leaves it `unknown`, and says so.
-- What was decided is decided anew when it has grown old before its call goes out (`Sender.perform`).
+- A record that exists is read, the row is merged into it, and only what differs is sent; its before-image is kept.
+  After an unknown outcome it is read again, and what still differs is sent.
+- With `upsert_by`, a record that does not exist is made by Zoho's own upsert. A repeated call finds the record of the
+  first by its key, so an unknown outcome is resolved by sending once more, at once; later the record is looked up,
+  because others may have changed it.
+- Without, it is created, which is never repeated blindly. Unknown outcomes are looked up together, after a pause, in
+  the newest records of the list. What is not there is sent again only where Zoho would refuse a second record (names
+  are unique) or a field to match by would have found the first; anything else stays `unknown`.
+- A record is read again when it is older than 15 seconds at sending; lists are read again after waits of hours.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from zoho_async.bulk.state.database import Database, sqlite_text
 from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import QuotaExceededError
 
-from .call_control import CallControl, Stopped
+from .call_control import CallControl, Withheld
 from .dispatch import Dispatcher
 from .events import Event
 from .prepare import Planner, repeatable
@@ -51,27 +50,28 @@ from .push_options import PushOptions, matching, takes_push_options, with_defaul
 from .routing import RoutedRow
 
 QUEUE_DEPTH_FACTOR = 2
-"""So many times `concurrency` rows are under way: while some wait for their calls, others wait for the disk."""
+"""Rows in progress per slot: while some wait for their calls, others wait for the disk."""
 
 IDLE_TICK_S = 1.0
-"""Seconds without an outcome after which rows that are put off are settled, if whoever feeds the rows may be waiting
-for theirs."""
+"""Seconds without an outcome after which deferred rows are reconciled: an asynchronous input may wait for them."""
 
 BREAKER_THRESHOLD = 3
-"""So many times `concurrency` calls in a row that find the service unavailable end the run."""
+"""Consecutive outages per slot that abort the push."""
 
 
 class Push:
-    """A push under way: iterate it for the outcomes, as they come; `summary` counts along. Made by `push()`.
+    """A push in progress, made by `push()`: iterate it for the outcomes, in the order they are ready.
 
-    Whoever may leave the loop early uses it as a context manager, at whose end the run has ended and the state file
-    is free:
+    Use it as a context manager where the loop may be left early: at its end the run has ended and the state file is
+    free. Left early without one, the run ends too, but some moments later.
 
+    Attributes:
+        summary: Totals so far.
+
+    Example:
         async with bulk.push(zoho.books.contacts, rows) as run:
             async for outcome in run:
                 ...
-
-    Left early without one, the run ends too, but only some moments later.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Push:
         window: Window | None,
         on_event: Callable[[Event], None] | None,
     ) -> None:
-        # What can be changed is taken as it is now.
+        # The caller may change a list meanwhile.
         rows = tuple(rows) if isinstance(rows, MutableSequence) else rows
         of, input_rows = _extent(rows)
         self.summary = PushSummary(of=of, input_rows=input_rows)
@@ -100,14 +100,14 @@ class Push:
         self._concurrency = concurrency
         self._on_event = on_event
         self._callback_error: Exception | None = None
-        self._line = CallControl(
+        self._control = CallControl(
             self.summary,
             concurrency=concurrency,
-            patience=BREAKER_THRESHOLD * concurrency,
+            threshold=BREAKER_THRESHOLD * concurrency,
             pause=pause,
             wait=wait,
             window=window,
-            tell=self._tell,
+            emit=self._emit,
         )
         self._exhausted = False
         self._given = 0
@@ -123,9 +123,12 @@ class Push:
         await self.aclose()
 
     def stop(self) -> None:
-        """Begins no further row nor waits on, not for an asynchronous input either, which is cancelled where it waits;
-        calls in flight are finished and their outcomes still come."""
-        self._line.stop()
+        """Ends the push gracefully.
+
+        No further call is sent, waits end, and an asynchronous input is cancelled where it waits. Calls in flight are
+        finished, and their outcomes are still iterated.
+        """
+        self._control.drain()
 
     def __aiter__(self) -> AsyncIterator[RowOutcome]:
         if self._begun:
@@ -134,26 +137,26 @@ class Push:
         return self._run()
 
     async def aclose(self) -> None:
-        """Ends the run at once; calls in flight are cancelled and settled by the next run."""
+        """Ends the run at once; calls in flight are cancelled, and the next run reconciles them."""
         self._begun = True
         if self._working is not None:
-            # Once only: a second time would break off what it does at its end. The loop that was left may ask as well.
+            # Once only: a second cancellation would interrupt its clean-up.
             if not self._working.cancelling():
                 self._working.cancel()
             await asyncio.wait([self._working])
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         if self._on_event is None or self._callback_error is not None:
             return
         try:
             self._on_event(event)
-        except Exception as error:  # noqa: BLE001 - raised in the end; no row must be harmed by who listens
+        except Exception as error:  # noqa: BLE001 - raised at the end; rows go on
             self._callback_error = error
-            self._line.stop()
+            self._control.drain()
 
     async def _run(self) -> AsyncGenerator[RowOutcome, None]:
-        # The work is a task's, whose end closes everything in order. Generators inside this one, all left at once by
-        # a caller who breaks out of the loop, would be closed by the event loop in any order, and get into trouble.
+        # A task closes its generators in order. Nested here, and left by a break, they would be closed by the event
+        # loop in any order.
         begun = monotonic()
         ready: asyncio.Queue[RowOutcome | None] = asyncio.Queue(self._concurrency)
         working = self._working = asyncio.create_task(self._work(ready), name="zoho-push")
@@ -174,7 +177,7 @@ class Push:
 
     async def _work(self, ready: asyncio.Queue[RowOutcome | None]) -> None:
         try:
-            # Whatever is repeated is recognised by its key; a create must be known even after a power cut.
+            # A repeated upsert is recognised by its key; a create must be known even after a power cut.
             async with Database(self._state, durable=not self._options.upsert_by) as database:
                 options = msgspec.structs.asdict(self._options)
                 self.summary.run = await runs.begin(database, self._label, source=_source(self._rows), options=options)
@@ -185,10 +188,10 @@ class Push:
                     except Exception:
                         await ready.join()
                         raise
-                    # What was consumed is what is counted.
+                    # Only consumed outcomes are counted.
                     await ready.join()
-                    if self._line.ended is not None:
-                        raise self._line.ended
+                    if self._control.abort_reason is not None:
+                        raise self._control.abort_reason
                     ended = "complete" if self.summary.complete else "stopped"
                 except (asyncio.CancelledError, QuotaExceededError):
                     ended = "stopped"
@@ -200,12 +203,12 @@ class Push:
                             self.summary.run,
                             ended,
                             summary=msgspec.structs.asdict(self.summary),
-                            error=str(self._line.ended or ""),
+                            error=str(self._control.abort_reason or ""),
                         )
                     )
         finally:
             if ready.full():
-                # Who consumed them has gone; what became of them is in the state.
+                # The consumer has left; the state has the outcome.
                 ready.get_nowait()
             ready.put_nowait(None)
 
@@ -214,67 +217,67 @@ class Push:
             if outcome.status != "done":
                 await runs.record_rejected(journal.database, self.summary.run, [_problem(outcome)])
             self._given += 1
-            self._tell(Event(stage="write", done=self._given))
-            # No further ahead of who consumes them than a few.
+            self._emit(Event(stage="write", done=self._given))
+            # Backpressure: a few outcomes ahead of the consumer.
             await ready.put(outcome)
 
-        preparation = Planner(journal, self._target, self._options, self._line.read, lambda: self._line.waits)
+        planner = Planner(journal, self._target, self._options, self._control.read, lambda: self._control.wait_epoch)
         failure: Exception | None = None
-        sender = Dispatcher(self._target, self._options, self._line, journal, preparation)
+        dispatcher = Dispatcher(self._target, self._options, self._control, journal, planner)
         checked = repeatable(self._rows)
-        async with preparation.index:
+        async with planner.index:
             if checked and not isinstance(self._rows, AsyncIterable):
-                async with aclosing(preparation.check(self._rows)) as batches:
+                async with aclosing(planner.check(self._rows)) as batches:
                     async for wrong in batches:
-                        self._tell(Event(stage="check", done=preparation.checked))
+                        self._emit(Event(stage="check", done=planner.checked))
                         for job in wrong:
                             await give(faulty(job))
-                        if self._line.stopped:
+                        if self._control.stopped:
                             return
             try:
                 fed = self._fed(self._rows) if isinstance(self._rows, AsyncIterable) else None
-                async with aclosing(preparation.decisions(fed or self._rows, checked=checked)) as decisions:
+                async with aclosing(planner.decisions(fed or self._rows, checked=checked)) as decisions:
                     source = self._until_stopped(decisions)
                     performed = closable(
-                        map(sender.perform, source, concurrency=QUEUE_DEPTH_FACTOR * self._concurrency)
+                        map(dispatcher.perform, source, concurrency=QUEUE_DEPTH_FACTOR * self._concurrency)
                     )
-                    heard = with_idle_ticks(
-                        performed, seconds=IDLE_TICK_S, wanted=lambda: fed is not None and sender.waiting
+                    ticking = with_idle_ticks(
+                        performed, seconds=IDLE_TICK_S, wanted=lambda: fed is not None and dispatcher.has_deferred
                     )
-                    async with aclosing(heard) as outcomes:
+                    async with aclosing(ticking) as outcomes:
                         async for outcome in outcomes:
                             if outcome is not None and (given := _given(outcome)) is not None:
                                 await give(given)
-                            if outcome is None or sender.due:
-                                async for settled in sender.settle():
-                                    await give(settled)
-            except Stopped:
-                # The list cannot be read because the push is to end.
+                            if outcome is None or dispatcher.due:
+                                async for reconciled in dispatcher.reconcile():
+                                    await give(reconciled)
+            except Withheld:
+                # The list was not read because the push is to end.
                 pass
             except RUN_ENDING_ERRORS as error:
-                # Raised in the end: rows whose outcomes are open are told all the same.
-                self._line.end(error)
+                # Raised at the end: deferred rows are reported first.
+                self._control.abort(error)
             except StateError:
                 raise
             except Exception as error:  # noqa: BLE001 - of the input, or a list that cannot be read; raised below
                 failure = error
-            async for given in sender.settle():
+            async for given in dispatcher.reconcile():
                 await give(given)
             if failure is not None:
                 raise failure
-        self.summary.complete = self._exhausted and not sender.left and self._line.ended is None
+        self.summary.complete = self._exhausted and not dispatcher.left and self._control.abort_reason is None
 
     async def _fed(self, rows: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
-        """Rows that arise as they will: none is waited for once the push has ended."""
+        """The rows of an asynchronous input, until the push is to end."""
         end = object()
         async with aclosing(iterate(rows)) as source:
             following = partial(anext, source, end)
-            while (row := await self._line.wait_for(following)) is not end:
+            while (row := await self._control.wait_for(following)) is not end:
                 yield row
 
     async def _until_stopped(self, source: AsyncGenerator[RoutedRow, None]) -> AsyncIterator[RoutedRow]:
         async for decision in source:
-            if self._line.stopped or self._line.ended is not None:
+            if self._control.draining:
                 return
             yield decision
         self._exhausted = True
@@ -324,10 +327,10 @@ def push(resource: Any, rows: Iterable[Any] | AsyncIterable[Any], **options: Unp
 
 
 def _given(outcome: Outcome[RoutedRow, RowOutcome | None]) -> RowOutcome | None:
-    """What is told of a row that was performed; nothing when it is put off or left."""
+    """The outcome to report of a row; None when it is deferred or left."""
     job, error = outcome.item.job, outcome.error
     if isinstance(error, StateError):
-        # What cannot be put on record must not go on.
+        # Without a journal nothing more may be sent.
         raise error
     return outcome.result if error is None else failed(job, error)
 
@@ -337,7 +340,7 @@ def _source(rows: Any) -> str:
 
 
 def _extent(rows: Any) -> tuple[int | None, int | None]:
-    """How many rows are to be tried, and how many the input has in all."""
+    """How many rows are to be sent, and how many the input has in all."""
     if isinstance(rows, RowFile):
         return rows.count, rows.total
     return (len(rows), len(rows)) if repeatable(rows) else (None, None)

@@ -61,22 +61,14 @@ class RoutedRow(msgspec.Struct, kw_only=True):
     job: WorkItem
     action: RowAction
     record: TargetRecord | None = None
-    version: int = 0
-    """Of the index it was made with."""
-    waits: int = 0
-    """How often the push had waited for long."""
-    tries: int = 0
-    """How often the row was sent with unknown outcome."""
-    throttle_count: int = 0
-    """How often it was refused for a limit, and decided upon again."""
-    again: int = 0
-    """How often it has grown old while its call waited for nothing but its turn."""
+    wait_epoch: int = 0
+    """How often the push had waited for hours when it was made."""
     known: RowContext = msgspec.field(default_factory=RowContext)
 
     @property
     def outcome_unknown(self) -> bool:
-        """Whether a call of the row, now or in an earlier run, may have taken effect."""
-        return bool(self.tries) or self.known.begun
+        """Whether a call of the row in an earlier run may have taken effect."""
+        return self.known.begun
 
 
 def decide(job: WorkItem, known: RowContext, options: Options, *, rename: Rename) -> RoutedRow:

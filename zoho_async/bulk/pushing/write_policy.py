@@ -1,40 +1,78 @@
-"""What an error of a write means for its row. Pure."""
+"""What the error of a call means for its row. Pure."""
 
 from __future__ import annotations
 
-from typing import Literal
-
-from zoho_async.bulk.errors import status_of
+from zoho_async.bulk.errors import RUN_ENDING_ERRORS, status_of
 from zoho_async.bulk.results import NAME_TAKEN, Action
-from zoho_async.errors import DuplicateError, NotFoundError, ZohoError
+from zoho_async.errors import DuplicateError, NotFoundError, UnavailableError, ZohoError
 
-Verdict = Literal["repeat", "read again", "put off", "undecided", "gone", "refused"]
-"""`repeat`: send it again after a pause, Zoho recognises it. `read again`: read the record after a pause, and send what
-still differs. `put off`: look it up later, with others. `undecided`: nobody can say whether it was done. `gone`: there
-is no such record any more. `refused`: it was not done."""
+from .row_state import Event
 
 TRIES = 3
 """How often a row is sent whose outcome stays unknown."""
 
 
-def judge(
-    error: ZohoError, *, action: Action, idempotent_by_key: bool, discoverable: bool, may_exist: bool, tries: int
-) -> Verdict:
-    """What to do about a row whose write has ended in an error.
+def read_error_event(error: Exception, *, draining: bool) -> Event:
+    """What it means that a record could not be read. `draining`: nothing more is sent by this push."""
+    if isinstance(error, RUN_ENDING_ERRORS):
+        return "aborted"
+    return "stopped" if draining and isinstance(error, UnavailableError) else "unsendable"
 
-    `idempotent_by_key`: Zoho knows a repeated call by its key. `discoverable`: a record that was made can be found by
-    its name or its key. `may_exist`: an earlier call of unknown outcome may have made the record. `tries`: calls made.
+
+def write_error_event(
+    error: Exception,
+    *,
+    released: bool,
+    repeated: bool,
+    action: Action,
+    idempotent_by_key: bool,
+    readable: bool,
+    discoverable: bool,
+    may_exist: bool,
+    tries: int,
+) -> Event:
+    """What it means that a write has ended in an error.
+
+    `released`: its last attempt went to the wire and was not rejected. `repeated`: it follows, without a look-up, a
+    call of unknown outcome. `may_exist`: an earlier call of unknown outcome may have made the record. `tries`: calls
+    made, this one included. The others as in `lookup_event`.
     """
+    if isinstance(error, RUN_ENDING_ERRORS) and not (released and error.sent is None):
+        return "aborted"
+    if not isinstance(error, ZohoError):
+        return "unresolved" if released else "unsendable"
+    if not released:
+        return "refused"
     # A name that is taken may be taken by what the earlier call has made.
-    if status_of(error) == "unknown" or (may_exist and is_name_taken(error)):
-        if tries >= TRIES:
-            return "undecided"
-        if action == "updated":
-            return "undecided" if is_name_taken(error) else "read again"
-        if idempotent_by_key:
-            return "repeat"
-        return "put off" if discoverable else "undecided"
-    return "gone" if isinstance(error, NotFoundError) and action == "updated" else "refused"
+    taken = is_name_taken(error)
+    if status_of(error) == "unknown" or (may_exist and taken):
+        if taken and action == "updated":
+            return "unresolved"
+        return lookup_event(
+            action=action,
+            idempotent_by_key=idempotent_by_key,
+            readable=readable,
+            discoverable=discoverable,
+            tries=tries,
+        )
+    if isinstance(error, NotFoundError) and action == "updated":
+        return "deleted"
+    return "unresolved" if repeated else "refused"
+
+
+def lookup_event(*, action: Action, idempotent_by_key: bool, readable: bool, discoverable: bool, tries: int) -> Event:
+    """How the outcome of a write can be found that is unknown.
+
+    `idempotent_by_key`: Zoho recognises a repeated call by its key. `readable`: the record can be read alone.
+    `discoverable`: a record that was made shows in a list, by its name or its key. `tries`: calls made.
+    """
+    if tries >= TRIES:
+        return "unresolved"
+    if action == "updated":
+        return "readable" if readable else "discoverable"
+    if idempotent_by_key:
+        return "repeatable"
+    return "discoverable" if discoverable else "unresolved"
 
 
 def is_name_taken(error: ZohoError) -> bool:

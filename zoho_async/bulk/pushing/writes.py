@@ -1,29 +1,27 @@
-"""One write: its intent on record, its call, what became of it on record."""
+"""One write: its intent in the journal, its call, its outcome in the journal."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Sequence
 from time import time
 from typing import Any
 
 import msgspec
 
-from zoho_async._typeguards import is_mapping, is_sequence
-from zoho_async.bulk.errors import RUN_ENDING_ERRORS, StateError
-from zoho_async.bulk.results import Action, RowOutcome, UnsettledError, done, failed, unknown
+from zoho_async.bulk.errors import StateError
+from zoho_async.bulk.results import Action, RowOutcome, UnsettledError, done, failed, faulty, unknown
 from zoho_async.bulk.state.journal import Journal, Part
-from zoho_async.errors import DecodeError, ZohoError
+from zoho_async.errors import DecodeError, QuotaExceededError, ZohoError
 from zoho_async.transport.hooks import DispatchHook
 
-from .call_control import CallControl, Stopped
-from .index_queries import made_at
+from .call_control import CallControl, Withheld
+from .endpoint import existed_before, member, parts_of
 from .routing import RoutedRow
-from .write_policy import judge
+from .row_state import Event, State, Transition, next_state
+from .write_policy import lookup_event, write_error_event
 
-FRESH = 15.0
-"""Seconds after which a record is read again before it is written: others may have added to it."""
+TTL_S = 15.0
+"""Seconds after which a record is read again before it is written: others may have changed it."""
 
 _OVERWRITTEN = (
     "somebody has made a record with this key since the list was read, and the upsert has written over it: contact "
@@ -31,268 +29,242 @@ _OVERWRITTEN = (
 )
 
 
-class Stale(Exception):  # noqa: N818 - a signal: nothing of the row was sent
-    """What a decision was made upon is too old by now."""
+class DispatchedRow(msgspec.Struct, kw_only=True):
+    """A row on its way, and what has happened to it so far."""
+
+    routed: RoutedRow
+    state: State
+    tries: int = 0
+    """How often it was sent with unknown outcome."""
+    reads: int = 0
+    """How often its record was read."""
+    throttle_count: int = 0
+    """How often its calls were rejected."""
+    repeated: bool = False
+    """Whether it is sent again after an unknown outcome that was not looked up."""
+    sent_at: float = 0.0
+    """When its last attempt was sent, by `time.time()`."""
+    intended: bool = False
+    """Whether its intent of this run is in the journal."""
+    outdated: bool = False
+    """Whether it has to be routed again."""
+    deleted: str = ""
+    """Id of the record that it was routed to and that no longer exists."""
+    error: Exception | None = None
+    """Why its outcome is unknown."""
+
+    def advance(self, event: Event) -> Transition:
+        """Changes its state."""
+        transition = next_state(self.state, event)
+        self.state = transition.state
+        return transition
 
 
-class Unknown(Exception):  # noqa: N818 - a signal
-    """Nobody knows yet what became of a write, which was put on record: it can be looked up."""
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What has happened to a row, with what its outcome says of it."""
 
-    def __init__(self, error: Exception, *, alone: bool) -> None:
-        """`alone`: by reading the record, not the list."""
-        super().__init__(error)
-        self.error = error
-        self.alone = alone
+    event: Event
+    action: Action = "none"
+    record_id: str = ""
+    parts: Sequence[Part] = ()
+    warning: str = ""
+    error: Exception | None = None
+
+    def outcome(self, row: DispatchedRow) -> RowOutcome:
+        """The outcome of a row that this has led to its end."""
+        job, error = row.routed.job, self.error
+        match row.state:
+            case "done":
+                return done(job, self.action, self.record_id, warning=self.warning, error=error)
+            case "reconciled":
+                return done(job, "settled", self.record_id, warning=self.warning)
+            case "failed":
+                return faulty(job) if error is None else failed(job, error)
+            case _:
+                if self.event == "unsendable" and error is None:
+                    return msgspec.structs.replace(faulty(job), status="unknown")
+                return unknown(job, error or row.error or UnsettledError())
 
 
 class Write(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be written."""
 
-    decision: RoutedRow
     action: Action
     record_id: str = ""
     """Of the record that is updated."""
     warning: str = ""
     """What of the row it cannot do."""
     idempotent_by_key: bool = False
-    """Whether Zoho knows a repeated call by its key."""
+    """Whether Zoho recognises a repeated call by its key."""
+    readable: bool = False
+    """Whether the record that is updated can be read alone."""
     discoverable: bool = True
-    """Whether a record that was made can be told by its name or its key."""
+    """Whether a record that was made shows in a list, by its name or its key."""
     record_intent: Callable[[], Awaitable[None]]
-    """Puts the intent on record."""
+    """Writes the intent to the journal."""
     call: Callable[[DispatchHook], Awaitable[Any]]
-    is_stale: Callable[[bool], bool]
-    """Whether it must be decided anew; told whether it was refused for a limit."""
+    is_stale: Callable[[], bool]
+    """Whether what it was planned from is too old."""
 
 
-class _Attempts:
-    """The calls of one write. The gate through which each of them goes out."""
+class _WriteHook:
+    """Takes part in every attempt of one write."""
 
-    def __init__(self, write: Write, line: CallControl) -> None:
+    def __init__(self, row: DispatchedRow, write: Write, control: CallControl) -> None:
+        self._row = row
         self._write = write
-        self._line = line
-        self._let_out_at = time()
-        self.throttle_count = write.decision.throttle_count
-        """How often it was refused for a limit."""
-        self.tries = write.decision.tries + 1
-        self.uncertain: ZohoError | None = None
-        """Why nobody knows whether a call of it has taken effect."""
-        self.intended = False
-        self.out = False
-        """Whether its call was let out and not taken back: Zoho may have acted."""
+        self._control = control
         self._counted = False
-        self._taken_back = False
+        self._rejected = False
+
+    @property
+    def throttle_count(self) -> int:
+        return self._row.throttle_count
 
     async def before_send(self) -> None:
-        # As late as can be: what a killed run has only meant to send need not be looked up.
-        self._line.before_send()
-        if self._write.is_stale(self._taken_back):
-            # It has waited so long that somebody else may have made or changed the record.
-            raise Stale
-        if self.uncertain is not None and (self._taken_back or older(self._let_out_at)):
-            # What the call before has made may have been changed since.
-            raise Stale
-        if not self.intended:
+        row = self._row
+        self._control.before_send()
+        # What the call before has made may have been changed since.
+        outdated = row.repeated and (self._rejected or older(row.sent_at))
+        if outdated or self._write.is_stale():
+            raise Withheld("stale")
+        transition = row.advance("allowed")
+        # As late as possible: an intent that was not sent costs the next run a look-up.
+        if transition.journal == "intent" and not row.intended:
             await self._write.record_intent()
-            self.intended = True
-        self._let_out_at = time()
-        self.out = True
+            row.intended = True
+        if row.state == "intended":
+            row.advance("recorded")
+        row.sent_at = time()
         if not self._counted:
-            self._line.summary.writes += 1
+            self._control.summary.writes += 1
             self._counted = True
 
-    def discount(self) -> None:
-        """Its call was not made, or was refused and is given up."""
-        if self._counted:
-            self._line.summary.writes -= 1
-            self._counted = False
-
-    def repeat(self, error: ZohoError) -> None:
-        """It is sent once more: nobody knows whether it has taken effect."""
-        self.uncertain = error
-        self.tries += 1
-        self.out = self._counted = False
-        self._taken_back = False
-
     def on_rejected(self) -> None:
-        self.out = False
-        self.throttle_count += 1
-        self._taken_back = True
-        self._line.on_rejected()
+        self.reject()
+        self._row.throttle_count += 1
+        self._control.on_rejected()
+
+    def reject(self) -> None:
+        """Its attempt was not executed."""
+        if is_released(self._row):
+            self._row.advance("rejected")
+            self._rejected = True
+
+    def discount(self) -> None:
+        """Its call was not made, or was rejected and is given up."""
+        if self._counted:
+            self._control.summary.writes -= 1
+            self._counted = False
 
 
 class WriteExecutor:
-    """Makes writes over a line and keeps the journal."""
+    """Makes writes and keeps the journal."""
 
-    def __init__(self, line: CallControl, journal: Journal, record_id: str) -> None:
-        """`record_id`: the field of an answer that says which record it is."""
-        self._line = line
+    def __init__(self, control: CallControl, journal: Journal, record_id: str) -> None:
+        """`record_id`: the field of a response that identifies its record."""
+        self._control = control
         self._journal = journal
         self._record_id = record_id
 
-    async def write(self, write: Write, *, turn: bool = True) -> RowOutcome:
-        """What became of a write. `turn`: as in `Line.call_when_allowed`.
+    async def write(self, row: DispatchedRow, write: Write, *, in_slot: bool = False) -> Result:
+        """Makes one write; `in_slot` as in `CallControl.call_when_allowed`."""
+        hook = _WriteHook(row, write, self._control)
 
-        Raises Stopped or Stale when nothing of it was sent, Unknown when it has to be looked up, and errors that
-        concern every other row too.
-        """
-        attempts = _Attempts(write, self._line)
-        while True:
+        async def call() -> Any:
             try:
-                record = await self._line.call_when_allowed(lambda: write.call(attempts), turn=turn)
-            except (Stopped, Stale) as signal:
-                attempts.discount()
-                if attempts.uncertain is None:
-                    await self._withdraw(write, attempts)
-                    write.decision.throttle_count = attempts.throttle_count
-                    raise
-                if isinstance(signal, Stale):
-                    raise await self._unknown(write, attempts.uncertain) from None
-                return await self._undecided(write, attempts.uncertain)
-            except DecodeError as error:
-                # Zoho has acted; only what it answered cannot be read.
-                return await self._made(write, attempts, None, error)
-            except ZohoError as error:
-                if error.sent is False:
-                    attempts.discount()
-                outcome = await self._failed(write, attempts, error)
-                if outcome is not None:
-                    return outcome
-                await asyncio.sleep(self._line.pause)
-            except StateError:
-                # What cannot be put on record must not go on.
+                return await write.call(hook)
+            except QuotaExceededError:
+                # It was not executed, and may wait for another day.
+                hook.reject()
                 raise
-            except Exception as error:  # noqa: BLE001 - no error of a call; one row must not harm the others
-                return await self._broken(write, attempts, error)
-            else:
-                self._line.count_outage(None)
-                return await self._made(write, attempts, record)
 
-    async def _made(
-        self, write: Write, attempts: _Attempts, record: Any, unreadable: DecodeError | None = None
-    ) -> RowOutcome:
-        """The outcome of a write that Zoho has accepted. `record`: what it has answered, as far as is wanted."""
-        job, decision = write.decision.job, write.decision
-        record_id = write.record_id or str(_member(record, self._record_id) or "")
-        if not record_id and not write.idempotent_by_key and write.discoverable:
-            # Nothing else will ever say which record it is.
-            raise await self._unknown(write, unreadable or UnsettledError())
-        await self._journal.record_outcome(job.row_key, "done", record_id=record_id, parts=parts_of(record))
-        if (
-            write.action == "created"
-            and attempts.uncertain is None
-            and decision.known.entry is None
-            and _was_there(record)
-        ):
-            return done(job, "updated", record_id, warning=_OVERWRITTEN)
-        return done(job, write.action, record_id, warning=write.warning, error=unreadable)
+        try:
+            receipt = await self._control.call_when_allowed(call, in_slot=in_slot)
+        except Withheld as withheld:
+            hook.discount()
+            return Result(event="stale" if withheld.reason == "stale" else "stopped")
+        except StateError:
+            # Without a journal nothing more may be sent.
+            raise
+        except DecodeError as error:
+            # Executed; only the response cannot be read.
+            return self._accepted(row, write, None, error)
+        except Exception as error:  # noqa: BLE001 - one row's error must not end the others
+            sent = error.sent if isinstance(error, ZohoError) else is_released(row)
+            if sent is False:
+                hook.discount()
+            return await self._ended(row, write, error)
+        self._control.count_write(None)
+        return self._accepted(row, write, receipt)
 
-    async def _failed(self, write: Write, attempts: _Attempts, error: ZohoError) -> RowOutcome | None:
-        """The outcome of a write that has ended in an error; None when it is to be sent again."""
-        job = write.decision.job
-        if isinstance(error, RUN_ENDING_ERRORS):
-            if attempts.uncertain is not None:
-                self._line.end(error)
-                return await self._undecided(write, attempts.uncertain)
-            # What Zoho refuses for such a reason it has not executed.
-            if error.sent is not None:
-                await self._withdraw(write, attempts)
-            raise error
-        self._line.count_outage(error)
-        verdict = judge(
+    async def _ended(self, row: DispatchedRow, write: Write, error: Exception) -> Result:
+        """What it means that a write has ended in an error."""
+        event = write_error_event(
             error,
+            released=is_released(row),
+            repeated=row.repeated,
             action=write.action,
             idempotent_by_key=write.idempotent_by_key,
+            readable=write.readable,
             discoverable=write.discoverable,
-            may_exist=attempts.uncertain is not None or (write.decision.known.begun and not write.idempotent_by_key),
-            tries=attempts.tries,
+            may_exist=row.repeated or (row.routed.known.begun and not write.idempotent_by_key),
+            tries=row.tries + 1,
         )
-        match verdict:
-            case "repeat":
-                attempts.repeat(error)
-                return None
-            case "read again":
-                raise await self._unknown(write, error, alone=True)
-            case "put off":
-                raise await self._unknown(write, error)
-            case "undecided":
-                return await self._undecided(write, error)
-            case "gone":
-                await self._withdraw(write, attempts)
-                return failed(job, error)
-            case "refused":
-                return await self._refused(write, attempts, error)
-
-    async def _broken(self, write: Write, attempts: _Attempts, error: Exception) -> RowOutcome:
-        """The outcome of a write that has ended in an error which is none of a call."""
-        if not attempts.out:
-            attempts.discount()
-            if attempts.uncertain is None:
-                await self._withdraw(write, attempts)
-                return failed(write.decision.job, error)
-        # Zoho may have acted before it went wrong.
-        return await self._undecided(write, error)
-
-    async def _refused(self, write: Write, attempts: _Attempts, error: ZohoError) -> RowOutcome:
-        job = write.decision.job
-        if not attempts.intended:
-            # Refused on our side; its outcome is on record all the same.
+        if isinstance(error, ZohoError) and event != "aborted":
+            self._control.count_write(error)
+        if event == "refused" and row.state == "planned":
+            # Refused on our side; its outcome is in the journal all the same.
             await write.record_intent()
-        # An earlier call of the row may have taken effect, whatever this one was refused for.
-        outcome = failed(job, error) if attempts.uncertain is None else unknown(job, error)
-        message = error.message or type(error).__name__
-        await self._journal.record_outcome(job.row_key, outcome.status, code=outcome.code, message=message)
-        return outcome
+            row.intended = True
+        return Result(event=event, error=error)
 
-    async def _unknown(self, write: Write, error: Exception, *, alone: bool = False) -> Unknown:
-        write.decision.tries += 1
-        await self._journal.record_outcome(write.decision.job.row_key, "unknown")
-        return Unknown(error, alone=alone)
+    def _accepted(self, row: DispatchedRow, write: Write, receipt: Any, error: DecodeError | None = None) -> Result:
+        record_id = write.record_id or str(member(receipt, self._record_id) or "")
+        if not record_id and not write.idempotent_by_key and write.discoverable:
+            # Only a look-up can find which record it is.
+            event = lookup_event(
+                action=write.action, idempotent_by_key=False, readable=False, discoverable=True, tries=row.tries + 1
+            )
+            return Result(event=event, error=error or UnsettledError())
+        action, warning = write.action, write.warning
+        if action == "created" and not row.repeated and row.routed.known.entry is None and existed_before(receipt):
+            action, warning = "updated", _OVERWRITTEN
+        parts = parts_of(receipt)
+        return Result(event="accepted", action=action, record_id=record_id, parts=parts, warning=warning, error=error)
 
-    async def _undecided(self, write: Write, error: Exception) -> RowOutcome:
-        job = write.decision.job
-        await self._journal.record_outcome(job.row_key, "unknown")
-        return unknown(job, error)
+    async def conclude(self, row: DispatchedRow, result: Result) -> Transition:
+        """Changes the state of a row by what has happened, in the journal too."""
+        row_key, released = row.routed.job.row_key, is_released(row)
+        transition = row.advance(result.event)
+        match transition.journal:
+            case "done":
+                await self._journal.record_outcome(row_key, "done", record_id=result.record_id, parts=result.parts)
+            case "failed":
+                outcome = result.outcome(row)
+                message = getattr(result.error, "message", None) or type(result.error).__name__
+                await self._journal.record_outcome(row_key, "failed", code=outcome.code, message=message)
+            case "unknown":
+                await self._journal.record_outcome(row_key, "unknown")
+            case "rollback" if row.intended:
+                await self._journal.rollback_intent(row_key)
+            case _:
+                pass
+        if transition.journal:
+            row.intended = False
+        if transition.state == "unknown" and released and transition.journal == "unknown":
+            row.tries += 1
+            row.error = result.error
+            row.repeated = transition.step == "repeat"
+        return transition
 
-    async def _withdraw(self, write: Write, attempts: _Attempts) -> None:
-        if attempts.intended:
-            await self._journal.rollback_intent(write.decision.job.row_key)
+
+def is_released(row: DispatchedRow) -> bool:
+    """Whether a call of a row is on the wire."""
+    return row.state in ("sent", "resent")
 
 
 def older(moment: float) -> bool:
-    """Whether it is so long since a moment, of `time.time()`, that others may have changed what was read then."""
-    # That clock goes on while the machine sleeps; it may be set back, too.
-    return abs(time() - moment) > FRESH
-
-
-def parts_of(record: Any) -> list[Part]:
-    """Ids of what belongs to a record, from an answer in whatever form."""
-    parts: list[Part] = []
-    persons: Any = _member(record, "contact_persons")
-    for person in persons if is_sequence(persons) else ():
-        if person_id := _member(person, "contact_person_id"):
-            known = _member(person, "email") or " ".join(
-                str(name) for part in ("first_name", "last_name") if (name := _member(person, part))
-            )
-            parts.append(("contact_persons", str(known), str(person_id)))
-    return parts + [
-        (place, "", str(address_id))
-        for place in ("billing_address", "shipping_address")
-        if (address_id := _member(_member(record, place), "address_id"))
-    ]
-
-
-def _was_there(record: Any) -> bool:
-    """Whether a record that an upsert has answered with was made well before it was written last."""
-    made, written = (str(_member(record, f"{name}_time") or "") for name in ("created", "last_modified"))
-    if made == written:
-        return False
-    then, now = made_at(made), made_at(written)
-    return then is not None and now is not None and now - then > timedelta(seconds=10)
-
-
-def _member(value: Any, name: str) -> Any:
-    # Answers to writes are structs, and to be told that one is no mapping takes long.
-    if isinstance(value, msgspec.Struct):
-        return getattr(value, name, None)
-    return value.get(name) if is_mapping(value) else None
+    """Whether what was read or sent at a moment, of `time.time()`, may have been changed by others since."""
+    # This clock goes on while the machine sleeps; it may be set back, too.
+    return abs(time() - moment) > TTL_S

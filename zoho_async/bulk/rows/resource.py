@@ -12,32 +12,9 @@ from zoho_async.bulk.errors import InputError
 from zoho_async.schema.operation import Operation, Parameter
 from zoho_async.schema.registry import OPERATIONS
 from zoho_async.schema.validation import Rule
-from zoho_async.transport.hooks import DispatchHook
+from zoho_async.transport import hooks
 
 from .columns import Columns, Rules
-
-
-class ReceiptPart(msgspec.Struct):
-    """A contact person or an address in the answer to a write."""
-
-    contact_person_id: str | None = None
-    email: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    address_id: str | None = None
-
-
-class Receipt(msgspec.Struct):
-    """What a push wants of the answer to a write: which record it is now, its parts, and whether it is new."""
-
-    contact_id: str | None = None
-    customer_id: str | None = None
-    contact_person_id: str | None = None
-    created_time: str | None = None
-    last_modified_time: str | None = None
-    contact_persons: list[ReceiptPart] | None = None
-    billing_address: ReceiptPart | None = None
-    shipping_address: ReceiptPart | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,40 +56,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def origin(self) -> tuple[str, str]:
         """Place (address or data centre) and organisation its records belong to."""
-        settings: Any = getattr(getattr(self.resource, "_transport", None), "settings", None)
-        place = getattr(settings, "api_url", None) or getattr(settings, "data_center", "")
-        return str(place), str(getattr(settings, "organization_id", ""))
-
-    async def get(self, record_id: str, parent: str) -> dict[str, Any]:
-        """A record as it is now. `parent`: the one it belongs to; empty where there is none."""
-        name, ids = "get", {self.record_id: record_id}
-        if parent:
-            # By its own id alone a contact person of Books comes in an answer that nothing documents.
-            ids = {self.natural.parent: parent, **ids}
-            reading = {name: one for name, one in self.operations.items() if one.method == "GET"}
-            name = next(name for name, one in reading.items() if required_path(one) == list(ids))
-        record: dict[str, Any] = await getattr(self.resource, name)(*ids.values(), type=dict[str, Any])
-        return record
-
-    async def send(
-        self,
-        operation: Operation[Any],
-        *,
-        path: Mapping[str, Any] | None = None,
-        headers: Mapping[str, Any] | None = None,
-        body: Any,
-        hook: DispatchHook,
-        priority: bool = False,
-    ) -> Receipt:
-        """Makes a write and gives what of the answer is wanted; to read all of it takes much longer.
-
-        `hook` lets it out and takes it back. `priority`: it goes before others that wait.
-        """
-        sent = await self.resource._transport.send(
-            operation, path=path, headers=headers, body=body, type=Receipt, hook=hook, priority=priority
-        )
-        receipt: Receipt = sent.data
-        return receipt
+        return hooks.origin(self.resource) if self.resource is not None else ("", "")
 
     @property
     def natural(self) -> NaturalKey:
