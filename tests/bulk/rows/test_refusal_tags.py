@@ -10,7 +10,7 @@ import pytest
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.recovery.rejects import RejectsFile
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.refusal_tags import is_mark, mark, still_rejected, strip_tag
+from zoho_async.bulk.rows.refusal_tags import carried_key, is_tag, sent_under, still_rejected, tag
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.source.files import Row, open_rows
@@ -20,6 +20,10 @@ KEY = "cf_external_id"
 UPSERT = Options(upsert_by=KEY)
 MESSAGE = "is the same as another row of the input it came from; change or delete it"
 ROW = Row(number=1, values={"contact_name": "A", KEY: "1"})
+
+
+def refused(row: Row, options: Options) -> bool:
+    return still_rejected(row, options, by_id=False)
 
 
 @pytest.mark.parametrize(
@@ -33,31 +37,59 @@ ROW = Row(number=1, values={"contact_name": "A", KEY: "1"})
         ({"contact_name": "A", KEY: 1}, False),
     ],
 )
-def test_a_mark_is_of_what_the_row_says(values: Any, known: bool) -> None:
-    marked = Row(number=9, values=values, identity=mark(ROW, "key", UPSERT))
-    assert (still_rejected(marked, UPSERT, "contact_name") is not None) is known
+def test_a_tag_is_of_what_the_row_says(values: Any, known: bool) -> None:
+    tagged = Row(number=9, values=values, identity=tag(ROW, UPSERT))
+    assert refused(tagged, UPSERT) is known
 
 
-def test_a_mark_counts_for_what_is_the_same() -> None:
-    by_key = Row(number=1, values=ROW.values, identity=mark(ROW, "key", UPSERT))
-    by_name = Row(number=1, values=ROW.values, identity=mark(ROW, "name", UPSERT))
-    matching = Options(upsert_by=KEY, on_name_taken="match")
-    assert still_rejected(by_key, Options(match_by="email"), "contact_name") is None
-    assert still_rejected(by_key, matching, "contact_name") is not None
-    # Where names are only compared, they are so anew.
-    assert still_rejected(by_name, UPSERT, "contact_name") is None
-    fault = still_rejected(by_name, matching, "contact_name")
-    assert fault is not None
-    assert (fault.path, fault.rule, fault.message) == ("contact_name", "name_taken", MESSAGE)
-    assert still_rejected(ROW, matching, "contact_name") is None
+@pytest.mark.parametrize(
+    ("options", "by_id", "known"),
+    [
+        (UPSERT, False, True),
+        (Options(match_by="email"), False, False),
+        # Its record is left alone without it.
+        (Options(upsert_by=KEY, on_existing="skip"), False, False),
+        (Options(upsert_by=KEY, on_existing="fail"), False, False),
+        (UPSERT, True, True),
+    ],
+)
+def test_a_tag_counts_where_a_record_would_be_written_over(options: Options, by_id: bool, known: bool) -> None:
+    tagged = Row(number=1, values=ROW.values, identity=tag(ROW, UPSERT))
+    assert still_rejected(tagged, options, by_id=by_id) is known
+    assert not still_rejected(ROW, options, by_id=by_id)
 
 
-@pytest.mark.parametrize("identity", ["", "abc#2", "k=a:b\nc"])
-def test_a_mark_holds_the_identity(identity: str) -> None:
-    marked = mark(ROW, "name", UPSERT, identity)
-    assert is_mark(marked)
-    assert strip_tag(marked) == strip_tag(identity) == identity
-    assert not is_mark(identity)
+def test_tags_by_the_natural_key() -> None:
+    natural = Options(on_existing="update")
+    tagged = Row(number=1, values=ROW.values, identity=tag(ROW, natural))
+    assert (refused(tagged, natural), refused(tagged, Options())) == (True, False)
+    by_id = Row(
+        number=1, values={"contact_id": "7"}, identity=tag(Row(number=1, values={"contact_id": "7"}), Options())
+    )
+    reader = RowReader(Target.named("books.contacts"), Options())
+    assert [fault.rule for fault in reader.read(by_id).faults] == ["name_taken"]
+
+
+def test_an_earlier_versions_tags_count() -> None:
+    """They said what was the same, and held what the state called the row."""
+    found = tag(ROW, UPSERT).removeprefix("duplicate-key:").removesuffix(":")
+    for identity in (
+        f"duplicate-key:{found}:",
+        f"duplicate-name:{found}:{'0' * 32}#2",
+        f"duplicate-key:{found}:k=a\nb",
+    ):
+        assert is_tag(identity)
+        assert refused(Row(number=1, values=ROW.values, identity=identity), UPSERT)
+    for identity in ("", "abc#2", f"{KEY}=1", sent_under(f"{KEY}=1")):
+        assert not is_tag(identity)
+
+
+@pytest.mark.parametrize("key", ["contact_name=A@customer", f"{KEY}=ä,;\n", "0" * 32 + "#1"])
+def test_a_row_carries_the_key_it_was_sent_under(key: str) -> None:
+    carried = sent_under(key)
+    assert carried_key(carried) == carried_key(key) == key
+    assert not set("=,;\n@") & set(carried.rstrip("="))
+    assert carried_key("sent:A") == ""
 
 
 @pytest.mark.parametrize(
@@ -73,12 +105,12 @@ def test_it_survives_the_file_of_failed_rows(tmp_path: Path, name: str, content:
     source = open_rows(path)
     (row,) = source
     with RejectsFile(source) as failed:
-        failed.add(row, reason="bad", identity=mark(row, "key", UPSERT))
+        failed.add(row, reason="bad", identity=tag(row, UPSERT))
     (told,) = open_rows(failed.path)
     job = RowReader(Target.named("books.contacts"), UPSERT).read(told)
     assert [(fault.path, fault.rule, fault.message) for fault in job.faults] == [(KEY, "duplicate", MESSAGE)]
     # With it, so that it goes into the next file as well.
-    assert job.identity == told.identity
+    assert job.row_key == told.identity
     assert not RowReader(Target.named("books.contacts"), Options()).read(told).faults
 
 

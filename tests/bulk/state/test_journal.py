@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from zoho_async.bulk.errors import StateError
 from zoho_async.bulk.state import journal as module
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.journal import Entry, Journal, State
@@ -56,18 +57,18 @@ async def test_an_intent_and_its_outcome_outlive_the_process(tmp_path: Path) -> 
         journal = Journal(database, "t")
         await journal.record_intent("A", "d1", operation="create")
         await journal.record_intent("B", "d2", operation="update")
-        await journal.settle("B", "done", record_id="77", modified="2026-01-01T00:00:00+0530")
+        await journal.record_outcome("B", "done", record_id="77", modified="2026-01-01T00:00:00+0530")
     async with Database(path) as database:
         entries = await Journal(database, "t").entries(["B", "C", "A"])
         assert list(entries) == ["B", "A"]
-        assert (entries["A"].state, entries["A"].digest, entries["A"].operation) == ("intent", "d1", "create")
+        assert (entries["A"].state, entries["A"].content_hash, entries["A"].operation) == ("intent", "d1", "create")
         assert (entries["B"].state, entries["B"].record_id, entries["B"].operation) == ("done", "77", "update")
         assert entries["B"].modified == "2026-01-01T00:00:00+0530"
         assert await Journal(database, "another target").entries(["A"]) == {}
 
 
 async def test_an_intent_is_written_with_all_that_is_known(database: Database, journal: Journal) -> None:
-    await journal.record_intent("A", "d", operation="upsert", label="Ann \ud83c")
+    await journal.record_intent("A", "d", operation="upsert", display_key="Ann \ud83c")
     row = await row_of(database, "A")
     assert row is not None
     assert (row["run"], row["operation"], row["label"], row["state"]) == (7, "upsert", "Ann ?", "intent")
@@ -75,31 +76,6 @@ async def test_an_intent_is_written_with_all_that_is_known(database: Database, j
     row = await row_of(database, "A")
     assert row is not None
     assert (row["run"], row["operation"], row["label"]) == (8, "update", "Ann ?")
-
-
-@pytest.mark.parametrize(
-    ("state", "digest", "kept"),
-    [
-        (None, "d", True),
-        ("unknown", "d", True),
-        (None, "e", False),
-        ("unknown", "e", False),
-        ("done", "d", False),
-        ("failed", "d", False),
-    ],
-)
-async def test_only_an_open_outcome_of_the_same_body_keeps_its_time(
-    journal: Journal, state: State | None, digest: str, kept: bool
-) -> None:
-    await journal.record_intent("A", "d", operation="create")
-    if state is not None:
-        await journal.settle("A", state)
-    before = await entry_of(journal, "A")
-    await journal.record_intent("A", digest, operation="create")
-    after = await entry_of(journal, "A")
-    assert after.state == "intent"
-    assert (after.intended_at == before.intended_at) is kept
-    assert after.intended_at >= before.intended_at
 
 
 async def test_the_record_is_kept_as_it_was(database: Database, journal: Journal) -> None:
@@ -120,17 +96,17 @@ async def test_the_record_is_kept_as_it_was(database: Database, journal: Journal
 
 
 async def test_settling_overwrites_only_what_it_names(database: Database, journal: Journal) -> None:
-    await journal.record_intent("A", "d", operation="create", label="Ann")
+    await journal.record_intent("A", "d", operation="create", display_key="Ann")
     parts = [("contact_person", "ann@example.com", "78"), ("billing_address", "", "79")]
-    await journal.settle("A", "done", record_id="77", modified="m1", parts=parts)
+    await journal.record_outcome("A", "done", record_id="77", modified="m1", parts=parts)
     await journal.record_intent("A", "e", operation="update")
-    await journal.settle("A", "failed", code="3062", message="name \ud83c taken")
+    await journal.record_outcome("A", "failed", code="3062", message="name \ud83c taken")
     row = await row_of(database, "A")
     assert row is not None
     assert (row["state"], row["record_id"], row["modified"], row["label"]) == ("failed", "77", "m1", "Ann")
     assert json.loads(row["parts"]) == [list(part) for part in parts]
     assert (row["code"], row["message"]) == ("3062", "name ? taken")
-    await journal.settle("A", "done", record_id="80", modified="m2", parts=[("contact_person", "\ud83c", "81")])
+    await journal.record_outcome("A", "done", record_id="80", modified="m2", parts=[("contact_person", "\ud83c", "81")])
     row = await row_of(database, "A")
     assert row is not None
     assert (row["record_id"], row["modified"], row["code"], row["message"]) == ("80", "m2", "", "")
@@ -138,13 +114,13 @@ async def test_settling_overwrites_only_what_it_names(database: Database, journa
 
 
 async def test_a_row_can_be_done_without_a_call(database: Database, journal: Journal) -> None:
-    await journal.note("A", "d", label="Ann", record_id="77", modified="m", parts=[("person", "k", "78")])
+    await journal.record_done("A", "d", display_key="Ann", record_id="77", modified="m", parts=[("person", "k", "78")])
     entry = await entry_of(journal, "A")
-    assert (entry.state, entry.digest, entry.record_id, entry.operation) == ("done", "d", "77", "")
+    assert (entry.state, entry.content_hash, entry.record_id, entry.operation) == ("done", "d", "77", "")
     assert entry.modified == "m"
-    await journal.record_intent("B", "d", operation="create", label="Bob")
-    await journal.settle("B", "failed", record_id="80", modified="m1", code="1", message="no")
-    await Journal(database, "t", 9).note("B", "e", label="", record_id="81")
+    await journal.record_intent("B", "d", operation="create", display_key="Bob")
+    await journal.record_outcome("B", "failed", record_id="80", modified="m1", code="1", message="no")
+    await Journal(database, "t", 9).record_done("B", "e", display_key="", record_id="81")
     row = await row_of(database, "B")
     assert row is not None
     assert (row["state"], row["digest"], row["record_id"], row["run"]) == ("done", "e", "81", 9)
@@ -154,7 +130,7 @@ async def test_a_row_can_be_done_without_a_call(database: Database, journal: Jou
 
 async def test_a_note_over_an_intent_leaves_nothing_to_withdraw(journal: Journal) -> None:
     await journal.record_intent("A", "d", operation="create")
-    await journal.note("A", "d", label="", record_id="77")
+    await journal.record_done("A", "d", display_key="", record_id="77")
     await journal.rollback_intent("A")
     assert (await entry_of(journal, "A")).record_id == "77"
 
@@ -162,7 +138,7 @@ async def test_a_note_over_an_intent_leaves_nothing_to_withdraw(journal: Journal
 async def test_withdrawing_forgets_only_an_intent(journal: Journal) -> None:
     await journal.record_intent("a", "d", operation="create")
     await journal.record_intent("b", "d", operation="create")
-    await journal.settle("b", "done")
+    await journal.record_outcome("b", "done")
     for identity in ("a", "b", "c"):
         await journal.rollback_intent(identity)
     assert set(await journal.entries(["a", "b", "c"])) == {"b"}
@@ -170,13 +146,13 @@ async def test_withdrawing_forgets_only_an_intent(journal: Journal) -> None:
 
 @pytest.mark.parametrize("state", ["done", "failed", "unknown"])
 async def test_withdrawing_brings_back_what_was_there(database: Database, journal: Journal, state: State) -> None:
-    await journal.record_intent("A", "d", operation="upsert", label='An "n"')
-    await journal.settle(
+    await journal.record_intent("A", "d", operation="upsert", display_key='An "n"')
+    await journal.record_outcome(
         "A", state, record_id="77", modified="m", parts=[("person", "k", "78")], code="9", message="it's “so”\n"
     )
     before = await row_of(database, "A")
     for digest in ("d", "e"):
-        await Journal(database, "t", 8).record_intent("A", digest, operation="update", label="Ben")
+        await Journal(database, "t", 8).record_intent("A", digest, operation="update", display_key="Ben")
         during = await row_of(database, "A")
         assert during is not None and during != before
         await journal.rollback_intent("A")
@@ -186,35 +162,35 @@ async def test_withdrawing_brings_back_what_was_there(database: Database, journa
     assert await row_of(database, "A") == before
 
 
-async def test_withdrawing_does_not_take_back_the_call_of_a_killed_run(journal: Journal) -> None:
+async def test_withdrawing_does_not_take_back_the_call_of_a_killed_run(database: Database, journal: Journal) -> None:
     await journal.record_intent("A", "d", operation="create")
-    killed = await entry_of(journal, "A")
+    killed = await row_of(database, "A")
+    assert killed is not None
     await journal.record_intent("A", "e", operation="create")
     await journal.rollback_intent("A")
     await journal.rollback_intent("A")
-    entry = await entry_of(journal, "A")
-    assert (entry.state, entry.digest, entry.intended_at) == ("unknown", "d", killed.intended_at)
+    assert await row_of(database, "A") == {**killed, "state": "unknown"}
 
 
 async def test_a_settled_intent_has_nothing_before_it(database: Database, journal: Journal) -> None:
     await journal.record_intent("A", "d", operation="create")
-    await journal.settle("A", "done", record_id="77")
+    await journal.record_outcome("A", "done", record_id="77")
     await journal.record_intent("A", "e", operation="update")
-    await journal.settle("A", "failed")
+    await journal.record_outcome("A", "failed")
     row = await row_of(database, "A")
     assert row is not None and row["prior"] == ""
     await journal.record_intent("A", "f", operation="update")
     await journal.rollback_intent("A")
     entry = await entry_of(journal, "A")
-    assert (entry.state, entry.digest) == ("failed", "e")
+    assert (entry.state, entry.content_hash) == ("failed", "e")
 
 
-async def test_a_record_is_adopted_once(database: Database, journal: Journal) -> None:
+async def test_a_record_is_linked_once(database: Database, journal: Journal) -> None:
     await journal.record_intent("a", "d", operation="create")
     await journal.record_intent("b", "d", operation="create")
-    assert await journal.adopt("a", "77", modified="m", parts=[("person", "k", "78")])
-    assert not await journal.adopt("b", "77")
-    assert await journal.adopt("a", "77")
+    assert await journal.link_existing("a", "77", modified="m", parts=[("person", "k", "78")])
+    assert not await journal.link_existing("b", "77")
+    assert await journal.link_existing("a", "77")
     row = await row_of(database, "a")
     assert row is not None
     assert (row["state"], row["record_id"], row["modified"]) == ("done", "77", "m")
@@ -223,33 +199,20 @@ async def test_a_record_is_adopted_once(database: Database, journal: Journal) ->
     # Another target's rows have other records.
     other = Journal(database, "u")
     await other.record_intent("b", "d", operation="create")
-    assert await other.adopt("b", "77")
+    assert await other.link_existing("b", "77")
 
 
 async def test_the_owner_of_a_record_is_the_row_settled_last(database: Database, journal: Journal) -> None:
     for identity, record_id in (("z", "77"), ("a", "78"), ("m", "77"), ("n", "")):
-        await journal.note(identity, "d", label="", record_id=record_id)
-    await Journal(database, "u").note("other", "d", label="", record_id="79")
+        await journal.record_done(identity, "d", display_key="", record_id=record_id)
+    await Journal(database, "u").record_done("other", "d", display_key="", record_id="79")
 
     async def owners(*ids: str) -> list[str]:
         return await database.run(lambda connection: [journal.owner(connection, one) for one in ids])
 
     assert await owners("77", "78", "79", "") == ["m", "a", "", ""]
-    await journal.settle("z", "done")
+    await journal.record_outcome("z", "done")
     assert await owners("77") == ["z"]
-
-
-async def test_labels_of_several_rows_that_are_open_are_contested(database: Database, journal: Journal) -> None:
-    for label in ("both open", "one done", "alone", "elsewhere"):
-        await journal.record_intent(f"{label} 1", "d", operation="create", label=label)
-    for label in ("both open", "one done"):
-        await journal.record_intent(f"{label} 2", "d", operation="create", label=label)
-    await journal.settle("both open 2", "unknown")
-    await journal.settle("one done 2", "done", record_id="77")
-    await Journal(database, "u").record_intent("elsewhere 2", "d", operation="create", label="elsewhere")
-    assert await database.run(journal.ambiguous_keys) == {"both open"}
-    await journal.settle("one done 2", "unknown")
-    assert await database.run(journal.ambiguous_keys) == {"both open", "one done"}
 
 
 async def test_owners_are_found_by_the_index(database: Database) -> None:
@@ -268,3 +231,58 @@ async def test_files_are_known_by_their_content(journal: Journal) -> None:
     await journal.note_file("f")
     await journal.note_file("f")
     assert await journal.knows_file("f")
+
+
+OLD = {name: letter * 32 for name, letter in (("a", "a"), ("b", "b"), ("c", "c"))}
+"""Content hashes by which an earlier version called rows without a key, with a number behind."""
+
+
+async def keyless(journal: Journal, content_hash: str, *names: str) -> list[str]:
+    found = await journal.database.run(lambda connection: journal.keyless(connection, content_hash, names))
+    return [entry.row_key for entry in found]
+
+
+async def test_entries_without_a_key_are_found_by_content_and_name(database: Database) -> None:
+    journal = Journal(database, "t")
+    a, b, c = (f"{OLD[name]}#1" for name in "abc")
+    await journal.record_intent(b, OLD["b"], operation="create", display_key="Ann")
+    await journal.record_done(a, OLD["a"], display_key="Ann", record_id="77")
+    await journal.record_done(c, OLD["c"], display_key="Ben", record_id="78")
+    await journal.record_done("contact_name=Ann@customer", OLD["a"], display_key="Ann", record_id="79")
+    await Journal(database, "u").record_done(f"{OLD['a']}#2", OLD["a"], display_key="Ann", record_id="80")
+    assert await keyless(journal, OLD["b"], "Ann") == [a, b]
+    assert await keyless(journal, OLD["b"], "Nobody") == [b]
+    assert await keyless(journal, "0" * 32, "Ben", "Ann") == [a, c, b]
+    assert await keyless(journal, "0" * 32, "Nobody") == []
+
+
+async def test_an_entry_is_called_by_its_key(database: Database, journal: Journal) -> None:
+    await journal.record_done(f"{OLD['a']}#1", OLD["b"], display_key="Ann", record_id="77", modified="m")
+    before = await row_of(database, f"{OLD['a']}#1")
+    assert before is not None
+    await database.run(lambda connection: journal.give_key(connection, f"{OLD['a']}#1", "contact_name=Ann", OLD["a"]))
+    # What was first sent says nothing new, though it was corrected since.
+    assert await row_of(database, "contact_name=Ann") == {**before, "identity": "contact_name=Ann", "digest": OLD["a"]}
+    assert await row_of(database, f"{OLD['a']}#1") is None
+    assert await keyless(journal, OLD["a"], "Ann") == []
+
+
+async def test_one_pass_finds_entries_without_a_key(database: Database, journal: Journal) -> None:
+    """A new state file has none, and no row looks for them again."""
+    await journal.record_done("contact_name=Ann", "d", display_key="Ann", record_id="77")
+    assert await keyless(journal, OLD["a"], "Ann") == []
+    await journal.record_done(f"{OLD['a']}#1", OLD["a"], display_key="Ann", record_id="78")
+    assert await keyless(journal, OLD["a"], "Ann") == []
+
+
+async def test_a_transaction_that_fails_leaves_an_entry_without_its_key(database: Database, journal: Journal) -> None:
+    await journal.record_done(f"{OLD['a']}#1", OLD["a"], display_key="Ann", record_id="77")
+
+    def fails(connection: sqlite3.Connection) -> None:
+        (entry,) = journal.keyless(connection, OLD["a"], ["Ann"])
+        journal.give_key(connection, entry.row_key, "contact_name=Ann", OLD["a"])
+        raise sqlite3.OperationalError("the disk is full")
+
+    with pytest.raises(StateError):
+        await database.run(fails)
+    assert await keyless(journal, OLD["a"], "Ann") == [f"{OLD['a']}#1"]
