@@ -94,7 +94,7 @@ async def test_a_reserve_that_no_day_can_leave_is_not_waited_for(tmp_path: Path,
         async with client_of(fake, limits=Limits(per_minute=None, reserve=20)) as zoho:
             given = [{"contact_name": f"N{number}"} for number in range(5)]
             push = bulk.push(zoho.books.contacts, given, wait=wait, on_event=events.append, state=tmp_path / "s")
-            with pytest.raises(ConfigError, match="of 20 calls a day 20 are left to others") as told:
+            with pytest.raises(ConfigError, match="the reserve of 20 leaves none of the 20 calls a day") as told:
                 await asyncio.wait_for(outcomes_of(push), 30)
         # What a day holds is known from the first answer.
         assert (len(fake.received), fake.created()) == (1, {})

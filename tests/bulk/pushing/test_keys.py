@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.pushing.plan import Plan, plan
 from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import NATURAL_KEYS, Target
@@ -28,9 +27,8 @@ async def run(push: Push) -> list[bulk.RowOutcome]:
     return sorted([outcome async for outcome in push], key=lambda one: one.row.number)
 
 
-async def planned(resource: Any, rows: Any, state: Path | None = None, **options: Any) -> Plan:
-    target = Target.of(resource)
-    return await plan(target, rows, Options.of(target, **options), state=state, label=target.label)
+async def planned(resource: Any, rows: Any, state: Path | None = None, **options: Any) -> bulk.Plan:
+    return await bulk.plan(resource, rows, state=state, **options)
 
 
 async def both(resource: Any, rows: Any, state: Path | None = None, **options: Any) -> list[bulk.RowOutcome]:

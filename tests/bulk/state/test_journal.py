@@ -226,13 +226,6 @@ async def test_owners_are_found_by_the_index(database: Database) -> None:
     assert "journal_record" in await database.run(work)
 
 
-async def test_files_are_known_by_their_content(journal: Journal) -> None:
-    assert not await journal.knows_file("f")
-    await journal.note_file("f")
-    await journal.note_file("f")
-    assert await journal.knows_file("f")
-
-
 OLD = {name: letter * 32 for name, letter in (("a", "a"), ("b", "b"), ("c", "c"))}
 """Content hashes by which an earlier version called rows without a key, with a number behind."""
 

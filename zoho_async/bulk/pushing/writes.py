@@ -77,7 +77,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             case "done":
                 return done(job, self.action, self.record_id, warning=self.warning, error=error)
             case "reconciled":
-                return done(job, "settled", self.record_id, warning=self.warning)
+                # A record that has the row's key and is left as it is, is not what the row made.
+                action: Action = "skipped" if self.action == "skipped" else "settled"
+                return done(job, action, self.record_id, warning=self.warning)
             case "failed":
                 return faulty(job) if error is None else failed(job, error)
             case _:

@@ -231,22 +231,6 @@ class Journal:
 
         return await self.database.run(work)
 
-    async def knows_file(self, digest: str) -> bool:
-        """Whether a file of that content was written or wholly pushed."""
-
-        def work(connection: sqlite3.Connection) -> bool:
-            return connection.execute("SELECT 1 FROM files WHERE digest = ?", (digest,)).fetchone() is not None
-
-        return await self.database.run(work)
-
-    async def note_file(self, digest: str) -> None:
-        """Remembers the content of a file that was written or wholly pushed."""
-
-        def work(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR IGNORE INTO files VALUES (?)", (digest,))
-
-        await self.database.run(work)
-
     def entry(self, connection: sqlite3.Connection, row_key: str) -> Entry | None:
         """What is known of a row; None when nothing is. For use inside `Database.run`."""
         found = connection.execute(
