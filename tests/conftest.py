@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import aiohttp
 import pytest
-from support import aioresponses_compat
+from support import aioresponses_compat, profiles
 from support.client import client_of
 from support.secrets import SECRETS, Eavesdropper
 
@@ -16,6 +17,41 @@ from zoho_async.fake.world.oauth import Accounts
 from zoho_async.transport.http import HttpAdapter
 
 aioresponses_compat.install()
+profiles.register()
+
+SLOW = (
+    "auth/test_oauth.py::test_processes_that_share_a_token_file_cause_one_refresh",
+    "bulk/pushing/test_storms.py",
+    "bulk/source/test_dirty_files.py::test_the_command_tells_it_on_the_screen",
+    "cli/",
+    "codegen/test_generation.py::test_check_names_what_was_edited_removed_or_left_behind",
+    "codegen/test_generation.py::test_generation_is_byte_equal_whatever_the_hash_seed",
+    "codegen/test_generation.py::test_the_project_holds_what_its_specs_say",
+    "fake/test_fake_plugin.py",
+    "fake/test_fake_schemathesis.py",
+    "test_typing.py",
+    "transport/test_transport.py::test_no_write_is_sent_twice_unless_it_was_refused",
+    "transport/test_uploads.py::test_a_refused_upload_is_sent_again_whole",
+)
+"""Beginnings of the names of tests that are marked `slow`: processes, kills, long simulations."""
+TESTS = Path(__file__).parent
+
+
+def pytest_ignore_collect(collection_path: Path) -> Literal[True] | None:
+    """In `make quick` slow files are not even imported."""
+    name = collection_path.relative_to(TESTS).as_posix()
+    return True if profiles.size() == "quick" and f"{name}/".startswith(SLOW) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect `slow` tests in `make quick`, and `soak` tests everywhere but in `make soak`."""
+    for item in items:
+        if item.nodeid.removeprefix("tests/").startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+    left_out = {"quick": {"slow", "soak"}, "soak": set[str]()}.get(profiles.size(), {"soak"})
+    deselected = [item for item in items if left_out & {mark.name for mark in item.iter_markers()}]
+    config.hook.pytest_deselected(items=deselected)
+    items[:] = [item for item in items if item not in set(deselected)]
 
 
 @pytest.fixture(autouse=True, scope="session")

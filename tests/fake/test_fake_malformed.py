@@ -11,15 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
+from support.profiles import examples
 
 from zoho_async import operations
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.messages import Reply, Request
 from zoho_async.schema.registry import PRODUCTS
 
-RULES = settings(
-    max_examples=400, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
-)
+RULES = settings(max_examples=examples(400), suppress_health_check=list(HealthCheck))
 FIELDS = (
     "contact_name", "display_name", "email", "contact_type", "credit_limit", "payment_terms", "billing_address",
     "contact_persons", "custom_fields", "contact_id", "contact_ids", "tags", "opening_balances", "description",

@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from support.profiles import examples
 
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.rendering.shapes import Shape
@@ -86,10 +87,7 @@ def exchange(fake: FakeZoho, operation_id: str, mode: schemathesis.GenerationMod
         session.trust_env = False
 
         @settings(
-            max_examples=15 if operation_id.startswith("books.contacts.") else 5,
-            derandomize=True,
-            database=None,
-            deadline=None,
+            max_examples=examples(15 if operation_id.startswith("books.contacts.") else 5),
             verbosity=Verbosity.quiet,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
