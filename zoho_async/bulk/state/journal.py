@@ -23,7 +23,7 @@ Part = tuple[str, str, str]
 
 _INTEND = """
     INSERT INTO journal (target, identity, digest, state, intended_at, operation, label, run)
-    VALUES (?1, ?2, ?3, 'intent', ?4, ?5, ?6, ?7)
+    VALUES (?, ?, ?, 'intent', ?, ?, ?, ?)
     ON CONFLICT (target, identity) DO UPDATE SET
     prior = json_array(CASE state WHEN 'intent' THEN 'unknown' ELSE state END, digest, operation, label, run, code,
         message, intended_at, settled_at),
@@ -36,11 +36,11 @@ _INTEND = """
 """An intent that is written over is a call of a run that was killed: of unknown outcome."""
 
 _SETTLE = """
-    UPDATE journal SET state = ?3, code = ?4, message = ?5, settled_at = ?6, prior = '',
-    record_id = CASE WHEN ?7 <> '' THEN ?7 ELSE record_id END,
-    modified = CASE WHEN ?8 <> '' THEN ?8 ELSE modified END,
-    parts = CASE WHEN ?9 <> '' THEN ?9 ELSE parts END
-    WHERE target = ?1 AND identity = ?2
+    UPDATE journal SET state = ?, code = ?, message = ?, settled_at = ?, prior = '',
+    record_id = coalesce(nullif(?, ''), record_id),
+    modified = coalesce(nullif(?, ''), modified),
+    parts = coalesce(nullif(?, ''), parts)
+    WHERE target = ? AND identity = ?
 """
 
 
@@ -253,7 +253,7 @@ class Journal:
         """A row for `_SETTLE`."""
         written = _written(parts) if parts else ""
         said = (storable(code), storable(message))
-        return (self._target, identity, state, *said, now(), record_id, modified, written)
+        return (state, *said, now(), record_id, modified, written, self._target, identity)
 
 
 def _written(parts: Sequence[Part]) -> str:
