@@ -5,6 +5,7 @@ STAMP := $(VENV)/.installed
 SPREAD := -n auto --dist worksteal
 CORE := tests/schema tests/wire tests/auth tests/transport tests/bulk tests/test_client.py
 VERSIONS := 3.11 3.12 3.13
+TOGETHER := -j $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 RELEASE := $(VENV)/.release
 
 .DEFAULT_GOAL := help
@@ -24,7 +25,7 @@ quick: lint
 
 ## test: all that CI runs: lint, generated code, types and tests, under six minutes on two cores
 test: $(STAMP)
-	@$(MAKE) --no-print-directory --output-sync=target -j lint specs mypy pyright
+	@$(MAKE) --no-print-directory $(TOGETHER) lint specs mypy pyright
 	@$(MAKE) --no-print-directory unit
 
 ## soak: every test with many random examples and the big kills; takes long
