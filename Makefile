@@ -50,9 +50,11 @@ specs: $(STAMP)
 ## types: mypy and pyright, both strict
 types: mypy pyright
 
+## mypy: mypy alone
 mypy: $(STAMP)
 	$(PY) -m mypy
 
+## pyright: pyright alone
 pyright: $(STAMP)
 	$(PY) -m pyright
 

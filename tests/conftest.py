@@ -19,34 +19,19 @@ from zoho_async.transport.http import HttpAdapter
 aioresponses_compat.install()
 profiles.register()
 
-SLOW = (
-    "auth/test_oauth.py::test_processes_that_share_a_token_file_cause_one_refresh",
-    "bulk/pushing/test_storms.py",
-    "bulk/source/test_dirty_files.py::test_the_command_tells_it_on_the_screen",
-    "cli/",
-    "codegen/test_generation.py::test_check_names_what_was_edited_removed_or_left_behind",
-    "codegen/test_generation.py::test_generation_is_byte_equal_whatever_the_hash_seed",
-    "codegen/test_generation.py::test_the_project_holds_what_its_specs_say",
-    "fake/test_fake_plugin.py",
-    "fake/test_fake_schemathesis.py",
-    "test_typing.py",
-    "transport/test_transport.py::test_no_write_is_sent_twice_unless_it_was_refused",
-    "transport/test_uploads.py::test_a_refused_upload_is_sent_again_whole",
-)
-"""Beginnings of the names of tests that are marked `slow`: processes, kills, long simulations."""
 TESTS = Path(__file__).parent
 
 
 def pytest_ignore_collect(collection_path: Path) -> Literal[True] | None:
     """In `make quick` slow files are not even imported."""
     name = collection_path.relative_to(TESTS).as_posix()
-    return True if profiles.size() == "quick" and f"{name}/".startswith(SLOW) else None
+    return True if profiles.size() == "quick" and f"{name}/".startswith(profiles.SLOW) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect `slow` tests in `make quick`, and `soak` tests everywhere but in `make soak`."""
     for item in items:
-        if item.nodeid.removeprefix("tests/").startswith(SLOW):
+        if item.nodeid.removeprefix("tests/").startswith(profiles.SLOW):
             item.add_marker(pytest.mark.slow)
     left_out = {"quick": {"slow", "soak"}, "soak": set[str]()}.get(profiles.size(), {"soak"})
     deselected = [item for item in items if left_out & {mark.name for mark in item.iter_markers()}]
