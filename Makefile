@@ -2,15 +2,35 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+SPREAD := -n auto --dist worksteal
+CORE := tests/schema tests/wire tests/auth tests/transport tests/bulk tests/test_client.py
+VERSIONS := 3.11 3.12 3.13
+TOGETHER := -j $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+RELEASE := $(VENV)/.release
 
-.PHONY: demo test check lint types specs unit generate clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick soak lint types mypy pyright specs unit pythons lowest generate hooks dist clean
 
-## make demo: install, then run the main job against a Zoho that runs on this machine
+## help: this list
+help:
+	@awk '/^## /{ at = index($$0, ": "); printf "make %-9s %s\n", substr($$0, 4, at - 4), substr($$0, at + 2) }' Makefile
+
+## demo: push 5,000 contacts to a fake Zoho on this machine, pull them back, compare every field
 demo: $(STAMP)
 	$(PY) -m demo
 
-## make test: everything CI runs
-test: lint specs types unit
+## quick: lint and the fast tests, under a minute on two cores
+quick: lint
+	$(PY) -m pytest -q $(SPREAD) --hypothesis-profile=quick
+
+## test: all that CI runs: lint, generated code, types and tests, under six minutes on two cores
+test: $(STAMP)
+	@$(MAKE) --no-print-directory $(TOGETHER) lint specs mypy pyright
+	@$(MAKE) --no-print-directory unit
+
+## soak: every test with many random examples and the big kills; takes long
+soak: $(STAMP)
+	$(PY) -X dev -m pytest -q $(SPREAD) --hypothesis-profile=soak --timeout=3600
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "zoho_async needs Python 3.11 or later: make PYTHON=python3.11")'
@@ -18,23 +38,69 @@ $(STAMP): pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(STAMP)
 
+## lint: ruff, rules and format
 lint: $(STAMP)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
+## specs: whether the generated code is what specs/ says
 specs: $(STAMP)
 	$(PY) -m codegen --check
 
-types: $(STAMP)
+## types: mypy and pyright, both strict
+types: mypy pyright
+
+## mypy: mypy alone
+mypy: $(STAMP)
 	$(PY) -m mypy
+
+## pyright: pyright alone
+pyright: $(STAMP)
 	$(PY) -m pyright
 
+## unit: the tests of `make test` alone
 unit: $(STAMP)
-	$(PY) -X dev -m pytest -q
+	$(PY) -X dev -m pytest -q $(SPREAD)
 
-## make generate: specs/ -> generated code
+## pythons: the core's tests under each supported Python that is installed
+pythons: $(VERSIONS:%=python-%)
+
+python-%:
+	@for python in python$* $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$*.*/bin/python; do \
+		"$$python" -c '' 2>/dev/null && break; python=; \
+	done; \
+	if [ -z "$$python" ]; then echo "Python $*: not found, not tried"; exit 0; fi; \
+	set -ex; \
+	"$$python" -m venv $(VENV)-$*; \
+	$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,test]'; \
+	$(VENV)-$*/bin/python -X dev -m pytest -q $(SPREAD) --hypothesis-profile=quick $(CORE)
+
+## lowest: tests of the core and the commands with the lowest dependencies that pyproject.toml allows
+lowest:
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*project["dependencies"], *project["optional-dependencies"]["cli"], sep="\n")' \
+	| sed 's/>=/==/' > $(VENV)-lowest/constraints.txt
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,test]' --constraint $(VENV)-lowest/constraints.txt
+	$(VENV)-lowest/bin/python -m pytest -q $(SPREAD) $(CORE) tests/cli
+
+## generate: write the generated code from specs/
 generate: $(STAMP)
 	$(PY) -m codegen
 
+## hooks: check every commit with pre-commit
+hooks: $(STAMP)
+	$(PY) -m pre_commit install
+
+$(RELEASE): $(STAMP)
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[release]'
+	@touch $(RELEASE)
+
+## dist: build the wheel and the source archive into dist/ and check them
+dist: $(RELEASE)
+	rm -rf dist
+	$(PY) -m build
+	$(PY) -m twine check --strict dist/*
+
+## clean: remove environments, caches and results
 clean:
-	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

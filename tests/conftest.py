@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import aiohttp
 import pytest
-from support import aioresponses_compat
+from support import aioresponses_compat, profiles
 from support.client import client_of
 from support.secrets import SECRETS, Eavesdropper
 
@@ -16,6 +17,26 @@ from zoho_async.fake.world.oauth import OAuthServer
 from zoho_async.transport.http import HttpAdapter
 
 aioresponses_compat.install()
+profiles.register()
+
+TESTS = Path(__file__).parent
+
+
+def pytest_ignore_collect(collection_path: Path) -> Literal[True] | None:
+    """In `make quick` slow files are not even imported."""
+    name = collection_path.relative_to(TESTS).as_posix()
+    return True if profiles.size() == "quick" and f"{name}/".startswith(profiles.SLOW) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect `slow` tests in `make quick`, and `soak` tests everywhere but in `make soak`."""
+    for item in items:
+        if item.nodeid.removeprefix("tests/").startswith(profiles.SLOW):
+            item.add_marker(pytest.mark.slow)
+    left_out = {"quick": {"slow", "soak"}, "soak": set[str]()}.get(profiles.size(), {"soak"})
+    deselected = [item for item in items if left_out & {mark.name for mark in item.iter_markers()}]
+    config.hook.pytest_deselected(items=deselected)
+    items[:] = [item for item in items if item not in set(deselected)]
 
 
 @pytest.fixture(autouse=True, scope="session")

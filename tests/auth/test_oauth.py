@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.client import client_of
 from support.fault_server import FaultServer
+from support.profiles import examples
 from support.simulation import simulate
 
 from zoho_async import (
@@ -400,7 +401,7 @@ async def test_nothing_secret_stands_in_a_token_file_but_the_token(tmp_path: Pat
     assert path.with_name("zoho.json.lock").read_bytes() == b""
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=examples(30))
 @given(seed=st.integers(0, 10_000))
 def test_a_storm_of_cancellations_leaves_one_refresh_at_a_time_and_no_lock(seed: int) -> None:
     async def main() -> None:

@@ -13,12 +13,15 @@ import msgspec
 import pytest
 from support.killing import Bench, Schedule
 from support.process import Cli
+from support.profiles import sized
 
 from zoho_async.fake import FakeZoho
 
-ROWS = 600
-SCHEDULE = Schedule(start=2, check=1, list=2, write=8, end=2)
-EXPIRING = (3,)
+ROWS = sized(200, big=600)
+SCHEDULE = sized(
+    Schedule(start=1, check=1, list=1, write=3, end=1), big=Schedule(start=2, check=1, list=2, write=8, end=2)
+)
+EXPIRING = sized((1,), big=(3,))
 UPDATE = "books.contacts.update"
 UNCHANGED_EVERY = 10
 ADDED_EVERY = 3

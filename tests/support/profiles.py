@@ -12,6 +12,24 @@ _STANDARD = 100
 """Examples of a property that sets no number of its own, in the profile `test`."""
 
 
+SLOW = (
+    "auth/test_oauth.py::test_processes_that_share_a_token_file_cause_one_refresh",
+    "bulk/pushing/test_plans_of_all_resources.py",
+    "bulk/pushing/test_storms.py",
+    "bulk/source/test_dirty_files.py::test_the_command_tells_it_on_the_screen",
+    "cli/",
+    "codegen/test_generation.py::test_check_names_what_was_edited_removed_or_left_behind",
+    "codegen/test_generation.py::test_generation_is_byte_equal_whatever_the_hash_seed",
+    "codegen/test_generation.py::test_the_project_holds_what_its_specs_say",
+    "fake/test_fake_plugin.py",
+    "fake/test_fake_schemathesis.py",
+    "test_typing.py",
+    "transport/test_transport.py::test_no_write_is_sent_twice_unless_it_was_refused",
+    "transport/test_uploads.py::test_a_refused_upload_is_sent_again_whole",
+)
+"""Beginnings of the names of tests that are marked `slow`: processes, kills, long simulations."""
+
+
 def register() -> None:
     """Register the profiles and load `test`; `pytest --hypothesis-profile` chooses another."""
     settings.register_profile("test", derandomize=True, database=None, deadline=None, max_examples=_STANDARD)

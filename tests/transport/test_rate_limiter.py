@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.profiles import examples
 from support.simulation import simulate
 
 from zoho_async.transport.rate_limiter import Exhausted, Limiter, Limits, Paused
@@ -71,7 +72,7 @@ def test_calls_of_earlier_minutes_are_forgotten(per_minute: int | None) -> None:
     simulate(main())
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     per_minute=st.integers(1, 40),
     burst=st.integers(1, 40),
@@ -157,7 +158,7 @@ def test_a_pause_holds_everybody_and_gives_up_on_the_impatient() -> None:
     simulate(main())
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=examples(50))
 @given(seed=st.integers(0, 10_000))
 def test_a_storm_of_cancellations_loses_no_slot_and_no_pace(seed: int) -> None:
     async def main() -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.profiles import examples
 
 from zoho_async import Operation, to_json
 from zoho_async.books import Contact, ContactPerson, ContactRow
@@ -320,7 +321,7 @@ FIELDS = list(Contact.__struct_fields__)
 ROW_FIELDS = list(ContactRow.__struct_fields__)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.dictionaries(st.sampled_from(FIELDS) | st.text(), values(), max_size=12))
 def test_a_record_never_fails_for_a_values_type(fields: dict[str, Any]) -> None:
     decoded, _ = read(GET, {"code": 0, "message": "success", "contact": copy.deepcopy(fields)})
@@ -330,7 +331,7 @@ def test_a_record_never_fails_for_a_values_type(fields: dict[str, Any]) -> None:
         assert decoded.data.contact_name == name
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(st.dictionaries(st.sampled_from(ROW_FIELDS), values(), max_size=6), max_size=4), values())
 def test_a_page_never_fails_for_a_values_type_and_loses_no_row(rows: list[dict[str, Any]], context: Any) -> None:
     decoded, _ = read(LIST, {"code": 0, "contacts": rows, "page_context": context})

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.allowed_differences import RECORD_NOT_SHOWN
 from support.documented import documented
+from support.profiles import examples
 
 from zoho_async import operations, to_json
 from zoho_async.schema.operation import Operation
@@ -72,7 +73,7 @@ CHANGES: tuple[Callable[[Any], Any], ...] = (
 )
 
 mutations = st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, len(CHANGES) - 1)), min_size=1, max_size=4)
-modest = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+modest = settings(max_examples=examples(60))
 
 
 def places(value: Any, path: Path = ()) -> Iterator[Path]:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.client import client_of
 from support.process import Cli
+from support.profiles import examples
 
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.recovery.rejects import RejectsFile, rejects_path
@@ -337,7 +338,7 @@ PIECES = [
 ]
 
 quickly = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 changes = st.lists(
     st.tuples(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.profiles import examples
 
 from zoho_async.bulk import InputError, open_rows
 
@@ -149,7 +150,7 @@ def test_json_lines_are_judged_line_by_line(tmp_path: Path) -> None:
 cell = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=12)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(60))
 @given(rows=st.lists(st.tuples(cell, cell, cell), min_size=1, max_size=8), separator=st.sampled_from(",;\t|"))
 def test_what_csv_writes_is_read_back_cell_by_cell(
     tmp_path: Path, rows: list[tuple[str, str, str]], separator: str
@@ -162,7 +163,7 @@ def test_what_csv_writes_is_read_back_cell_by_cell(
     assert source.count == len(rows)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(150))
 @given(content=st.binary(max_size=200), name=st.sampled_from(["a.csv", "a.jsonl"]))
 def test_any_bytes_are_read_or_refused_in_one_sentence(tmp_path: Path, content: bytes, name: str) -> None:
     path = write(tmp_path / name, content)

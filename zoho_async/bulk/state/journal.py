@@ -22,7 +22,7 @@ Part = tuple[str, str, str]
 
 _RECORD_INTENT = """
     INSERT INTO journal (target, identity, digest, state, intended_at, operation, label, run)
-    VALUES (?1, ?2, ?3, 'intent', ?4, ?5, ?6, ?7)
+    VALUES (?, ?, ?, 'intent', ?, ?, ?, ?)
     ON CONFLICT (target, identity) DO UPDATE SET
     prior = json_array(CASE state WHEN 'intent' THEN 'unknown' ELSE state END, digest, operation, label, run, code,
         message, intended_at, settled_at),
@@ -34,11 +34,11 @@ _RECORD_INTENT = """
 """An intent that is written over is a call of a run that was killed: of unknown outcome."""
 
 _RECORD_OUTCOME = """
-    UPDATE journal SET state = ?3, code = ?4, message = ?5, settled_at = ?6, prior = '',
-    record_id = CASE WHEN ?7 <> '' THEN ?7 ELSE record_id END,
-    modified = CASE WHEN ?8 <> '' THEN ?8 ELSE modified END,
-    parts = CASE WHEN ?9 <> '' THEN ?9 ELSE parts END
-    WHERE target = ?1 AND identity = ?2
+    UPDATE journal SET state = ?, code = ?, message = ?, settled_at = ?, prior = '',
+    record_id = coalesce(nullif(?, ''), record_id),
+    modified = coalesce(nullif(?, ''), modified),
+    parts = coalesce(nullif(?, ''), parts)
+    WHERE target = ? AND identity = ?
 """
 
 
@@ -275,7 +275,7 @@ class Journal:
         """A row for `_RECORD_OUTCOME`."""
         written = _written(parts) if parts else ""
         said = (sqlite_text(code), sqlite_text(message))
-        return (self._target, row_key, state, *said, now(), record_id, modified, written)
+        return (state, *said, now(), record_id, modified, written, self._target, row_key)
 
 
 def _written(parts: Sequence[Part]) -> str:

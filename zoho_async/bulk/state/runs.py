@@ -195,7 +195,7 @@ async def runs(database: Database, target: str | None = None) -> list[Run]:
     """The runs of a target, or of all, newest first."""
 
     def work(connection: sqlite3.Connection) -> list[Run]:
-        rows = connection.execute(f"{_RUN} WHERE ?1 IS NULL OR target = ?1 ORDER BY id DESC", (target,))
+        rows = connection.execute(f"{_RUN} WHERE target = coalesce(?, target) ORDER BY id DESC", (target,))
         return [_run(row) for row in rows]
 
     return await database.run(work)
@@ -271,7 +271,7 @@ async def stored_ids(database: Database, target: str | None) -> AsyncGenerator[S
         )
         connection.execute(
             f"INSERT INTO {sorted_rows} (label, target, record_id, parts) SELECT label, target, record_id, parts "
-            "FROM journal WHERE record_id <> '' AND (?1 IS NULL OR target = ?1) ORDER BY label, target, identity",
+            "FROM journal WHERE record_id <> '' AND target = coalesce(?, target) ORDER BY label, target, identity",
             (target,),
         )
 

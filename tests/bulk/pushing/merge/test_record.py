@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.merging import changed, contact, customer
+from support.profiles import examples
 
 from zoho_async.books.rules import RULES as BOOKS
 from zoho_async.bulk.pushing.merge import Merged, merge, same
@@ -331,7 +332,6 @@ EVERYTHING = {
 CLEARED = ["website", "shipping_address.city", "contact_persons[0].phone", "cf_b", "tax_id", "pricebook_id"]
 
 
-@settings(deadline=None, derandomize=True)
 @given(
     st.dictionaries(st.sampled_from([*EVERYTHING, "website", "shipping_address", "custom_field_hash", "cf_b"]), ODD),
     st.dictionaries(st.sampled_from([*BOOKS["ContactPersonInput"], "is_added_in_portal"]), ODD),
@@ -512,7 +512,7 @@ TO_TWINS = {
 NEW = {"contact_persons[0].first_name": "Ann", "contact_persons[0].communication_preference.is_whatsapp_enabled": ""}
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(max_examples=examples(300))
 @given(records(), rows())
 @example({"contact_persons": []}, row(NEW_TWINS))
 @example({"contact_persons": TWINS}, row(TO_TWINS))
@@ -526,7 +526,7 @@ def test_a_merge_repeated_changes_nothing(record: dict[str, Any], row: Row) -> N
     assert again.changes == {}
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(max_examples=examples(300))
 @given(records(), rows())
 @example({"contact_persons": TWINS}, row({"contact_persons[0].last_name": "Lee"}))
 def test_no_person_and_nothing_of_a_person_is_lost(record: dict[str, Any], row: Row) -> None:
@@ -561,7 +561,6 @@ def set_by(person: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in person.items() if name in MEMBERS or name == "designation"}
 
 
-@settings(deadline=None, derandomize=True)
 @given(records(), rows())
 def test_nothing_is_sent_that_the_row_does_not_set(record: dict[str, Any], row: Row) -> None:
     merged = row.merge(record)
