@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-_COLUMNS = "record_id, parent, kind, name, match, created, row"
+RECORD_COLUMNS = "record_id, parent, kind, name, match, created, row"
 
 
 class TargetRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from zoho_async.bulk.rows.validate import custom_value, matchable
 from zoho_async.bulk.state.database import Database
 from zoho_async.errors import NotFoundError
 
-from .index_queries import _COLUMNS, identified, made_at
+from .index_queries import RECORD_COLUMNS, identified, made_at
 
 Read = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """Makes a call that reads, counts it, and waits for whatever it has to wait for."""
@@ -265,7 +265,7 @@ class Index:
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany(
-                f"INSERT OR REPLACE INTO temp.records ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", records
+                f"INSERT OR REPLACE INTO temp.records ({RECORD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", records
             )
 
         await self._database.run(work)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from zoho_async.bulk.errors import StateError
 
-from .migrations import VERSION, _prepare
+from .migrations import VERSION, prepare_schema
 from .snapshot import _copy_database
 
 if os.name == "posix":
@@ -254,7 +254,7 @@ class Database:
             # The first write takes SQLite's own lock and keeps it: the system gives it back however we die.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("BEGIN EXCLUSIVE")
-            _prepare(connection, where)
+            prepare_schema(connection, where)
             connection.execute("COMMIT")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")

@@ -89,7 +89,7 @@ MIGRATIONS: dict[int, Sequence[str]] = {
 it cannot differ from one that has grown."""
 
 
-def _prepare(connection: sqlite3.Connection, where: str) -> None:
+def prepare_schema(connection: sqlite3.Connection, where: str) -> None:
     """Brings an empty file or one of an older version to this version, in the transaction that is open."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
