@@ -100,16 +100,17 @@ async def test_a_file_of_the_first_version_loses_nothing(tmp_path: Path) -> None
     async with Database(path) as database:
         journal = Journal(database, "t")
         entries = await journal.entries(["cf_id=A", "cf_id=B", "cf_id=C", "d4#1"])
-        assert [(entry.state, entry.digest, entry.record_id) for entry in entries.values()] == [
+        assert [(entry.state, entry.content_hash, entry.record_id) for entry in entries.values()] == [
             ("done", "d1", "460000000000001"),
             ("failed", "d2", ""),
             ("intent", "d3", ""),
         ]
         assert {(entry.operation, entry.modified) for entry in entries.values()} == {("", "")}
-        assert {entry.intended_at.isoformat(timespec="milliseconds") for entry in entries.values()} == {AT}
+        moments = await database.run(lambda one: one.execute("SELECT DISTINCT intended_at FROM journal").fetchall())
+        assert moments == [(AT,)]
         assert await journal.knows_file("f1")
         # What is new of a row can be written.
-        await journal.settle("cf_id=C", "done", record_id="77", modified="m", parts=[("person", "x", "78")])
+        await journal.record_outcome("cf_id=C", "done", record_id="77", modified="m", parts=[("person", "x", "78")])
     assert version_of(path) == VERSION
     with closing(sqlite3.connect(path)) as connection:
         kept = connection.execute(f"SELECT {FIRST_COLUMNS} FROM journal WHERE identity <> 'cf_id=C'").fetchall()
@@ -489,7 +490,7 @@ async def main():
     async with Database(Path(sys.argv[1])) as database:
         journal = Journal(database, "t")
         await asyncio.gather(*(journal.record_intent(str(n), "d", operation="create") for n in range(200)))
-        await asyncio.gather(*(journal.settle(str(n), "done", record_id=f"r{n}") for n in range(100)))
+        await asyncio.gather(*(journal.record_outcome(str(n), "done", record_id=f"r{n}") for n in range(100)))
         def half(connection):
             connection.execute("UPDATE journal SET state = 'failed'")
             os._exit(9)
