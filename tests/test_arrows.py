@@ -17,7 +17,7 @@ PACKAGE = Path(zoho_async.__file__).parent
 # modules that lie directly in the package or in `bulk` are wings of their own.
 LAYERS = [
     *("_typeguards", "_atomic_file", "errors", "schema", "wire", "auth", "transport", "product", "client"),
-    *("bulk.errors", "bulk._aio", "bulk._pages", "bulk.concurrent_map"),
+    *("bulk.errors", "bulk._aio", "bulk._pages", "bulk.concurrent_map", "bulk.scheduling"),
     *("bulk.source", "bulk.state", "bulk.rows", "bulk.results"),
     *("bulk.pushing", "bulk.pulling", "bulk.recovery", "bulk"),
     *("fake", "testing", "cli", "__main__"),

@@ -16,8 +16,8 @@ from zoho_async.bulk.errors import AwaitCancelledError
 from zoho_async.bulk.pushing import call_control
 from zoho_async.bulk.pushing.call_control import CallControl, Withheld
 from zoho_async.bulk.pushing.events import Event
-from zoho_async.bulk.pushing.window import Window
 from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.scheduling.window import Window
 from zoho_async.bulk.state.database import Database
 from zoho_async.errors import AuthError, ConfigError, QuotaExceededError
 from zoho_async.fake import FakeZoho

@@ -123,7 +123,7 @@ async def test_a_row_that_carries_its_records_id_updates_that_one(resource: Reso
 @pytest.mark.parametrize(
     "options", [{"upsert_by": KEY}, {"match_by": "company_name"}, {"on_existing": "skip"}], ids=str
 )
-async def test_an_id_goes_before_every_other_key(fake: FakeZoho, zoho: Zoho, options: dict[str, str]) -> None:
+async def test_an_id_goes_before_every_other_key(fake: FakeZoho, zoho: Zoho, options: dict[str, Any]) -> None:
     theirs, ours = fake.seed([{"contact_name": "A", KEY: "1", "company_name": "K"}, {"contact_name": "B"}])
     given = [{"contact_id": ours["contact_id"], "contact_name": "B", KEY: "", "company_name": "K", "notes": "x"}]
     (outcome,) = await both(zoho.books.contacts, given, **options)
@@ -198,7 +198,7 @@ async def test_a_create_of_unknown_outcome_is_reconciled_by_its_key(
     """The call of a run that was killed: executed, or not and somebody has made a record of the key meanwhile."""
     contacts, state = zoho.books.contacts, tmp_path / "s"
     target = Target.of(contacts)
-    job = RowReader(target, Options.of(target, **options)).read(bulk.Row(number=1, values=ROW))  # type: ignore[arg-type]
+    job = RowReader(target, Options.of(target, **options)).read(bulk.Row(number=1, values=ROW))
     async with Database(state) as database:
         journal = Journal(database, target.label)
         await journal.record_intent(job.row_key, job.content_hash, operation="create", display_key=job.display_key)

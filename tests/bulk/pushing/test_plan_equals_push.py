@@ -25,13 +25,19 @@ WAYS: list[dict[str, Any]] = [
     {},
     {"on_name_taken": "match"},
     {"on_name_taken": "suffix:company_name"},
+    {"on_existing": "update", "empty": "clear"},
+    {"on_existing": "skip"},
+    {"match_by": "email", "on_existing": "skip"},
+    {"upsert_by": KEY, "on_existing": "fail"},
 ]
 
 
-def a_row(chance: random.Random, number: int, *, keyed: bool) -> dict[str, Any]:
+def a_row(chance: random.Random, number: int, *, keyed: bool, ids: list[str]) -> dict[str, Any]:
     """A row out of a small world, so that keys, names and e-mails meet."""
     row: dict[str, Any] = {"contact_name": f"Name {chance.randrange(40)}"}
-    if keyed:
+    if chance.random() < 0.15:
+        row["contact_id"] = chance.choice([*ids, "999"])
+    if keyed and "contact_id" not in row:
         row[KEY] = f"K{number if chance.random() < 0.9 else chance.randrange(30)}"
     if chance.random() < 0.8:
         row["company_name"] = f"Company {chance.randrange(30)}"
@@ -69,14 +75,15 @@ async def test_the_plan_is_what_the_push_does(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, way: dict[str, Any], seed: int
 ) -> None:
     chance = random.Random(seed)
-    fake.seed(
+    seeded = fake.seed(
         [
             {"contact_name": f"Name {number}", KEY: f"K{20 + number}", "company_name": f"Company {number}"}
             for number in range(10)
         ]
     )
     contacts, state = zoho.books.contacts, tmp_path / "s"
-    given = [a_row(chance, number, keyed="upsert_by" in way) for number in range(40)]
+    ids = [one["contact_id"] for one in seeded]
+    given = [a_row(chance, number, keyed="upsert_by" in way, ids=ids) for number in range(40)]
     for _ in range(3):
         planned = await bulk.plan(contacts, given, state=state, **way)
         before = fake.requests()
@@ -87,6 +94,7 @@ async def test_the_plan_is_what_the_push_does(
         assert not said
         assert (planned.create, planned.update) == (counts["created"], counts["updated"])
         assert planned.unchanged == counts["unchanged"] + counts["settled"]
+        assert planned.skipped == counts["skipped"] == push.summary.skipped
         assert planned.faulty + planned.colliding == counts["none"] == push.summary.failed
         assert planned.rows == len(outcomes) == len(given)
         assert (planned.reads, planned.writes) == (push.summary.reads, push.summary.writes)
@@ -95,4 +103,4 @@ async def test_the_plan_is_what_the_push_does(
         for number in chance.sample(range(40), 8):
             given[number] = {**given[number], "notes": f"note {chance.randrange(40)}"}
         for number in chance.sample(range(40), 3):
-            given[number] = a_row(chance, number, keyed="upsert_by" in way)
+            given[number] = a_row(chance, number, keyed="upsert_by" in way, ids=ids)

@@ -106,6 +106,8 @@ async def test_a_file_of_the_first_version_loses_nothing(tmp_path: Path) -> None
             ("intent", "d3", ""),
         ]
         assert {(entry.operation, entry.modified) for entry in entries.values()} == {("", "")}
+        moments = await database.run(lambda one: one.execute("SELECT DISTINCT intended_at FROM journal").fetchall())
+        assert moments == [(AT,)]
         # What is new of a row can be written.
         await journal.record_outcome("cf_id=C", "done", record_id="77", modified="m", parts=[("person", "x", "78")])
     assert version_of(path) == VERSION

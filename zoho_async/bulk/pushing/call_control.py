@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 from zoho_async.bulk._aio import cancelled_elsewhere
-from zoho_async.bulk.pushing.window import Window, sleep_until
 from zoho_async.bulk.results import PushSummary
+from zoho_async.bulk.scheduling.window import Window, local_now, sleep_until
 from zoho_async.errors import QuotaExceededError, ZohoError
 
 from .circuit_breaker import CircuitBreaker
@@ -218,8 +218,3 @@ def _task() -> asyncio.Task[Any]:
     task = asyncio.current_task()
     assert task is not None, "calls are made by tasks"
     return task
-
-
-def local_now() -> datetime:
-    """This machine's clock, with its zone."""
-    return datetime.now().astimezone()

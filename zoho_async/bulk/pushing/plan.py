@@ -16,6 +16,7 @@ from zoho_async.bulk.results import RowOutcome, faulty
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.rows.validate import RowReader, WorkItem
+from zoho_async.bulk.scheduling.window import Window
 from zoho_async.bulk.source.files import RowFile
 from zoho_async.bulk.state.database import Database, sqlite_text
 from zoho_async.bulk.state.journal import Journal
@@ -26,7 +27,6 @@ from .endpoint import read_record
 from .prepare import Planner
 from .push_options import PushOptions, matching, takes_push_options, with_defaults
 from .routing import RoutedRow
-from .window import Window
 
 SAMPLES = 3
 """Bodies of new records that a plan shows."""

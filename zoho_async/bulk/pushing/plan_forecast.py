@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from zoho_async.bulk.scheduling.forecast import Forecast, RateAllowance, forecast, larger_plans, organization_zone
+from zoho_async.bulk.scheduling.window import Window, local_now
 from zoho_async.transport.rate_limiter import Limits, Quota
 
-from .call_control import local_now
-from .forecast import Forecast, RateAllowance, forecast, larger_plans, organization_zone
 from .plan import Plan
-from .window import Window
 
 
 class PlanForecast(Forecast, frozen=True, kw_only=True):

@@ -207,7 +207,8 @@ class Planner:
 
         It has the row's key from now on.
         """
-        plain = self._journal.entry(connection, row_key(job.key_field, job.key, job.key_scope))
+        plain_key = row_key(job.key_field, job.key, job.key_scope)
+        plain = self._journal.entry(connection, plain_key) if plain_key != job.row_key else None
         # Several rows may have one name: the first is the one that was sent under it.
         is_second = job.renamed or is_tag(job.row.identity)
         found = [plain] if plain is not None and (plain.content_hash == job.content_hash or not is_second) else []

@@ -32,10 +32,10 @@ from zoho_async.bulk.concurrent_map import (
     map,  # noqa: A004 - our own map, named like the builtin
 )
 from zoho_async.bulk.errors import RUN_ENDING_ERRORS, StateError
-from zoho_async.bulk.pushing.window import Window
 from zoho_async.bulk.results import PushSummary, RowOutcome, failed, faulty
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.scheduling.window import Window
 from zoho_async.bulk.source.files import RowFile, content_hash
 from zoho_async.bulk.state import runs
 from zoho_async.bulk.state.database import Database, sqlite_text

@@ -107,3 +107,8 @@ async def sleep_until(
 def _at(day: date, clock: time, zone: tzinfo | None) -> datetime:
     """A day's wall-clock time in a zone, in UTC."""
     return datetime.combine(day, clock, tzinfo=zone).astimezone(UTC)
+
+
+def local_now() -> datetime:
+    """This machine's clock, with its zone."""
+    return datetime.now().astimezone()

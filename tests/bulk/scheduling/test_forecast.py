@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoho_async.bulk.pushing.forecast import (
+from zoho_async.bulk.scheduling.forecast import (
     DAILY,
     HORIZON,
     Forecast,
@@ -17,7 +17,7 @@ from zoho_async.bulk.pushing.forecast import (
     larger_plans,
     organization_zone,
 )
-from zoho_async.bulk.pushing.window import Window
+from zoho_async.bulk.scheduling.window import Window
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoho_async.bulk.errors import InputError
-from zoho_async.bulk.pushing.window import Window, sleep_until
+from zoho_async.bulk.scheduling.window import Window, sleep_until
 
 BERLIN = ZoneInfo("Europe/Berlin")
 """Clocks skip 02:00 to 03:00 on 2026-03-29 and repeat it on 2026-10-25, both at 01:00 UTC."""

@@ -1,0 +1,1 @@
+"""When calls may be made, and when they will be done."""
