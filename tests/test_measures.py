@@ -6,6 +6,7 @@ Generated code is not counted.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,12 @@ def test_a_module_and_its_functions_are_short(path: Path) -> None:
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= LINES_OF_MODULE
     assert [(name, lines) for name, lines in functions(path) if lines > LINES_OF_FUNCTION] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_sql_parameters_have_no_numbers(path: Path) -> None:
+    """Given in a sequence they are deprecated since Python 3.12 and an error in Python 3.14."""
+    assert re.findall(r"\?[0-9]", path.read_text(encoding="utf-8")) == []
 
 
 def test_the_docstring_of_a_function_is_not_counted(tmp_path: Path) -> None:

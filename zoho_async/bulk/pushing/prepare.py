@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
@@ -323,9 +324,8 @@ class Planner:
         def work(connection: sqlite3.Connection) -> dict[int, str]:
             return dict(
                 connection.execute(
-                    "SELECT number, job FROM checked WHERE number >= ? AND (?2 IS NULL OR number <= ?2) "
-                    "ORDER BY number LIMIT ?3",
-                    (first, last, DECIDED),
+                    "SELECT number, job FROM checked WHERE number BETWEEN ? AND ? ORDER BY number LIMIT ?",
+                    (first, sys.maxsize if last is None else last, DECIDED),
                 ).fetchall()
             )
 
