@@ -209,7 +209,7 @@ async def test_for_machines_every_line_is_json(fake: FakeZoho, cli: Cli, write: 
     assert result.code == 130
     # The library's own warning of the call that was broken off.
     assert set(events(result)) == {"log"}
-    assert "nobody can say whether it took effect" in json.loads(result.err)["message"]
+    assert "its outcome is unknown" in json.loads(result.err)["message"]
     for wrong in (("--concurrency", "0"), ("--nonsense",), ("--upsert-by", "email")):
         result = await cli(*PUSH, "--json", *wrong)
         assert (result.code, events(result)) == (2, ["error"])

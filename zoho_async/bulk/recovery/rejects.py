@@ -89,7 +89,8 @@ class RejectsFile:
         """Takes the outcome of a row; the row goes into the file unless it is done."""
         self._tried.add(outcome.row.number)
         if outcome.status != "done":
-            identity = outcome.identity if is_tag(outcome.identity) else ""
+            # A tag stays with its row until the row is corrected; other rows are known by their keys.
+            identity = next((one for one in (outcome.identity, outcome.row.identity) if is_tag(one)), "")
             if outcome.status == "unknown":
                 identity = sent_under(outcome.identity)
             self.add(
@@ -98,7 +99,6 @@ class RejectsFile:
                 code=outcome.code,
                 field=outcome.field,
                 hint=outcome.hint,
-                # Other rows are known by their keys.
                 identity=identity,
             )
 
