@@ -47,9 +47,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     end: int
 
     def kills(self, source: random.Random, rows: int, expiring: Sequence[int]) -> list[Kill]:
-        """The kills in their order: those at the end last, the goals of the others spread over nine tenths of the
+        """The kills in their order: those at the end last, the goals of the others spread over three fifths of the
         rows. `expiring`: those of the phase `write`, from 0, on whose way the tokens expire."""
-        goals = [int(rows * 0.9 * (number + source.random()) / self.write) + 1 for number in range(self.write)]
+        goals = [int(rows * 0.6 * (number + source.random()) / self.write) + 1 for number in range(self.write)]
         writes = iter(Kill(phase="write", goal=goal, expiring=number in expiring) for number, goal in enumerate(goals))
         phases: list[Phase] = ["write"] * self.write
         phases += [*["start"] * self.start, *["check"] * self.check, *["list"] * self.list]
