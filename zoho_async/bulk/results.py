@@ -84,7 +84,7 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
         return f"{source} row {self.row.number}{line}: {self.reason}"
 
 
-def faulty(job: WorkItem) -> RowOutcome:
+def invalid(job: WorkItem) -> RowOutcome:
     """The outcome of a row that has faults."""
     return RowOutcome(row=job.row, status="failed", action="none", faults=job.faults, identity=job.row_key)
 

@@ -84,7 +84,7 @@ async def test_a_trickle_of_rows_is_sent_as_it_comes(fake: FakeZoho, zoho: Zoho)
     assert seen == ["done"] * 3
 
 
-async def test_faulty_rows_cost_no_call_and_say_everything_that_is_wrong(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_invalid_rows_cost_no_call_and_list_every_fault(fake: FakeZoho, zoho: Zoho) -> None:
     given = [
         {"contact_name": "Good", "cf_external_id": "1"},
         {"contact_name": "", "cf_external_id": "2"},
@@ -114,7 +114,7 @@ async def test_faulty_rows_cost_no_call_and_say_everything_that_is_wrong(fake: F
     assert fake.created() == {"Good": 1}
 
 
-async def test_a_key_taken_by_a_faulty_row_is_taken(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_a_key_taken_by_an_invalid_row_is_taken(fake: FakeZoho, zoho: Zoho) -> None:
     given = [{"contact_name": "", "cf_external_id": "1"}, {"contact_name": "B", "cf_external_id": "1"}]
     outcomes = await run(bulk.push(zoho.books.contacts, given, upsert_by="cf_external_id"))
     assert {outcome.status for outcome in outcomes} == {"failed"}
@@ -362,7 +362,7 @@ class Shrinking(Sequence[Any]):
         return self.given[place]
 
 
-async def test_a_sequence_that_loses_rows_while_it_is_pushed_is_told(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_a_sequence_that_loses_rows_while_it_is_pushed_is_an_error(fake: FakeZoho, zoho: Zoho) -> None:
     given = rows(700)
     push = bulk.push(zoho.books.contacts, Shrinking(given))
     with pytest.raises(bulk.InputError, match="has changed while it was pushed: 3"):
@@ -562,7 +562,7 @@ async def test_an_error_that_is_no_calls_fails_its_row_and_counts_no_write(
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), asyncio.CancelledError()])
-async def test_an_error_that_is_no_calls_leaves_in_doubt_what_was_let_out(
+async def test_an_error_outside_calls_leaves_what_was_sent_unknown(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     send = HttpAdapter.send
@@ -634,7 +634,7 @@ async def test_targets_that_share_a_state_file_do_not_mix(tmp_path: Path) -> Non
                 assert push.summary.sent == 3
 
 
-async def test_what_cannot_be_pushed_is_said_before_anything_happens(zoho: Zoho) -> None:
+async def test_what_cannot_be_pushed_is_an_error_before_any_call(zoho: Zoho) -> None:
     with pytest.raises(TypeError, match="no resource"):
         bulk.push(object(), [])
     with pytest.raises(bulk.InputError, match="custom field"):
@@ -667,7 +667,7 @@ async def test_stopping_twice_is_stopping_once(fake: FakeZoho, zoho: Zoho) -> No
     assert push.summary.rows == len(fake.created()) < 200
 
 
-async def test_open_outcomes_are_told_when_the_calls_run_out(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+async def test_open_outcomes_are_reported_when_the_calls_run_out(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
     fake.script(CREATE, ["pass", "reset_after", "reset_before", "pass", "429:45"])
     push = bulk.push(zoho.books.contacts, rows(30), pause=0, concurrency=1, state=tmp_path / "s")
     statuses: Counter[str] = Counter()

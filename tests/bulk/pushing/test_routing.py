@@ -273,7 +273,7 @@ async def test_a_record_that_somebody_has_made_again_is_found_by_its_name(
     assert expected.colliding == (action == "none")
 
 
-async def test_a_record_deleted_after_the_list_was_read_has_its_row_decided_anew(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_a_record_deleted_after_the_list_was_read_has_its_row_routed_again(fake: FakeZoho, zoho: Zoho) -> None:
     (theirs,) = fake.seed([{"contact_name": "A", KEY: "K1", "notes": "old"}])
 
     async def rows() -> AsyncIterator[dict[str, Any]]:
@@ -392,7 +392,7 @@ async def test_a_row_of_unknown_outcome_whose_key_is_changed_is_not_sent(
 
 
 @pytest.mark.parametrize(("operation", "way"), [("create", {"match_by": "email"}), ("upsert", {"upsert_by": KEY})])
-async def test_who_would_mend_the_key_of_a_row_in_doubt_is_warned(
+async def test_a_row_of_unknown_outcome_warns_not_to_change_its_key(
     fake: FakeZoho, zoho: Zoho, operation: str, way: dict[str, str]
 ) -> None:
     fake.script(f"books.contacts.{operation}", ["reset_before"] * 3)
@@ -520,7 +520,7 @@ async def test_a_person_that_somebody_has_deleted_is_made_again(
     assert sorted(one["first_name"] for one in stored["contact_persons"]) == ["Ann", "Bob"]
 
 
-async def test_options_that_cannot_be_are_told(zoho: Zoho) -> None:
+async def test_impossible_options_are_errors(zoho: Zoho) -> None:
     for resource, options, word in (
         (zoho.books.contacts, {"upsert_by": KEY, "match_by": "email"}, "either by"),
         (zoho.books.contacts, {"match_by": "company_nam"}, "did you mean `company_name`"),
@@ -606,7 +606,7 @@ THEIRS = {"contact_name": "Theirs", KEY: "K300", "contact_persons": [{"first_nam
 OURS = {"contact_persons[0].first_name": "Ann", "contact_persons[0].email": "ann@x.example"}
 
 
-async def test_what_an_upsert_has_written_over_is_told(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_an_upsert_warns_of_what_it_has_overwritten(fake: FakeZoho, zoho: Zoho) -> None:
     push = bulk.push(zoho.books.contacts, [row(number, **OURS) for number in range(1, 301)], upsert_by=KEY)
     warned: list[bulk.RowOutcome] = []
     async for outcome in push:
@@ -659,7 +659,7 @@ async def test_a_person_is_looked_for_on_every_page_of_its_parent(fake: FakeZoho
     assert len(stored["contact_persons"]) == 231
 
 
-async def test_after_a_wait_a_list_that_cannot_be_sorted_is_read_anew(
+async def test_after_a_wait_a_list_that_cannot_be_sorted_is_read_again(
     fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs = [{"contact_name": f"T{number}", "company_name": f"C{number}"} for number in (60, 90)]

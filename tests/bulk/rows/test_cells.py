@@ -149,7 +149,7 @@ def test_nulls_are_not_sent() -> None:
     assert (job.faults, job.body) == ((), {"contact_name": "A"})
 
 
-def test_a_custom_field_given_twice_is_a_fault() -> None:
+def test_a_duplicate_custom_field_is_a_fault() -> None:
     field = [{"api_name": "cf_external_id", "value": "x2"}]
     job = RowReader(Target.named("books.contacts"), Options(upsert_by="cf_external_id")).read(
         bulk.Row(number=1, values={"contact_name": "A", "cf_external_id": "x1", "custom_fields": field})

@@ -202,7 +202,7 @@ def test_every_fault_of_a_row_is_gathered() -> None:
     assert [fault.path for fault in faults] == ["credit_limit", "is_portal_enabled", "colour", "billing_address"]
 
 
-def test_a_field_given_twice_is_a_fault() -> None:
+def test_a_duplicate_field_is_a_fault() -> None:
     _, faults, _ = COLUMNS.read({"billing_address": {"city": "A"}, "billing_address.city": "B"})
     assert [(fault.path, fault.rule) for fault in faults] == [("billing_address.city", "twice")]
 

@@ -141,7 +141,7 @@ async def test_a_row_that_led_to_the_record_of_another_is_known_as_well(
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["together", "many rows apart"])
-async def test_a_row_whose_faulty_double_is_deleted_takes_its_place(
+async def test_a_row_whose_invalid_duplicate_is_deleted_takes_its_place(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, apart: bool
 ) -> None:
     """The first row of a key was faulty; the second, refused for having the same key, stands alone in the next file."""

@@ -162,7 +162,7 @@ async def test_withdrawing_brings_back_what_was_there(database: Database, journa
     assert await row_of(database, "A") == before
 
 
-async def test_withdrawing_does_not_take_back_the_call_of_a_killed_run(database: Database, journal: Journal) -> None:
+async def test_a_rollback_keeps_the_call_of_a_killed_run(database: Database, journal: Journal) -> None:
     await journal.record_intent("A", "d", operation="create")
     killed = await row_of(database, "A")
     assert killed is not None

@@ -12,7 +12,7 @@ import msgspec
 from zoho_async.bulk._pages import Read
 from zoho_async.bulk.errors import RUN_ENDING_ERRORS
 from zoho_async.bulk.pushing.merge import Difference
-from zoho_async.bulk.results import RowOutcome, faulty
+from zoho_async.bulk.results import RowOutcome, invalid
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.rows.validate import RowReader, WorkItem
@@ -306,7 +306,7 @@ class _Counting:
 
     def rejected(self, job: WorkItem) -> None:
         """Counts a row that is not sent."""
-        outcome, made = faulty(job), self._made
+        outcome, made = invalid(job), self._made
         if outcome.kind in ("name_taken", "duplicate", "ambiguous", "exists"):
             made.colliding += 1
         else:

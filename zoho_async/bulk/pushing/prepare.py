@@ -79,14 +79,14 @@ class Planner:
         self._reader = RowReader(target, options)
         self._duplicates = DuplicateDetector(journal.database)
         self.checked = 0
-        """Rows that `check` has seen, faulty ones included."""
+        """Rows that `check` has seen, invalid ones included."""
         self.good = 0
         self._keeping = False
         self._wait_epoch = wait_epoch
         self.index = Index(journal.database, target, options, read, wait_epoch=wait_epoch, noted=self._noted)
 
     async def check(self, rows: Iterable[Any]) -> AsyncGenerator[list[WorkItem], None]:
-        """Checks every row, a batch at a time; yields the faulty ones and keeps the others for `decisions`.
+        """Checks every row, a batch at a time; yields the invalid ones and keeps the others for `decisions`.
 
         The rows of a file are kept themselves: whatever happens to the file meanwhile, what was checked is pushed.
         """
@@ -292,10 +292,10 @@ class Planner:
             some = [job for job in jobs if job.name_scope == scope]
             firsts = await self._duplicates.first(scope, [(job.name, job.row.number) for job in some])
             for job, first in zip(some, firsts, strict=True):
-                if first != job.row.number and not await self._told_apart(job) and not job.faults:
+                if first != job.row.number and not await self._renamed_apart(job) and not job.faults:
                     job.faults = (name_fault(job, f"row {first} has it"),)
 
-    async def _told_apart(self, job: WorkItem) -> bool:
+    async def _renamed_apart(self, job: WorkItem) -> bool:
         """Whether a suffix gives the job a name of its own."""
         if self._options.on_name_taken != "suffix":
             return False

@@ -32,7 +32,7 @@ from zoho_async.bulk.concurrent_map import (
     map,  # noqa: A004 - our own map, named like the builtin
 )
 from zoho_async.bulk.errors import RUN_ENDING_ERRORS, StateError
-from zoho_async.bulk.results import PushSummary, RowOutcome, failed, faulty
+from zoho_async.bulk.results import PushSummary, RowOutcome, failed, invalid
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.scheduling.window import Window
@@ -231,7 +231,7 @@ class Push:
                     async for wrong in batches:
                         self._emit(Event(stage="check", done=planner.checked))
                         for job in wrong:
-                            await give(faulty(job))
+                            await give(invalid(job))
                         if self._control.stopped:
                             return
             try:

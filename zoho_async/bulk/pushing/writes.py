@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from zoho_async.bulk.errors import StateError
-from zoho_async.bulk.results import Action, RowOutcome, UnsettledError, done, failed, faulty, unknown
+from zoho_async.bulk.results import Action, RowOutcome, UnsettledError, done, failed, invalid, unknown
 from zoho_async.bulk.state.journal import Journal, Part
 from zoho_async.errors import DecodeError, QuotaExceededError, ZohoError
 from zoho_async.transport.hooks import DispatchHook
@@ -81,10 +81,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
                 action: Action = "skipped" if self.action == "skipped" else "settled"
                 return done(job, action, self.record_id, warning=self.warning)
             case "failed":
-                return faulty(job) if error is None else failed(job, error)
+                return invalid(job) if error is None else failed(job, error)
             case _:
                 if self.event == "unsendable" and error is None:
-                    return msgspec.structs.replace(faulty(job), status="unknown")
+                    return msgspec.structs.replace(invalid(job), status="unknown")
                 return unknown(job, error or row.error or UnsettledError())
 
 

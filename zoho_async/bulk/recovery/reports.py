@@ -28,7 +28,7 @@ class RunReport(Run, frozen=True, kw_only=True):
 
 
 def default_state(resource: Any, folder: str | Path = "") -> Path:
-    """The usual state file of an organisation and resource, so that tomorrow's push goes on with it.
+    """The default state file of an organisation and resource, so that a later push continues with it.
 
     Args:
         resource: A client's resource.

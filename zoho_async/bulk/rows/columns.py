@@ -123,7 +123,7 @@ class Columns:
                 faults.append(Fault(path=name, rule="unknown", message=f"is no known field{self.hint(name)}"))
                 continue
             if name in seen:
-                faults.append(Fault(path=name, rule="twice", message="is given twice, nested and as a column"))
+                faults.append(Fault(path=name, rule="twice", message="occurs twice, nested and as a column"))
                 continue
             seen.add(name)
             plain_text = (
@@ -246,7 +246,7 @@ def duplicate_custom_fields(body: Mapping[str, Any], prefix: str = "") -> list[F
             for key in ("api_name", "customfield_id"):
                 given = Counter(str(one[key]) for one in value if is_mapping(one) and one.get(key))
                 faults += [
-                    Fault(path=f"{prefix}{one}", rule="twice", message="is given twice")
+                    Fault(path=f"{prefix}{one}", rule="twice", message="occurs twice")
                     for one, times in given.items()
                     if times > 1
                 ]

@@ -197,7 +197,7 @@ class RowReader:
             return problem
         job.by_name = bool(self._name) and not self.options.field
         job.key_scope = job.name_scope if job.by_name else job.parent
-        # With a suffix, rows of one name are told apart by it.
+        # With a suffix, rows of one name differ by it.
         value = (job.by_name and self._suffixed(job)) or job.key
         job.row_key = row_key(job.key_field, value, job.key_scope)
         job.display_key = f"{job.parent}/{job.key}" if job.parent else job.key

@@ -80,7 +80,7 @@ class _Rejected:
                 field=outcome.field,
             )
         elif self._count == SHOWN + 1:
-            self._progress.message("... more faulty rows; the push will write them all into the rejects file")
+            self._progress.message("... more invalid rows; the push will write them all into the rejects file")
 
 
 def _as_json(source: Path, name: str, made: bulk.Plan, when: bulk.PlanForecast) -> dict[str, Any]:
@@ -110,13 +110,13 @@ def _as_text(source: Path, name: str, made: bulk.Plan, when: bulk.PlanForecast) 
         f"{source} -> {name}, dry run: nothing was written, {made.reads_spent:,} calls were spent on reading",
         f"  {made.rows:,} rows: {made.create:,} to create, {most}{made.update:,} to update, "
         f"{made.unchanged:,} unchanged, "
-        f"{made.faulty:,} faulty, {made.colliding:,} colliding, {made.unknown:,} of unknown outcome",
+        f"{made.faulty:,} invalid, {made.colliding:,} colliding, {made.unknown:,} of unknown outcome",
         f"  calls a push needs: {most}{made.calls:,} ({made.writes:,} writes, {made.reads:,} reads)",
     ]
     if not made.looked:
         lines.append("  without credentials Zoho was not looked at: rows it has already count as new here")
     if made.kinds:
-        lines.append("  faulty: " + ", ".join(f"{kind} {count:,}" for kind, count in sorted(made.kinds.items())))
+        lines.append("  invalid: " + ", ".join(f"{kind} {count:,}" for kind, count in sorted(made.kinds.items())))
     if when.left_today is not None:
         lines.append(f"  calls left today: {when.left_today:,}, {_reserved(when.left_today, when.reserve)}")
     done = when.done_at
