@@ -15,7 +15,7 @@ Action = Literal["created", "updated", "unchanged", "settled", "skipped", "none"
 
 NAME_TAKEN = 3062
 """Zoho's code for a name that another record has."""
-NAMED = 10
+LISTED_FAULTS = 10
 """Faults of one row that its reason lists at most."""
 
 
@@ -41,7 +41,7 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def reason(self) -> str:
         """Why the row is not done, as the end of a sentence; empty when it is."""
         if self.faults:
-            texts = [_fault_text(fault) for fault in self.faults[:NAMED]]
+            texts = [_fault_text(fault) for fault in self.faults[:LISTED_FAULTS]]
             more = len(self.faults) - len(texts)
             return "; ".join([*texts, f"and {more:,} more faults"] if more else texts)
         return "" if self.error is None or self.status == "done" else printable(_reason(self.error, self.status), 1_000)

@@ -11,7 +11,7 @@ from typing import Annotated, Unpack
 import typer
 
 from zoho_async.bulk import PushOptions
-from zoho_async.cli.console.errors import report_error
+from zoho_async.cli.console.error_report import report_error
 from zoho_async.cli.console.exit_codes import ABORTED, USAGE
 from zoho_async.cli.console.runner import Interruption, run
 from zoho_async.cli.console.streams import best_effort
@@ -22,7 +22,7 @@ from .commands.pull import PullArgs, pull_command
 from .commands.push import PushArgs, push_command
 from .commands.state import ids_command, images_command, runs_command, show_command
 from .profiles import limits
-from .push_options import with_push_options
+from .push_flags import with_push_options
 
 app = typer.Typer(
     name="zoho-async",
@@ -56,8 +56,8 @@ class ShapeChoice(StrEnum):
     clean = "clean"
 
 
-Product = Annotated[str, typer.Argument(metavar="PRODUCT", help="for example books")]
-Resource = Annotated[str, typer.Argument(metavar="RESOURCE", help="for example contacts")]
+ProductName = Annotated[str, typer.Argument(metavar="PRODUCT", help="for example books")]
+ResourceName = Annotated[str, typer.Argument(metavar="RESOURCE", help="for example contacts")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable: data on stdout, progress on stderr.")]
 PerMinute = Annotated[
     int | None, typer.Option("--per-minute", min=0, metavar="N", help="Calls a minute at most; 0 is no limit. [95]")
@@ -71,8 +71,8 @@ Profile = Annotated[
 @app.command()
 @with_push_options
 def push(
-    product: Product,
-    resource: Resource,
+    product: ProductName,
+    resource: ResourceName,
     file: Annotated[
         Path | None,
         typer.Option("--from", metavar="FILE", help="CSV or JSON Lines. [with --retry: the file of that run]"),
@@ -112,8 +112,8 @@ def push(
 
 @app.command()
 def pull(
-    product: Product,
-    resource: Resource,
+    product: ProductName,
+    resource: ResourceName,
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help=".sqlite, .db, .jsonl, .ndjson or .csv")],
     full: Annotated[bool, typer.Option("--full", help="Drop records from the SQLite file that Zoho has no more.")] = (
         False

@@ -14,7 +14,7 @@ from zoho_async.fake.rendering.shapes import SHAPES, Shape
 from zoho_async.fake.world.audit_log import AuditLog
 from zoho_async.fake.world.clock import Clock
 from zoho_async.fake.world.faults import Fault, FaultPlan
-from zoho_async.fake.world.oauth import OAuthServer
+from zoho_async.fake.world.grants import OAuthServer
 from zoho_async.fake.world.quotas import MINUTE, Allowance
 from zoho_async.fake.world.state import PLANS, ContactRecord, Organization, OrganizationProfile
 

@@ -42,9 +42,7 @@ def check_config(settings: TransportConfig) -> None:
         address: str | None = getattr(settings, name)
         found = None if address is None else _SAFE_ADDRESS.fullmatch(address)
         if address is not None and (found is None or int(found["port"] or 0) > 65535):
-            raise ConfigError(
-                f"{name}={address!r}: tokens are sent only over https, or over http to this machine"
-            )
+            raise ConfigError(f"{name}={address!r}: tokens are sent only over https, or over http to this machine")
     organization = settings.organization_id
     if organization is not None and not (organization.isascii() and organization.isalnum()):
         raise ConfigError(f"organization_id={organization!r}: must be the organisation's number")

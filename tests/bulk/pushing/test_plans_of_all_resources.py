@@ -185,7 +185,7 @@ def use_up_days(fake: FakeZoho, target: Target, chance: random.Random) -> None:
 @pytest.fixture
 def days(days: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are decided upon a few at a time, before and after a wait."""
-    monkeypatch.setattr(preparing, "DECIDED", 7)
+    monkeypatch.setattr(preparing, "ROUTE_BATCH", 7)
 
 
 def few_contacts(fake: FakeZoho) -> None:

@@ -7,10 +7,10 @@ from typing import get_args
 
 import pytest
 
-from zoho_async.bulk.pushing.row_state import DIAGRAM, TRANSITIONS, Event, State, Transition, next_state
+from zoho_async.bulk.pushing.row_state import DIAGRAM, TRANSITIONS, RowEvent, RowState, Transition, next_state
 
-STATES: tuple[State, ...] = get_args(State)
-EVENTS: tuple[Event, ...] = get_args(Event)
+STATES: tuple[RowState, ...] = get_args(RowState)
+EVENTS: tuple[RowEvent, ...] = get_args(RowEvent)
 FINAL = ("done", "failed", "reconciled")
 OUTCOME_UNKNOWN = ("repeatable", "readable", "discoverable", "unresolved")
 ON_THE_WIRE = ("sent", "resent")
@@ -31,7 +31,7 @@ POSSIBLE: dict[str, set[str]] = {
 
 
 @pytest.mark.parametrize(("state", "event"), list(product(STATES, EVENTS)))
-def test_every_pair_is_in_the_table_or_cannot_happen(state: State, event: Event) -> None:
+def test_every_pair_is_in_the_table_or_cannot_happen(state: RowState, event: RowEvent) -> None:
     if event in POSSIBLE[state]:
         assert next_state(state, event) == TRANSITIONS[state, event]
     else:

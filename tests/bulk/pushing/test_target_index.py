@@ -13,7 +13,7 @@ from zoho_async import Zoho, bulk
 from zoho_async.bulk.pushing import target_index
 from zoho_async.bulk.pushing.index_queries import identified
 from zoho_async.bulk.pushing.push import Push
-from zoho_async.bulk.pushing.target_index import Index
+from zoho_async.bulk.pushing.target_index import TargetIndex
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.state.database import Database
@@ -38,10 +38,12 @@ class Reader:
 
 
 @asynccontextmanager
-async def index_of(resource: Any, reader: Reader, options: Options) -> AsyncGenerator[tuple[Index, Database], None]:
+async def index_of(
+    resource: Any, reader: Reader, options: Options
+) -> AsyncGenerator[tuple[TargetIndex, Database], None]:
     async with Database(None) as database:
         target = Target.of(resource)
-        index = Index(database, target, options, reader, wait_epoch=lambda: reader.epoch, noted=lambda *_: "")
+        index = TargetIndex(database, target, options, reader, wait_epoch=lambda: reader.epoch, noted=lambda *_: "")
         async with index:
             yield index, database
 

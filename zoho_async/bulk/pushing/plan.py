@@ -30,7 +30,7 @@ from .routing import RoutedRow
 
 SAMPLES = 3
 """Bodies of new records that a plan shows."""
-SHOWN = 100
+PLANNED_ROWS = 100
 """Planned rows that are kept with their differences."""
 UNREAD = 10
 """Records that cannot be read after which a plan fails."""
@@ -301,7 +301,7 @@ class _Counting:
         self._show(PlannedRow(row=job.row.number, action="create", label=job.display_key))
 
     def _show(self, row: PlannedRow) -> None:
-        if len(self._made.planned) < SHOWN:
+        if len(self._made.planned) < PLANNED_ROWS:
             self._made.planned.append(row)
 
     def rejected(self, job: WorkItem) -> None:

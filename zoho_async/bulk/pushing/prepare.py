@@ -26,11 +26,11 @@ from zoho_async.errors import Fault
 
 from .index_queries import forget, identified, keyed, named
 from .routing import RoutedRow, RowContext, decide, name_fault
-from .target_index import Index
+from .target_index import TargetIndex
 
-BATCH = 200
+CHECK_BATCH = 200
 """Rows checked at once, when the input is not asynchronous."""
-DECIDED = 100
+ROUTE_BATCH = 100
 """Rows decided upon at once, which then wait in memory for their turns: of hundreds of pushes in one process, each."""
 
 
@@ -83,7 +83,7 @@ class Planner:
         self.good = 0
         self._keeping = False
         self._wait_epoch = wait_epoch
-        self.index = Index(journal.database, target, options, read, wait_epoch=wait_epoch, noted=self._noted)
+        self.index = TargetIndex(journal.database, target, options, read, wait_epoch=wait_epoch, noted=self._noted)
 
     async def check(self, rows: Iterable[Any]) -> AsyncGenerator[list[WorkItem], None]:
         """Checks every row, a batch at a time; yields the invalid ones and keeps the others for `decisions`.
@@ -97,7 +97,7 @@ class Planner:
 
         await self._journal.database.run(prepare)
         self._keeping = True
-        for batch in _batched(rows, BATCH):
+        for batch in _batched(rows, CHECK_BATCH):
             jobs = await self._checked(batch)
             good = [(job.row.number, _packed(job, whole=whole)) for job in jobs if not job.faults]
 
@@ -325,7 +325,7 @@ class Planner:
                 connection.execute(
                     "SELECT number, job FROM checked WHERE number >= ? AND (?2 IS NULL OR number <= ?2) "
                     "ORDER BY number LIMIT ?3",
-                    (first, last, DECIDED),
+                    (first, last, ROUTE_BATCH),
                 ).fetchall()
             )
 
@@ -366,5 +366,5 @@ async def _batches(rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[l
                 number += 1
                 yield [row_of(values, number)]
         return
-    for batch in _batched(rows, DECIDED):
+    for batch in _batched(rows, ROUTE_BATCH):
         yield batch

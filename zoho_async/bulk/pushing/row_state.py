@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-State = Literal["planned", "intended", "sent", "throttled", "unknown", "resent", "done", "failed", "reconciled"]
+RowState = Literal["planned", "intended", "sent", "throttled", "unknown", "resent", "done", "failed", "reconciled"]
 """`planned`: routed, nothing was sent. `intended`: its intent is in the journal. `sent`: its call is on the wire.
 `throttled`: its call was not executed and waits for another attempt. `unknown`: a call of it, now or in an earlier run,
 may have been executed. `resent`: on the wire again after an unknown outcome. `done`, `failed`, `reconciled`: final;
 `reconciled` is what was unknown and turned out to be executed."""
 
-Event = Literal[
+RowEvent = Literal[
     "allowed",
     "recorded",
     "rejected",
@@ -48,12 +48,12 @@ with others. `report`: its outcome."""
 class Transition(NamedTuple):
     """What an event leads to."""
 
-    state: State
+    state: RowState
     journal: JournalEntry
     step: Step
 
 
-TRANSITIONS: Final[Mapping[tuple[State, Event], Transition]] = {
+TRANSITIONS: Final[Mapping[tuple[RowState, RowEvent], Transition]] = {
     ("planned", "allowed"): Transition("intended", "intent", "send"),
     ("planned", "stale"): Transition("planned", "", "plan"),
     ("planned", "deleted"): Transition("planned", "", "plan"),
@@ -132,7 +132,7 @@ stateDiagram-v2
 """The table as a Mermaid diagram, for `docs/architecture.md`."""
 
 
-def next_state(state: State, event: Event) -> Transition:
+def next_state(state: RowState, event: RowEvent) -> Transition:
     """What an event leads to in a state; AssertionError for a pair that cannot happen."""
     transition = TRANSITIONS.get((state, event))
     assert transition is not None, f"a row that is {state} cannot be {event}"

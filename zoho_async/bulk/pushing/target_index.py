@@ -31,7 +31,7 @@ _NEWEST_FIRST = {"sort_column": "created_time", "sort_order": "D"}
 _json = msgspec.json.Encoder(decimal_format="number")
 
 
-class Index:
+class TargetIndex:
     """The target's records. Pages are no snapshot: a record can be missing while others shift it from page to page,
     which is why nothing is decided by absence alone that Zoho would not refuse to do twice."""
 
@@ -65,7 +65,7 @@ class Index:
         self._newest: datetime | None = None
         """When the newest record was made that a whole reading has seen."""
 
-    async def __aenter__(self) -> Index:
+    async def __aenter__(self) -> TargetIndex:
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "CREATE TEMP TABLE records (record_id TEXT PRIMARY KEY, parent TEXT, kind TEXT, name TEXT, match TEXT, "

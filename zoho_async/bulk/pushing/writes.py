@@ -17,7 +17,7 @@ from zoho_async.transport.hooks import DispatchHook
 from .call_control import CallControl, Withheld
 from .endpoint import existed_before, member, parts_of
 from .routing import RoutedRow
-from .row_state import Event, State, Transition, next_state
+from .row_state import RowEvent, RowState, Transition, next_state
 from .write_policy import lookup_event, write_error_event
 
 TTL_S = 15.0
@@ -33,7 +33,7 @@ class DispatchedRow(msgspec.Struct, kw_only=True):
     """A row on its way, and what has happened to it so far."""
 
     routed: RoutedRow
-    state: State
+    state: RowState
     tries: int = 0
     """How often it was sent with unknown outcome."""
     reads: int = 0
@@ -53,7 +53,7 @@ class DispatchedRow(msgspec.Struct, kw_only=True):
     error: Exception | None = None
     """Why its outcome is unknown."""
 
-    def advance(self, event: Event) -> Transition:
+    def advance(self, event: RowEvent) -> Transition:
         """Changes its state."""
         transition = next_state(self.state, event)
         self.state = transition.state
@@ -63,7 +63,7 @@ class DispatchedRow(msgspec.Struct, kw_only=True):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What has happened to a row, with what its outcome says of it."""
 
-    event: Event
+    event: RowEvent
     action: Action = "none"
     record_id: str = ""
     parts: Sequence[Part] = ()

@@ -19,12 +19,9 @@ from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import UnknownColumnError, printable
 from zoho_async.bulk.source.files import LONGEST
 from zoho_async.errors import Fault
-from zoho_async.schema.validation import Kind, Rule
+from zoho_async.schema.validation import Kind, Rule, Rules
 
 from .cells import Problem, convert
-
-Rules = Mapping[str, Mapping[str, Rule]]
-
 
 _PATH = re.compile(r"[^.\[\]]+(\[\d{1,4}\])?(\.[^.\[\]]+(\[\d{1,4}\])?)*")
 _STEP = re.compile(r"([^.\[\]]+)(?:\[(\d+)\])?")

@@ -11,10 +11,10 @@ import msgspec
 from zoho_async.bulk.errors import InputError
 from zoho_async.schema.operation import Operation, Parameter
 from zoho_async.schema.registry import OPERATIONS
-from zoho_async.schema.validation import Rule
+from zoho_async.schema.validation import Rule, Rules
 from zoho_async.transport import hooks
 
-from .columns import Columns, Rules
+from .columns import Columns
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

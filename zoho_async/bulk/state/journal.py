@@ -14,7 +14,7 @@ import msgspec
 
 from .database import Database, now, sqlite_text
 
-State = Literal["intent", "done", "failed", "unknown"]
+JournalState = Literal["intent", "done", "failed", "unknown"]
 
 Part = tuple[str, str, str]
 """Part of a record, its key in the row, its id: ("contact_person", "ann@example.com", "460000000026051")."""
@@ -51,7 +51,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     row_key: str
     content_hash: str
-    state: State
+    state: JournalState
     record_id: str
     operation: str = ""
     """create, upsert, update; empty when that is not known."""
@@ -160,7 +160,7 @@ class Journal:
     async def record_outcome(
         self,
         row_key: str,
-        state: State,
+        state: JournalState,
         *,
         record_id: str = "",
         modified: str = "",
@@ -264,7 +264,7 @@ class Journal:
     def _outcome(
         self,
         row_key: str,
-        state: State,
+        state: JournalState,
         record_id: str,
         modified: str,
         parts: Sequence[Part],
