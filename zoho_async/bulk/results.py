@@ -23,14 +23,18 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one row."""
 
     row: Row
+    """As it is in the input."""
     status: Status
+    """`done`, `failed` or `unknown`: a call was sent, and whether it took effect is not known."""
     action: Action
     """`created` or `updated` now; `unchanged`: Zoho has it already; `settled`: an unknown outcome of an earlier call
     was reconciled, and it had taken effect; `skipped`: its record is there and stays as it is; or `none`."""
     record_id: str = ""
+    """Id of the row's record; empty when it is not known."""
     faults: tuple[Fault, ...] = ()
     """What is wrong with the row; no call was spent on it."""
     error: Exception | None = None
+    """What its call raised. Of a row that is done: why the response could not be read."""
     identity: str = ""
     """The row's key in the state. Of a row that is rejected because of another of the same input: a tag by which it is
     recognised until it is corrected."""
@@ -79,7 +83,11 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
         return next((_HINTS[fault.rule] for fault in self.faults if fault.rule in _HINTS), "")
 
     def sentence(self, source: str) -> str:
-        """One line with the file, the row, the field and the rule."""
+        """One line with the file, the row, the field and the rule.
+
+        Args:
+            source: Name of the file.
+        """
         line = f" (line {self.row.line})" if self.row.line else ""
         return f"{source} row {self.row.number}{line}: {self.reason}"
 
@@ -137,10 +145,13 @@ class PushSummary(msgspec.Struct, kw_only=True):
     created + updated."""
 
     rows: int = 0
+    """Rows with an outcome."""
     sent: int = 0
     """Accepted by Zoho in this run."""
     created: int = 0
+    """Records made in this run."""
     updated: int = 0
+    """Records changed in this run."""
     unchanged: int = 0
     """Zoho has what the row says, by an earlier run or as it was found: nothing was written."""
     settled: int = 0
@@ -148,7 +159,9 @@ class PushSummary(msgspec.Struct, kw_only=True):
     skipped: int = 0
     """Rows whose record is there and stays as it is, as `on_existing` says."""
     failed: int = 0
+    """Rows that were rejected, or not sent at all."""
     unknown: int = 0
+    """Rows whose call may have taken effect; the next push reconciles them."""
     writes: int = 0
     """Calls that write, the client's own retries not counted."""
     reads: int = 0
@@ -156,6 +169,7 @@ class PushSummary(msgspec.Struct, kw_only=True):
     kinds: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     """Failed and unknown rows by `RowOutcome.kind`."""
     seconds: float = 0.0
+    """Duration of the run."""
     complete: bool = False
     """Whether every row was tried: the input was read to its end, and nothing ended the run before."""
     run: int = 0
@@ -166,7 +180,11 @@ class PushSummary(msgspec.Struct, kw_only=True):
     """Rows of the whole input, also those not to be tried; None when not known beforehand."""
 
     def count(self, outcome: RowOutcome) -> None:
-        """Adds one row."""
+        """Adds one row.
+
+        Args:
+            outcome: Its outcome.
+        """
         self.rows += 1
         if outcome.status == "done":
             name = outcome.action

@@ -37,7 +37,16 @@ UNREAD = 10
 
 
 class PlannedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row that a push would write."""
+    """One row that a push would write.
+
+    Attributes:
+        row: Its number in the input.
+        action: Whether its record would be created or updated.
+        label: What people know it by: its key or its name.
+        record_id: Id of the record that would be updated.
+        differences: The fields that an update would change.
+        left_out: Columns that differ and that an update does not take.
+    """
 
     row: int
     action: Literal["create", "update"]
@@ -51,11 +60,15 @@ class Plan(msgspec.Struct, kw_only=True):
     """What a push would do."""
 
     create: int = 0
+    """Rows whose record would be created."""
     update: int = 0
+    """Rows whose record would be changed."""
     unchanged: int = 0
+    """Rows whose record has all that they say."""
     skipped: int = 0
     """Rows whose record is there and stays as it is."""
     faulty: int = 0
+    """Rows that are invalid in themselves."""
     colliding: int = 0
     """Rows whose name or key another row or record has."""
     unknown: int = 0
@@ -73,6 +86,7 @@ class Plan(msgspec.Struct, kw_only=True):
     looked: bool = True
     """False: without credentials the target was not read."""
     kinds: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    """Rows that would be rejected, by `RowOutcome.kind`."""
     samples: list[Any] = msgspec.field(default_factory=list[Any])
     """The first bodies of new records."""
     planned: list[PlannedRow] = msgspec.field(default_factory=list[PlannedRow])

@@ -24,6 +24,7 @@ class OptionSpec(msgspec.Struct, frozen=True):
     """What is declared of an option beside its type."""
 
     default: Any
+    """Its value when it is not given."""
     help: str
     """One or two sentences, for the docstring and the command line."""
     cli_type: type[Any] | None = None

@@ -86,7 +86,11 @@ class RejectsFile:
         self.__exit__()
 
     def record(self, outcome: RowOutcome) -> None:
-        """Takes the outcome of a row; the row goes into the file unless it is done."""
+        """Takes the outcome of a row; the row goes into the file unless it is done.
+
+        Args:
+            outcome: As the push gave it.
+        """
         self._tried.add(outcome.row.number)
         if outcome.status != "done":
             identity = outcome.identity if is_tag(outcome.identity) else ""
@@ -105,7 +109,16 @@ class RejectsFile:
     def add(
         self, row: Row, *, reason: str, code: str = "", field: str = "", hint: str = "", identity: str = ""
     ) -> None:
-        """Adds one row, as it is in the input."""
+        """Adds one row, as it is in the input.
+
+        Args:
+            row: The row.
+            reason: Why it was not done, as a sentence.
+            code: Zoho's code.
+            field: The columns that are wrong.
+            hint: How to correct it, as a sentence.
+            identity: Row key or rejection tag by which a later push knows it.
+        """
         self._tried.add(row.number)
         self.count += 1
         if not self.write_error:
