@@ -8,6 +8,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from itertools import pairwise
 from types import ModuleType
 from typing import Any, get_origin
 
@@ -57,7 +58,7 @@ def described_beside(struct: type) -> set[str]:
     """The fields of a class that have a string below them."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(struct)))
     (body,) = [node.body for node in tree.body if isinstance(node, ast.ClassDef)]
-    pairs = zip(body, body[1:], strict=False)
+    pairs = pairwise(body)
     fields = [one.target for one, after in pairs if isinstance(one, ast.AnnAssign) and isinstance(after, ast.Expr)]
     return {field.id for field in fields if isinstance(field, ast.Name)}
 
