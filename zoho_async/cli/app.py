@@ -245,11 +245,11 @@ def fake(
     try:
         serve(
             port=port,
-            organizations=organization or ["10234695"],
-            per_minute=per_minute or None,
-            per_day=per_day or None,
-            concurrency=concurrency or None,
-            unique=unique or ["cf_external_id"],
+            organizations=organization,
+            per_minute=per_minute,
+            per_day=per_day,
+            concurrency=concurrency,
+            unique=unique,
             shape=shape.value,
             data_center=data_center,
         )
