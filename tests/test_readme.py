@@ -112,6 +112,17 @@ def test_the_table_of_transitions_is_that_of_the_code() -> None:
     }
 
 
+def test_the_diagram_of_transitions_is_that_of_the_code() -> None:
+    drawn: set[tuple[str, str, str]] = set()
+    (diagram,) = re.findall(r"```mermaid\nstateDiagram-v2\n(.*?)```", ARCHITECTURE, re.DOTALL)
+    for line in diagram.splitlines():
+        arrow, _, events = line.strip().partition(": ")
+        start, end = arrow.split(" --> ")
+        if "[*]" not in (start, end):
+            drawn |= {(start, event, end) for event in events.split(", ")}
+    assert drawn == {(state, event, to.state) for (state, event), to in TRANSITIONS.items()}
+
+
 async def test_the_first_example_does_what_it_says(
     fake: FakeZoho, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -136,7 +136,7 @@ def pull(
         limits=limits(per_minute, concurrency),
         profile=profile,
     )
-    _finish(lambda interruption: pull_command(args, interruption), json=json)
+    _finish(lambda _: pull_command(args), json=json)
 
 
 @app.command()
@@ -147,7 +147,7 @@ def ids(
     state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
 ) -> None:
     """Write which row has become which record, its persons and addresses included."""
-    _finish(lambda interruption: ids_command(state, to, interruption), json=False)
+    _finish(lambda _: ids_command(state, to), json=False)
 
 
 @runs.callback(invoke_without_command=True)
@@ -158,7 +158,7 @@ def list_runs(
 ) -> None:
     """List the runs of pushes, the newest first."""
     if context.invoked_subcommand is None:
-        _finish(lambda interruption: runs_command(state, interruption, json=json), json=json)
+        _finish(lambda _: runs_command(state, json=json), json=json)
 
 
 @runs.command("show")
@@ -168,7 +168,7 @@ def show_run(
     json: Json = False,
 ) -> None:
     """Show a run and the rows that it has left."""
-    _finish(lambda interruption: show_command(state, run, interruption, json=json), json=json)
+    _finish(lambda _: show_command(state, run, json=json), json=json)
 
 
 @runs.command("images")
@@ -178,7 +178,7 @@ def run_images(
     state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
 ) -> None:
     """Write the records that a run has changed, as they were before."""
-    _finish(lambda interruption: images_command(state, run, to, interruption), json=False)
+    _finish(lambda _: images_command(state, run, to), json=False)
 
 
 @app.command()

@@ -35,7 +35,6 @@ class Receipt(msgspec.Struct):
     customer_id: str | None = None
     contact_person_id: str | None = None
     created_time: str | None = None
-    last_modified_time: str | None = None
     contact_persons: list[ReceiptPart] | None = None
     billing_address: ReceiptPart | None = None
     shipping_address: ReceiptPart | None = None

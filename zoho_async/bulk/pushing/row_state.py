@@ -98,38 +98,7 @@ TRANSITIONS: Final[Mapping[tuple[RowState, RowEvent], Transition]] = {
     ("resent", "discoverable"): Transition("unknown", "unknown", "defer"),
     ("resent", "unresolved"): Transition("unknown", "unknown", "report"),
 }
-"""The table. A pair that is not in it cannot happen."""
-
-DIAGRAM: Final = """\
-stateDiagram-v2
-    [*] --> planned
-    [*] --> unknown: sent by an earlier run
-    planned --> intended: allowed
-    planned --> planned: stale, deleted, stopped, aborted
-    planned --> done: unchanged
-    planned --> failed: unsendable, refused
-    intended --> sent: recorded
-    intended --> failed: unsendable
-    sent --> throttled: rejected
-    sent --> done: accepted
-    sent --> failed: refused, deleted
-    sent --> planned: aborted
-    sent --> unknown: repeatable, readable, discoverable, unresolved
-    throttled --> sent: allowed
-    throttled --> planned: stale, stopped, aborted
-    throttled --> failed: unsendable, refused
-    unknown --> resent: allowed
-    unknown --> unknown: stale, deleted, stopped, aborted, unsendable, refused, unresolved
-    unknown --> reconciled: unchanged
-    resent --> unknown: rejected, deleted, aborted, repeatable, readable, discoverable, unresolved
-    resent --> done: accepted
-    resent --> failed: refused
-    done --> [*]
-    failed --> [*]
-    unknown --> [*]
-    reconciled --> [*]
-"""
-"""The table as a Mermaid diagram, for `docs/architecture.md`."""
+"""The table. A pair that is not in it cannot happen. `docs/architecture.md` draws it."""
 
 
 def next_state(state: RowState, event: RowEvent) -> Transition:
