@@ -35,6 +35,7 @@ class Receipt(msgspec.Struct):
     customer_id: str | None = None
     contact_person_id: str | None = None
     created_time: str | None = None
+    last_modified_time: str | None = None
     contact_persons: list[ReceiptPart] | None = None
     billing_address: ReceiptPart | None = None
     shipping_address: ReceiptPart | None = None
@@ -96,7 +97,7 @@ def parts_of(record: Any) -> list[Part]:
 
 def existed_before(record: Any) -> bool:
     """Whether a record that an upsert has returned was created well before its last modification."""
-    created, modified = (str(member(record, f"{name}_time") or "") for name in ("created", "last_modified"))
+    created, modified = (str(member(record, name) or "") for name in ("created_time", "last_modified_time"))
     if created == modified:
         return False
     then, now = made_at(created), made_at(modified)
