@@ -105,11 +105,11 @@ async def test_a_file_of_the_first_version_loses_nothing(tmp_path: Path) -> None
             ("failed", "d2", ""),
             ("intent", "d3", ""),
         ]
-        assert {(entry.operation, entry.modified) for entry in entries.values()} == {("", "")}
+        assert {entry.operation for entry in entries.values()} == {""}
         moments = await database.run(lambda one: one.execute("SELECT DISTINCT intended_at FROM journal").fetchall())
         assert moments == [(AT,)]
         # What is new of a row can be written.
-        await journal.record_outcome("cf_id=C", "done", record_id="77", modified="m", parts=[("person", "x", "78")])
+        await journal.record_outcome("cf_id=C", "done", record_id="77", parts=[("person", "x", "78")])
     assert version_of(path) == VERSION
     with closing(sqlite3.connect(path)) as connection:
         kept = connection.execute(f"SELECT {FIRST_COLUMNS} FROM journal WHERE identity <> 'cf_id=C'").fetchall()

@@ -36,7 +36,6 @@ _RECORD_INTENT = """
 _RECORD_OUTCOME = """
     UPDATE journal SET state = ?, code = ?, message = ?, settled_at = ?, prior = '',
     record_id = coalesce(nullif(?, ''), record_id),
-    modified = coalesce(nullif(?, ''), modified),
     parts = coalesce(nullif(?, ''), parts)
     WHERE target = ? AND identity = ?
 """
@@ -57,8 +56,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """create, upsert, update; empty when that is not known."""
     display_key: str = ""
     """The row's key, or the name it was sent under."""
-    modified: str = ""
-    """The record's last_modified_time when this row was settled last, as Zoho wrote it."""
 
 
 class Journal:
@@ -163,16 +160,15 @@ class Journal:
         state: JournalState,
         *,
         record_id: str = "",
-        modified: str = "",
         parts: Sequence[Part] = (),
         code: str = "",
         message: str = "",
     ) -> None:
-        """Returns when the outcome of an intent is on record. What is empty of `record_id`, `modified` and `parts`
-        leaves what is known already."""
+        """Returns when the outcome of an intent is on record. An empty `record_id` and empty `parts` leave
+        what is known already."""
 
         await self.database.write(
-            _RECORD_OUTCOME, self._outcome(row_key, state, record_id, modified, parts, code=code, message=message)
+            _RECORD_OUTCOME, self._outcome(row_key, state, record_id, parts, code=code, message=message)
         )
 
     async def record_done(
@@ -182,7 +178,6 @@ class Journal:
         *,
         display_key: str,
         record_id: str,
-        modified: str = "",
         parts: Sequence[Part] = (),
     ) -> None:
         """Puts on record that a row is done without a call, whether the journal knew of it or not."""
@@ -195,7 +190,7 @@ class Journal:
                 "label = CASE WHEN excluded.label <> '' THEN excluded.label ELSE label END",
                 (self._target, row_key, content_hash, now(), sqlite_text(display_key), self._run),
             )
-            self._record_done(connection, row_key, record_id, modified, parts)
+            self._record_done(connection, row_key, record_id, parts)
 
         await self.database.run(work)
 
@@ -215,9 +210,7 @@ class Journal:
 
         await self.database.run(work)
 
-    async def link_existing(
-        self, row_key: str, record_id: str, *, modified: str = "", parts: Sequence[Part] = ()
-    ) -> bool:
+    async def link_existing(self, row_key: str, record_id: str, *, parts: Sequence[Part] = ()) -> bool:
         """Records a row as done with a record that was found, unless another row has that record already."""
 
         def work(connection: sqlite3.Connection) -> bool:
@@ -226,7 +219,7 @@ class Journal:
                 (self._target, record_id, row_key),
             ).fetchone()
             if taken is None:
-                self._record_done(connection, row_key, record_id, modified, parts)
+                self._record_done(connection, row_key, record_id, parts)
             return taken is None
 
         return await self.database.run(work)
@@ -234,13 +227,12 @@ class Journal:
     def entry(self, connection: sqlite3.Connection, row_key: str) -> Entry | None:
         """What is known of a row; None when nothing is. For use inside `Database.run`."""
         found = connection.execute(
-            "SELECT digest, state, record_id, operation, label, modified FROM journal "
-            "WHERE target = ? AND identity = ?",
+            "SELECT digest, state, record_id, operation, label FROM journal WHERE target = ? AND identity = ?",
             (self._target, row_key),
         ).fetchone()
         if found is None:
             return None
-        digest, state, record_id, operation, label, modified = found
+        digest, state, record_id, operation, label = found
         return Entry(
             row_key=row_key,
             content_hash=digest,
@@ -248,7 +240,6 @@ class Journal:
             record_id=record_id,
             operation=operation,
             display_key=label,
-            modified=modified,
         )
 
     def _record_done(
@@ -256,17 +247,15 @@ class Journal:
         connection: sqlite3.Connection,
         row_key: str,
         record_id: str,
-        modified: str,
         parts: Sequence[Part],
     ) -> None:
-        connection.execute(_RECORD_OUTCOME, self._outcome(row_key, "done", record_id, modified, parts))
+        connection.execute(_RECORD_OUTCOME, self._outcome(row_key, "done", record_id, parts))
 
     def _outcome(
         self,
         row_key: str,
         state: JournalState,
         record_id: str,
-        modified: str,
         parts: Sequence[Part],
         *,
         code: str = "",
@@ -275,7 +264,7 @@ class Journal:
         """A row for `_RECORD_OUTCOME`."""
         written = _written(parts) if parts else ""
         said = (sqlite_text(code), sqlite_text(message))
-        return (state, *said, now(), record_id, modified, written, self._target, row_key)
+        return (state, *said, now(), record_id, written, self._target, row_key)
 
 
 def _written(parts: Sequence[Part]) -> str:
