@@ -89,7 +89,7 @@ async def test_only_the_remaining_rows_of_a_run_are_retried(fake: FakeZoho, cli:
     unknown = await cli(*PUSH, "a.csv", *KEY, "--retry", "9")
     assert (unknown.code, unknown.err) == (
         2,
-        "there is no run 9 of this target in the state file; see `zoho-async runs`\n",
+        "there is no run 9 of this destination in the state file; see `zoho-async runs`\n",
     )
     shown = await cli("runs", "show", "1")
     assert shown.code == 0

@@ -92,32 +92,32 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
         return f"{source} row {self.row.number}{line}: {self.reason}"
 
 
-def invalid(job: WorkItem) -> RowOutcome:
+def invalid(item: WorkItem) -> RowOutcome:
     """The outcome of a row that has faults."""
-    return RowOutcome(row=job.row, status="failed", action="none", faults=job.faults, identity=job.row_key)
+    return RowOutcome(row=item.row, status="failed", action="none", faults=item.faults, identity=item.row_key)
 
 
-def failed(job: WorkItem, error: Exception) -> RowOutcome:
+def failed(item: WorkItem, error: Exception) -> RowOutcome:
     """The outcome of a row that was rejected, or not sent at all."""
     faults = error.faults if isinstance(error, InvalidError) else ()
-    return RowOutcome(row=job.row, status="failed", action="none", faults=faults, error=error, identity=job.row_key)
+    return RowOutcome(row=item.row, status="failed", action="none", faults=faults, error=error, identity=item.row_key)
 
 
-def unknown(job: WorkItem, error: Exception) -> RowOutcome:
+def unknown(item: WorkItem, error: Exception) -> RowOutcome:
     """The outcome of a row whose call has an unknown outcome."""
-    return msgspec.structs.replace(failed(job, error), status="unknown")
+    return msgspec.structs.replace(failed(item, error), status="unknown")
 
 
 def done(
-    job: WorkItem, action: Action, record_id: str, *, warning: str = "", error: Exception | None = None
+    item: WorkItem, action: Action, record_id: str, *, warning: str = "", error: Exception | None = None
 ) -> RowOutcome:
     """The outcome of a row that Zoho has. `error`: why the response could not be read."""
     return RowOutcome(
-        row=job.row,
+        row=item.row,
         status="done",
         action=action,
         record_id=record_id,
-        identity=job.row_key,
+        identity=item.row_key,
         warning=warning,
         error=error,
     )
@@ -125,10 +125,10 @@ def done(
 
 _HINTS = {
     "3062": "give it another name, or push with --on-existing update to update the record that has the name (with "
-    "--upsert-by or --match-by: --on-name-taken match), with --match-by FIELD to tell records by another field, or "
-    "with --on-name-taken suffix:FIELD to tell them apart",
+    "--upsert-by or --match-by: --on-name-taken match), with --match-by FIELD to identify records by another field, or "
+    "with --on-name-taken suffix:FIELD to distinguish them",
     "exists": "push with --on-existing update to update the record, with --on-existing skip to leave it as it is, or "
-    "with --match-by FIELD to tell records by another field",
+    "with --match-by FIELD to identify records by another field",
     "9004": "create the currency in Zoho first",
     "31006": "open the portal in Zoho's settings first, or leave the column out",
     "3013": "give it another name",
@@ -216,7 +216,7 @@ def _fault_text(fault: Fault) -> str:
 
 def _reason(error: Exception, status: Status) -> str:
     if status == "failed" and isinstance(error, UnavailableError | DecodeError):
-        # Zoho said nothing about the row.
+        # No response of Zoho is about the row.
         return str(error)
     if isinstance(error, ZohoError) and status == "failed" and error.message:
         code = f" (code {error.code})" if error.code is not None else ""

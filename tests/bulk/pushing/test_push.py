@@ -16,7 +16,7 @@ from zoho_async.books import ContactCreate
 from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.results import RowOutcome
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.journal import Journal
@@ -282,17 +282,17 @@ async def test_a_create_that_no_key_finds_is_sent_again_where_names_may_be_equal
 
 
 def jobs_of(zoho: Zoho, given: list[dict[str, Any]]) -> list[bulk.rows.WorkItem]:
-    target = Target.of(zoho.books.contacts)
-    reader = RowReader(target, Options.of(target))
+    destination = Destination.of(zoho.books.contacts)
+    reader = RowReader(destination, Options.of(destination))
     return [reader.read(bulk.Row(number=i, values=row)) for i, row in enumerate(given, 1)]
 
 
 async def test_an_intent_of_a_killed_run_is_settled_by_the_list(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
     state = tmp_path / "s"
     async with Database(state) as database:
-        journal = Journal(database, Target.of(zoho.books.contacts).label)
-        for job in jobs_of(zoho, rows(3)):
-            await journal.record_intent(job.row_key, job.content_hash, operation="create")
+        journal = Journal(database, Destination.of(zoho.books.contacts).label)
+        for item in jobs_of(zoho, rows(3)):
+            await journal.record_intent(item.row_key, item.content_hash, operation="create")
     fake.seed([rows(2)[1]])
     push = bulk.push(zoho.books.contacts, rows(4), state=state)
     outcomes = {outcome.row.number: outcome for outcome in await run(push)}
@@ -308,9 +308,9 @@ async def test_a_record_somebody_else_has_made_meanwhile_is_not_taken_for_ours(
 ) -> None:
     given = [{"contact_name": "Bowman", "notes": "ours", "credit_limit": "1000"}]
     async with Database(tmp_path / "s") as database:
-        journal = Journal(database, Target.of(zoho.books.contacts).label)
-        (job,) = jobs_of(zoho, given)
-        await journal.record_intent(job.row_key, job.content_hash, operation="create")
+        journal = Journal(database, Destination.of(zoho.books.contacts).label)
+        (item,) = jobs_of(zoho, given)
+        await journal.record_intent(item.row_key, item.content_hash, operation="create")
     (theirs,) = fake.seed([{"contact_name": "Bowman", "notes": "theirs"}])
     for _ in range(2):
         (outcome,) = await run(bulk.push(zoho.books.contacts, given, state=tmp_path / "s"))
@@ -640,7 +640,7 @@ async def test_what_cannot_be_pushed_is_an_error_before_any_call(zoho: Zoho) -> 
     with pytest.raises(bulk.InputError, match="custom field"):
         bulk.push(zoho.books.contacts, [], upsert_by="email")
     with pytest.raises(bulk.InputError, match=r"there is no `books nothing`; there is: .*books contacts,"):
-        Target.named("books.nothing")
+        Destination.named("books.nothing")
     push = bulk.push(zoho.books.contacts, [])
     assert await run(push) == []
     with pytest.raises(RuntimeError, match="only once"):

@@ -79,13 +79,13 @@ OTHER = lambda key: key == "77"  # noqa: E731 - another row of the input has tha
         (NATURAL, {"entry": entry("done"), "indexed": False}, "unchanged", None),
         (NATURAL, {"entry": entry("done")}, "confirm_exists", "1"),
         (UPSERT, {"entry": entry("done")}, "upsert", None),
-        (NATURAL, {"entry": entry("done"), "gone": True}, "create", None),
-        (NATURAL, {"entry": entry("done"), "gone": True, "named": [TAKEN]}, "refuse", None),
+        (NATURAL, {"entry": entry("done"), "deleted": True}, "create", None),
+        (NATURAL, {"entry": entry("done"), "deleted": True, "named": [TAKEN]}, "refuse", None),
         (UPSERT, {"entry": entry("done", "other"), "own": HERE}, "update", "1"),
         (NATURAL, {"entry": entry("done", "other"), "own": HERE, "named": [HERE]}, "refuse", None),
         (UPDATE, {"entry": entry("done", "other"), "own": HERE, "named": [HERE, TAKEN]}, "update", "1"),
         (UPDATE, {"entry": entry("done", "other"), "indexed": False}, "update", "1"),
-        (UPDATE, {"entry": entry("done", "other"), "indexed": False, "gone": True}, "create", None),
+        (UPDATE, {"entry": entry("done", "other"), "indexed": False, "deleted": True}, "create", None),
         # Somebody has given its record another key, which another row has, or none has.
         (UPSERT, {"entry": entry("done"), "own": REKEYED, "expected_key": OTHER}, "upsert", None),
         (UPSERT, {"entry": entry("done"), "own": REKEYED}, "unchanged", "4"),
@@ -136,7 +136,7 @@ OTHER = lambda key: key == "77"  # noqa: E731 - another row of the input has tha
     ],
 )
 def test_the_action(options: Options, known: dict[str, Any], action: str, record: str | None) -> None:
-    job = WorkItem(
+    item = WorkItem(
         row=bulk.Row(number=1),
         key_field=options.field or "contact_name",
         key="k" if options.field else "A",
@@ -145,7 +145,7 @@ def test_the_action(options: Options, known: dict[str, Any], action: str, record
         name_field="contact_name",
         content_hash="d",
     )
-    assert_action(job, options, known, action, record)
+    assert_action(item, options, known, action, record)
 
 
 @pytest.mark.parametrize(
@@ -157,12 +157,12 @@ def test_the_action(options: Options, known: dict[str, Any], action: str, record
         (SKIP, {"own": HERE}, "skip", "1"),
         (SKIP, {}, "confirm_exists", "7"),
         (Options(on_existing="fail"), {}, "refuse", None),
-        (NATURAL, {"gone": True}, "refuse", None),
+        (NATURAL, {"deleted": True}, "refuse", None),
         (NATURAL, {"entry": UNKNOWN}, "update", "7"),
         (SKIP, {"entry": UNKNOWN}, "link_existing", "7"),
         (NATURAL, {"entry": entry("done", record_id="7"), "indexed": False}, "unchanged", None),
         (NATURAL, {"entry": entry("done", record_id="7")}, "confirm_exists", "7"),
-        (NATURAL, {"entry": entry("done", record_id="7"), "gone": True}, "refuse", None),
+        (NATURAL, {"entry": entry("done", record_id="7"), "deleted": True}, "refuse", None),
         # It is given a name that another record has.
         (NATURAL, {"own": ANOTHER, "named": [TAKEN]}, "refuse", None),
     ],
@@ -170,11 +170,11 @@ def test_the_action(options: Options, known: dict[str, Any], action: str, record
 def test_the_action_of_a_row_with_an_id(
     options: Options, known: dict[str, Any], action: str, record: str | None
 ) -> None:
-    job = WorkItem(row=bulk.Row(number=1), record_id="7", key_field="contact_id", key="7", name="A", content_hash="d")
-    assert_action(job, options, known, action, record)
+    item = WorkItem(row=bulk.Row(number=1), record_id="7", key_field="contact_id", key="7", name="A", content_hash="d")
+    assert_action(item, options, known, action, record)
 
 
-def assert_action(job: WorkItem, options: Options, known: dict[str, Any], action: str, record: str | None) -> None:
+def assert_action(item: WorkItem, options: Options, known: dict[str, Any], action: str, record: str | None) -> None:
     names = {"A": known.get("named", []), "A (x)": known.get("renamed", [])}
     known = {name: value for name, value in known.items() if name not in ("named", "renamed")}
 
@@ -183,9 +183,9 @@ def assert_action(job: WorkItem, options: Options, known: dict[str, Any], action
         return None
 
     context = RowContext(**{"indexed": True, **known}, records_of_same_name=lambda scope, name: names.get(name, []))
-    made = decide(job, context, options, rename=rename)
+    made = decide(item, context, options, rename=rename)
     assert (made.action, made.record and made.record.record_id) == (action, record)
-    assert bool(made.job.faults) == (action == "refuse")
+    assert bool(made.item.faults) == (action == "refuse")
 
 
 async def run(push: Push) -> list[bulk.RowOutcome]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
-from zoho_async.bulk.rows.resource import Target, required_path
+from zoho_async.bulk.rows.resource import Destination, required_path
 from zoho_async.bulk.state.journal import Part
 from zoho_async.schema.operation import Operation
 from zoho_async.transport import hooks
@@ -41,20 +41,20 @@ class Receipt(msgspec.Struct):
     shipping_address: ReceiptPart | None = None
 
 
-async def read_record(target: Target, record_id: str, parent: str) -> dict[str, Any]:
+async def read_record(destination: Destination, record_id: str, parent: str) -> dict[str, Any]:
     """A record as it is now. `parent`: the id of the one it belongs to; empty where there is none."""
-    name, ids = "get", {target.record_id: record_id}
+    name, ids = "get", {destination.record_id: record_id}
     if parent:
         # By its own id alone a contact person of Books comes in a response that is not documented.
-        ids = {target.natural.parent: parent, **ids}
-        reading = {name: one for name, one in target.operations.items() if one.method == "GET"}
+        ids = {destination.natural.parent: parent, **ids}
+        reading = {name: one for name, one in destination.operations.items() if one.method == "GET"}
         name = next(name for name, one in reading.items() if required_path(one) == list(ids))
-    record: dict[str, Any] = await getattr(target.resource, name)(*ids.values(), type=dict[str, Any])
+    record: dict[str, Any] = await getattr(destination.resource, name)(*ids.values(), type=dict[str, Any])
     return record
 
 
 async def send_write(
-    target: Target,
+    destination: Destination,
     operation: Operation[Any],
     *,
     path: Mapping[str, Any] | None = None,
@@ -65,7 +65,7 @@ async def send_write(
 ) -> Receipt:
     """Makes a write; `hook` and `priority` as in `Zoho.send`."""
     response = await hooks.send(
-        target.resource,
+        destination.resource,
         operation,
         path=path,
         headers=headers,

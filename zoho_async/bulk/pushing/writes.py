@@ -72,20 +72,20 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     def outcome(self, row: DispatchedRow) -> RowOutcome:
         """The outcome of a row that this has led to its end."""
-        job, error = row.routed.job, self.error
+        item, error = row.routed.item, self.error
         match row.state:
             case "done":
-                return done(job, self.action, self.record_id, warning=self.warning, error=error)
+                return done(item, self.action, self.record_id, warning=self.warning, error=error)
             case "reconciled":
                 # A record that has the row's key and is left as it is, is not what the row made.
                 action: Action = "skipped" if self.action == "skipped" else "settled"
-                return done(job, action, self.record_id, warning=self.warning)
+                return done(item, action, self.record_id, warning=self.warning)
             case "failed":
-                return invalid(job) if error is None else failed(job, error)
+                return invalid(item) if error is None else failed(item, error)
             case _:
                 if self.event == "unsendable" and error is None:
-                    return msgspec.structs.replace(invalid(job), status="unknown")
-                return unknown(job, error or row.error or UnsettledError())
+                    return msgspec.structs.replace(invalid(item), status="unknown")
+                return unknown(item, error or row.error or UnsettledError())
 
 
 class Write(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,7 +210,7 @@ class WriteExecutor:
             idempotent_by_key=write.idempotent_by_key,
             readable=write.readable,
             discoverable=write.discoverable,
-            may_exist=row.repeated or (row.routed.known.begun and not write.idempotent_by_key),
+            may_exist=row.repeated or (row.routed.context.begun and not write.idempotent_by_key),
             tries=row.tries + 1,
         )
         if isinstance(error, ZohoError) and event != "aborted":
@@ -230,14 +230,14 @@ class WriteExecutor:
             )
             return Result(event=event, error=error or UnsettledError())
         action, warning = write.action, write.warning
-        if action == "created" and not row.repeated and row.routed.known.entry is None and existed_before(receipt):
+        if action == "created" and not row.repeated and row.routed.context.entry is None and existed_before(receipt):
             action, warning = "updated", _OVERWRITTEN
         parts = parts_of(receipt)
         return Result(event="accepted", action=action, record_id=record_id, parts=parts, warning=warning, error=error)
 
     async def conclude(self, row: DispatchedRow, result: Result) -> Transition:
         """Changes the state of a row by what has happened, in the journal too."""
-        row_key, released = row.routed.job.row_key, is_released(row)
+        row_key, released = row.routed.item.row_key, is_released(row)
         transition = row.advance(result.event)
         match transition.journal:
             case "done":

@@ -13,7 +13,7 @@ import msgspec
 
 from zoho_async._atomic_file import atomic_write
 from zoho_async.bulk.errors import InputError
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.state import runs as stored
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.runs import BeforeImage, RejectedRow, Run, StoredId
@@ -35,9 +35,9 @@ def default_state(resource: Any, folder: str | Path = "") -> Path:
         resource: A client's resource.
         folder: Where it lies, usually beside the input; empty: the working folder.
     """
-    target = Target.of(resource)
-    organization = target.origin[1]
-    return Path(folder) / f"zoho-{organization}-{target.name.replace('.', '-')}.state.sqlite"
+    destination = Destination.of(resource)
+    organization = destination.origin[1]
+    return Path(folder) / f"zoho-{organization}-{destination.name.replace('.', '-')}.state.sqlite"
 
 
 def state_files(folder: str | Path = "") -> list[Path]:
