@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.process import Cli, until
 
-from zoho_async.bulk.rows.refusal_tags import is_tag
+from zoho_async.bulk.rows.rejection_tags import is_tag
 from zoho_async.fake import FakeZoho
 
 Write = Callable[[str, str], Path]

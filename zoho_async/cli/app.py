@@ -49,7 +49,7 @@ class DetailsChoice(StrEnum):
 
 
 class ShapeChoice(StrEnum):
-    """How the fake's answers are written."""
+    """How the fake's responses are written."""
 
     live = "live"
     documented = "documented"
@@ -192,13 +192,13 @@ def call(
         list[str] | None,
         typer.Option("--file", metavar="[NAME=]PATH", help="Send that file; its part's name, where there are several."),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Write the answer there.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Write the response there.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every row of a paged list, one a line.")] = False,
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
     profile: Profile = None,
 ) -> None:
-    """Execute one operation; Zoho's answer goes to stdout as it came."""
+    """Execute one operation; Zoho's response goes to stdout as it came."""
     args = CallArgs(
         operation_id=operation_id,
         path=path or [],
@@ -233,7 +233,7 @@ def fake(
         list[str] | None,
         typer.Option("--unique", metavar="cf_NAME", help="Custom field without duplicates. [cf_external_id]"),
     ] = None,
-    shape: Annotated[ShapeChoice, typer.Option("--shape", help="How answers are written.")] = ShapeChoice.live,
+    shape: Annotated[ShapeChoice, typer.Option("--shape", help="How responses are written.")] = ShapeChoice.live,
     data_center: Annotated[str, typer.Option("--data-center", metavar="NAME")] = "us",
 ) -> None:
     """Run a Zoho on this machine, to try things out; prints one line of JSON with its address and credentials.

@@ -50,7 +50,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class FakeRequest(msgspec.Struct):
-    """One request with what is learnt of it while it is processed."""
+    """One request with what is found out about it while it is processed."""
 
     method: str
     path: str

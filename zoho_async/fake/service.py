@@ -295,7 +295,7 @@ class FakeService:
     def record_crash(self, error: BaseException | None) -> None:
         """Count an error of the fake itself; None: there was no response in time."""
         self.crashes += 1
-        self.problems.append("".join(traceback.format_exception(error)) if error is not None else "no answer in time")
+        self.problems.append("".join(traceback.format_exception(error)) if error is not None else "no response in time")
 
     def record_received(self, request: FakeRequest, reply: Reply | None) -> None:
         """Keep a request for `received`, without secrets; `reply` is None when the connection was cut."""

@@ -44,7 +44,7 @@ async def index_of(
     async with Database(None) as database:
         destination = Destination.of(resource)
         index = TargetIndex(
-            database, destination, options, reader, wait_epoch=lambda: reader.epoch, noted=lambda *_: ""
+            database, destination, options, reader, wait_epoch=lambda: reader.epoch, recorded_key=lambda *_: ""
         )
         async with index:
             yield index, database

@@ -17,7 +17,7 @@ from zoho_async import Zoho, bulk
 from zoho_async.bulk import PushSummary, RejectsFile, RemainingRows, Row, RowFile, RowOutcome, open_rows
 from zoho_async.bulk.recovery.rejects import rejects_path
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.refusal_tags import tag as make_tag
+from zoho_async.bulk.rows.rejection_tags import tag as make_tag
 from zoho_async.fake import FakeZoho
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from zoho_async.books.rules import RULES
 from zoho_async.bulk.errors import UnknownColumnError
-from zoho_async.bulk.rows.cells import Problem, convert
+from zoho_async.bulk.rows.cells import InvalidCell, convert
 from zoho_async.bulk.rows.columns import Columns, original
 from zoho_async.schema.validation import Rule
 
@@ -186,7 +186,7 @@ def test_cells_are_read_by_kind(kind: Any, cell: Any, value: Any) -> None:
 )
 def test_cells_that_cannot_be_read_are_problems(kind: Any, cell: Any, rule: str) -> None:
     read = convert(Rule(kind=kind), cell)
-    assert isinstance(read, Problem)
+    assert isinstance(read, InvalidCell)
     assert read.rule == rule
 
 

@@ -109,7 +109,7 @@ async def test_a_file_of_the_first_version_loses_nothing(tmp_path: Path) -> None
         moments = await database.run(lambda one: one.execute("SELECT DISTINCT intended_at FROM journal").fetchall())
         assert moments == [(AT,)]
         # What is new of a row can be written.
-        await journal.record_outcome("cf_id=C", "done", record_id="77", parts=[("person", "x", "78")])
+        await journal.record_outcome("cf_id=C", "done", record_id="77", child_ids=[("person", "x", "78")])
     assert version_of(path) == VERSION
     with closing(sqlite3.connect(path)) as connection:
         kept = connection.execute(f"SELECT {FIRST_COLUMNS} FROM journal WHERE identity <> 'cf_id=C'").fetchall()

@@ -96,16 +96,16 @@ async def test_the_record_is_kept_as_it_was(database: Database, journal: Journal
 
 async def test_settling_overwrites_only_what_it_names(database: Database, journal: Journal) -> None:
     await journal.record_intent("A", "d", operation="create", display_key="Ann")
-    parts = [("contact_person", "ann@example.com", "78"), ("billing_address", "", "79")]
-    await journal.record_outcome("A", "done", record_id="77", parts=parts)
+    child_ids = [("contact_person", "ann@example.com", "78"), ("billing_address", "", "79")]
+    await journal.record_outcome("A", "done", record_id="77", child_ids=child_ids)
     await journal.record_intent("A", "e", operation="update")
     await journal.record_outcome("A", "failed", code="3062", message="name \ud83c taken")
     row = await row_of(database, "A")
     assert row is not None
     assert (row["state"], row["record_id"], row["label"]) == ("failed", "77", "Ann")
-    assert json.loads(row["parts"]) == [list(part) for part in parts]
+    assert json.loads(row["parts"]) == [list(part) for part in child_ids]
     assert (row["code"], row["message"]) == ("3062", "name ? taken")
-    await journal.record_outcome("A", "done", record_id="80", parts=[("contact_person", "\ud83c", "81")])
+    await journal.record_outcome("A", "done", record_id="80", child_ids=[("contact_person", "\ud83c", "81")])
     row = await row_of(database, "A")
     assert row is not None
     assert (row["record_id"], row["code"], row["message"]) == ("80", "", "")
@@ -113,7 +113,7 @@ async def test_settling_overwrites_only_what_it_names(database: Database, journa
 
 
 async def test_a_row_can_be_done_without_a_call(database: Database, journal: Journal) -> None:
-    await journal.record_done("A", "d", display_key="Ann", record_id="77", parts=[("person", "k", "78")])
+    await journal.record_done("A", "d", display_key="Ann", record_id="77", child_ids=[("person", "k", "78")])
     entry = await entry_of(journal, "A")
     assert (entry.state, entry.content_hash, entry.record_id, entry.operation) == ("done", "d", "77", "")
     await journal.record_intent("B", "d", operation="create", display_key="Bob")
@@ -148,7 +148,7 @@ async def test_withdrawing_brings_back_what_was_there(
 ) -> None:
     await journal.record_intent("A", "d", operation="upsert", display_key='An "n"')
     await journal.record_outcome(
-        "A", state, record_id="77", parts=[("person", "k", "78")], code="9", message="it's “so”\n"
+        "A", state, record_id="77", child_ids=[("person", "k", "78")], code="9", message="it's “so”\n"
     )
     before = await row_of(database, "A")
     for digest in ("d", "e"):
@@ -188,7 +188,7 @@ async def test_a_settled_intent_has_nothing_before_it(database: Database, journa
 async def test_a_record_is_linked_once(database: Database, journal: Journal) -> None:
     await journal.record_intent("a", "d", operation="create")
     await journal.record_intent("b", "d", operation="create")
-    assert await journal.link_existing("a", "77", parts=[("person", "k", "78")])
+    assert await journal.link_existing("a", "77", child_ids=[("person", "k", "78")])
     assert not await journal.link_existing("b", "77")
     assert await journal.link_existing("a", "77")
     row = await row_of(database, "a")

@@ -23,7 +23,7 @@ from zoho_async.schema.registry import SECRETS
 from zoho_async.transport.hooks import DispatchHook
 
 from .call_control import CallControl, Withheld
-from .endpoint import parts_of, read_record, send_write
+from .endpoint import child_ids_of, read_record, send_write
 from .index_queries import TargetRecord
 from .prepare import Planner
 from .routing import RoutedRow
@@ -53,7 +53,7 @@ class Dispatcher:
         self._opened = False
         self._first = asyncio.Lock()
         self._deferred: list[DispatchedRow] = []
-        self.left = False
+        self.has_remaining = False
         """Whether a row was left to the next run, because the push is to end."""
 
     async def perform(self, routed: RoutedRow) -> RowOutcome | None:
@@ -65,7 +65,7 @@ class Dispatcher:
             ended = await self._plan_again(row) if row.outdated else None
             result = ended or await self._first_alone(row)
             transition = await self._writer.conclude(row, result)
-            self.left = self.left or result.event == "stopped"
+            self.has_remaining = self.has_remaining or result.event == "stopped"
             match transition.step:
                 case "report":
                     return result.outcome(row)
@@ -173,9 +173,13 @@ class Dispatcher:
             item.faults = merged.faults
             return Result(event="unsendable")
         if not merged.changes:
-            parts = parts_of(record)
+            child_ids = child_ids_of(record)
             await self._journal.record_done(
-                item.row_key, item.content_hash, display_key=item.display_key, record_id=found.record_id, parts=parts
+                item.row_key,
+                item.content_hash,
+                display_key=item.display_key,
+                record_id=found.record_id,
+                child_ids=child_ids,
             )
             return Result(event="unchanged", action="unchanged", record_id=found.record_id, warning=merged.warning)
         operation = self._destination.operations["update"]
@@ -229,7 +233,9 @@ class Dispatcher:
             return Result(event="unresolved", error=UnsettledError())
         merged = merge_item(self._destination, item, record)
         differs = ", ".join(merged.changes) or ", ".join(fault.path for fault in merged.faults)
-        if not differs and await self._journal.link_existing(item.row_key, found.record_id, parts=parts_of(record)):
+        if not differs and await self._journal.link_existing(
+            item.row_key, found.record_id, child_ids=child_ids_of(record)
+        ):
             return Result(event="unchanged", record_id=found.record_id)
         if self._options.on_existing == "skip":
             return Result(event="unchanged", action="skipped", record_id=found.record_id)
@@ -297,7 +303,7 @@ class Dispatcher:
                 if ended is None:
                     outcome = await self._perform(row)
                 else:
-                    self.left = True
+                    self.has_remaining = True
                     await self._writer.conclude(row, ended)
                     outcome = ended.outcome(row)
                 if outcome is not None:

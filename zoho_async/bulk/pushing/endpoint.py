@@ -10,7 +10,7 @@ import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.rows.resource import Destination, required_path
-from zoho_async.bulk.state.journal import Part
+from zoho_async.bulk.state.journal import ChildId
 from zoho_async.schema.operation import Operation
 from zoho_async.transport import hooks
 from zoho_async.transport.hooks import DispatchHook
@@ -18,7 +18,7 @@ from zoho_async.transport.hooks import DispatchHook
 from .index_queries import made_at
 
 
-class ReceiptPart(msgspec.Struct):
+class ReceiptChild(msgspec.Struct):
     """A contact person or an address in the response to a write."""
 
     contact_person_id: str | None = None
@@ -36,9 +36,9 @@ class Receipt(msgspec.Struct):
     contact_person_id: str | None = None
     created_time: str | None = None
     last_modified_time: str | None = None
-    contact_persons: list[ReceiptPart] | None = None
-    billing_address: ReceiptPart | None = None
-    shipping_address: ReceiptPart | None = None
+    contact_persons: list[ReceiptChild] | None = None
+    billing_address: ReceiptChild | None = None
+    shipping_address: ReceiptChild | None = None
 
 
 async def read_record(destination: Destination, record_id: str, parent: str) -> dict[str, Any]:
@@ -78,17 +78,17 @@ async def send_write(
     return receipt
 
 
-def parts_of(record: Any) -> list[Part]:
+def child_ids_of(record: Any) -> list[ChildId]:
     """Ids of a record's contact persons and addresses, from a receipt or a whole record."""
-    parts: list[Part] = []
+    child_ids: list[ChildId] = []
     persons: Any = member(record, "contact_persons")
     for person in persons if is_sequence(persons) else ():
         if person_id := member(person, "contact_person_id"):
             key = member(person, "email") or " ".join(
                 str(name) for part in ("first_name", "last_name") if (name := member(person, part))
             )
-            parts.append(("contact_persons", str(key), str(person_id)))
-    return parts + [
+            child_ids.append(("contact_persons", str(key), str(person_id)))
+    return child_ids + [
         (place, "", str(address_id))
         for place in ("billing_address", "shipping_address")
         if (address_id := member(member(record, place), "address_id"))

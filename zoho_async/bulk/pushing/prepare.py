@@ -17,7 +17,7 @@ from zoho_async.bulk._pages import Read
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.duplicates import KEYS, DuplicateDetector
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.refusal_tags import carried_key, is_tag, tag
+from zoho_async.bulk.rows.rejection_tags import carried_key, is_tag, tag
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.rows.validate import RowReader, WorkItem, keyed_by, row_key, row_of
 from zoho_async.bulk.source.files import Row, RowFile
@@ -83,7 +83,9 @@ class Planner:
         self.good = 0
         self._keeping = False
         self._wait_epoch = wait_epoch
-        self.index = TargetIndex(journal.database, destination, options, read, wait_epoch=wait_epoch, noted=self._noted)
+        self.index = TargetIndex(
+            journal.database, destination, options, read, wait_epoch=wait_epoch, recorded_key=self._recorded_key
+        )
 
     async def check(self, rows: Iterable[Any]) -> AsyncGenerator[list[WorkItem], None]:
         """Checks every row, a batch at a time; yields the invalid ones and keeps the others for `routed_rows`.
@@ -222,7 +224,7 @@ class Planner:
                 return self._journal.entry(connection, item.row_key)
         return None
 
-    def _noted(self, connection: sqlite3.Connection, record_id: str, parent: str) -> str:
+    def _recorded_key(self, connection: sqlite3.Connection, record_id: str, parent: str) -> str:
         """The key of the row that has a record; empty when none has, or it was matched by another field."""
         owner = self._journal.owner(connection, record_id)
         begin, end = row_key(self._options.field, ""), f"@{parent}" if parent else ""
@@ -250,7 +252,7 @@ class Planner:
             }
 
         same = set[str]() if changed else await self._journal.database.run(unchanged)
-        # One call for each parent: not for those whose rows an earlier run has settled.
+        # One call for each parent: not for those whose rows an earlier run has done.
         parents = dict.fromkeys(item.parent for item in good if item.row_key not in same)
         await self.index.read(parents)
 

@@ -215,7 +215,7 @@ class Push:
     async def _push(self, journal: Journal, ready: asyncio.Queue[RowOutcome | None]) -> None:
         async def give(outcome: RowOutcome) -> None:
             if outcome.status != "done":
-                await runs.record_rejected(journal.database, self.summary.run, [_problem(outcome)])
+                await runs.record_rejected(journal.database, self.summary.run, [_rejected_row(outcome)])
             self._given += 1
             self._emit(Event(stage="write", done=self._given))
             # Backpressure: a few outcomes ahead of the consumer.
@@ -267,7 +267,7 @@ class Push:
                 await give(given)
             if failure is not None:
                 raise failure
-        self.summary.complete = self._exhausted and not dispatcher.left and self._control.abort_reason is None
+        self.summary.complete = self._exhausted and not dispatcher.has_remaining and self._control.abort_reason is None
 
     async def _fed(self, rows: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         """The rows of an asynchronous input, until the push is to end."""
@@ -329,7 +329,7 @@ def push(resource: Any, rows: Iterable[Any] | AsyncIterable[Any], **options: Unp
 
 
 def _given(outcome: Outcome[RoutedRow, RowOutcome | None]) -> RowOutcome | None:
-    """The outcome to report of a row; None when it is deferred or left."""
+    """The outcome to report of a row; None when it is deferred, or remains for the next run."""
     item, error = outcome.item.item, outcome.error
     if isinstance(error, StateError):
         # Without a journal nothing more may be sent.
@@ -348,7 +348,7 @@ def _extent(rows: Any) -> tuple[int | None, int | None]:
     return (len(rows), len(rows)) if repeatable(rows) else (None, None)
 
 
-def _problem(outcome: RowOutcome) -> runs.RejectedRow:
+def _rejected_row(outcome: RowOutcome) -> runs.RejectedRow:
     row = outcome.row
     return runs.RejectedRow(
         number=row.number,

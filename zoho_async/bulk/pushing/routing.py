@@ -29,9 +29,9 @@ class RowContext(msgspec.Struct, frozen=True, kw_only=True):
     """What is known when a row's turn comes."""
 
     entry: Entry | None = None
-    """What earlier runs have left of it."""
+    """What earlier runs recorded of it."""
     own: TargetRecord | None = None
-    """The listed record whose id the row carries, or that an earlier run noted for it."""
+    """The listed record whose id the row carries, or that an earlier run recorded for it."""
     keyed: tuple[TargetRecord, ...] = ()
     """The records with the row's key, unless that is a natural name."""
     indexed: bool = False

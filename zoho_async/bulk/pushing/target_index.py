@@ -43,12 +43,13 @@ class TargetIndex:
         read: Read,
         *,
         wait_epoch: Callable[[], int],
-        noted: Callable[[sqlite3.Connection, str, str], str],
+        recorded_key: Callable[[sqlite3.Connection, str, str], str],
     ) -> None:
-        """`wait_epoch`: how often the push has waited for hours; what was read before is old then. `noted`: the key
-        by which an earlier run knew a record, of a parent where it belongs to one; empty when none did."""
+        """`wait_epoch`: how often the push has waited for hours; what was read before is old then.
+        `recorded_key`: the key by which an earlier run knew a record, of a parent where it belongs to one; empty when
+        none did."""
         self._wait_epoch = wait_epoch
-        self._noted = noted
+        self._recorded_key = recorded_key
         self._database = database
         self._destination = destination
         self._options = options
@@ -197,7 +198,7 @@ class TargetIndex:
                 found = identified(connection, record_id)
                 if found is not None:
                     keys[record_id] = found.match
-                elif key := self._noted(connection, record_id, parent):
+                elif key := self._recorded_key(connection, record_id, parent):
                     keys[record_id] = key
             return keys
 

@@ -10,12 +10,12 @@ import msgspec
 
 from zoho_async.bulk.errors import StateError
 from zoho_async.bulk.results import Action, RowOutcome, UnsettledError, done, failed, invalid, unknown
-from zoho_async.bulk.state.journal import Journal, Part
+from zoho_async.bulk.state.journal import ChildId, Journal
 from zoho_async.errors import DecodeError, QuotaExceededError, ZohoError
 from zoho_async.transport.hooks import DispatchHook
 
 from .call_control import CallControl, Withheld
-from .endpoint import existed_before, member, parts_of
+from .endpoint import child_ids_of, existed_before, member
 from .routing import RoutedRow
 from .row_state import RowEvent, RowState, Transition, next_state
 from .write_policy import lookup_event, write_error_event
@@ -66,7 +66,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     event: RowEvent
     action: Action = "none"
     record_id: str = ""
-    parts: Sequence[Part] = ()
+    child_ids: Sequence[ChildId] = ()
     warning: str = ""
     error: Exception | None = None
 
@@ -232,8 +232,10 @@ class WriteExecutor:
         action, warning = write.action, write.warning
         if action == "created" and not row.repeated and row.routed.context.entry is None and existed_before(receipt):
             action, warning = "updated", _OVERWRITTEN
-        parts = parts_of(receipt)
-        return Result(event="accepted", action=action, record_id=record_id, parts=parts, warning=warning, error=error)
+        child_ids = child_ids_of(receipt)
+        return Result(
+            event="accepted", action=action, record_id=record_id, child_ids=child_ids, warning=warning, error=error
+        )
 
     async def conclude(self, row: DispatchedRow, result: Result) -> Transition:
         """Changes the state of a row by what has happened, in the journal too."""
@@ -241,7 +243,9 @@ class WriteExecutor:
         transition = row.advance(result.event)
         match transition.journal:
             case "done":
-                await self._journal.record_outcome(row_key, "done", record_id=result.record_id, parts=result.parts)
+                await self._journal.record_outcome(
+                    row_key, "done", record_id=result.record_id, child_ids=result.child_ids
+                )
             case "failed":
                 outcome = result.outcome(row)
                 message = getattr(result.error, "message", None) or type(result.error).__name__

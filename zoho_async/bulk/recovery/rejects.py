@@ -14,7 +14,7 @@ import msgspec
 from zoho_async._atomic_file import OWNER_ONLY, AtomicFile, remove_leftovers
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.results import PushSummary, RowOutcome
-from zoho_async.bulk.rows.refusal_tags import is_tag, sent_under
+from zoho_async.bulk.rows.rejection_tags import is_tag, sent_under
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, open_rows
 
 from .retry import RemainingRows

@@ -12,7 +12,7 @@ from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.pushing.plan import check
 from zoho_async.bulk.pushing.push import Push, push
 from zoho_async.bulk.pushing.push_options import PushOptions, takes_push_options, with_defaults
-from zoho_async.bulk.rows.refusal_tags import is_tag, sent_under
+from zoho_async.bulk.rows.rejection_tags import is_tag, sent_under
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.source.files import RowFile, open_rows
 from zoho_async.bulk.state import runs
@@ -59,7 +59,7 @@ async def remaining_rows(
     state = _existing(given["state"], run)
     label = sqlite_text(given["label"]) or Destination.of(resource).label
     tags: dict[int, str] = {}
-    left: dict[int, str] = {}
+    remaining: dict[int, str] = {}
     async with Database(state, create=False) as database:
         known = await runs.show(database, run)
         if known is None or known.target != label:
@@ -75,8 +75,8 @@ async def remaining_rows(
                 tags[one.number] = _tag(one)
                 entry = entries.get(one.identity)
                 if entry is None or entry.state != "done":
-                    left[one.number] = tags[one.number]
-    return RemainingRows(rows=source.only(tags), source=source, remaining=left)
+                    remaining[one.number] = tags[one.number]
+    return RemainingRows(rows=source.only(tags), source=source, remaining=remaining)
 
 
 @takes_push_options

@@ -21,7 +21,7 @@ from zoho_async.bulk.source.files import LONGEST
 from zoho_async.errors import Fault
 from zoho_async.schema.validation import Kind, Rule, Rules
 
-from .cells import Problem, convert
+from .cells import InvalidCell, convert
 
 _PATH = re.compile(r"[^.\[\]]+(\[\d{1,4}\])?(\.[^.\[\]]+(\[\d{1,4}\])?)*")
 _STEP = re.compile(r"([^.\[\]]+)(?:\[(\d+)\])?")
@@ -127,7 +127,7 @@ class Columns:
                 column.rule.kind == "string" and isinstance(cell, str) and cell.isascii() and len(cell) < LONGEST
             )
             value = str.__str__(cell) if plain_text else convert(column.rule, cell)
-            if isinstance(value, Problem):
+            if isinstance(value, InvalidCell):
                 faults.append(value.fault(name))
             elif column.custom:
                 customs.append((column, value))

@@ -16,10 +16,10 @@ from zoho_async.errors import Fault
 from zoho_async.schema.validation import Rule, validate
 from zoho_async.wire.encoding import to_builtins
 
-from .cells import Problem, convert, mangled, nested
+from .cells import InvalidCell, convert, mangled, nested
 from .columns import Columns, duplicate_custom_fields, original
 from .options import Options
-from .refusal_tags import still_rejected
+from .rejection_tags import still_rejected
 from .resource import Destination
 
 LONGEST_KEY = 4_000
@@ -128,7 +128,7 @@ class RowReader:
         given: Collection[Any] = ()
         if isinstance(values, msgspec.Struct):
             found = nested(values)
-            if isinstance(found, Problem):
+            if isinstance(found, InvalidCell):
                 return WorkItem(row=row, faults=(found.fault(""),))
             given = frozenset(found)
             nulls: list[str] = []
@@ -149,10 +149,10 @@ class RowReader:
             path = original(fault.path, places)
             if fault.warning or path in wrong:
                 continue
-            ours = Fault(path=path, rule=fault.rule, message=fault.message)
+            own_fault = Fault(path=path, rule=fault.rule, message=fault.message)
             # A column the input does not have may stand in the record already; an empty cell in it is a mistake.
             later = fault.rule == "required" and updates and path not in given and path in self.destination.fields
-            (missing if later else faults).append(ours)
+            (missing if later else faults).append(own_fault)
         item = WorkItem(
             row=row, body=body, cleared=cleared, places=places, missing=tuple(missing), name_field=self._name
         )
@@ -183,7 +183,7 @@ class RowReader:
         if cell is None or (isinstance(cell, str) and not cell.strip()):
             return "", [], rest
         value = convert(_ID, cell)
-        if isinstance(value, Problem):
+        if isinstance(value, InvalidCell):
             return "", [value.fault(self._id)], rest
         return str(value), [], rest
 

@@ -1,6 +1,6 @@
 """What was begun and what came of it, so that a killed run can go on: one row of a table for every row of the input.
 
-An intent is committed before its call is sent, the outcome after the answer. The table holds keys and names of rows,
+An intent is committed before its call is sent, the outcome after the response. The table holds keys and names of rows,
 digests, ids and Zoho's words, and beside it, for what is overwritten, the record as it was; no credentials.
 """
 
@@ -16,7 +16,7 @@ from .database import Database, now, sqlite_text
 
 JournalState = Literal["intent", "done", "failed", "unknown"]
 
-Part = tuple[str, str, str]
+ChildId = tuple[str, str, str]
 """Part of a record, its key in the row, its id: ("contact_person", "ann@example.com", "460000000026051")."""
 
 
@@ -160,7 +160,7 @@ class Journal:
         state: JournalState,
         *,
         record_id: str = "",
-        parts: Sequence[Part] = (),
+        child_ids: Sequence[ChildId] = (),
         code: str = "",
         message: str = "",
     ) -> None:
@@ -168,7 +168,7 @@ class Journal:
         what is known already."""
 
         await self.database.write(
-            _RECORD_OUTCOME, self._outcome(row_key, state, record_id, parts, code=code, message=message)
+            _RECORD_OUTCOME, self._outcome(row_key, state, record_id, child_ids, code=code, message=message)
         )
 
     async def record_done(
@@ -178,7 +178,7 @@ class Journal:
         *,
         display_key: str,
         record_id: str,
-        parts: Sequence[Part] = (),
+        child_ids: Sequence[ChildId] = (),
     ) -> None:
         """Puts on record that a row is done without a call, whether the journal knew of it or not."""
 
@@ -190,7 +190,7 @@ class Journal:
                 "label = CASE WHEN excluded.label <> '' THEN excluded.label ELSE label END",
                 (self._target, row_key, content_hash, now(), sqlite_text(display_key), self._run),
             )
-            self._record_done(connection, row_key, record_id, parts)
+            self._record_done(connection, row_key, record_id, child_ids)
 
         await self.database.run(work)
 
@@ -210,7 +210,7 @@ class Journal:
 
         await self.database.run(work)
 
-    async def link_existing(self, row_key: str, record_id: str, *, parts: Sequence[Part] = ()) -> bool:
+    async def link_existing(self, row_key: str, record_id: str, *, child_ids: Sequence[ChildId] = ()) -> bool:
         """Records a row as done with a record that was found, unless another row has that record already."""
 
         def work(connection: sqlite3.Connection) -> bool:
@@ -219,7 +219,7 @@ class Journal:
                 (self._target, record_id, row_key),
             ).fetchone()
             if taken is None:
-                self._record_done(connection, row_key, record_id, parts)
+                self._record_done(connection, row_key, record_id, child_ids)
             return taken is None
 
         return await self.database.run(work)
@@ -247,28 +247,28 @@ class Journal:
         connection: sqlite3.Connection,
         row_key: str,
         record_id: str,
-        parts: Sequence[Part],
+        child_ids: Sequence[ChildId],
     ) -> None:
-        connection.execute(_RECORD_OUTCOME, self._outcome(row_key, "done", record_id, parts))
+        connection.execute(_RECORD_OUTCOME, self._outcome(row_key, "done", record_id, child_ids))
 
     def _outcome(
         self,
         row_key: str,
         state: JournalState,
         record_id: str,
-        parts: Sequence[Part],
+        child_ids: Sequence[ChildId],
         *,
         code: str = "",
         message: str = "",
     ) -> tuple[str, ...]:
         """A row for `_RECORD_OUTCOME`."""
-        written = _written(parts) if parts else ""
+        written = _written(child_ids) if child_ids else ""
         said = (sqlite_text(code), sqlite_text(message))
         return (state, *said, now(), record_id, written, self._target, row_key)
 
 
-def _written(parts: Sequence[Part]) -> str:
+def _written(child_ids: Sequence[ChildId]) -> str:
     try:
-        return msgspec.json.encode(parts).decode()
+        return msgspec.json.encode(child_ids).decode()
     except UnicodeEncodeError:
-        return msgspec.json.encode([[sqlite_text(word) for word in part] for part in parts]).decode()
+        return msgspec.json.encode([[sqlite_text(word) for word in part] for part in child_ids]).decode()

@@ -10,7 +10,7 @@ import pytest
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.recovery.rejects import RejectsFile
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.refusal_tags import carried_key, is_tag, sent_under, still_rejected, tag
+from zoho_async.bulk.rows.rejection_tags import carried_key, is_tag, sent_under, still_rejected, tag
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.source.files import Row, open_rows
