@@ -13,7 +13,7 @@ from support.secrets import SECRETS, Eavesdropper
 
 from zoho_async import Zoho
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.world.oauth import OAuthServer
+from zoho_async.fake.world.grants import OAuthServer
 from zoho_async.transport.http import HttpAdapter
 
 aioresponses_compat.install()

@@ -259,7 +259,7 @@ async def test_limits_chosen_before_the_first_call_hold_all_the_same() -> None:
         assert chosen.quota.minute_left == 6
 
 
-def test_another_loop_is_told_before_it_waits_for_anything() -> None:
+def test_another_loop_is_an_error_before_any_wait() -> None:
     async def first() -> Zoho:
         async with FaultServer() as server:
             zoho = Zoho(StaticToken("t"), organization_id="1", api_url=server.url, limits=Limits(concurrency=1))

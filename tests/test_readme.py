@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import zoho_async
 from zoho_async import StaticToken, Zoho
+from zoho_async.bulk.pushing.row_state import TRANSITIONS
 from zoho_async.cli.app import app
 from zoho_async.fake import FakeZoho
 
@@ -94,7 +95,7 @@ def test_every_page_is_listed() -> None:
     index = ROOT / "docs" / "index.md"
     listed = set(re.findall(r"\]\(([^)#\s]+)", index.read_text(encoding="utf-8")))
     missing = {str(page.relative_to(index.parent)) for page in index.parent.rglob("*.md")} - listed - {"index.md"}
-    assert missing <= {"release.md"}
+    assert missing == set()
 
 
 def test_every_file_that_the_architecture_names_exists() -> None:
@@ -102,6 +103,24 @@ def test_every_file_that_the_architecture_names_exists() -> None:
     assert len(tasks) == 11
     for path in tasks:
         assert (ROOT / path).is_file(), path
+
+
+def test_the_table_of_transitions_is_that_of_the_code() -> None:
+    rows = re.findall(r"^\| (\w+) \| (\w+) \| (\w+) \| ([\w-]+) \| ([\w-]+) \|$", ARCHITECTURE, re.MULTILINE)
+    assert {(state, event): (then, entry.strip("-"), step) for state, event, then, entry, step in rows} == {
+        pair: tuple(transition) for pair, transition in TRANSITIONS.items()
+    }
+
+
+def test_the_diagram_of_transitions_is_that_of_the_code() -> None:
+    drawn: set[tuple[str, str, str]] = set()
+    (diagram,) = re.findall(r"```mermaid\nstateDiagram-v2\n(.*?)```", ARCHITECTURE, re.DOTALL)
+    for line in diagram.splitlines():
+        arrow, _, events = line.strip().partition(": ")
+        start, end = arrow.split(" --> ")
+        if "[*]" not in (start, end):
+            drawn |= {(start, event, end) for event in events.split(", ")}
+    assert drawn == {(state, event, to.state) for (state, event), to in TRANSITIONS.items()}
 
 
 async def test_the_first_example_does_what_it_says(

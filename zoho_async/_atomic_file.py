@@ -72,7 +72,7 @@ class AtomicFile:
             with suppress(OSError):
                 os.fchmod(descriptor, mode)
             with suppress(OSError):
-                # Tells `remove_leftovers` that it is still written.
+                # Shows `remove_leftovers` that it is still being written.
                 flock(descriptor, LOCK_EX | LOCK_NB)
         self.file: IO[Any] = (
             os.fdopen(descriptor, "wb") if binary else os.fdopen(descriptor, "w", encoding=encoding, newline=newline)

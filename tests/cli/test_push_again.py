@@ -45,7 +45,7 @@ async def test_the_plan_is_what_the_push_does_to_the_call(fake: FakeZoho, cli: C
     assert (pushed["reads"], pushed["writes"]) == (plan["reads"], plan["writes"])
     assert [pushed[name] for name in ("created", "updated", "unchanged", "failed")] == [50, 100, 200, 5]
     text = (await cli(*PUSH, "a.csv", *KEY, "--dry-run")).out
-    assert "0 to create, 0 to update, 350 unchanged, 1 faulty, 4 colliding" in text
+    assert "0 to create, 0 to update, 350 unchanged, 1 invalid, 4 colliding" in text
 
 
 async def test_the_plan_says_when_it_will_be_done(cli: Cli, write: Write) -> None:
@@ -76,7 +76,7 @@ async def test_a_used_up_day_leaves_the_reserve(cli: Cli, write: Write) -> None:
         assert " stopped " in listed.out
 
 
-async def test_only_what_a_run_has_left_undone_is_retried(fake: FakeZoho, cli: Cli, write: Write) -> None:
+async def test_only_the_remaining_rows_of_a_run_are_retried(fake: FakeZoho, cli: Cli, write: Write) -> None:
     write("a.csv", "contact_name,cf_external_id\n" + "".join(f"N{i},K{i}\n" for i in range(20)))
     fake.script("books.contacts.upsert", ["pass"] * 5 + ["status:400"] * 3)
     first = await cli(*PUSH, "a.csv", *KEY, "--json", "--concurrency", "1")
@@ -89,7 +89,7 @@ async def test_only_what_a_run_has_left_undone_is_retried(fake: FakeZoho, cli: C
     unknown = await cli(*PUSH, "a.csv", *KEY, "--retry", "9")
     assert (unknown.code, unknown.err) == (
         2,
-        "there is no run 9 of this target in the state file; see `zoho-async runs`\n",
+        "there is no run 9 of this destination in the state file; see `zoho-async runs`\n",
     )
     shown = await cli("runs", "show", "1")
     assert shown.code == 0

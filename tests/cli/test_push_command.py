@@ -44,7 +44,9 @@ async def test_good_rows_are_sent_and_the_summary_is_on_stdout(fake: FakeZoho, c
     assert not (cli.folder / "a.failed.csv").exists()
 
 
-async def test_every_bad_row_is_told_in_one_sentence_and_harms_no_other(fake: FakeZoho, cli: Cli, write: Write) -> None:
+async def test_every_bad_row_is_reported_in_one_sentence_and_harms_no_other(
+    fake: FakeZoho, cli: Cli, write: Write
+) -> None:
     text = f'contact_name,is_portal_enabled,notes\nA,true,\n,,nameless\n{LONG},,\nD,maybe,\nE,1,"x\ny"\nF\n'
     write("a.csv", text)
     result = await cli(*PUSH, "a.csv")
@@ -106,7 +108,7 @@ async def test_an_odd_row_of_json_harms_no_other(fake: FakeZoho, cli: Cli, write
     assert fake.created() == {"A": 1, "D": 1}
 
 
-async def test_a_mended_file_of_failed_rows_sends_only_those(fake: FakeZoho, cli: Cli, write: Write) -> None:
+async def test_a_corrected_rejects_file_sends_only_its_rows(fake: FakeZoho, cli: Cli, write: Write) -> None:
     write("a.csv", "contact_name,cf_external_id\nA,1\n,2\n")
     assert (await cli(*PUSH, "a.csv", *KEY)).code == 3
     path = cli.folder / "a.failed.csv"
@@ -293,7 +295,7 @@ access_token = "abc "
         assert (result.code, word in result.err) == (4, True)
 
 
-async def test_a_token_that_cannot_be_one_and_a_state_that_cannot_be_made_are_told_in_a_sentence(
+async def test_an_impossible_token_and_an_impossible_state_file_are_one_sentence(
     fake: FakeZoho, cli: Cli, write: Write
 ) -> None:
     write("a.csv", GOOD)

@@ -145,7 +145,7 @@ async def test_without_waiting_it_ends_with_the_time_and_is_done_on_the_new_day(
         none_refused(fake)
 
 
-async def test_a_push_that_waits_for_the_day_ends_when_it_is_told_to(tmp_path: Path) -> None:
+async def test_a_push_that_waits_for_the_day_ends_upon_a_signal(tmp_path: Path) -> None:
     clock = before_midnight(3_600)
     async with WatchedZoho(per_day=PER_DAY, clock=clock) as fake:
         write_rows(tmp_path, ROWS)

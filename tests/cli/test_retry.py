@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.process import Cli, until
 
-from zoho_async.bulk.rows.refusal_tags import is_tag
+from zoho_async.bulk.rows.rejection_tags import is_tag
 from zoho_async.fake import FakeZoho
 
 Write = Callable[[str, str], Path]
@@ -145,7 +145,7 @@ async def test_a_row_that_was_moved_is_not_sent_again(fake: FakeZoho, cli: Cli, 
 
 
 @pytest.mark.parametrize("again", ["failed", "retry"])
-async def test_a_row_in_doubt_that_is_mended_is_not_made_twice(
+async def test_a_corrected_row_of_unknown_outcome_is_not_created_twice(
     fake: FakeZoho, cli: Cli, write: Write, again: str
 ) -> None:
     rows = "contact_name,notes\nAlpha Gmbh,n\nBeta,n\n"
@@ -179,7 +179,7 @@ async def test_a_row_in_doubt_that_is_mended_is_not_made_twice(
 
 @pytest.mark.parametrize("again", ["failed", "retry"])
 @pytest.mark.parametrize("options", [KEY, ("--match-by", "contact_name")])
-async def test_a_row_that_is_the_same_as_another_stays_refused_until_it_is_mended(
+async def test_a_duplicate_row_stays_rejected_until_it_is_corrected(
     fake: FakeZoho, cli: Cli, write: Write, again: str, options: tuple[str, ...]
 ) -> None:
     write("a.csv", "contact_name,cf_external_id,notes\nA,1,first\nA,1,second\n")

@@ -126,7 +126,7 @@ def test_check_names_what_was_edited_removed_or_left_behind(tmp_path: Path, caps
     assert main([*arguments, "--check"]) == 0
 
 
-def test_faulty_specs_write_nothing(specs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_specs_write_nothing(specs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = specs / "depot" / "doors.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("x-scope", "x-scopes"), encoding="utf-8")
     root = tmp_path / "root"

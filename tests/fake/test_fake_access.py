@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from zoho_async.fake import Clock, FakeZoho
-from zoho_async.fake.world.oauth import OAuthServer
+from zoho_async.fake.world.grants import OAuthServer
 from zoho_async.fake.world.quotas import Allowance
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]

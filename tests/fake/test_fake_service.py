@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from zoho_async.fake import FakeZoho, Fault
-from zoho_async.fake.routing import Router
+from zoho_async.fake.routes import Router
 from zoho_async.schema.operation import Operation
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]

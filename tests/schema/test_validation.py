@@ -86,7 +86,7 @@ def test_a_rule_the_documents_contradict_is_a_warning() -> None:
     assert fault.path == "tax_treatment"
 
 
-def test_a_secret_is_not_in_what_is_said_of_it() -> None:
+def test_a_secret_is_not_in_its_fault() -> None:
     [fault] = validate({"tax_id_value": 123456789}, ContactUpdate)
     assert "123456789" not in str(fault)
     assert fault.path == "tax_id_value"

@@ -150,7 +150,7 @@ async def test_places_that_cannot_be_written_cost_no_call(server: FaultServer, z
 
 
 @pytest.mark.parametrize("moment", ["write", "fsync"])
-async def test_a_disk_that_fails_is_no_trouble_of_the_network(
+async def test_a_disk_error_is_not_a_network_error(
     server: FaultServer, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -242,7 +242,7 @@ def test_the_day_is_learnt_from_headers_and_a_reserve_is_left() -> None:
         (Limits(reserve=10, per_day=10), "the reserve of 10 leaves none of the 10 calls a day"),
     ],
 )
-def test_a_reserve_that_no_day_can_leave_is_told_from_a_day_that_is_used_up(limits: Limits, never: str) -> None:
+def test_a_reserve_that_no_day_can_leave_differs_from_a_day_that_is_used_up(limits: Limits, never: str) -> None:
     async def main() -> None:
         limiter = Limiter(limits)
         limiter.update_from_headers(
@@ -314,7 +314,7 @@ def test_a_thousand_organisations_are_served_fairly() -> None:
     simulate(main())
 
 
-def test_the_day_is_turned_by_the_clock_whoever_notices_first() -> None:
+def test_the_day_rolls_over_by_the_clock() -> None:
     async def main() -> None:
         limiter = Limiter(Limits(per_minute=None, per_day=100))
         for _ in range(99):

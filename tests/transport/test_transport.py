@@ -146,7 +146,7 @@ def no_file_left() -> Generator[None, None, None]:
 
 
 @pytest.mark.parametrize("name", ["an address", "a name"])
-async def test_too_many_open_files_are_no_trouble_of_the_service(server: FaultServer, name: str) -> None:
+async def test_too_many_open_files_are_not_an_error_of_the_service(server: FaultServer, name: str) -> None:
     urls = {"an address": server.url, "a name": "https://zoho.invalid"}
 
     def elsewhere(url: str) -> Zoho:
@@ -217,7 +217,7 @@ async def test_a_day_used_up_costs_one_call_and_says_until_when(server: FaultSer
             assert len(server.seen) == expected
 
 
-async def test_a_dead_static_token_is_told_with_the_scope_it_might_lack(server: FaultServer) -> None:
+async def test_a_dead_static_token_is_reported_with_the_scope_it_might_lack(server: FaultServer) -> None:
     server.script(json_fault(401, 57))
     async with client(server) as zoho:
         with pytest.raises(AuthError, match=r"ZohoBooks\.contacts\.READ") as caught:
@@ -310,12 +310,12 @@ async def test_a_log_that_cannot_be_written_does_not_keep_a_call_from_being_canc
     assert call.cancelled()
 
 
-async def test_a_sick_service_gets_no_storm(server: FaultServer) -> None:
-    def sick(_: Seen) -> Fault:
+async def test_a_failing_service_gets_no_storm(server: FaultServer) -> None:
+    def failing(_: Seen) -> Fault:
         return html_fault(503)
 
     async with (
-        FaultServer(sick) as down,
+        FaultServer(failing) as down,
         client(down, retries=3, limits=Limits(per_minute=None, concurrency=50)) as zoho,
     ):
         results = await asyncio.gather(
@@ -532,7 +532,7 @@ async def test_a_callers_session_that_raises_for_status_changes_nothing(server: 
         await zoho.books.contacts.create({"contact_name": "y"})
 
 
-async def test_what_aiohttp_will_not_send_is_told_without_its_content(server: FaultServer) -> None:
+async def test_what_aiohttp_refuses_to_send_is_reported_without_its_content(server: FaultServer) -> None:
     auth = Rotating()
     auth.current = Token(value="mine\r\nX-Other: 1")
     async with client(server, auth=auth) as zoho:

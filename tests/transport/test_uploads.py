@@ -175,7 +175,7 @@ async def test_a_file_that_is_not_there_costs_no_call(server: FaultServer, zoho:
     assert server.seen == []
 
 
-async def test_a_stream_that_breaks_is_told_and_never_finished(server: FaultServer, zoho: Zoho) -> None:
+async def test_a_stream_that_breaks_is_an_error_and_never_finished(server: FaultServer, zoho: Zoho) -> None:
     for broken, says in ((OSError("disk on fire"), "disk on fire"), ("text", "must yield bytes, not str")):
         stream = Stream(b"x" * 100_000, broken)
         with pytest.raises(InvalidError, match=says) as caught:
@@ -186,7 +186,9 @@ async def test_a_stream_that_breaks_is_told_and_never_finished(server: FaultServ
     assert server.seen == []
 
 
-async def test_a_file_that_vanishes_between_attempts_is_told(server: FaultServer, zoho: Zoho, tmp_path: Path) -> None:
+async def test_a_file_that_vanishes_between_attempts_is_an_error(
+    server: FaultServer, zoho: Zoho, tmp_path: Path
+) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"x")
 
@@ -208,7 +210,9 @@ def test_an_upload_shows_no_content() -> None:
     assert repr(Upload(Stream())) == "<Upload stream>"
 
 
-async def test_an_upload_refused_halfway_is_begun_afresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_upload_refused_halfway_is_sent_again_from_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"x" * 20_000_000)
     stream = Stream(*[b"x" * 10_000] * 2000)

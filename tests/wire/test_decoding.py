@@ -103,7 +103,7 @@ def test_empty_text_where_something_else_belongs_reads_as_none() -> None:
         ("billing_address", [{"city": "Rome"}], "object"),
     ],
 )
-def test_bent_values_are_straightened_or_read_as_none(field: str, sent: Any, wanted: Any) -> None:
+def test_values_of_another_type_are_coerced_or_read_as_none(field: str, sent: Any, wanted: Any) -> None:
     got, drift = contact(**{field: sent})
     value = getattr(got, field)
     if wanted == "list of one":
@@ -182,7 +182,7 @@ def test_what_is_no_answer_of_zohos_is_not_taken_for_one(body: bytes) -> None:
         assert decoded.code is None
 
 
-def test_a_success_without_its_result_is_told_as_such() -> None:
+def test_a_success_without_its_result_is_reported_as_such() -> None:
     for operation in (GET, LIST):
         decoded, _ = read(operation, {"code": 0, "message": "success"})
         assert decoded.missing
@@ -273,7 +273,7 @@ def test_a_union_keeps_what_already_has_the_shape_of_a_member() -> None:
         (b'{"code": ', "application/json", False, 0),
     ],
 )
-def test_files_are_told_from_refusals(body: bytes | None, media: str, named: bool, code: int | None) -> None:
+def test_files_are_distinguished_from_refusals(body: bytes | None, media: str, named: bool, code: int | None) -> None:
     assert DOWNLOAD.kind == "file"
     decoded = Decoders().file(body, media_type=media, named=named, charset=None)
     assert decoded.code == code
@@ -305,7 +305,7 @@ class Fussy(msgspec.Struct):
         raise ValueError("never good enough")
 
 
-def test_a_type_that_objects_is_told_as_what_cannot_be_read() -> None:
+def test_a_type_that_raises_is_reported_as_unreadable() -> None:
     decoded, _ = read(GET, {"code": 0, "contact": {"contact_id": "1"}}, Fussy)
     assert decoded.code == 0
     assert "never good enough" in decoded.missing

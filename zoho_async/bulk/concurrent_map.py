@@ -16,14 +16,16 @@ R = TypeVar("R")
 
 
 class Outcome(msgspec.Struct, Generic[T, R], frozen=True, kw_only=True):
-    """What became of one item."""
+    """The outcome of one item."""
 
     item: T
+    """As it came from the input."""
     index: int
     """Position in the input, from 0; outcomes come as they are ready, not in this order."""
     status: Status
     """`unknown`: a write was sent, and whether it took effect is not known."""
     result: R | None = None
+    """What `fn` returned; None unless `done`."""
     error: Exception | None = None
     """Why it failed. Also set on a `done` item whose response could not be read (DecodeError)."""
 

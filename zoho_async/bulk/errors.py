@@ -26,7 +26,12 @@ class InputError(ValueError):
 
 
 class UnknownColumnError(InputError):
-    """The input has columns that name no field; `columns` lists them."""
+    """The input has columns that name no field; `columns` lists them.
+
+    Args:
+        text: The message.
+        columns: The unknown columns.
+    """
 
     def __init__(self, text: str, columns: Sequence[str] = ()) -> None:
         super().__init__(text)

@@ -15,7 +15,7 @@ Action = Literal["created", "updated", "unchanged", "settled", "skipped", "none"
 
 NAME_TAKEN = 3062
 """Zoho's code for a name that another record has."""
-NAMED = 10
+LISTED_FAULTS = 10
 """Faults of one row that its reason lists at most."""
 
 
@@ -23,14 +23,18 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one row."""
 
     row: Row
+    """As it is in the input."""
     status: Status
+    """`done`, `failed` or `unknown`: a call was sent, and whether it took effect is not known."""
     action: Action
     """`created` or `updated` now; `unchanged`: Zoho has it already; `settled`: an unknown outcome of an earlier call
     was reconciled, and it had taken effect; `skipped`: its record is there and stays as it is; or `none`."""
     record_id: str = ""
+    """Id of the row's record; empty when it is not known."""
     faults: tuple[Fault, ...] = ()
     """What is wrong with the row; no call was spent on it."""
     error: Exception | None = None
+    """What its call raised. Of a row that is done: why the response could not be read."""
     identity: str = ""
     """The row's key in the state. Of a row that is rejected because of another of the same input: a tag by which it is
     recognised until it is corrected."""
@@ -41,7 +45,7 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def reason(self) -> str:
         """Why the row is not done, as the end of a sentence; empty when it is."""
         if self.faults:
-            texts = [_fault_text(fault) for fault in self.faults[:NAMED]]
+            texts = [_fault_text(fault) for fault in self.faults[:LISTED_FAULTS]]
             more = len(self.faults) - len(texts)
             return "; ".join([*texts, f"and {more:,} more faults"] if more else texts)
         return "" if self.error is None or self.status == "done" else printable(_reason(self.error, self.status), 1_000)
@@ -79,37 +83,41 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
         return next((_HINTS[fault.rule] for fault in self.faults if fault.rule in _HINTS), "")
 
     def sentence(self, source: str) -> str:
-        """One line with the file, the row, the field and the rule."""
+        """One line with the file, the row, the field and the rule.
+
+        Args:
+            source: Name of the file.
+        """
         line = f" (line {self.row.line})" if self.row.line else ""
         return f"{source} row {self.row.number}{line}: {self.reason}"
 
 
-def faulty(job: WorkItem) -> RowOutcome:
+def invalid(item: WorkItem) -> RowOutcome:
     """The outcome of a row that has faults."""
-    return RowOutcome(row=job.row, status="failed", action="none", faults=job.faults, identity=job.row_key)
+    return RowOutcome(row=item.row, status="failed", action="none", faults=item.faults, identity=item.row_key)
 
 
-def failed(job: WorkItem, error: Exception) -> RowOutcome:
+def failed(item: WorkItem, error: Exception) -> RowOutcome:
     """The outcome of a row that was rejected, or not sent at all."""
     faults = error.faults if isinstance(error, InvalidError) else ()
-    return RowOutcome(row=job.row, status="failed", action="none", faults=faults, error=error, identity=job.row_key)
+    return RowOutcome(row=item.row, status="failed", action="none", faults=faults, error=error, identity=item.row_key)
 
 
-def unknown(job: WorkItem, error: Exception) -> RowOutcome:
+def unknown(item: WorkItem, error: Exception) -> RowOutcome:
     """The outcome of a row whose call has an unknown outcome."""
-    return msgspec.structs.replace(failed(job, error), status="unknown")
+    return msgspec.structs.replace(failed(item, error), status="unknown")
 
 
 def done(
-    job: WorkItem, action: Action, record_id: str, *, warning: str = "", error: Exception | None = None
+    item: WorkItem, action: Action, record_id: str, *, warning: str = "", error: Exception | None = None
 ) -> RowOutcome:
     """The outcome of a row that Zoho has. `error`: why the response could not be read."""
     return RowOutcome(
-        row=job.row,
+        row=item.row,
         status="done",
         action=action,
         record_id=record_id,
-        identity=job.row_key,
+        identity=item.row_key,
         warning=warning,
         error=error,
     )
@@ -117,10 +125,10 @@ def done(
 
 _HINTS = {
     "3062": "give it another name, or push with --on-existing update to update the record that has the name (with "
-    "--upsert-by or --match-by: --on-name-taken match), with --match-by FIELD to tell records by another field, or "
-    "with --on-name-taken suffix:FIELD to tell them apart",
+    "--upsert-by or --match-by: --on-name-taken match), with --match-by FIELD to identify records by another field, or "
+    "with --on-name-taken suffix:FIELD to distinguish them",
     "exists": "push with --on-existing update to update the record, with --on-existing skip to leave it as it is, or "
-    "with --match-by FIELD to tell records by another field",
+    "with --match-by FIELD to identify records by another field",
     "9004": "create the currency in Zoho first",
     "31006": "open the portal in Zoho's settings first, or leave the column out",
     "3013": "give it another name",
@@ -137,10 +145,13 @@ class PushSummary(msgspec.Struct, kw_only=True):
     created + updated."""
 
     rows: int = 0
+    """Rows with an outcome."""
     sent: int = 0
     """Accepted by Zoho in this run."""
     created: int = 0
+    """Records made in this run."""
     updated: int = 0
+    """Records changed in this run."""
     unchanged: int = 0
     """Zoho has what the row says, by an earlier run or as it was found: nothing was written."""
     settled: int = 0
@@ -148,7 +159,9 @@ class PushSummary(msgspec.Struct, kw_only=True):
     skipped: int = 0
     """Rows whose record is there and stays as it is, as `on_existing` says."""
     failed: int = 0
+    """Rows that were rejected, or not sent at all."""
     unknown: int = 0
+    """Rows whose call may have taken effect; the next push reconciles them."""
     writes: int = 0
     """Calls that write, the client's own retries not counted."""
     reads: int = 0
@@ -156,6 +169,7 @@ class PushSummary(msgspec.Struct, kw_only=True):
     kinds: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     """Failed and unknown rows by `RowOutcome.kind`."""
     seconds: float = 0.0
+    """Duration of the run."""
     complete: bool = False
     """Whether every row was tried: the input was read to its end, and nothing ended the run before."""
     run: int = 0
@@ -166,7 +180,11 @@ class PushSummary(msgspec.Struct, kw_only=True):
     """Rows of the whole input, also those not to be tried; None when not known beforehand."""
 
     def count(self, outcome: RowOutcome) -> None:
-        """Adds one row."""
+        """Adds one row.
+
+        Args:
+            outcome: Its outcome.
+        """
         self.rows += 1
         if outcome.status == "done":
             name = outcome.action
@@ -198,7 +216,7 @@ def _fault_text(fault: Fault) -> str:
 
 def _reason(error: Exception, status: Status) -> str:
     if status == "failed" and isinstance(error, UnavailableError | DecodeError):
-        # Zoho said nothing about the row.
+        # No response of Zoho is about the row.
         return str(error)
     if isinstance(error, ZohoError) and status == "failed" and error.message:
         code = f" (code {error.code})" if error.code is not None else ""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from types import FrameType
 
-from zoho_async.cli.console.errors import report, report_error
+from zoho_async.cli.console.error_report import report, report_error
 from zoho_async.cli.console.exit_codes import ABORTED, INTERRUPTED, USAGE
 from zoho_async.cli.console.runner import ending_signals
 from zoho_async.cli.console.streams import OutputError, log_as_json, resilient_streams

@@ -11,7 +11,7 @@ from typing import Annotated, Unpack
 import typer
 
 from zoho_async.bulk import PushOptions
-from zoho_async.cli.console.errors import report_error
+from zoho_async.cli.console.error_report import report_error
 from zoho_async.cli.console.exit_codes import ABORTED, USAGE
 from zoho_async.cli.console.runner import Interruption, run
 from zoho_async.cli.console.streams import best_effort
@@ -22,7 +22,7 @@ from .commands.pull import PullArgs, pull_command
 from .commands.push import PushArgs, push_command
 from .commands.state import ids_command, images_command, runs_command, show_command
 from .profiles import limits
-from .push_options import with_push_options
+from .push_flags import with_push_options
 
 app = typer.Typer(
     name="zoho-async",
@@ -49,15 +49,15 @@ class DetailsChoice(StrEnum):
 
 
 class ShapeChoice(StrEnum):
-    """How the fake's answers are written."""
+    """How the fake's responses are written."""
 
     live = "live"
     documented = "documented"
     clean = "clean"
 
 
-Product = Annotated[str, typer.Argument(metavar="PRODUCT", help="for example books")]
-Resource = Annotated[str, typer.Argument(metavar="RESOURCE", help="for example contacts")]
+ProductName = Annotated[str, typer.Argument(metavar="PRODUCT", help="for example books")]
+ResourceName = Annotated[str, typer.Argument(metavar="RESOURCE", help="for example contacts")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable: data on stdout, progress on stderr.")]
 PerMinute = Annotated[
     int | None, typer.Option("--per-minute", min=0, metavar="N", help="Calls a minute at most; 0 is no limit. [95]")
@@ -71,8 +71,8 @@ Profile = Annotated[
 @app.command()
 @with_push_options
 def push(
-    product: Product,
-    resource: Resource,
+    product: ProductName,
+    resource: ResourceName,
     file: Annotated[
         Path | None,
         typer.Option("--from", metavar="FILE", help="CSV or JSON Lines. [with --retry: the file of that run]"),
@@ -112,8 +112,8 @@ def push(
 
 @app.command()
 def pull(
-    product: Product,
-    resource: Resource,
+    product: ProductName,
+    resource: ResourceName,
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help=".sqlite, .db, .jsonl, .ndjson or .csv")],
     full: Annotated[bool, typer.Option("--full", help="Drop records from the SQLite file that Zoho has no more.")] = (
         False
@@ -136,7 +136,7 @@ def pull(
         limits=limits(per_minute, concurrency),
         profile=profile,
     )
-    _finish(lambda interruption: pull_command(args, interruption), json=json)
+    _finish(lambda _: pull_command(args), json=json)
 
 
 @app.command()
@@ -147,7 +147,7 @@ def ids(
     state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
 ) -> None:
     """Write which row has become which record, its persons and addresses included."""
-    _finish(lambda interruption: ids_command(state, to, interruption), json=False)
+    _finish(lambda _: ids_command(state, to), json=False)
 
 
 @runs.callback(invoke_without_command=True)
@@ -158,7 +158,7 @@ def list_runs(
 ) -> None:
     """List the runs of pushes, the newest first."""
     if context.invoked_subcommand is None:
-        _finish(lambda interruption: runs_command(state, interruption, json=json), json=json)
+        _finish(lambda _: runs_command(state, json=json), json=json)
 
 
 @runs.command("show")
@@ -168,7 +168,7 @@ def show_run(
     json: Json = False,
 ) -> None:
     """Show a run and the rows that it has left."""
-    _finish(lambda interruption: show_command(state, run, interruption, json=json), json=json)
+    _finish(lambda _: show_command(state, run, json=json), json=json)
 
 
 @runs.command("images")
@@ -178,7 +178,7 @@ def run_images(
     state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
 ) -> None:
     """Write the records that a run has changed, as they were before."""
-    _finish(lambda interruption: images_command(state, run, to, interruption), json=False)
+    _finish(lambda _: images_command(state, run, to), json=False)
 
 
 @app.command()
@@ -192,13 +192,13 @@ def call(
         list[str] | None,
         typer.Option("--file", metavar="[NAME=]PATH", help="Send that file; its part's name, where there are several."),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Write the answer there.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Write the response there.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every row of a paged list, one a line.")] = False,
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
     profile: Profile = None,
 ) -> None:
-    """Execute one operation; Zoho's answer goes to stdout as it came."""
+    """Execute one operation; Zoho's response goes to stdout as it came."""
     args = CallArgs(
         operation_id=operation_id,
         path=path or [],
@@ -233,7 +233,7 @@ def fake(
         list[str] | None,
         typer.Option("--unique", metavar="cf_NAME", help="Custom field without duplicates. [cf_external_id]"),
     ] = None,
-    shape: Annotated[ShapeChoice, typer.Option("--shape", help="How answers are written.")] = ShapeChoice.live,
+    shape: Annotated[ShapeChoice, typer.Option("--shape", help="How responses are written.")] = ShapeChoice.live,
     data_center: Annotated[str, typer.Option("--data-center", metavar="NAME")] = "us",
 ) -> None:
     """Run a Zoho on this machine, to try things out; prints one line of JSON with its address and credentials.
@@ -245,11 +245,11 @@ def fake(
     try:
         serve(
             port=port,
-            organizations=organization or ["10234695"],
-            per_minute=per_minute or None,
-            per_day=per_day or None,
-            concurrency=concurrency or None,
-            unique=unique or ["cf_external_id"],
+            organizations=organization,
+            per_minute=per_minute,
+            per_day=per_day,
+            concurrency=concurrency,
+            unique=unique,
             shape=shape.value,
             data_center=data_center,
         )

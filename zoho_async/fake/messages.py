@@ -22,13 +22,17 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     operation: str
     """Operation id; `oauth.token` for a token request, empty for an unknown path."""
     method: str
+    """In capitals."""
     path: str
+    """As received, without the query."""
     query: dict[str, str]
+    """Names and values, decoded."""
     headers: dict[str, str]
     """Names in lower case; credentials are replaced by `***`."""
     body: bytes
     """As received; empty for token requests, which carry secrets."""
     organization_id: str
+    """The organisation it was checked against; empty when it was refused before that."""
     status: int | None
     """None when the connection was cut before the response was complete."""
     code: int | None
@@ -46,7 +50,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class FakeRequest(msgspec.Struct):
-    """One request with what is learnt of it while it is processed."""
+    """One request with what is found out about it while it is processed."""
 
     method: str
     path: str

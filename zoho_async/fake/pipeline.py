@@ -17,7 +17,7 @@ from zoho_async.schema.registry import OPERATIONS, PRODUCTS
 from .handlers import actions, addresses, comments, contact_persons, contacts, customers, documents, organizations
 from .messages import FakeRequest, Reply, error_reply, fault_reply, refusal_reply
 from .refusals import Refusal, no_such_url, not_authenticated, not_authorized, wrong_organization
-from .routing import Router
+from .routes import Router
 from .service import FakeService
 
 HANDLERS: dict[str, Handler] = {

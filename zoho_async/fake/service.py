@@ -14,7 +14,7 @@ from zoho_async.fake.rendering.shapes import SHAPES, Shape
 from zoho_async.fake.world.audit_log import AuditLog
 from zoho_async.fake.world.clock import Clock
 from zoho_async.fake.world.faults import Fault, FaultPlan
-from zoho_async.fake.world.oauth import OAuthServer
+from zoho_async.fake.world.grants import OAuthServer
 from zoho_async.fake.world.quotas import MINUTE, Allowance
 from zoho_async.fake.world.state import PLANS, ContactRecord, Organization, OrganizationProfile
 
@@ -295,7 +295,7 @@ class FakeService:
     def record_crash(self, error: BaseException | None) -> None:
         """Count an error of the fake itself; None: there was no response in time."""
         self.crashes += 1
-        self.problems.append("".join(traceback.format_exception(error)) if error is not None else "no answer in time")
+        self.problems.append("".join(traceback.format_exception(error)) if error is not None else "no response in time")
 
     def record_received(self, request: FakeRequest, reply: Reply | None) -> None:
         """Keep a request for `received`, without secrets; `reply` is None when the connection was cut."""

@@ -141,7 +141,7 @@ async def test_a_pull_that_fails_leaves_the_old_file(fake: FakeZoho, zoho: Zoho,
     assert [one.name for one in tmp_path.iterdir()] == [name]  # noqa: ASYNC240
 
 
-async def test_what_cannot_be_written_is_said_before_any_call(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+async def test_what_cannot_be_written_is_reported_before_any_call(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
     contacts = zoho.books.contacts
     with pytest.raises(bulk.InputError, match="xlsx"):
         await bulk.pull(contacts, tmp_path / "a.xlsx")
@@ -232,7 +232,7 @@ async def test_another_programs_file_is_no_target(fake: FakeZoho, zoho: Zoho, tm
             pass
 
 
-async def test_progress_is_told_as_it_grows(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+async def test_progress_is_reported_as_it_grows(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
     seed(fake, 450)
     seen: list[int] = []
     await bulk.pull(zoho.books.contacts, tmp_path / "a.jsonl", on_progress=lambda summary: seen.append(summary.records))

@@ -16,7 +16,7 @@ from zoho_async.bulk.errors import AwaitCancelledError
 from zoho_async.bulk.pushing import call_control
 from zoho_async.bulk.pushing.call_control import CallControl, Withheld
 from zoho_async.bulk.pushing.events import Event
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.scheduling.window import Window
 from zoho_async.bulk.state.database import Database
 from zoho_async.errors import AuthError, ConfigError, QuotaExceededError
@@ -294,7 +294,7 @@ async def test_a_stopped_push_does_not_wait_for_its_turn(fake: FakeZoho, tmp_pat
         async for outcome in push:
             outcomes.append(outcome)
             push.stop()
-        label = Target.of(zoho.books.contacts).label
+        label = Destination.of(zoho.books.contacts).label
     assert [outcome.status for outcome in outcomes] == ["done"]
     assert not push.summary.complete
     assert push.summary.writes == fake.requests(CREATE) == 1
@@ -313,7 +313,7 @@ async def test_a_push_cut_off_has_meant_to_send_only_what_was_on_the_wire(fake: 
         async for _ in push:
             break
         await push.aclose()
-        label = Target.of(zoho.books.contacts).label
+        label = Destination.of(zoho.books.contacts).label
     assert await states(tmp_path / "s", label) == ["done"]
     assert push.summary.writes == fake.requests(CREATE) == 1
 

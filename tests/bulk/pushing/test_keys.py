@@ -13,7 +13,7 @@ import pytest
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.resource import NATURAL_KEYS, Target
+from zoho_async.bulk.rows.resource import NATURAL_KEYS, Destination
 from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.journal import Journal
@@ -108,7 +108,7 @@ async def test_a_row_whose_natural_key_the_list_shows(
 
 async def test_a_row_that_carries_its_records_id_updates_that_one(resource: Resource, tmp_path: Path) -> None:
     found, row, note, record_id = resource
-    field, state = Target.of(found).record_id, tmp_path / "s"
+    field, state = Destination.of(found).record_id, tmp_path / "s"
     given = [{**row("other"), field: record_id}, {**row("three"), field: "999"}, {**row("four"), field: " "}]
     first, unknown, new = await both(found, given, state)
     assert (first.action, first.record_id, first.identity) == ("updated", record_id, f"{field}={record_id}")
@@ -137,7 +137,7 @@ async def test_rows_of_ids_read_no_list_and_need_no_name(fake: FakeZoho, zoho: Z
     path = tmp_path / "a.csv"
     path.write_text("contact_id,notes\n" + "".join(f"{one['contact_id']},new\n" for one in seeded))
     source = bulk.open_rows(path)
-    RowReader(Target.of(zoho.books.contacts), Options()).check(source)
+    RowReader(Destination.of(zoho.books.contacts), Options()).check(source)
     assert [one.action for one in await both(zoho.books.contacts, source)] == ["updated"] * 2
     assert fake.requests("books.contacts.list") == 0
     bodies = [one.body for one in fake.received if one.operation == "books.contacts.update"]
@@ -197,11 +197,11 @@ async def test_a_create_of_unknown_outcome_is_reconciled_by_its_key(
 ) -> None:
     """The call of a run that was killed: executed, or not and somebody has made a record of the key meanwhile."""
     contacts, state = zoho.books.contacts, tmp_path / "s"
-    target = Target.of(contacts)
-    job = RowReader(target, Options.of(target, **options)).read(bulk.Row(number=1, values=ROW))
+    destination = Destination.of(contacts)
+    item = RowReader(destination, Options.of(destination, **options)).read(bulk.Row(number=1, values=ROW))
     async with Database(state) as database:
-        journal = Journal(database, target.label)
-        await journal.record_intent(job.row_key, job.content_hash, operation="create", display_key=job.display_key)
+        journal = Journal(database, destination.label)
+        await journal.record_intent(item.row_key, item.content_hash, operation="create", display_key=item.display_key)
     (record,) = fake.seed([{**ROW, "website": "theirs"} if theirs else ROW])
     expected = others if theirs else ours
     (outcome,) = await run(bulk.push(contacts, [ROW], state=state, pause=0, **options))  # type: ignore[arg-type]
@@ -216,10 +216,10 @@ async def test_a_create_of_unknown_outcome_is_reconciled_by_its_key(
 async def test_a_create_that_was_not_executed_is_sent_again(
     fake: FakeZoho, zoho: Zoho, product: str, options: dict[str, str], _ours: str, _others: str
 ) -> None:
-    target = zoho.books.contacts if product == "books" else zoho.expense.customers
+    destination = zoho.books.contacts if product == "books" else zoho.expense.customers
     name = "contacts" if product == "books" else "customers"
     fake.script(f"{product}.{name}.create", ["reset_before"])
-    (outcome,) = await run(bulk.push(target, [ROW], pause=0, **options))  # type: ignore[arg-type]
+    (outcome,) = await run(bulk.push(destination, [ROW], pause=0, **options))  # type: ignore[arg-type]
     assert (outcome.status, outcome.action) == ("done", "created")
     assert len(fake.organization().contacts) == 1
 
@@ -258,7 +258,7 @@ async def test_rows_that_are_done_stay_so_when_a_suffix_is_asked_for(
 
 
 def content_hash(resource: Any, row: dict[str, Any]) -> str:
-    return RowReader(Target.of(resource), Options()).read(bulk.Row(number=1, values=row)).content_hash
+    return RowReader(Destination.of(resource), Options()).read(bulk.Row(number=1, values=row)).content_hash
 
 
 async def old_state(path: Path, label: str, entries: list[tuple[str, str, str, str]]) -> None:
@@ -296,7 +296,7 @@ async def test_rows_without_a_key_in_an_old_state_file_go_on(fake: FakeZoho, zoh
         # Of a row that is in no input any more.
         ("0" * 32 + "#1", "done", "77", "Elsewhere"),
     ]
-    await old_state(state, Target.of(contacts).label, entries)
+    await old_state(state, Destination.of(contacts).label, entries)
     before = state.read_bytes()
     assert (await planned(contacts, given, state)).unchanged == 2
     assert state.read_bytes() == before
@@ -323,7 +323,7 @@ async def test_a_row_that_an_old_version_sent_under_a_suffix_is_known(
         (f"{content_hash(contacts, row)}#1", "done", made["contact_id"], "A (X)"),
         (f"{content_hash(contacts, other)}#1", "unknown", "", "B (Y)"),
     ]
-    await old_state(state, Target.of(contacts).label, entries)
+    await old_state(state, Destination.of(contacts).label, entries)
     options = {"on_name_taken": "suffix:company_name"}
     outcomes = await run(bulk.push(contacts, [row, other], state=state, **options))  # type: ignore[arg-type]
     assert [one.action for one in outcomes] == ["unchanged", "settled"]
@@ -347,7 +347,7 @@ async def test_persons_without_a_key_in_an_old_state_file_go_on(
         (f"{content_hash(persons, given[1])}#1", "unknown", "", f"{number}/Bob@x.example"),
         ("2" * 32 + "#1", "done", "77", f"{number}/Cy Cole"),
     ]
-    await old_state(state, Target.of(persons).label, entries)
+    await old_state(state, Destination.of(persons).label, entries)
     outcomes = await run(bulk.push(persons, given, state=state, on_existing="update"))
     assert [one.action for one in outcomes] == ["unchanged", "created"]
     keys = [f"email={name}@x.example@{number}" for name in ("ann", "bob")]
@@ -364,7 +364,7 @@ async def test_of_two_old_rows_of_one_name_the_done_one_is_taken(fake: FakeZoho,
         ("2" * 32 + "#1", "done", vendor["contact_id"], "A"),
         ("3" * 32 + "#1", "done", record["contact_id"], "A"),
     ]
-    await old_state(state, Target.of(contacts).label, entries)
+    await old_state(state, Destination.of(contacts).label, entries)
     (outcome,) = await run(bulk.push(contacts, given, state=state, on_existing="update"))
     assert (outcome.action, outcome.record_id) == ("updated", record["contact_id"])
     assert await identities(state) == ["1" * 32 + "#1", "2" * 32 + "#1", "contact_name=A@customer"]
@@ -376,7 +376,7 @@ async def test_an_old_row_of_unknown_outcome_whose_name_is_changed_is_not_sent(
     """In the file of failed rows of that version, which holds what the state calls it."""
     contacts, state = zoho.books.contacts, tmp_path / "s"
     identity = hashlib.sha256(b"then").hexdigest()[:32] + "#1"
-    await old_state(state, Target.of(contacts).label, [(identity, "unknown", "", "Alpha Gmbh")])
+    await old_state(state, Destination.of(contacts).label, [(identity, "unknown", "", "Alpha Gmbh")])
     given = [bulk.Row(number=1, values={"contact_name": "Alpha GmbH"}, identity=identity)]
     (outcome,) = await both(contacts, given, state)
     assert (outcome.status, "was `Alpha Gmbh`" in outcome.reason) == ("unknown", True)

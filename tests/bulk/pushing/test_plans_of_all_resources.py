@@ -15,7 +15,7 @@ from zoho_async.bulk.pushing import prepare as preparing
 from zoho_async.bulk.pushing import push as pushing
 from zoho_async.bulk.results import RowOutcome
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.resource import Target, required_path
+from zoho_async.bulk.rows.resource import Destination, required_path
 from zoho_async.bulk.source.files import RowFile, open_rows
 from zoho_async.errors import DuplicateError
 from zoho_async.fake import FakeZoho
@@ -65,10 +65,10 @@ def a_customer(chance: random.Random, number: int, name: str, *, keyed: bool) ->
     return row
 
 
-async def customers_changed(zoho: Zoho, target: Target, chance: random.Random, ids: list[str]) -> None:
+async def customers_changed(zoho: Zoho, destination: Destination, chance: random.Random, ids: list[str]) -> None:
     """What others do in Zoho between two runs."""
-    name = target.natural.name
-    operation = target.operations["update"]
+    name = destination.natural.name
+    operation = destination.operations["update"]
     (place,) = required_path(operation)
     for customer_id in chance.sample(ids, len(ids) // 3):
         change = chance.choice(
@@ -82,9 +82,9 @@ async def customers_changed(zoho: Zoho, target: Target, chance: random.Random, i
         )
         try:
             if change is None:
-                await target.resource.delete(customer_id)
+                await destination.resource.delete(customer_id)
             else:
-                before = await target.resource.get(customer_id, type=dict[str, Any])
+                before = await destination.resource.get(customer_id, type=dict[str, Any])
                 body = {name: before[name], "email": before["email"], **change}
                 await zoho.send(operation, path={place: customer_id}, body=body)
         except DuplicateError:
@@ -140,8 +140,8 @@ async def compare(
     reads which no plan knows of; and a row that was to be refused may be written, because the push itself has freed
     the name or the key it wants.
     """
-    target = Target.of(resource)
-    options = Options.of(target, **way)
+    destination = Destination.of(resource)
+    options = Options.of(destination, **way)
     expected: dict[int, str] = {}
     colliding: set[int] = set()
 
@@ -154,7 +154,7 @@ async def compare(
     planned = await bulk.plan(resource, rows, state=state, on_rejected=on_rejected, **way)
     expected.update({one.row: f"{one.action}d" for one in planned.planned})
     if later is not None:
-        use_up_days(fake, target, later)
+        use_up_days(fake, destination, later)
     push = bulk.push(resource, rows, state=state, **way, **settings)
     outcomes = [outcome async for outcome in push]
     fake.clear_faults()
@@ -174,18 +174,18 @@ async def compare(
     return outcomes
 
 
-def use_up_days(fake: FakeZoho, target: Target, chance: random.Random) -> None:
+def use_up_days(fake: FakeZoho, destination: Destination, chance: random.Random) -> None:
     """The day's calls are used up again and again while rows are written."""
     for name in ("create", "upsert", "update"):
-        if name not in target.operations:
+        if name not in destination.operations:
             continue
-        fake.script(f"{target.name}.{name}", [chance.choice(["pass"] * 4 + ["429:45"]) for _ in range(60)])
+        fake.script(f"{destination.name}.{name}", [chance.choice(["pass"] * 4 + ["429:45"]) for _ in range(60)])
 
 
 @pytest.fixture
 def days(days: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are decided upon a few at a time, before and after a wait."""
-    monkeypatch.setattr(preparing, "DECIDED", 7)
+    monkeypatch.setattr(preparing, "ROUTE_BATCH", 7)
 
 
 def few_contacts(fake: FakeZoho) -> None:
@@ -229,12 +229,12 @@ async def test_customers(
     chance = random.Random(seed)
     few_contacts(fake)
     customers = getattr(zoho, product).customers
-    target = Target.of(customers)
-    name, keyed = target.natural.name, way.get("match_by") == KEY
+    destination = Destination.of(customers)
+    name, keyed = destination.natural.name, way.get("match_by") == KEY
     given = [a_customer(chance, number, name, keyed=keyed) for number in range(30)]
     for _ in range(3):
         await compare(fake, customers, given, tmp_path / "s", way)
-        await customers_changed(zoho, target, chance, sorted(fake.organization().contacts))
+        await customers_changed(zoho, destination, chance, sorted(fake.organization().contacts))
         for number in chance.sample(range(30), 6):
             given[number] = {**given[number], "twitter": f"t{chance.randrange(40)}"}
         for number in chance.sample(range(30), 3):
@@ -274,7 +274,7 @@ async def test_customers_while_days_pass(
     given = [a_customer(chance, number, "contact_name", keyed=keyed) for number in range(30)]
     for _ in range(2):
         await compare(fake, customers, given, tmp_path / "s", way, later=chance, wait=True)
-        await customers_changed(zoho, Target.of(customers), chance, sorted(fake.organization().contacts))
+        await customers_changed(zoho, Destination.of(customers), chance, sorted(fake.organization().contacts))
         for number in chance.sample(range(30), 8):
             given[number] = a_customer(chance, number, "contact_name", keyed=keyed)
 

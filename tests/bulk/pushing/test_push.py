@@ -16,7 +16,7 @@ from zoho_async.books import ContactCreate
 from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.results import RowOutcome
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.journal import Journal
@@ -84,7 +84,7 @@ async def test_a_trickle_of_rows_is_sent_as_it_comes(fake: FakeZoho, zoho: Zoho)
     assert seen == ["done"] * 3
 
 
-async def test_faulty_rows_cost_no_call_and_say_everything_that_is_wrong(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_invalid_rows_cost_no_call_and_list_every_fault(fake: FakeZoho, zoho: Zoho) -> None:
     given = [
         {"contact_name": "Good", "cf_external_id": "1"},
         {"contact_name": "", "cf_external_id": "2"},
@@ -114,7 +114,7 @@ async def test_faulty_rows_cost_no_call_and_say_everything_that_is_wrong(fake: F
     assert fake.created() == {"Good": 1}
 
 
-async def test_a_key_taken_by_a_faulty_row_is_taken(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_a_key_taken_by_an_invalid_row_is_taken(fake: FakeZoho, zoho: Zoho) -> None:
     given = [{"contact_name": "", "cf_external_id": "1"}, {"contact_name": "B", "cf_external_id": "1"}]
     outcomes = await run(bulk.push(zoho.books.contacts, given, upsert_by="cf_external_id"))
     assert {outcome.status for outcome in outcomes} == {"failed"}
@@ -282,17 +282,17 @@ async def test_a_create_that_no_key_finds_is_sent_again_where_names_may_be_equal
 
 
 def jobs_of(zoho: Zoho, given: list[dict[str, Any]]) -> list[bulk.rows.WorkItem]:
-    target = Target.of(zoho.books.contacts)
-    reader = RowReader(target, Options.of(target))
+    destination = Destination.of(zoho.books.contacts)
+    reader = RowReader(destination, Options.of(destination))
     return [reader.read(bulk.Row(number=i, values=row)) for i, row in enumerate(given, 1)]
 
 
 async def test_an_intent_of_a_killed_run_is_settled_by_the_list(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
     state = tmp_path / "s"
     async with Database(state) as database:
-        journal = Journal(database, Target.of(zoho.books.contacts).label)
-        for job in jobs_of(zoho, rows(3)):
-            await journal.record_intent(job.row_key, job.content_hash, operation="create")
+        journal = Journal(database, Destination.of(zoho.books.contacts).label)
+        for item in jobs_of(zoho, rows(3)):
+            await journal.record_intent(item.row_key, item.content_hash, operation="create")
     fake.seed([rows(2)[1]])
     push = bulk.push(zoho.books.contacts, rows(4), state=state)
     outcomes = {outcome.row.number: outcome for outcome in await run(push)}
@@ -308,9 +308,9 @@ async def test_a_record_somebody_else_has_made_meanwhile_is_not_taken_for_ours(
 ) -> None:
     given = [{"contact_name": "Bowman", "notes": "ours", "credit_limit": "1000"}]
     async with Database(tmp_path / "s") as database:
-        journal = Journal(database, Target.of(zoho.books.contacts).label)
-        (job,) = jobs_of(zoho, given)
-        await journal.record_intent(job.row_key, job.content_hash, operation="create")
+        journal = Journal(database, Destination.of(zoho.books.contacts).label)
+        (item,) = jobs_of(zoho, given)
+        await journal.record_intent(item.row_key, item.content_hash, operation="create")
     (theirs,) = fake.seed([{"contact_name": "Bowman", "notes": "theirs"}])
     for _ in range(2):
         (outcome,) = await run(bulk.push(zoho.books.contacts, given, state=tmp_path / "s"))
@@ -362,7 +362,7 @@ class Shrinking(Sequence[Any]):
         return self.given[place]
 
 
-async def test_a_sequence_that_loses_rows_while_it_is_pushed_is_told(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_a_sequence_that_loses_rows_while_it_is_pushed_is_an_error(fake: FakeZoho, zoho: Zoho) -> None:
     given = rows(700)
     push = bulk.push(zoho.books.contacts, Shrinking(given))
     with pytest.raises(bulk.InputError, match="has changed while it was pushed: 3"):
@@ -562,7 +562,7 @@ async def test_an_error_that_is_no_calls_fails_its_row_and_counts_no_write(
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), asyncio.CancelledError()])
-async def test_an_error_that_is_no_calls_leaves_in_doubt_what_was_let_out(
+async def test_an_error_outside_calls_leaves_what_was_sent_unknown(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     send = HttpAdapter.send
@@ -634,13 +634,13 @@ async def test_targets_that_share_a_state_file_do_not_mix(tmp_path: Path) -> Non
                 assert push.summary.sent == 3
 
 
-async def test_what_cannot_be_pushed_is_said_before_anything_happens(zoho: Zoho) -> None:
+async def test_what_cannot_be_pushed_is_an_error_before_any_call(zoho: Zoho) -> None:
     with pytest.raises(TypeError, match="no resource"):
         bulk.push(object(), [])
     with pytest.raises(bulk.InputError, match="custom field"):
         bulk.push(zoho.books.contacts, [], upsert_by="email")
     with pytest.raises(bulk.InputError, match=r"there is no `books nothing`; there is: .*books contacts,"):
-        Target.named("books.nothing")
+        Destination.named("books.nothing")
     push = bulk.push(zoho.books.contacts, [])
     assert await run(push) == []
     with pytest.raises(RuntimeError, match="only once"):
@@ -667,7 +667,7 @@ async def test_stopping_twice_is_stopping_once(fake: FakeZoho, zoho: Zoho) -> No
     assert push.summary.rows == len(fake.created()) < 200
 
 
-async def test_open_outcomes_are_told_when_the_calls_run_out(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+async def test_open_outcomes_are_reported_when_the_calls_run_out(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
     fake.script(CREATE, ["pass", "reset_after", "reset_before", "pass", "429:45"])
     push = bulk.push(zoho.books.contacts, rows(30), pause=0, concurrency=1, state=tmp_path / "s")
     statuses: Counter[str] = Counter()

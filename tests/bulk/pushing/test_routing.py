@@ -79,13 +79,13 @@ OTHER = lambda key: key == "77"  # noqa: E731 - another row of the input has tha
         (NATURAL, {"entry": entry("done"), "indexed": False}, "unchanged", None),
         (NATURAL, {"entry": entry("done")}, "confirm_exists", "1"),
         (UPSERT, {"entry": entry("done")}, "upsert", None),
-        (NATURAL, {"entry": entry("done"), "gone": True}, "create", None),
-        (NATURAL, {"entry": entry("done"), "gone": True, "named": [TAKEN]}, "refuse", None),
+        (NATURAL, {"entry": entry("done"), "deleted": True}, "create", None),
+        (NATURAL, {"entry": entry("done"), "deleted": True, "named": [TAKEN]}, "refuse", None),
         (UPSERT, {"entry": entry("done", "other"), "own": HERE}, "update", "1"),
         (NATURAL, {"entry": entry("done", "other"), "own": HERE, "named": [HERE]}, "refuse", None),
         (UPDATE, {"entry": entry("done", "other"), "own": HERE, "named": [HERE, TAKEN]}, "update", "1"),
         (UPDATE, {"entry": entry("done", "other"), "indexed": False}, "update", "1"),
-        (UPDATE, {"entry": entry("done", "other"), "indexed": False, "gone": True}, "create", None),
+        (UPDATE, {"entry": entry("done", "other"), "indexed": False, "deleted": True}, "create", None),
         # Somebody has given its record another key, which another row has, or none has.
         (UPSERT, {"entry": entry("done"), "own": REKEYED, "expected_key": OTHER}, "upsert", None),
         (UPSERT, {"entry": entry("done"), "own": REKEYED}, "unchanged", "4"),
@@ -136,7 +136,7 @@ OTHER = lambda key: key == "77"  # noqa: E731 - another row of the input has tha
     ],
 )
 def test_the_action(options: Options, known: dict[str, Any], action: str, record: str | None) -> None:
-    job = WorkItem(
+    item = WorkItem(
         row=bulk.Row(number=1),
         key_field=options.field or "contact_name",
         key="k" if options.field else "A",
@@ -145,7 +145,7 @@ def test_the_action(options: Options, known: dict[str, Any], action: str, record
         name_field="contact_name",
         content_hash="d",
     )
-    assert_action(job, options, known, action, record)
+    assert_action(item, options, known, action, record)
 
 
 @pytest.mark.parametrize(
@@ -157,12 +157,12 @@ def test_the_action(options: Options, known: dict[str, Any], action: str, record
         (SKIP, {"own": HERE}, "skip", "1"),
         (SKIP, {}, "confirm_exists", "7"),
         (Options(on_existing="fail"), {}, "refuse", None),
-        (NATURAL, {"gone": True}, "refuse", None),
+        (NATURAL, {"deleted": True}, "refuse", None),
         (NATURAL, {"entry": UNKNOWN}, "update", "7"),
         (SKIP, {"entry": UNKNOWN}, "link_existing", "7"),
         (NATURAL, {"entry": entry("done", record_id="7"), "indexed": False}, "unchanged", None),
         (NATURAL, {"entry": entry("done", record_id="7")}, "confirm_exists", "7"),
-        (NATURAL, {"entry": entry("done", record_id="7"), "gone": True}, "refuse", None),
+        (NATURAL, {"entry": entry("done", record_id="7"), "deleted": True}, "refuse", None),
         # It is given a name that another record has.
         (NATURAL, {"own": ANOTHER, "named": [TAKEN]}, "refuse", None),
     ],
@@ -170,11 +170,11 @@ def test_the_action(options: Options, known: dict[str, Any], action: str, record
 def test_the_action_of_a_row_with_an_id(
     options: Options, known: dict[str, Any], action: str, record: str | None
 ) -> None:
-    job = WorkItem(row=bulk.Row(number=1), record_id="7", key_field="contact_id", key="7", name="A", content_hash="d")
-    assert_action(job, options, known, action, record)
+    item = WorkItem(row=bulk.Row(number=1), record_id="7", key_field="contact_id", key="7", name="A", content_hash="d")
+    assert_action(item, options, known, action, record)
 
 
-def assert_action(job: WorkItem, options: Options, known: dict[str, Any], action: str, record: str | None) -> None:
+def assert_action(item: WorkItem, options: Options, known: dict[str, Any], action: str, record: str | None) -> None:
     names = {"A": known.get("named", []), "A (x)": known.get("renamed", [])}
     known = {name: value for name, value in known.items() if name not in ("named", "renamed")}
 
@@ -183,9 +183,9 @@ def assert_action(job: WorkItem, options: Options, known: dict[str, Any], action
         return None
 
     context = RowContext(**{"indexed": True, **known}, records_of_same_name=lambda scope, name: names.get(name, []))
-    made = decide(job, context, options, rename=rename)
+    made = decide(item, context, options, rename=rename)
     assert (made.action, made.record and made.record.record_id) == (action, record)
-    assert bool(made.job.faults) == (action == "refuse")
+    assert bool(made.item.faults) == (action == "refuse")
 
 
 async def run(push: Push) -> list[bulk.RowOutcome]:
@@ -273,7 +273,7 @@ async def test_a_record_that_somebody_has_made_again_is_found_by_its_name(
     assert expected.colliding == (action == "none")
 
 
-async def test_a_record_deleted_after_the_list_was_read_has_its_row_decided_anew(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_a_record_deleted_after_the_list_was_read_has_its_row_routed_again(fake: FakeZoho, zoho: Zoho) -> None:
     (theirs,) = fake.seed([{"contact_name": "A", KEY: "K1", "notes": "old"}])
 
     async def rows() -> AsyncIterator[dict[str, Any]]:
@@ -392,7 +392,7 @@ async def test_a_row_of_unknown_outcome_whose_key_is_changed_is_not_sent(
 
 
 @pytest.mark.parametrize(("operation", "way"), [("create", {"match_by": "email"}), ("upsert", {"upsert_by": KEY})])
-async def test_who_would_mend_the_key_of_a_row_in_doubt_is_warned(
+async def test_a_row_of_unknown_outcome_warns_not_to_change_its_key(
     fake: FakeZoho, zoho: Zoho, operation: str, way: dict[str, str]
 ) -> None:
     fake.script(f"books.contacts.{operation}", ["reset_before"] * 3)
@@ -520,7 +520,7 @@ async def test_a_person_that_somebody_has_deleted_is_made_again(
     assert sorted(one["first_name"] for one in stored["contact_persons"]) == ["Ann", "Bob"]
 
 
-async def test_options_that_cannot_be_are_told(zoho: Zoho) -> None:
+async def test_impossible_options_are_errors(zoho: Zoho) -> None:
     for resource, options, word in (
         (zoho.books.contacts, {"upsert_by": KEY, "match_by": "email"}, "either by"),
         (zoho.books.contacts, {"match_by": "company_nam"}, "did you mean `company_name`"),
@@ -606,7 +606,7 @@ THEIRS = {"contact_name": "Theirs", KEY: "K300", "contact_persons": [{"first_nam
 OURS = {"contact_persons[0].first_name": "Ann", "contact_persons[0].email": "ann@x.example"}
 
 
-async def test_what_an_upsert_has_written_over_is_told(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_an_upsert_warns_of_what_it_has_overwritten(fake: FakeZoho, zoho: Zoho) -> None:
     push = bulk.push(zoho.books.contacts, [row(number, **OURS) for number in range(1, 301)], upsert_by=KEY)
     warned: list[bulk.RowOutcome] = []
     async for outcome in push:
@@ -659,7 +659,7 @@ async def test_a_person_is_looked_for_on_every_page_of_its_parent(fake: FakeZoho
     assert len(stored["contact_persons"]) == 231
 
 
-async def test_after_a_wait_a_list_that_cannot_be_sorted_is_read_anew(
+async def test_after_a_wait_a_list_that_cannot_be_sorted_is_read_again(
     fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs = [{"contact_name": f"T{number}", "company_name": f"C{number}"} for number in (60, 90)]

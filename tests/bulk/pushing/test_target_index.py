@@ -13,9 +13,9 @@ from zoho_async import Zoho, bulk
 from zoho_async.bulk.pushing import target_index
 from zoho_async.bulk.pushing.index_queries import identified
 from zoho_async.bulk.pushing.push import Push
-from zoho_async.bulk.pushing.target_index import Index
+from zoho_async.bulk.pushing.target_index import TargetIndex
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.state.database import Database
 from zoho_async.fake import FakeZoho
 
@@ -38,10 +38,14 @@ class Reader:
 
 
 @asynccontextmanager
-async def index_of(resource: Any, reader: Reader, options: Options) -> AsyncGenerator[tuple[Index, Database], None]:
+async def index_of(
+    resource: Any, reader: Reader, options: Options
+) -> AsyncGenerator[tuple[TargetIndex, Database], None]:
     async with Database(None) as database:
-        target = Target.of(resource)
-        index = Index(database, target, options, reader, wait_epoch=lambda: reader.epoch, noted=lambda *_: "")
+        destination = Destination.of(resource)
+        index = TargetIndex(
+            database, destination, options, reader, wait_epoch=lambda: reader.epoch, recorded_key=lambda *_: ""
+        )
         async with index:
             yield index, database
 

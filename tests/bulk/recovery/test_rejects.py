@@ -17,7 +17,7 @@ from zoho_async import Zoho, bulk
 from zoho_async.bulk import PushSummary, RejectsFile, RemainingRows, Row, RowFile, RowOutcome, open_rows
 from zoho_async.bulk.recovery.rejects import rejects_path
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.refusal_tags import tag as make_tag
+from zoho_async.bulk.rows.rejection_tags import tag as make_tag
 from zoho_async.fake import FakeZoho
 
 
@@ -316,7 +316,7 @@ def test_what_is_in_the_way_at_the_end_stays_and_nothing_is_raised(tmp_path: Pat
         assert part.read_text() == "another's"
 
 
-def test_a_folder_in_its_place_is_no_trouble_when_no_row_failed(tmp_path: Path) -> None:
+def test_a_folder_in_its_place_is_no_error_when_no_row_failed(tmp_path: Path) -> None:
     source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\n"))
     with RejectsFile(source, PushSummary(complete=True)) as failed:
         failed.path.mkdir()

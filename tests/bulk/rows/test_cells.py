@@ -14,12 +14,12 @@ import pytest
 from zoho_async import Zoho, bulk
 from zoho_async.books import AddressInput, ContactCreate, ContactPersonInput, CustomFieldInput
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.fake import FakeZoho
 from zoho_async.wire.encoding import to_builtins
 
-READER = RowReader(Target.named("books.contacts"), Options())
+READER = RowReader(Destination.named("books.contacts"), Options())
 
 
 def read(values: Any) -> Any:
@@ -101,9 +101,9 @@ def test_the_fault_says_where() -> None:
 
 def test_what_is_a_cell_is_taken_in_the_form_of_zoho() -> None:
     moment = datetime(2026, 6, 9, 9, 45, 19, tzinfo=UTC)
-    job = read({"contact_name": 12, "notes": date(2026, 1, 2), "credit_limit": 1.1, "company_name": Decimal("1E+3")})
-    assert job.faults == ()
-    assert job.body == {
+    item = read({"contact_name": 12, "notes": date(2026, 1, 2), "credit_limit": 1.1, "company_name": Decimal("1E+3")})
+    assert item.faults == ()
+    assert item.body == {
         "contact_name": "12",
         "notes": "2026-01-02",
         "credit_limit": Decimal("1.1"),
@@ -117,8 +117,8 @@ def test_what_is_a_cell_is_taken_in_the_form_of_zoho() -> None:
         (10**20, Decimal(10**20)),
         (("x", "y"), ["x", "y"]),
     ):
-        job = read({"contact_name": "A", "cf_a": value})
-        assert (job.faults, job.body["custom_fields"]) == ((), custom(sent))
+        item = read({"contact_name": "A", "cf_a": value})
+        assert (item.faults, item.body["custom_fields"]) == ((), custom(sent))
 
 
 async def test_a_set_is_refused_for_it_has_no_order(zoho: Zoho) -> None:
@@ -145,16 +145,16 @@ def test_an_object_or_list_with_a_wrong_value_is_a_fault_of_the_row(values: Any,
 
 
 def test_nulls_are_not_sent() -> None:
-    job = read({"contact_name": "A", "billing_address": None, "contact_persons": [None], "custom_fields": None})
-    assert (job.faults, job.body) == ((), {"contact_name": "A"})
+    item = read({"contact_name": "A", "billing_address": None, "contact_persons": [None], "custom_fields": None})
+    assert (item.faults, item.body) == ((), {"contact_name": "A"})
 
 
-def test_a_custom_field_given_twice_is_a_fault() -> None:
+def test_a_duplicate_custom_field_is_a_fault() -> None:
     field = [{"api_name": "cf_external_id", "value": "x2"}]
-    job = RowReader(Target.named("books.contacts"), Options(upsert_by="cf_external_id")).read(
+    item = RowReader(Destination.named("books.contacts"), Options(upsert_by="cf_external_id")).read(
         bulk.Row(number=1, values={"contact_name": "A", "cf_external_id": "x1", "custom_fields": field})
     )
-    assert [(fault.path, fault.rule) for fault in job.faults] == [("cf_external_id", "twice")]
+    assert [(fault.path, fault.rule) for fault in item.faults] == [("cf_external_id", "twice")]
     fields = [CustomFieldInput(customfield_id="46000", value=1), CustomFieldInput(customfield_id="46000", value=2)]
     struct = ContactCreate(contact_name="A", custom_fields=fields)
     assert [(fault.path, fault.rule) for fault in read(struct).faults] == [("46000", "twice")]
@@ -207,7 +207,7 @@ async def test_a_key_may_be_a_whole_number_of_any_length(fake: FakeZoho, zoho: Z
     ],
 )
 def test_what_is_null_in_a_struct_is_what_it_is_in_a_mapping(values: ContactCreate, empty: Any) -> None:
-    reader = RowReader(Target.named("books.contacts"), Options(empty=empty, match_by="notes"))
+    reader = RowReader(Destination.named("books.contacts"), Options(empty=empty, match_by="notes"))
     struct = reader.read(bulk.Row(number=1, values=values))
     mapping = reader.read(bulk.Row(number=1, values=to_builtins(values)))
     assert struct.body == mapping.body

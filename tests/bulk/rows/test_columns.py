@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from zoho_async.books.rules import RULES
 from zoho_async.bulk.errors import UnknownColumnError
-from zoho_async.bulk.rows.cells import Problem, convert
+from zoho_async.bulk.rows.cells import InvalidCell, convert
 from zoho_async.bulk.rows.columns import Columns, original
 from zoho_async.schema.validation import Rule
 
@@ -186,7 +186,7 @@ def test_cells_are_read_by_kind(kind: Any, cell: Any, value: Any) -> None:
 )
 def test_cells_that_cannot_be_read_are_problems(kind: Any, cell: Any, rule: str) -> None:
     read = convert(Rule(kind=kind), cell)
-    assert isinstance(read, Problem)
+    assert isinstance(read, InvalidCell)
     assert read.rule == rule
 
 
@@ -202,7 +202,7 @@ def test_every_fault_of_a_row_is_gathered() -> None:
     assert [fault.path for fault in faults] == ["credit_limit", "is_portal_enabled", "colour", "billing_address"]
 
 
-def test_a_field_given_twice_is_a_fault() -> None:
+def test_a_duplicate_field_is_a_fault() -> None:
     _, faults, _ = COLUMNS.read({"billing_address": {"city": "A"}, "billing_address.city": "B"})
     assert [(fault.path, fault.rule) for fault in faults] == [("billing_address.city", "twice")]
 

@@ -105,11 +105,11 @@ async def test_a_file_of_the_first_version_loses_nothing(tmp_path: Path) -> None
             ("failed", "d2", ""),
             ("intent", "d3", ""),
         ]
-        assert {(entry.operation, entry.modified) for entry in entries.values()} == {("", "")}
+        assert {entry.operation for entry in entries.values()} == {""}
         moments = await database.run(lambda one: one.execute("SELECT DISTINCT intended_at FROM journal").fetchall())
         assert moments == [(AT,)]
         # What is new of a row can be written.
-        await journal.record_outcome("cf_id=C", "done", record_id="77", modified="m", parts=[("person", "x", "78")])
+        await journal.record_outcome("cf_id=C", "done", record_id="77", child_ids=[("person", "x", "78")])
     assert version_of(path) == VERSION
     with closing(sqlite3.connect(path)) as connection:
         kept = connection.execute(f"SELECT {FIRST_COLUMNS} FROM journal WHERE identity <> 'cf_id=C'").fetchall()
@@ -411,7 +411,7 @@ async def test_a_file_is_the_same_from_another_folder(tmp_path: Path, monkeypatc
         assert await count(database, "journal") == 1
 
 
-async def test_who_waits_is_told_when_a_transaction_is_broken_off(tmp_path: Path) -> None:
+async def test_a_waiting_task_gets_an_error_when_a_transaction_is_rolled_back(tmp_path: Path) -> None:
     began, ends = threading.Event(), threading.Event()
     order: list[str] = []
 
@@ -465,7 +465,7 @@ async def test_any_name_is_a_files(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert await count(database, "journal") == 1
 
 
-async def test_a_name_no_file_can_have_is_said_in_a_sentence() -> None:
+async def test_an_impossible_file_name_is_one_sentence() -> None:
     with pytest.raises(StateError, match="the state file cannot be opened: "):
         async with Database(Path("a\0b")):
             pass
@@ -630,7 +630,7 @@ async def test_looking_while_a_run_ends_looks_again(tmp_path: Path, monkeypatch:
     assert set(entries) == {"a"}
 
 
-async def test_a_state_file_that_cannot_be_made_is_said_in_a_sentence() -> None:
+async def test_a_state_file_that_cannot_be_created_is_one_sentence() -> None:
     with pytest.raises(StateError, match=r"/dev/null/x\.sqlite: the state file cannot be opened"):
         async with Database(Path("/dev/null/x.sqlite")):
             pass

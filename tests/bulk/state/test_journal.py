@@ -12,7 +12,7 @@ import pytest
 from zoho_async.bulk.errors import StateError
 from zoho_async.bulk.state import journal as module
 from zoho_async.bulk.state.database import Database
-from zoho_async.bulk.state.journal import Entry, Journal, State
+from zoho_async.bulk.state.journal import Entry, Journal, JournalState
 
 
 @pytest.fixture
@@ -57,13 +57,12 @@ async def test_an_intent_and_its_outcome_outlive_the_process(tmp_path: Path) -> 
         journal = Journal(database, "t")
         await journal.record_intent("A", "d1", operation="create")
         await journal.record_intent("B", "d2", operation="update")
-        await journal.record_outcome("B", "done", record_id="77", modified="2026-01-01T00:00:00+0530")
+        await journal.record_outcome("B", "done", record_id="77")
     async with Database(path) as database:
         entries = await Journal(database, "t").entries(["B", "C", "A"])
         assert list(entries) == ["B", "A"]
         assert (entries["A"].state, entries["A"].content_hash, entries["A"].operation) == ("intent", "d1", "create")
         assert (entries["B"].state, entries["B"].record_id, entries["B"].operation) == ("done", "77", "update")
-        assert entries["B"].modified == "2026-01-01T00:00:00+0530"
         assert await Journal(database, "another target").entries(["A"]) == {}
 
 
@@ -97,34 +96,33 @@ async def test_the_record_is_kept_as_it_was(database: Database, journal: Journal
 
 async def test_settling_overwrites_only_what_it_names(database: Database, journal: Journal) -> None:
     await journal.record_intent("A", "d", operation="create", display_key="Ann")
-    parts = [("contact_person", "ann@example.com", "78"), ("billing_address", "", "79")]
-    await journal.record_outcome("A", "done", record_id="77", modified="m1", parts=parts)
+    child_ids = [("contact_person", "ann@example.com", "78"), ("billing_address", "", "79")]
+    await journal.record_outcome("A", "done", record_id="77", child_ids=child_ids)
     await journal.record_intent("A", "e", operation="update")
     await journal.record_outcome("A", "failed", code="3062", message="name \ud83c taken")
     row = await row_of(database, "A")
     assert row is not None
-    assert (row["state"], row["record_id"], row["modified"], row["label"]) == ("failed", "77", "m1", "Ann")
-    assert json.loads(row["parts"]) == [list(part) for part in parts]
+    assert (row["state"], row["record_id"], row["label"]) == ("failed", "77", "Ann")
+    assert json.loads(row["parts"]) == [list(part) for part in child_ids]
     assert (row["code"], row["message"]) == ("3062", "name ? taken")
-    await journal.record_outcome("A", "done", record_id="80", modified="m2", parts=[("contact_person", "\ud83c", "81")])
+    await journal.record_outcome("A", "done", record_id="80", child_ids=[("contact_person", "\ud83c", "81")])
     row = await row_of(database, "A")
     assert row is not None
-    assert (row["record_id"], row["modified"], row["code"], row["message"]) == ("80", "m2", "", "")
+    assert (row["record_id"], row["code"], row["message"]) == ("80", "", "")
     assert json.loads(row["parts"]) == [["contact_person", "?", "81"]]
 
 
 async def test_a_row_can_be_done_without_a_call(database: Database, journal: Journal) -> None:
-    await journal.record_done("A", "d", display_key="Ann", record_id="77", modified="m", parts=[("person", "k", "78")])
+    await journal.record_done("A", "d", display_key="Ann", record_id="77", child_ids=[("person", "k", "78")])
     entry = await entry_of(journal, "A")
     assert (entry.state, entry.content_hash, entry.record_id, entry.operation) == ("done", "d", "77", "")
-    assert entry.modified == "m"
     await journal.record_intent("B", "d", operation="create", display_key="Bob")
-    await journal.record_outcome("B", "failed", record_id="80", modified="m1", code="1", message="no")
+    await journal.record_outcome("B", "failed", record_id="80", code="1", message="no")
     await Journal(database, "t", 9).record_done("B", "e", display_key="", record_id="81")
     row = await row_of(database, "B")
     assert row is not None
     assert (row["state"], row["digest"], row["record_id"], row["run"]) == ("done", "e", "81", 9)
-    assert (row["label"], row["modified"], row["operation"]) == ("Bob", "m1", "create")
+    assert (row["label"], row["operation"]) == ("Bob", "create")
     assert (row["code"], row["message"], row["prior"]) == ("", "", "")
 
 
@@ -145,10 +143,12 @@ async def test_withdrawing_forgets_only_an_intent(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "unknown"])
-async def test_withdrawing_brings_back_what_was_there(database: Database, journal: Journal, state: State) -> None:
+async def test_withdrawing_brings_back_what_was_there(
+    database: Database, journal: Journal, state: JournalState
+) -> None:
     await journal.record_intent("A", "d", operation="upsert", display_key='An "n"')
     await journal.record_outcome(
-        "A", state, record_id="77", modified="m", parts=[("person", "k", "78")], code="9", message="it's “so”\n"
+        "A", state, record_id="77", child_ids=[("person", "k", "78")], code="9", message="it's “so”\n"
     )
     before = await row_of(database, "A")
     for digest in ("d", "e"):
@@ -162,7 +162,7 @@ async def test_withdrawing_brings_back_what_was_there(database: Database, journa
     assert await row_of(database, "A") == before
 
 
-async def test_withdrawing_does_not_take_back_the_call_of_a_killed_run(database: Database, journal: Journal) -> None:
+async def test_a_rollback_keeps_the_call_of_a_killed_run(database: Database, journal: Journal) -> None:
     await journal.record_intent("A", "d", operation="create")
     killed = await row_of(database, "A")
     assert killed is not None
@@ -188,12 +188,12 @@ async def test_a_settled_intent_has_nothing_before_it(database: Database, journa
 async def test_a_record_is_linked_once(database: Database, journal: Journal) -> None:
     await journal.record_intent("a", "d", operation="create")
     await journal.record_intent("b", "d", operation="create")
-    assert await journal.link_existing("a", "77", modified="m", parts=[("person", "k", "78")])
+    assert await journal.link_existing("a", "77", child_ids=[("person", "k", "78")])
     assert not await journal.link_existing("b", "77")
     assert await journal.link_existing("a", "77")
     row = await row_of(database, "a")
     assert row is not None
-    assert (row["state"], row["record_id"], row["modified"]) == ("done", "77", "m")
+    assert (row["state"], row["record_id"]) == ("done", "77")
     assert json.loads(row["parts"]) == [["person", "k", "78"]]
     assert (await entry_of(journal, "b")).state == "intent"
     # Another target's rows have other records.
@@ -250,7 +250,7 @@ async def test_entries_without_a_key_are_found_by_content_and_name(database: Dat
 
 
 async def test_an_entry_is_called_by_its_key(database: Database, journal: Journal) -> None:
-    await journal.record_done(f"{OLD['a']}#1", OLD["b"], display_key="Ann", record_id="77", modified="m")
+    await journal.record_done(f"{OLD['a']}#1", OLD["b"], display_key="Ann", record_id="77")
     before = await row_of(database, f"{OLD['a']}#1")
     assert before is not None
     await database.run(lambda connection: journal.give_key(connection, f"{OLD['a']}#1", "contact_name=Ann", OLD["a"]))

@@ -156,7 +156,7 @@ async def test_a_problem_of_the_same_row_is_replaced(database: Database) -> None
 async def test_ids_come_by_label_the_record_before_its_parts(database: Database) -> None:
     journal = Journal(database, "t")
     await journal.record_done(
-        "2", "d", display_key="B", record_id="20", parts=[("person", "x@example.com", "21"), ("address", "", "22")]
+        "2", "d", display_key="B", record_id="20", child_ids=[("person", "x@example.com", "21"), ("address", "", "22")]
     )
     await journal.record_done("1", "d", display_key="C", record_id="10")
     await journal.record_done("4", "d", display_key="B", record_id="40")

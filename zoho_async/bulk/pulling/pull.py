@@ -16,7 +16,7 @@ import msgspec
 from zoho_async.bulk._aio import closable
 from zoho_async.bulk.concurrent_map import map  # noqa: A004 - our own map, named like the builtin
 from zoho_async.bulk.errors import InputError
-from zoho_async.bulk.rows.resource import Target, required_path
+from zoho_async.bulk.rows.resource import Destination, required_path
 from zoho_async.errors import NotFoundError
 
 from .formats import open_sink
@@ -83,23 +83,25 @@ async def pull(
             no details.
         ZohoError: What the client's calls raise.
     """
-    target = Target.of(resource)
-    _check(target, details)
+    destination = Destination.of(resource)
+    _check(destination, details)
     path = Path(to)
-    sink = open_sink(path, target.name, origin=target.origin, details=details != "none")
+    sink = open_sink(path, destination.name, origin=destination.origin, details=details != "none")
     if details == "changed" and not sink.remembers:
         raise InputError(f"{path}: only SQLite remembers what has changed; use --details all or a .sqlite file")
     # One thread does all the writing, so a slow disk does not delay the event loop.
     with ThreadPoolExecutor(1, thread_name_prefix="zoho-pull") as thread:
-        return await _Pull(resource, target, sink, thread, details, on_progress).run(full=full, concurrency=concurrency)
+        return await _Pull(resource, destination, sink, thread, details, on_progress).run(
+            full=full, concurrency=concurrency
+        )
 
 
-def _check(target: Target, details: Details) -> None:
-    listing, get = target.operations.get("list"), target.operations.get("get")
+def _check(destination: Destination, details: Details) -> None:
+    listing, get = destination.operations.get("list"), destination.operations.get("get")
     if listing is None or listing.kind != "page":
-        raise InputError(f"{target.name} cannot be pulled: it has no paged list")
+        raise InputError(f"{destination.name} cannot be pulled: it has no paged list")
     if details != "none" and (get is None or len(required_path(get)) != 1):
-        raise InputError(f"{target.name} has no details to pull: its records cannot be read alone")
+        raise InputError(f"{destination.name} has no details to pull: its records cannot be read alone")
 
 
 class _Pull:
@@ -108,14 +110,14 @@ class _Pull:
     def __init__(
         self,
         resource: Any,
-        target: Target,
+        destination: Destination,
         sink: Sink,
         thread: ThreadPoolExecutor,
         details: Details,
         on_progress: Callable[[PullSummary], None] | None,
     ) -> None:
         self._resource = resource
-        self._target = target
+        self._destination = destination
         self._sink = sink
         self._thread = thread
         self._details = details
@@ -158,7 +160,7 @@ class _Pull:
         """Writes the list page by page, and gives the records whose details are to be read."""
         async with aclosing(closable(self._resource.list(per_page=200).pages())) as pages:
             async for page in pages:
-                records = _records(self._target, page)
+                records = _records(self._destination, page)
                 self._summary.records += len(records)
                 self._summary.reads += 1
                 await self._in_thread(partial(self._sink.rows, records))
@@ -182,9 +184,9 @@ class _Pull:
             self._on_progress(self._summary)
 
 
-def _records(target: Target, page: Any) -> list[Record]:
+def _records(destination: Destination, page: Any) -> list[Record]:
     """The rows of a page as they came over the wire, without those of earlier pages."""
-    listing = target.operations["list"]
+    listing = destination.operations["list"]
     members: dict[str, msgspec.Raw] = msgspec.json.decode(page.response.body, type=dict[str, msgspec.Raw])
     key = next((key for key in listing.envelope if key in members), "")
     raws = msgspec.json.decode(members[key], type=list[msgspec.Raw]) if key else []
@@ -195,7 +197,7 @@ def _records(target: Target, page: Any) -> list[Record]:
         record_id = str(row.get(listing.row_id, ""))
         if fresh.pop(record_id, None) is None:
             continue
-        name = row.get(target.name_field, "") if target.name_field else ""
+        name = row.get(destination.name_field, "") if destination.name_field else ""
         modified = row.get("last_modified_time", "")
         records.append(Record(id=record_id, name=str(name or ""), modified=str(modified or ""), raw=bytes(raw)))
     return records

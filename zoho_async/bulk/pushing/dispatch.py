@@ -15,7 +15,7 @@ from zoho_async.bulk.errors import RUN_ENDING_ERRORS, StateError
 from zoho_async.bulk.pushing.merge import Merged, merge
 from zoho_async.bulk.results import RowOutcome, UnsettledError
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.resource import Target, required_path
+from zoho_async.bulk.rows.resource import Destination, required_path
 from zoho_async.bulk.rows.validate import WorkItem
 from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import Fault, NotFoundError, ZohoError
@@ -23,7 +23,7 @@ from zoho_async.schema.registry import SECRETS
 from zoho_async.transport.hooks import DispatchHook
 
 from .call_control import CallControl, Withheld
-from .endpoint import parts_of, read_record, send_write
+from .endpoint import child_ids_of, read_record, send_write
 from .index_queries import TargetRecord
 from .prepare import Planner
 from .routing import RoutedRow
@@ -42,30 +42,30 @@ class Dispatcher:
     """Carries routed rows out, each to its outcome, as the table of `row_state` says."""
 
     def __init__(
-        self, target: Target, options: Options, control: CallControl, journal: Journal, planner: Planner
+        self, destination: Destination, options: Options, control: CallControl, journal: Journal, planner: Planner
     ) -> None:
-        self._target = target
+        self._destination = destination
         self._options = options
         self._control = control
         self._journal = journal
         self._planner = planner
-        self._writer = WriteExecutor(control, journal, target.record_id)
+        self._writer = WriteExecutor(control, journal, destination.record_id)
         self._opened = False
         self._first = asyncio.Lock()
         self._deferred: list[DispatchedRow] = []
-        self.left = False
+        self.has_remaining = False
         """Whether a row was left to the next run, because the push is to end."""
 
     async def perform(self, routed: RoutedRow) -> RowOutcome | None:
         """The outcome of one row; None when it is deferred until `reconcile`, or left to the next run."""
-        return await self._perform(DispatchedRow(routed=routed, state="unknown" if routed.known.begun else "planned"))
+        return await self._perform(DispatchedRow(routed=routed, state="unknown" if routed.context.begun else "planned"))
 
     async def _perform(self, row: DispatchedRow) -> RowOutcome | None:
         while True:
             ended = await self._plan_again(row) if row.outdated else None
             result = ended or await self._first_alone(row)
             transition = await self._writer.conclude(row, result)
-            self.left = self.left or result.event == "stopped"
+            self.has_remaining = self.has_remaining or result.event == "stopped"
             match transition.step:
                 case "report":
                     return result.outcome(row)
@@ -86,7 +86,7 @@ class Dispatcher:
     async def _plan_again(self, row: DispatchedRow) -> Result | None:
         """Routes a row again; returns what has kept it from that."""
         try:
-            (routed,) = await self._planner.decide([row.routed.job], gone=row.deleted)
+            (routed,) = await self._planner.decide([row.routed.item], deleted=row.deleted)
         except Withheld:
             return Result(event="stopped")
         except ZohoError as error:
@@ -126,8 +126,8 @@ class Dispatcher:
             case "refuse":
                 return Result(event="unsendable")
             case "unchanged":
-                assert row.routed.known.entry is not None
-                return Result(event="unchanged", action="unchanged", record_id=row.routed.known.entry.record_id)
+                assert row.routed.context.entry is not None
+                return Result(event="unchanged", action="unchanged", record_id=row.routed.context.entry.record_id)
             case "skip":
                 assert row.routed.record is not None
                 return Result(event="unchanged", action="skipped", record_id=row.routed.record.record_id)
@@ -151,7 +151,7 @@ class Dispatcher:
         if found.row:
             record: dict[str, Any] = msgspec.json.decode(found.row)
             return record
-        call = partial(read_record, self._target, found.record_id, row.routed.job.parent)
+        call = partial(read_record, self._destination, found.record_id, row.routed.item.parent)
         row.reads += 1
         try:
             return await self._control.read(call, in_slot=in_slot)
@@ -159,37 +159,43 @@ class Dispatcher:
             return None
 
     async def _update(self, row: DispatchedRow) -> Result:
-        job, found = row.routed.job, row.routed.record
+        item, found = row.routed.item, row.routed.record
         assert found is not None
         record = await self._read(row, found, in_slot=True)
         read_at, wait_epoch = time(), self._control.wait_epoch
         if record is None:
             return Result(event="deleted", record_id=found.record_id)
         if self._has_moved(row.routed, found, record):
-            job.faults = (_moved(job.key_field, found.record_id),)
+            item.faults = (_moved(item.key_field, found.record_id),)
             return Result(event="unsendable")
-        merged = merge_job(self._target, job, record)
+        merged = merge_item(self._destination, item, record)
         if merged.faults:
-            job.faults = merged.faults
+            item.faults = merged.faults
             return Result(event="unsendable")
         if not merged.changes:
-            parts = parts_of(record)
+            child_ids = child_ids_of(record)
             await self._journal.record_done(
-                job.row_key, job.content_hash, display_key=job.display_key, record_id=found.record_id, parts=parts
+                item.row_key,
+                item.content_hash,
+                display_key=item.display_key,
+                record_id=found.record_id,
+                child_ids=child_ids,
             )
             return Result(event="unchanged", action="unchanged", record_id=found.record_id, warning=merged.warning)
-        operation = self._target.operations["update"]
+        operation = self._destination.operations["update"]
         (place,) = required_path(operation)
 
         async def record_intent() -> None:
             image = (found.record_id, _json.encode(_without_secrets(record)))
             await self._journal.record_intent(
-                job.row_key, job.content_hash, operation="update", display_key=job.display_key, image=image
+                item.row_key, item.content_hash, operation="update", display_key=item.display_key, image=image
             )
 
         async def update(hook: DispatchHook) -> Any:
             path = {place: found.record_id}
-            return await send_write(self._target, operation, path=path, body=merged.changes, hook=hook, priority=True)
+            return await send_write(
+                self._destination, operation, path=path, body=merged.changes, hook=hook, priority=True
+            )
 
         def is_stale() -> bool:
             if found.row:
@@ -213,21 +219,23 @@ class Dispatcher:
 
     def _has_moved(self, routed: RoutedRow, found: TargetRecord, record: Mapping[str, Any]) -> bool:
         """Whether a record that the list showed under the row's key has another one by now."""
-        job, entry = routed.job, routed.known.entry
-        if job.record_id or found.match != job.key or (entry is not None and entry.record_id == found.record_id):
+        item, entry = routed.item, routed.context.entry
+        if item.record_id or found.match != item.key or (entry is not None and entry.record_id == found.record_id):
             return False
-        return self._planner.index.key(record) not in ("", job.key)
+        return self._planner.index.key(record) not in ("", item.key)
 
     async def _link(self, row: DispatchedRow) -> Result:
         """Links the record that has the key of a row of unknown outcome, if it has all that the row says."""
-        job, found = row.routed.job, row.routed.record
+        item, found = row.routed.item, row.routed.record
         assert found is not None
         record = await self._read(row, found)
         if record is None:
             return Result(event="unresolved", error=UnsettledError())
-        merged = merge_job(self._target, job, record)
+        merged = merge_item(self._destination, item, record)
         differs = ", ".join(merged.changes) or ", ".join(fault.path for fault in merged.faults)
-        if not differs and await self._journal.link_existing(job.row_key, found.record_id, parts=parts_of(record)):
+        if not differs and await self._journal.link_existing(
+            item.row_key, found.record_id, child_ids=child_ids_of(record)
+        ):
             return Result(event="unchanged", record_id=found.record_id)
         if self._options.on_existing == "skip":
             return Result(event="unchanged", action="skipped", record_id=found.record_id)
@@ -235,31 +243,31 @@ class Dispatcher:
 
     async def _confirm(self, row: DispatchedRow) -> Result:
         """The list does not show a record that should be there: it was deleted, or the list has missed it."""
-        job, found, entry = row.routed.job, row.routed.record, row.routed.known.entry
+        item, found, entry = row.routed.item, row.routed.record, row.routed.context.entry
         assert found is not None
         if await self._read(row, found) is None:
             return Result(event="deleted", record_id=found.record_id)
-        same = entry is not None and (entry.state, entry.content_hash) == ("done", job.content_hash)
+        same = entry is not None and (entry.state, entry.content_hash) == ("done", item.content_hash)
         return Result(event="unchanged", action="unchanged" if same else "skipped", record_id=found.record_id)
 
     # -- records that do not
 
     async def _create(self, row: DispatchedRow) -> Result:
-        job, options = row.routed.job, self._options
+        item, options = row.routed.item, self._options
         name = "upsert" if options.upsert_by else "create"
-        operation = self._target.operations[name]
+        operation = self._destination.operations[name]
         headers: dict[str, Any] = {}
         if options.upsert_by:
-            key = {"X-Unique-Identifier-Key": options.upsert_by, "X-Unique-Identifier-Value": job.key}
+            key = {"X-Unique-Identifier-Key": options.upsert_by, "X-Unique-Identifier-Value": item.key}
             headers = {**key, "X-Upsert": True}
 
         async def record_intent() -> None:
             await self._journal.record_intent(
-                job.row_key, job.content_hash, operation=name, display_key=job.display_key
+                item.row_key, item.content_hash, operation=name, display_key=item.display_key
             )
 
         async def create(hook: DispatchHook) -> Any:
-            return await send_write(self._target, operation, headers=headers, body=job.body, hook=hook)
+            return await send_write(self._destination, operation, headers=headers, body=item.body, hook=hook)
 
         write = Write(
             action="created",
@@ -272,7 +280,7 @@ class Dispatcher:
 
     def _is_stale(self, row: DispatchedRow) -> bool:
         """Whether the list that a row was routed by was read before a wait of hours."""
-        return self._options.follows(self._target.natural) and row.routed.wait_epoch != self._control.wait_epoch
+        return self._options.follows(self._destination.natural) and row.routed.wait_epoch != self._control.wait_epoch
 
     # -- unknown outcomes
 
@@ -295,7 +303,7 @@ class Dispatcher:
                 if ended is None:
                     outcome = await self._perform(row)
                 else:
-                    self.left = True
+                    self.has_remaining = True
                     await self._writer.conclude(row, ended)
                     outcome = ended.outcome(row)
                 if outcome is not None:
@@ -306,10 +314,10 @@ class Dispatcher:
         if self._control.draining:
             return Result(event="stopped")
         await asyncio.sleep(self._control.pause)
-        jobs = [row.routed.job for row in rows]
+        items = [row.routed.item for row in rows]
         try:
-            await self._planner.index.read_again({job.parent for job in jobs})
-            routed = await self._planner.decide(jobs)
+            await self._planner.index.read_again({item.parent for item in items})
+            routed = await self._planner.decide(items)
         except Withheld:
             return Result(event="stopped")
         except ZohoError as error:
@@ -338,13 +346,18 @@ def _moved(field: str, record_id: str) -> Fault:
     return Fault(path=field, rule="moved", message=message)
 
 
-def merge_job(target: Target, job: WorkItem, record: Mapping[str, Any]) -> Merged:
+def merge_item(destination: Destination, item: WorkItem, record: Mapping[str, Any]) -> Merged:
     """What an update has to send so that a record has all that a row says."""
-    body = {name: value for name, value in job.body.items() if name != target.natural.parent}
+    body = {name: value for name, value in item.body.items() if name != destination.natural.parent}
     merged = merge(
-        record, body, cleared=job.cleared, places=job.places, rules=target.rules, schema=target.update_schema
+        record,
+        body,
+        cleared=item.cleared,
+        places=item.places,
+        rules=destination.rules,
+        schema=destination.update_schema,
     )
-    required = target.rules.get(target.update_schema, {}).get(target.natural.parent)
+    required = destination.rules.get(destination.update_schema, {}).get(destination.natural.parent)
     if merged.changes and required is not None:
-        merged.changes[target.natural.parent] = job.parent
+        merged.changes[destination.natural.parent] = item.parent
     return merged

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
-from zoho_async.bulk.rows.resource import Target, required_path
-from zoho_async.bulk.state.journal import Part
+from zoho_async.bulk.rows.resource import Destination, required_path
+from zoho_async.bulk.state.journal import ChildId
 from zoho_async.schema.operation import Operation
 from zoho_async.transport import hooks
 from zoho_async.transport.hooks import DispatchHook
@@ -18,7 +18,7 @@ from zoho_async.transport.hooks import DispatchHook
 from .index_queries import made_at
 
 
-class ReceiptPart(msgspec.Struct):
+class ReceiptChild(msgspec.Struct):
     """A contact person or an address in the response to a write."""
 
     contact_person_id: str | None = None
@@ -36,25 +36,25 @@ class Receipt(msgspec.Struct):
     contact_person_id: str | None = None
     created_time: str | None = None
     last_modified_time: str | None = None
-    contact_persons: list[ReceiptPart] | None = None
-    billing_address: ReceiptPart | None = None
-    shipping_address: ReceiptPart | None = None
+    contact_persons: list[ReceiptChild] | None = None
+    billing_address: ReceiptChild | None = None
+    shipping_address: ReceiptChild | None = None
 
 
-async def read_record(target: Target, record_id: str, parent: str) -> dict[str, Any]:
+async def read_record(destination: Destination, record_id: str, parent: str) -> dict[str, Any]:
     """A record as it is now. `parent`: the id of the one it belongs to; empty where there is none."""
-    name, ids = "get", {target.record_id: record_id}
+    name, ids = "get", {destination.record_id: record_id}
     if parent:
         # By its own id alone a contact person of Books comes in a response that is not documented.
-        ids = {target.natural.parent: parent, **ids}
-        reading = {name: one for name, one in target.operations.items() if one.method == "GET"}
+        ids = {destination.natural.parent: parent, **ids}
+        reading = {name: one for name, one in destination.operations.items() if one.method == "GET"}
         name = next(name for name, one in reading.items() if required_path(one) == list(ids))
-    record: dict[str, Any] = await getattr(target.resource, name)(*ids.values(), type=dict[str, Any])
+    record: dict[str, Any] = await getattr(destination.resource, name)(*ids.values(), type=dict[str, Any])
     return record
 
 
 async def send_write(
-    target: Target,
+    destination: Destination,
     operation: Operation[Any],
     *,
     path: Mapping[str, Any] | None = None,
@@ -65,7 +65,7 @@ async def send_write(
 ) -> Receipt:
     """Makes a write; `hook` and `priority` as in `Zoho.send`."""
     response = await hooks.send(
-        target.resource,
+        destination.resource,
         operation,
         path=path,
         headers=headers,
@@ -78,17 +78,17 @@ async def send_write(
     return receipt
 
 
-def parts_of(record: Any) -> list[Part]:
+def child_ids_of(record: Any) -> list[ChildId]:
     """Ids of a record's contact persons and addresses, from a receipt or a whole record."""
-    parts: list[Part] = []
+    child_ids: list[ChildId] = []
     persons: Any = member(record, "contact_persons")
     for person in persons if is_sequence(persons) else ():
         if person_id := member(person, "contact_person_id"):
             key = member(person, "email") or " ".join(
                 str(name) for part in ("first_name", "last_name") if (name := member(person, part))
             )
-            parts.append(("contact_persons", str(key), str(person_id)))
-    return parts + [
+            child_ids.append(("contact_persons", str(key), str(person_id)))
+    return child_ids + [
         (place, "", str(address_id))
         for place in ("billing_address", "shipping_address")
         if (address_id := member(member(record, place), "address_id"))
@@ -97,7 +97,7 @@ def parts_of(record: Any) -> list[Part]:
 
 def existed_before(record: Any) -> bool:
     """Whether a record that an upsert has returned was created well before its last modification."""
-    created, modified = (str(member(record, f"{name}_time") or "") for name in ("created", "last_modified"))
+    created, modified = (str(member(record, name) or "") for name in ("created_time", "last_modified_time"))
     if created == modified:
         return False
     then, now = made_at(created), made_at(modified)

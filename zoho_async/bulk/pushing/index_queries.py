@@ -11,7 +11,7 @@ COLUMNS = "record_id, parent, kind, name, match, created, row"
 
 
 class TargetRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A record of the target."""
+    """A record of the destination."""
 
     record_id: str
     name: str = ""

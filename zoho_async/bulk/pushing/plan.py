@@ -1,4 +1,4 @@
-"""What a push would do, in how many calls and until when: the same preparation, and no write."""
+"""What a push would do, in how many calls and until when: the same planning, and no write."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import msgspec
 from zoho_async.bulk._pages import Read
 from zoho_async.bulk.errors import RUN_ENDING_ERRORS
 from zoho_async.bulk.pushing.merge import Difference
-from zoho_async.bulk.results import RowOutcome, faulty
+from zoho_async.bulk.results import RowOutcome, invalid
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.rows.validate import RowReader, WorkItem
 from zoho_async.bulk.scheduling.window import Window
 from zoho_async.bulk.source.files import RowFile
@@ -22,7 +22,7 @@ from zoho_async.bulk.state.database import Database, sqlite_text
 from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import NotFoundError, ZohoError
 
-from .dispatch import merge_job
+from .dispatch import merge_item
 from .endpoint import read_record
 from .prepare import Planner
 from .push_options import PushOptions, matching, takes_push_options, with_defaults
@@ -30,14 +30,23 @@ from .routing import RoutedRow
 
 SAMPLES = 3
 """Bodies of new records that a plan shows."""
-SHOWN = 100
+PLANNED_ROWS = 100
 """Planned rows that are kept with their differences."""
 UNREAD = 10
 """Records that cannot be read after which a plan fails."""
 
 
 class PlannedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row that a push would write."""
+    """One row that a push would write.
+
+    Attributes:
+        row: Its number in the input.
+        action: Whether its record would be created or updated.
+        label: What people know it by: its key or its name.
+        record_id: Id of the record that would be updated.
+        differences: The fields that an update would change.
+        left_out: Columns that differ and that an update does not take.
+    """
 
     row: int
     action: Literal["create", "update"]
@@ -51,11 +60,15 @@ class Plan(msgspec.Struct, kw_only=True):
     """What a push would do."""
 
     create: int = 0
+    """Rows whose record would be created."""
     update: int = 0
+    """Rows whose record would be changed."""
     unchanged: int = 0
+    """Rows whose record has all that they say."""
     skipped: int = 0
     """Rows whose record is there and stays as it is."""
     faulty: int = 0
+    """Rows that are invalid in themselves."""
     colliding: int = 0
     """Rows whose name or key another row or record has."""
     unknown: int = 0
@@ -71,8 +84,9 @@ class Plan(msgspec.Struct, kw_only=True):
     exact: bool = True
     """False: not all records that a row differs from were read; then `update` and `writes` are upper bounds."""
     looked: bool = True
-    """False: without credentials the target was not read."""
+    """False: without credentials the destination was not read."""
     kinds: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    """Rows that would be rejected, by `RowOutcome.kind`."""
     samples: list[Any] = msgspec.field(default_factory=list[Any])
     """The first bodies of new records."""
     planned: list[PlannedRow] = msgspec.field(default_factory=list[PlannedRow])
@@ -102,12 +116,12 @@ def check(resource: Any, rows: RowFile | None = None, **options: Unpack[PushOpti
         InputError: The resource cannot be pushed, options exclude each other, or a column is unknown or missing.
     """
     given = with_defaults(options)
-    target = _target_of(resource)
-    checked = Options.of(target, **matching(given))
+    destination = _destination_of(resource)
+    checked = Options.of(destination, **matching(given))
     if given["window"] is not None:
         Window.parse(given["window"])
     if rows is not None:
-        RowReader(target, checked).check(rows)
+        RowReader(destination, checked).check(rows)
 
 
 @takes_push_options
@@ -125,8 +139,8 @@ async def plan(
     Options of the run itself, such as `wait`, change nothing.
 
     Args:
-        resource: A client's resource. Its name, such as `books.contacts`, plans without credentials: the target is not
-            read, and every valid row that no earlier run has sent counts as new.
+        resource: A client's resource. Its name, such as `books.contacts`, plans without credentials: the destination
+            is not read, and every valid row that no earlier run has sent counts as new.
         rows: What would be pushed: a `RowFile` or a sequence.
         max_reads: Records read at most for their differences, one call each; beyond it the numbers are upper bounds.
         on_rejected: Called with every row that would not be sent.
@@ -138,44 +152,44 @@ async def plan(
 
     Raises:
         InputError: The resource or the options are not possible.
-        ZohoError: The target cannot be read.
+        ZohoError: The destination cannot be read.
     """
-    made, target, given = Plan(), _target_of(resource), with_defaults(options)
-    made.looked = target.resource is not None
-    checked = Options.of(target, **matching(given))
-    label = sqlite_text(given["label"]) or (target.label if made.looked else "")
+    totals, destination, given = Plan(), _destination_of(resource), with_defaults(options)
+    totals.looked = destination.resource is not None
+    checked = Options.of(destination, **matching(given))
+    label = sqlite_text(given["label"]) or (destination.label if totals.looked else "")
 
     async def read(call: Callable[[], Awaitable[Any]]) -> Any:
-        made.reads_spent += 1
+        totals.reads_spent += 1
         return await call()
 
     def ended() -> bool:
         return stopped is not None and stopped()
 
     async with Database(Path(given["state"]) if given["state"] is not None else None, create=False) as database:
-        preparation = Planner(Journal(database, label), target, checked, read)
+        planner = Planner(Journal(database, label), destination, checked, read)
         skips = checked.on_existing == "skip"
-        counting = _Counting(made, target, preparation, read, max_reads, on_rejected, skips=skips)
-        async with preparation.index:
-            async with aclosing(preparation.check(rows)) as batches:
+        counting = _Counting(totals, destination, planner, read, max_reads, on_rejected, skips=skips)
+        async with planner.index:
+            async with aclosing(planner.check(rows)) as batches:
                 async for rejected in batches:
-                    for job in rejected:
-                        counting.rejected(job)
+                    for item in rejected:
+                        counting.rejected(item)
                     if ended():
-                        return made
-            spent = made.reads_spent
-            async with aclosing(preparation.decisions(rows, checked=True)) as decisions:
-                async for decision in decisions:
+                        return totals
+            spent = totals.reads_spent
+            async with aclosing(planner.routed_rows(rows, checked=True)) as routed_rows:
+                async for routed in routed_rows:
                     if ended():
                         break
-                    made.reads += made.reads_spent - spent
-                    await counting.decided(decision)
-                    spent = made.reads_spent
-    return made
+                    totals.reads += totals.reads_spent - spent
+                    await counting.count(routed)
+                    spent = totals.reads_spent
+    return totals
 
 
-def _target_of(resource: Any) -> Target:
-    return Target.named(resource) if isinstance(resource, str) else Target.of(resource)
+def _destination_of(resource: Any) -> Destination:
+    return Destination.named(resource) if isinstance(resource, str) else Destination.of(resource)
 
 
 class _Counting:
@@ -183,134 +197,134 @@ class _Counting:
 
     def __init__(
         self,
-        made: Plan,
-        target: Target,
-        preparation: Planner,
+        totals: Plan,
+        destination: Destination,
+        planner: Planner,
         read: Read,
         max_reads: int,
         on_rejected: Callable[[RowOutcome], None] | None,
         *,
         skips: bool,
     ) -> None:
-        self._made = made
+        self._totals = totals
         self._skips = skips
-        self._target = target
-        self._preparation = preparation
+        self._destination = destination
+        self._planner = planner
         self._read = read
         self._max_reads = max_reads
         self._on_rejected = on_rejected
 
-    async def decided(self, decision: RoutedRow) -> None:
+    async def count(self, routed: RoutedRow) -> None:
         """Counts a row whose route is known, by its record if need be."""
-        job, made = decision.job, self._made
-        match decision.action:
-            case "refuse" if not decision.outcome_unknown:
-                self.rejected(job)
+        item, totals = routed.item, self._totals
+        match routed.action:
+            case "refuse" if not routed.outcome_unknown:
+                self.rejected(item)
             case "unchanged":
-                made.unchanged += 1
+                totals.unchanged += 1
             case "skip":
-                made.skipped += 1
+                totals.skipped += 1
             case "unknown" | "refuse":
                 # A call of an earlier run may have changed the record.
-                made.unknown += 1
+                totals.unknown += 1
             case "upsert" | "create":
-                self._new(job)
+                self._new(item)
             case "update" | "link_existing" | "confirm_exists":
-                await self._found(decision)
+                await self._found(routed)
 
-    async def _found(self, decision: RoutedRow) -> None:
+    async def _found(self, routed: RoutedRow) -> None:
         """Counts a row that has a record."""
-        made, found = self._made, decision.record
+        totals, found = self._totals, routed.record
         assert found is not None
         if found.row:
             record: dict[str, Any] = msgspec.json.decode(found.row)
-            self._compared(decision, record)
+            self._compared(routed, record)
             return
-        made.reads += 1
-        if self._target.resource is None or made.reads_spent >= self._max_reads:
-            self._not_compared(decision)
+        totals.reads += 1
+        if self._destination.resource is None or totals.reads_spent >= self._max_reads:
+            self._not_compared(routed)
             return
         try:
-            record = await self._read(lambda: read_record(self._target, found.record_id, decision.job.parent))
+            record = await self._read(lambda: read_record(self._destination, found.record_id, routed.item.parent))
         except NotFoundError:
-            (fresh,) = await self._preparation.decide([decision.job], gone=found.record_id)
-            await self.decided(fresh)
+            (fresh,) = await self._planner.decide([routed.item], deleted=found.record_id)
+            await self.count(fresh)
         except RUN_ENDING_ERRORS:
             raise
         except ZohoError:
-            made.unread += 1
-            if made.unread >= UNREAD:
+            totals.unread += 1
+            if totals.unread >= UNREAD:
                 raise
             # The push may be able to read it.
-            self._not_compared(decision)
+            self._not_compared(routed)
         else:
-            self._compared(decision, record)
+            self._compared(routed, record)
 
-    def _not_compared(self, decision: RoutedRow) -> None:
+    def _not_compared(self, routed: RoutedRow) -> None:
         """Counts a row whose record was not read: an upper bound."""
-        made = self._made
-        made.exact = False
-        if decision.action == "link_existing":
+        totals = self._totals
+        totals.exact = False
+        if routed.action == "link_existing":
             # Nothing is written, whatever the record holds.
-            made.unknown += 1
+            totals.unknown += 1
         else:
-            made.update += 1
-            made.writes += 1
+            totals.update += 1
+            totals.writes += 1
 
-    def _compared(self, decision: RoutedRow, record: dict[str, Any]) -> None:
+    def _compared(self, routed: RoutedRow, record: dict[str, Any]) -> None:
         """Counts a row by what its record says."""
-        job, made, found = decision.job, self._made, decision.record
+        item, totals, found = routed.item, self._totals, routed.record
         assert found is not None
-        if decision.action == "confirm_exists":
-            entry = decision.known.entry
-            same = entry is not None and (entry.state, entry.content_hash) == ("done", job.content_hash)
-            made.unchanged += same
-            made.skipped += not same
+        if routed.action == "confirm_exists":
+            entry = routed.context.entry
+            same = entry is not None and (entry.state, entry.content_hash) == ("done", item.content_hash)
+            totals.unchanged += same
+            totals.skipped += not same
             return
-        merged = merge_job(self._target, job, record)
+        merged = merge_item(self._destination, item, record)
         if not (merged.faults or merged.changes):
-            made.unchanged += 1
-        elif decision.action == "link_existing" and self._skips:
-            made.skipped += 1
-        elif decision.action == "link_existing" or (merged.faults and decision.outcome_unknown):
+            totals.unchanged += 1
+        elif routed.action == "link_existing" and self._skips:
+            totals.skipped += 1
+        elif routed.action == "link_existing" or (merged.faults and routed.outcome_unknown):
             # It has the row's key, and is not what the row says: it may be another's.
-            made.unknown += 1
+            totals.unknown += 1
         elif merged.faults:
-            job.faults = merged.faults
-            self.rejected(job)
+            item.faults = merged.faults
+            self.rejected(item)
         else:
-            made.update += 1
-            made.writes += 1
+            totals.update += 1
+            totals.writes += 1
             self._show(
                 PlannedRow(
-                    row=job.row.number,
+                    row=item.row.number,
                     action="update",
-                    label=job.display_key,
+                    label=item.display_key,
                     record_id=found.record_id,
                     differences=merged.differences,
                     left_out=merged.left_out,
                 )
             )
 
-    def _new(self, job: WorkItem) -> None:
-        made = self._made
-        made.create += 1
-        made.writes += 1
-        if len(made.samples) < SAMPLES:
-            made.samples.append(job.body)
-        self._show(PlannedRow(row=job.row.number, action="create", label=job.display_key))
+    def _new(self, item: WorkItem) -> None:
+        totals = self._totals
+        totals.create += 1
+        totals.writes += 1
+        if len(totals.samples) < SAMPLES:
+            totals.samples.append(item.body)
+        self._show(PlannedRow(row=item.row.number, action="create", label=item.display_key))
 
     def _show(self, row: PlannedRow) -> None:
-        if len(self._made.planned) < SHOWN:
-            self._made.planned.append(row)
+        if len(self._totals.planned) < PLANNED_ROWS:
+            self._totals.planned.append(row)
 
-    def rejected(self, job: WorkItem) -> None:
+    def rejected(self, item: WorkItem) -> None:
         """Counts a row that is not sent."""
-        outcome, made = faulty(job), self._made
+        outcome, totals = invalid(item), self._totals
         if outcome.kind in ("name_taken", "duplicate", "ambiguous", "exists"):
-            made.colliding += 1
+            totals.colliding += 1
         else:
-            made.faulty += 1
-        made.kinds[outcome.kind] = made.kinds.get(outcome.kind, 0) + 1
+            totals.faulty += 1
+        totals.kinds[outcome.kind] = totals.kinds.get(outcome.kind, 0) + 1
         if self._on_rejected is not None:
             self._on_rejected(outcome)

@@ -1,4 +1,4 @@
-"""What comes before a write: rows checked, the target's lists read, and an action found for every row."""
+"""What comes before a write: rows checked, the destination's lists read, and an action found for every row."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from zoho_async.bulk._pages import Read
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.duplicates import KEYS, DuplicateDetector
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.refusal_tags import carried_key, is_tag, tag
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.rejection_tags import carried_key, is_tag, tag
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.rows.validate import RowReader, WorkItem, keyed_by, row_key, row_of
 from zoho_async.bulk.source.files import Row, RowFile
 from zoho_async.bulk.state.journal import Entry, Journal
@@ -27,12 +27,12 @@ from zoho_async.errors import Fault
 
 from .index_queries import forget, identified, keyed, named
 from .routing import RoutedRow, RowContext, decide, name_fault
-from .target_index import Index
+from .target_index import TargetIndex
 
-BATCH = 200
+CHECK_BATCH = 200
 """Rows checked at once, when the input is not asynchronous."""
-DECIDED = 100
-"""Rows decided upon at once, which then wait in memory for their turns: of hundreds of pushes in one process, each."""
+ROUTE_BATCH = 100
+"""Rows routed at once, which then wait in memory for their calls: for each of hundreds of pushes in one process."""
 
 
 class _Packed(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -64,43 +64,45 @@ _decoder = msgspec.json.Decoder(_Packed, float_hook=Decimal)
 
 
 class Planner:
-    """Rows to decisions. `read` makes the calls that read; without a resource none is made."""
+    """Rows to routed rows. `read` makes the calls that read; without a resource none is made."""
 
     def __init__(
         self,
         journal: Journal,
-        target: Target,
+        destination: Destination,
         options: Options,
         read: Read,
         wait_epoch: Callable[[], int] = lambda: 0,
     ) -> None:
         self._journal = journal
-        self._target = target
+        self._destination = destination
         self._options = options
-        self._reader = RowReader(target, options)
+        self._reader = RowReader(destination, options)
         self._duplicates = DuplicateDetector(journal.database)
         self.checked = 0
-        """Rows that `check` has seen, faulty ones included."""
+        """Rows that `check` has seen, invalid ones included."""
         self.good = 0
         self._keeping = False
         self._wait_epoch = wait_epoch
-        self.index = Index(journal.database, target, options, read, wait_epoch=wait_epoch, noted=self._noted)
+        self.index = TargetIndex(
+            journal.database, destination, options, read, wait_epoch=wait_epoch, recorded_key=self._recorded_key
+        )
 
     async def check(self, rows: Iterable[Any]) -> AsyncGenerator[list[WorkItem], None]:
-        """Checks every row, a batch at a time; yields the faulty ones and keeps the others for `decisions`.
+        """Checks every row, a batch at a time; yields the invalid ones and keeps the others for `routed_rows`.
 
         The rows of a file are kept themselves: whatever happens to the file meanwhile, what was checked is pushed.
         """
         whole = isinstance(rows, RowFile)
 
         def prepare(connection: sqlite3.Connection) -> None:
-            connection.execute("CREATE TEMP TABLE checked (number INTEGER PRIMARY KEY, job TEXT)")
+            connection.execute("CREATE TEMP TABLE checked (number INTEGER PRIMARY KEY, item TEXT)")
 
         await self._journal.database.run(prepare)
         self._keeping = True
-        for batch in _batched(rows, BATCH):
-            jobs = await self._checked(batch)
-            good = [(job.row.number, _packed(job, whole=whole)) for job in jobs if not job.faults]
+        for batch in _batched(rows, CHECK_BATCH):
+            items = await self._checked(batch)
+            good = [(item.row.number, _packed(item, whole=whole)) for item in items if not item.faults]
 
             def keep(connection: sqlite3.Connection, good: list[tuple[int, str]] = good) -> None:
                 connection.executemany("INSERT INTO checked VALUES (?, ?)", good)
@@ -108,120 +110,122 @@ class Planner:
             await self._journal.database.run(keep)
             self.checked += len(batch)
             self.good += len(good)
-            yield [job for job in jobs if job.faults]
+            yield [item for item in items if item.faults]
 
-    async def decisions(
+    async def routed_rows(
         self, rows: Iterable[Any] | AsyncIterable[Any], *, checked: bool
     ) -> AsyncGenerator[RoutedRow, None]:
-        """The decision for every row; `checked`: `check` has seen them, and only the good ones are of interest."""
+        """Routes every row; `checked`: `check` has seen them, and only the valid ones are routed."""
         if not checked:
             async with aclosing(_batches(rows)) as batches:
                 async for batch in batches:
-                    for decision in await self.decide(await self._checked(batch)):
-                        yield decision
+                    for routed in await self.decide(await self._checked(batch)):
+                        yield routed
             return
         taken = 0
         async with aclosing(self._kept(rows)) as kept:
-            async for jobs in kept:
-                taken += len(jobs)
-                for decision in await self.decide(jobs):
-                    yield decision
+            async for items in kept:
+                taken += len(items)
+                for routed in await self.decide(items):
+                    yield routed
         if taken < self.good:
-            raise InputError(f"the input has changed while it was pushed: {self.good - taken:,} rows are gone from it")
+            raise InputError(
+                f"the input has changed while it was pushed: {self.good - taken:,} rows are missing from it"
+            )
 
-    async def decide(self, jobs: Sequence[WorkItem], *, gone: str = "") -> list[RoutedRow]:
-        """The actions for some rows, as things stand now. `gone`: id of a record that was found not to be there."""
+    async def decide(self, items: Sequence[WorkItem], *, deleted: str = "") -> list[RoutedRow]:
+        """The actions for some rows, as things stand now. `deleted`: id of a record that no longer exists."""
         wait_epoch = self._wait_epoch()
-        await self._look(jobs, changed=bool(gone))
+        await self._look(items, changed=bool(deleted))
 
         def work(connection: sqlite3.Connection) -> list[RoutedRow]:
-            if gone:
-                forget(connection, gone)
+            if deleted:
+                forget(connection, deleted)
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS temp.used (record_id TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID"
             )
-            made: list[RoutedRow] = []
-            for job in jobs:
-                known = self._known(connection, job, gone=gone)
-                decision = decide(job, known, self._options, rename=self._reader.rename)
-                decision.wait_epoch = wait_epoch
-                made.append(self._alone(connection, decision))
-            return made
+            routed_rows: list[RoutedRow] = []
+            for item in items:
+                context = self._context(connection, item, deleted=deleted)
+                routed = decide(item, context, self._options, rename=self._reader.rename)
+                routed.wait_epoch = wait_epoch
+                routed_rows.append(self._alone(connection, routed))
+            return routed_rows
 
         return await self._journal.database.run(work)
 
-    def _alone(self, connection: sqlite3.Connection, decision: RoutedRow) -> RoutedRow:
-        """The same decision, or another one when an earlier row has the record."""
-        job, found = decision.job, decision.record
+    def _alone(self, connection: sqlite3.Connection, routed: RoutedRow) -> RoutedRow:
+        """The same action, or another one when an earlier row has the record."""
+        item, found = routed.item, routed.record
         if found is None:
-            return decision
+            return routed
         (first,) = connection.execute(
             "INSERT INTO temp.used VALUES (?, ?) ON CONFLICT (record_id) DO UPDATE SET number = number "
             "RETURNING number",
-            (found.record_id, job.row.number),
+            (found.record_id, item.row.number),
         ).fetchone()
-        if first == job.row.number:
-            return decision
+        if first == item.row.number:
+            return routed
         message = f"leads to the same record ({found.record_id}) as row {first}"
-        job.faults = (Fault(path=job.key_field, rule="ambiguous", message=message),)
-        job.row_key = tag(job.row, self._options)
-        return RoutedRow(job=job, action="refuse", known=decision.known)
+        item.faults = (Fault(path=item.key_field, rule="ambiguous", message=message),)
+        item.row_key = tag(item.row, self._options)
+        return RoutedRow(item=item, action="refuse", context=routed.context)
 
-    def _known(self, connection: sqlite3.Connection, job: WorkItem, *, gone: str) -> RowContext:
-        entry = self._journal.entry(connection, job.row_key)
-        natural, options = self._target.natural, self._options
+    def _context(self, connection: sqlite3.Connection, item: WorkItem, *, deleted: str) -> RowContext:
+        entry = self._journal.entry(connection, item.row_key)
+        natural, options = self._destination.natural, self._options
         looking = not self.index.empty
-        if entry is None and not (options.field or job.record_id or job.faults):
-            entry = self._renamed_entry(connection, job, looking=looking)
-        sent = self._sent_under_another_key(connection, job)
-        same_key = keyed(connection, job.key, job.parent) if looking and not job.record_id else []
-        if options.field == natural.name and job.name_scope_given:
-            same_key = [one for one in same_key if one.name_scope == job.name_scope]
-        own_id = job.record_id or (entry.record_id if entry is not None else "")
+        if entry is None and not (options.field or item.record_id or item.faults):
+            entry = self._renamed_entry(connection, item, looking=looking)
+        sent = self._sent_under_another_key(connection, item)
+        same_key = keyed(connection, item.key, item.parent) if looking and not item.record_id else []
+        if options.field == natural.name and item.name_scope_given:
+            same_key = [one for one in same_key if one.name_scope == item.name_scope]
+        own_id = item.record_id or (entry.record_id if entry is not None else "")
 
         def is_of_another(kind: str, value: str) -> bool:
-            return self._duplicates.holder(connection, kind, value) not in (None, job.row.number)
+            return self._duplicates.holder(connection, kind, value) not in (None, item.row.number)
 
         return RowContext(
             entry=sent or entry,
             key_changed=sent is not None,
             own=identified(connection, own_id) if looking else None,
             keyed=tuple(same_key),
-            indexed=self.index.knows(job.parent),
-            parent_missing=natural.parent if self.index.parent_missing(job.parent) else "",
+            indexed=self.index.knows(item.parent),
+            parent_missing=natural.parent if self.index.parent_missing(item.parent) else "",
             records_of_same_name=partial(named, connection) if looking else lambda name_scope, name: (),
-            gone=bool(gone) and gone == own_id,
-            reserved=partial(is_of_another, job.name_scope),
-            expected_key=lambda key: is_of_another(KEYS, row_key(job.key_field, key, job.key_scope)),
+            deleted=bool(deleted) and deleted == own_id,
+            reserved=partial(is_of_another, item.name_scope),
+            expected_key=lambda key: is_of_another(KEYS, row_key(item.key_field, key, item.key_scope)),
         )
 
-    def _sent_under_another_key(self, connection: sqlite3.Connection, job: WorkItem) -> Entry | None:
+    def _sent_under_another_key(self, connection: sqlite3.Connection, item: WorkItem) -> Entry | None:
         """What is known of a row that was sent with unknown outcome, and whose key was changed since."""
-        carried = carried_key(job.row.identity)
-        if not carried or carried == job.row_key or job.record_id or keyed_by(carried) not in ("", job.key_field):
+        carried = carried_key(item.row.identity)
+        if not carried or carried == item.row_key or item.record_id or keyed_by(carried) not in ("", item.key_field):
             return None
         entry = self._journal.entry(connection, carried)
         return entry if entry is not None and entry.state in ("intent", "unknown") else None
 
-    def _renamed_entry(self, connection: sqlite3.Connection, job: WorkItem, *, looking: bool) -> Entry | None:
+    def _renamed_entry(self, connection: sqlite3.Connection, item: WorkItem, *, looking: bool) -> Entry | None:
         """What is known of a row by another name of its: without its suffix, or of a version whose rows had no key.
 
         It has the row's key from now on.
         """
-        plain_key = row_key(job.key_field, job.key, job.key_scope)
-        plain = self._journal.entry(connection, plain_key) if plain_key != job.row_key else None
+        plain_key = row_key(item.key_field, item.key, item.key_scope)
+        plain = self._journal.entry(connection, plain_key) if plain_key != item.row_key else None
         # Several rows may have one name: the first is the one that was sent under it.
-        is_second = job.renamed or is_tag(job.row.identity)
-        found = [plain] if plain is not None and (plain.content_hash == job.content_hash or not is_second) else []
-        names = {job.display_key, f"{job.parent}/{str(job.body.get(job.key_field) or '').strip()}"}
-        for entry in found or self._journal.keyless(connection, job.content_hash, sorted(names)):
+        is_second = item.renamed or is_tag(item.row.identity)
+        found = [plain] if plain is not None and (plain.content_hash == item.content_hash or not is_second) else []
+        names = {item.display_key, f"{item.parent}/{str(item.body.get(item.key_field) or '').strip()}"}
+        for entry in found or self._journal.keyless(connection, item.content_hash, sorted(names)):
             record = identified(connection, entry.record_id) if looking else None
-            if record is None or record.name_scope == job.name_scope:
-                self._journal.give_key(connection, entry.row_key, job.row_key, job.content_hash)
-                return self._journal.entry(connection, job.row_key)
+            if record is None or record.name_scope == item.name_scope:
+                self._journal.give_key(connection, entry.row_key, item.row_key, item.content_hash)
+                return self._journal.entry(connection, item.row_key)
         return None
 
-    def _noted(self, connection: sqlite3.Connection, record_id: str, parent: str) -> str:
+    def _recorded_key(self, connection: sqlite3.Connection, record_id: str, parent: str) -> str:
         """The key of the row that has a record; empty when none has, or it was matched by another field."""
         owner = self._journal.owner(connection, record_id)
         begin, end = row_key(self._options.field, ""), f"@{parent}" if parent else ""
@@ -229,56 +233,56 @@ class Planner:
             return ""
         return owner[len(begin) : len(owner) - len(end)]
 
-    async def _look(self, jobs: Sequence[WorkItem], *, changed: bool) -> None:
-        """Reads as much of the target as these rows need. `changed`: what an earlier run has settled is not so now."""
+    async def _look(self, items: Sequence[WorkItem], *, changed: bool) -> None:
+        """Reads what these rows need of the destination. `changed`: what the journal says is done may not be so now."""
         # A row that carries its record's id needs no list.
-        if self._target.resource is None or all(job.faults or job.record_id for job in jobs):
+        if self._destination.resource is None or all(item.faults or item.record_id for item in items):
             return
-        if not self._target.natural.parent:
+        if not self._destination.natural.parent:
             await self.index.read()
             return
-        good = [job for job in jobs if not (job.faults or job.record_id)]
+        good = [item for item in items if not (item.faults or item.record_id)]
 
         def unchanged(connection: sqlite3.Connection) -> set[str]:
-            entries = {job.row_key: self._journal.entry(connection, job.row_key) for job in good}
+            entries = {item.row_key: self._journal.entry(connection, item.row_key) for item in good}
             return {
-                job.row_key
-                for job in good
-                if (entry := entries[job.row_key]) is not None
-                and (entry.state, entry.content_hash) == ("done", job.content_hash)
+                item.row_key
+                for item in good
+                if (entry := entries[item.row_key]) is not None
+                and (entry.state, entry.content_hash) == ("done", item.content_hash)
             }
 
         same = set[str]() if changed else await self._journal.database.run(unchanged)
-        # One call for each parent: not for those whose rows an earlier run has settled.
-        parents = dict.fromkeys(job.parent for job in good if job.row_key not in same)
+        # One call for each parent: not for those whose rows an earlier run has done.
+        parents = dict.fromkeys(item.parent for item in good if item.row_key not in same)
         await self.index.read(parents)
 
     async def _checked(self, batch: Sequence[Row]) -> list[WorkItem]:
         """Work items with every fault that can be found without a call, those of rows that collide too."""
         options = self._options
-        jobs = [self._reader.read(row) for row in batch]
-        keyed_jobs = [job for job in jobs if job.key]
-        firsts = await self._duplicates.first(KEYS, [(job.row_key, job.row.number) for job in keyed_jobs])
+        items = [self._reader.read(row) for row in batch]
+        keyed_items = [item for item in items if item.key]
+        firsts = await self._duplicates.first(KEYS, [(item.row_key, item.row.number) for item in keyed_items])
         later: list[tuple[WorkItem, int]] = []
-        for job, first in zip(keyed_jobs, firsts, strict=True):
-            if first != job.row.number:
+        for item, first in zip(keyed_items, firsts, strict=True):
+            if first != item.row.number:
                 message = f"is the same as in row {first}; only one row can have it"
-                fault = Fault(path=job.key_field, rule="duplicate", message=message)
-                job.faults = (*job.faults, name_fault(job, f"row {first} has it") if job.by_name else fault)
-                later.append((job, first))
+                fault = Fault(path=item.key_field, rule="duplicate", message=message)
+                item.faults = (*item.faults, name_fault(item, f"row {first} has it") if item.by_name else fault)
+                later.append((item, first))
         if options.on_name_taken != "allow":
-            await self._check_names([job for job in jobs if job.name and not job.faults])
-        good = await self._good({first for _, first in later}, jobs)
-        for job, first in later:
+            await self._check_names([item for item in items if item.name and not item.faults])
+        good = await self._good({first for _, first in later}, items)
+        for item, first in later:
             # Beside a row that is not sent either it may take that one's place.
             if first in good:
-                job.row_key = tag(job.row, options)
-        return jobs
+                item.row_key = tag(item.row, options)
+        return items
 
     async def _good(self, numbers: Collection[int], batch: Sequence[WorkItem]) -> set[int]:
-        """Which of some rows, of this batch and earlier ones, are without a fault; all that nobody can tell of."""
-        good = {job.row.number for job in batch if not job.faults}
-        earlier = sorted(set(numbers) - {job.row.number for job in batch})
+        """Which of some rows, of this batch and before, are without a fault; all, where checked rows are not kept."""
+        good = {item.row.number for item in batch if not item.faults}
+        earlier = sorted(set(numbers) - {item.row.number for item in batch})
         if not self._keeping:
             return good.union(earlier)
 
@@ -288,24 +292,24 @@ class Planner:
 
         return good.union(await self._journal.database.run(work)) if earlier else good
 
-    async def _check_names(self, jobs: Sequence[WorkItem]) -> None:
-        for scope in dict.fromkeys(job.name_scope for job in jobs):
-            some = [job for job in jobs if job.name_scope == scope]
-            firsts = await self._duplicates.first(scope, [(job.name, job.row.number) for job in some])
-            for job, first in zip(some, firsts, strict=True):
-                if first != job.row.number and not await self._told_apart(job) and not job.faults:
-                    job.faults = (name_fault(job, f"row {first} has it"),)
+    async def _check_names(self, items: Sequence[WorkItem]) -> None:
+        for scope in dict.fromkeys(item.name_scope for item in items):
+            some = [item for item in items if item.name_scope == scope]
+            firsts = await self._duplicates.first(scope, [(item.name, item.row.number) for item in some])
+            for item, first in zip(some, firsts, strict=True):
+                if first != item.row.number and not await self._renamed_apart(item) and not item.faults:
+                    item.faults = (name_fault(item, f"row {first} has it"),)
 
-    async def _told_apart(self, job: WorkItem) -> bool:
-        """Whether a suffix gives the job a name of its own."""
+    async def _renamed_apart(self, item: WorkItem) -> bool:
+        """Whether a suffix gives the item a name of its own."""
         if self._options.on_name_taken != "suffix":
             return False
-        fault = self._reader.rename(job)
+        fault = self._reader.rename(item)
         if fault is not None:
-            job.faults = (fault,)
+            item.faults = (fault,)
             return False
-        (first,) = await self._duplicates.first(job.name_scope, [(job.name, job.row.number)])
-        return first == job.row.number
+        (first,) = await self._duplicates.first(item.name_scope, [(item.name, item.row.number)])
+        return first == item.row.number
 
     async def _kept(self, rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[list[WorkItem], None]:
         """The good rows that `check` has kept, some at a time."""
@@ -324,8 +328,8 @@ class Planner:
         def work(connection: sqlite3.Connection) -> dict[int, str]:
             return dict(
                 connection.execute(
-                    "SELECT number, job FROM checked WHERE number BETWEEN ? AND ? ORDER BY number LIMIT ?",
-                    (first, sys.maxsize if last is None else last, DECIDED),
+                    "SELECT number, item FROM checked WHERE number BETWEEN ? AND ? ORDER BY number LIMIT ?",
+                    (first, sys.maxsize if last is None else last, ROUTE_BATCH),
                 ).fetchall()
             )
 
@@ -337,8 +341,8 @@ def repeatable(rows: Any) -> bool:
     return isinstance(rows, RowFile) or (isinstance(rows, Sequence) and not isinstance(rows, str | bytes))
 
 
-def _packed(job: WorkItem, *, whole: bool) -> str:
-    values = {name: getattr(job, name) for name in _Packed.__struct_fields__}
+def _packed(item: WorkItem, *, whole: bool) -> str:
+    values = {name: getattr(item, name) for name in _Packed.__struct_fields__}
     if not whole:
         values["row"] = None
     return _encoder.encode(_Packed(**values)).decode()
@@ -366,5 +370,5 @@ async def _batches(rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[l
                 number += 1
                 yield [row_of(values, number)]
         return
-    for batch in _batched(rows, DECIDED):
+    for batch in _batched(rows, ROUTE_BATCH):
         yield batch

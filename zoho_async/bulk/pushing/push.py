@@ -32,9 +32,9 @@ from zoho_async.bulk.concurrent_map import (
     map,  # noqa: A004 - our own map, named like the builtin
 )
 from zoho_async.bulk.errors import RUN_ENDING_ERRORS, StateError
-from zoho_async.bulk.results import PushSummary, RowOutcome, failed, faulty
+from zoho_async.bulk.results import PushSummary, RowOutcome, failed, invalid
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.scheduling.window import Window
 from zoho_async.bulk.source.files import RowFile, content_hash
 from zoho_async.bulk.state import runs
@@ -76,7 +76,7 @@ class Push:
 
     def __init__(
         self,
-        target: Target,
+        destination: Destination,
         rows: Iterable[Any] | AsyncIterable[Any],
         options: Options,
         *,
@@ -92,7 +92,7 @@ class Push:
         rows = tuple(rows) if isinstance(rows, MutableSequence) else rows
         of, input_rows = _extent(rows)
         self.summary = PushSummary(of=of, input_rows=input_rows)
-        self._target = target
+        self._destination = destination
         self._rows = rows
         self._options = options
         self._state = state
@@ -215,29 +215,31 @@ class Push:
     async def _push(self, journal: Journal, ready: asyncio.Queue[RowOutcome | None]) -> None:
         async def give(outcome: RowOutcome) -> None:
             if outcome.status != "done":
-                await runs.record_rejected(journal.database, self.summary.run, [_problem(outcome)])
+                await runs.record_rejected(journal.database, self.summary.run, [_rejected_row(outcome)])
             self._given += 1
             self._emit(Event(stage="write", done=self._given))
             # Backpressure: a few outcomes ahead of the consumer.
             await ready.put(outcome)
 
-        planner = Planner(journal, self._target, self._options, self._control.read, lambda: self._control.wait_epoch)
+        planner = Planner(
+            journal, self._destination, self._options, self._control.read, lambda: self._control.wait_epoch
+        )
         failure: Exception | None = None
-        dispatcher = Dispatcher(self._target, self._options, self._control, journal, planner)
+        dispatcher = Dispatcher(self._destination, self._options, self._control, journal, planner)
         checked = repeatable(self._rows)
         async with planner.index:
             if checked and not isinstance(self._rows, AsyncIterable):
                 async with aclosing(planner.check(self._rows)) as batches:
                     async for wrong in batches:
                         self._emit(Event(stage="check", done=planner.checked))
-                        for job in wrong:
-                            await give(faulty(job))
+                        for item in wrong:
+                            await give(invalid(item))
                         if self._control.stopped:
                             return
             try:
                 fed = self._fed(self._rows) if isinstance(self._rows, AsyncIterable) else None
-                async with aclosing(planner.decisions(fed or self._rows, checked=checked)) as decisions:
-                    source = self._until_stopped(decisions)
+                async with aclosing(planner.routed_rows(fed or self._rows, checked=checked)) as routed_rows:
+                    source = self._until_stopped(routed_rows)
                     performed = closable(
                         map(dispatcher.perform, source, concurrency=QUEUE_DEPTH_FACTOR * self._concurrency)
                     )
@@ -265,7 +267,7 @@ class Push:
                 await give(given)
             if failure is not None:
                 raise failure
-        self.summary.complete = self._exhausted and not dispatcher.left and self._control.abort_reason is None
+        self.summary.complete = self._exhausted and not dispatcher.has_remaining and self._control.abort_reason is None
 
     async def _fed(self, rows: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         """The rows of an asynchronous input, until the push is to end."""
@@ -276,10 +278,10 @@ class Push:
                 yield row
 
     async def _until_stopped(self, source: AsyncGenerator[RoutedRow, None]) -> AsyncIterator[RoutedRow]:
-        async for decision in source:
+        async for routed in source:
             if self._control.draining:
                 return
-            yield decision
+            yield routed
         self._exhausted = True
 
 
@@ -310,14 +312,14 @@ def push(resource: Any, rows: Iterable[Any] | AsyncIterable[Any], **options: Unp
             flight have ended.
     """
     given = with_defaults(options)
-    target = Target.of(resource)
+    destination = Destination.of(resource)
     state, window = given["state"], given["window"]
     return Push(
-        target,
+        destination,
         rows,
-        Options.of(target, **matching(given)),
+        Options.of(destination, **matching(given)),
         state=Path(state) if state is not None else None,
-        label=sqlite_text(given["label"]) or target.label,
+        label=sqlite_text(given["label"]) or destination.label,
         concurrency=given["concurrency"],
         pause=given["pause"],
         wait=given["wait"],
@@ -327,12 +329,12 @@ def push(resource: Any, rows: Iterable[Any] | AsyncIterable[Any], **options: Unp
 
 
 def _given(outcome: Outcome[RoutedRow, RowOutcome | None]) -> RowOutcome | None:
-    """The outcome to report of a row; None when it is deferred or left."""
-    job, error = outcome.item.job, outcome.error
+    """The outcome to report of a row; None when it is deferred, or remains for the next run."""
+    item, error = outcome.item.item, outcome.error
     if isinstance(error, StateError):
         # Without a journal nothing more may be sent.
         raise error
-    return outcome.result if error is None else failed(job, error)
+    return outcome.result if error is None else failed(item, error)
 
 
 def _source(rows: Any) -> str:
@@ -346,7 +348,7 @@ def _extent(rows: Any) -> tuple[int | None, int | None]:
     return (len(rows), len(rows)) if repeatable(rows) else (None, None)
 
 
-def _problem(outcome: RowOutcome) -> runs.RejectedRow:
+def _rejected_row(outcome: RowOutcome) -> runs.RejectedRow:
     row = outcome.row
     return runs.RejectedRow(
         number=row.number,

@@ -24,6 +24,7 @@ class OptionSpec(msgspec.Struct, frozen=True):
     """What is declared of an option beside its type."""
 
     default: Any
+    """Its value when it is not given."""
     help: str
     """One or two sentences, for the docstring and the command line."""
     cli_type: type[Any] | None = None
@@ -68,7 +69,9 @@ class PushOptions(MatchingOptions, total=False):
         str | Path | None,
         OptionSpec(None, "File that keeps what was done, so that a push can go on. [beside the input]", Path, "FILE"),
     ]
-    label: Annotated[str, OptionSpec("", "Tells targets apart in one state file. [address, organisation and resource]")]
+    label: Annotated[
+        str, OptionSpec("", "Distinguishes destinations in one state file. [address, organisation and resource]")
+    ]
     concurrency: Annotated[int, OptionSpec(10, "Calls in flight at most.", int, "N", min=1)]
     pause: Annotated[float, OptionSpec(2.0, "Seconds before an unknown outcome is looked up or sent again.")]
     wait: Annotated[bool, OptionSpec(False, "Wait for the next day's calls instead of ending.", bool)]

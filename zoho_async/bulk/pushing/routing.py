@@ -1,4 +1,4 @@
-"""The cheapest safe action for each row, from what is known of it and of the target. Pure."""
+"""The cheapest safe action for each row, from what is known of it and of the destination. Pure."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class RowContext(msgspec.Struct, frozen=True, kw_only=True):
     """What is known when a row's turn comes."""
 
     entry: Entry | None = None
-    """What earlier runs have left of it."""
+    """What earlier runs recorded of it."""
     own: TargetRecord | None = None
-    """The listed record whose id the row carries, or that an earlier run noted for it."""
+    """The listed record whose id the row carries, or that an earlier run recorded for it."""
     keyed: tuple[TargetRecord, ...] = ()
     """The records with the row's key, unless that is a natural name."""
     indexed: bool = False
-    """Whether the target's list was read, so that absence says something."""
-    gone: bool = False
-    """Whether the row's record was found not to be there."""
+    """Whether the destination's list was read, so that absence says something."""
+    deleted: bool = False
+    """Whether the row's record no longer exists."""
     key_changed: bool = False
     """Whether the row was sent under another key than it has now, with unknown outcome."""
     parent_missing: str = ""
@@ -58,133 +58,138 @@ class RowContext(msgspec.Struct, frozen=True, kw_only=True):
 class RoutedRow(msgspec.Struct, kw_only=True):
     """What to do with a row. `record` is the one to be updated, linked or looked at."""
 
-    job: WorkItem
+    item: WorkItem
     action: RowAction
     record: TargetRecord | None = None
     wait_epoch: int = 0
     """How often the push had waited for hours when it was made."""
-    known: RowContext = msgspec.field(default_factory=RowContext)
+    context: RowContext = msgspec.field(default_factory=RowContext)
 
     @property
     def outcome_unknown(self) -> bool:
         """Whether a call of the row in an earlier run may have taken effect."""
-        return self.known.begun
+        return self.context.begun
 
 
-def decide(job: WorkItem, known: RowContext, options: Options, *, rename: Rename) -> RoutedRow:
+def decide(item: WorkItem, context: RowContext, options: Options, *, rename: Rename) -> RoutedRow:
     """The action of one row."""
-    if job.faults:
+    if item.faults:
         # Invalid in itself, whatever is known of it.
-        return RoutedRow(job=job, action="refuse")
-    if known.key_changed and known.entry is not None:
+        return RoutedRow(item=item, action="refuse")
+    if context.key_changed and context.entry is not None:
         # It stays known by what it was sent under.
-        job.row_key = known.entry.row_key
-        message = f"was `{known.entry.display_key}` when the row was sent with unknown outcome; push it so again first"
-        return _refused(job, known, Fault(path=job.key_field, rule="key_changed", message=message))
-    missing = known.parent_missing or (job.key_field if job.record_id and known.gone else "")
+        item.row_key = context.entry.row_key
+        message = (
+            f"was `{context.entry.display_key}` when the row was sent with unknown outcome; push it so again first"
+        )
+        return _refused(item, context, Fault(path=item.key_field, rule="key_changed", message=message))
+    missing = context.parent_missing or (item.key_field if item.record_id and context.deleted else "")
     if missing:
         fault = Fault(path=missing, rule="not_found", message="names a record that Zoho does not have")
-        return _refused(job, known, fault)
-    entry, own = known.entry, known.own
-    if own is not None and not job.record_id and own.match != job.key and known.expected_key(own.match):
+        return _refused(item, context, fault)
+    entry, own = context.entry, context.own
+    if own is not None and not item.record_id and own.match != item.key and context.expected_key(own.match):
         # Somebody has made another row's record of it.
         own = None
-    done = entry is not None and entry.state == "done" and not known.gone
-    same = done and entry is not None and entry.content_hash == job.content_hash
-    if same and (own is not None or not known.indexed):
-        return RoutedRow(job=job, action="unchanged", record=own, known=known)
-    holders = _holders(job, known, options, rename)
+    done = entry is not None and entry.state == "done" and not context.deleted
+    same = done and entry is not None and entry.content_hash == item.content_hash
+    if same and (own is not None or not context.indexed):
+        return RoutedRow(item=item, action="unchanged", record=own, context=context)
+    holders = _holders(item, context, options, rename)
     # Others may have the name beside the row's own record; a key is one record's.
-    found = own if own is not None and (job.by_name or not holders) else next(iter(holders), None)
-    unlisted = job.record_id or (entry.record_id if done and entry is not None else "")
-    if same and unlisted and (job.by_name or found is None) and not options.upsert_by:
-        return RoutedRow(job=job, action="confirm_exists", record=TargetRecord(record_id=unlisted), known=known)
+    found = own if own is not None and (item.by_name or not holders) else next(iter(holders), None)
+    unlisted = item.record_id or (entry.record_id if done and entry is not None else "")
+    if same and unlisted and (item.by_name or found is None) and not options.upsert_by:
+        return RoutedRow(item=item, action="confirm_exists", record=TargetRecord(record_id=unlisted), context=context)
     if found is not own:
-        if job.by_name and options.suffixes_first and not known.begun:
-            return _absent(job, known, options, rename)
+        if item.by_name and options.suffixes_first and not context.begun:
+            return _absent(item, context, options, rename)
         if len(holders) > 1:
             number = "several" if len(holders) > 9 else str(len(holders))
             message = f"{number} records in Zoho have it; a row is matched with one only"
-            return _refused(job, known, Fault(path=job.key_field, rule="ambiguous", message=message))
+            return _refused(item, context, Fault(path=item.key_field, rule="ambiguous", message=message))
     if found is None:
-        if not unlisted or (known.indexed and not job.record_id):
-            return _absent(job, known, options, rename)
+        if not unlisted or (context.indexed and not item.record_id):
+            return _absent(item, context, options, rename)
         found = TargetRecord(record_id=unlisted)
-    return _present(job, known, options, rename, found)
+    return _present(item, context, options, rename, found)
 
 
-def _holders(job: WorkItem, known: RowContext, options: Options, rename: Rename) -> Sequence[TargetRecord]:
+def _holders(item: WorkItem, context: RowContext, options: Options, rename: Rename) -> Sequence[TargetRecord]:
     """The records with the row's key; after a call of unknown outcome, with the name it was sent under."""
-    if not job.by_name:
-        return () if job.record_id else known.keyed
-    sent = known.entry.display_key if known.begun and known.entry is not None else ""
-    if sent not in ("", job.name) and options.on_name_taken == "suffix" and not job.renamed:
-        rename(job)
-    return known.records_of_same_name(job.name_scope, sent or job.name)
+    if not item.by_name:
+        return () if item.record_id else context.keyed
+    sent = context.entry.display_key if context.begun and context.entry is not None else ""
+    if sent not in ("", item.name) and options.on_name_taken == "suffix" and not item.renamed:
+        rename(item)
+    return context.records_of_same_name(item.name_scope, sent or item.name)
 
 
-def _present(job: WorkItem, known: RowContext, options: Options, rename: Rename, found: TargetRecord) -> RoutedRow:
-    policy = options.existing(by_id=bool(job.record_id))
+def _present(item: WorkItem, context: RowContext, options: Options, rename: Rename, found: TargetRecord) -> RoutedRow:
+    policy = options.existing(by_id=bool(item.record_id))
     if policy != "update":
-        if known.begun:
-            return RoutedRow(job=job, action="link_existing", record=found, known=known)
+        if context.begun:
+            return RoutedRow(item=item, action="link_existing", record=found, context=context)
         if policy == "skip":
-            listed = not job.record_id or known.own is not None
-            return RoutedRow(job=job, action="skip" if listed else "confirm_exists", record=found, known=known)
-        if job.by_name:
-            return _refused(job, known, name_fault(job, f"record {found.record_id} in Zoho has it"))
+            listed = not item.record_id or context.own is not None
+            return RoutedRow(item=item, action="skip" if listed else "confirm_exists", record=found, context=context)
+        if item.by_name:
+            return _refused(item, context, name_fault(item, f"record {found.record_id} in Zoho has it"))
         message = f"record {found.record_id} in Zoho has it already"
-        return _refused(job, known, Fault(path=job.key_field, rule="exists", message=message))
-    scope = job.name_scope if job.name_scope_given else found.name_scope or job.name_scope
-    if job.name != found.name and (fault := _taken(job, known, options, rename, scope, found.record_id)) is not None:
-        return _refused(job, known, fault)
-    return RoutedRow(job=job, action="update", record=found, known=known)
+        return _refused(item, context, Fault(path=item.key_field, rule="exists", message=message))
+    scope = item.name_scope if item.name_scope_given else found.name_scope or item.name_scope
+    if (
+        item.name != found.name
+        and (fault := _taken(item, context, options, rename, scope, found.record_id)) is not None
+    ):
+        return _refused(item, context, fault)
+    return RoutedRow(item=item, action="update", record=found, context=context)
 
 
-def _absent(job: WorkItem, known: RowContext, options: Options, rename: Rename) -> RoutedRow:
-    same_name = known.records_of_same_name(job.name_scope, job.name) if job.name else ()
+def _absent(item: WorkItem, context: RowContext, options: Options, rename: Rename) -> RoutedRow:
+    same_name = context.records_of_same_name(item.name_scope, item.name) if item.name else ()
     # One that has another key is another row's, whatever its name.
-    if same_name and options.on_name_taken == "match" and same_name[0].match in ("", job.key):
-        return _present(job, known, options, rename, same_name[0])
-    if (fault := _taken(job, known, options, rename, job.name_scope)) is not None:
-        return _refused(job, known, fault)
-    if known.begun and not may_repeat(job, known, options):
-        return RoutedRow(job=job, action="unknown", known=known)
-    if job.missing:
-        return _refused(job, known, *job.missing)
-    return RoutedRow(job=job, action="upsert" if options.upsert_by else "create", known=known)
+    if same_name and options.on_name_taken == "match" and same_name[0].match in ("", item.key):
+        return _present(item, context, options, rename, same_name[0])
+    if (fault := _taken(item, context, options, rename, item.name_scope)) is not None:
+        return _refused(item, context, fault)
+    if context.begun and not may_repeat(item, context, options):
+        return RoutedRow(item=item, action="unknown", context=context)
+    if item.missing:
+        return _refused(item, context, *item.missing)
+    return RoutedRow(item=item, action="upsert" if options.upsert_by else "create", context=context)
 
 
-def may_repeat(job: WorkItem, known: RowContext, options: Options) -> bool:
+def may_repeat(item: WorkItem, context: RowContext, options: Options) -> bool:
     """Whether a create of unknown outcome that left no trace may be sent again: a second would be refused or found."""
-    sent = known.entry.display_key if known.entry is not None else ""
+    sent = context.entry.display_key if context.entry is not None else ""
     # Under another name Zoho would not refuse a second.
-    return bool(options.upsert_by) or (known.indexed and (not job.by_name or sent in ("", job.name)))
+    return bool(options.upsert_by) or (context.indexed and (not item.by_name or sent in ("", item.name)))
 
 
 def _taken(
-    job: WorkItem, known: RowContext, options: Options, rename: Rename, name_scope: str, allowed: str = ""
+    item: WorkItem, context: RowContext, options: Options, rename: Rename, name_scope: str, allowed: str = ""
 ) -> Fault | None:
-    """The fault of a row whose name a record has, but the allowed one, and which no suffix tells apart."""
+    """The fault of a row whose name a record has, but the allowed one, and which no suffix distinguishes."""
 
     def taken() -> bool:
-        return any(one.record_id != allowed for one in known.records_of_same_name(name_scope, job.name))
+        return any(one.record_id != allowed for one in context.records_of_same_name(name_scope, item.name))
 
-    if not job.name or options.on_name_taken == "allow" or not taken():
+    if not item.name or options.on_name_taken == "allow" or not taken():
         return None
-    if options.on_name_taken == "suffix" and not job.renamed:
-        if (fault := rename(job)) is not None:
+    if options.on_name_taken == "suffix" and not item.renamed:
+        if (fault := rename(item)) is not None:
             return fault
-        if not taken() and not known.reserved(job.name):
+        if not taken() and not context.reserved(item.name):
             return None
-    return name_fault(job, "another record in Zoho has it")
+    return name_fault(item, "another record in Zoho has it")
 
 
-def name_fault(job: WorkItem, who: str) -> Fault:
+def name_fault(item: WorkItem, who: str) -> Fault:
     """The fault of a row whose name is taken."""
-    return Fault(path=job.name_field, rule="name_taken", message=f"is taken: {who}")
+    return Fault(path=item.name_field, rule="name_taken", message=f"is taken: {who}")
 
 
-def _refused(job: WorkItem, known: RowContext, *faults: Fault) -> RoutedRow:
-    job.faults = faults
-    return RoutedRow(job=job, action="refuse", known=known)
+def _refused(item: WorkItem, context: RowContext, *faults: Fault) -> RoutedRow:
+    item.faults = faults
+    return RoutedRow(item=item, action="refuse", context=context)

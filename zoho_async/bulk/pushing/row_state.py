@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-State = Literal["planned", "intended", "sent", "throttled", "unknown", "resent", "done", "failed", "reconciled"]
+RowState = Literal["planned", "intended", "sent", "throttled", "unknown", "resent", "done", "failed", "reconciled"]
 """`planned`: routed, nothing was sent. `intended`: its intent is in the journal. `sent`: its call is on the wire.
 `throttled`: its call was not executed and waits for another attempt. `unknown`: a call of it, now or in an earlier run,
 may have been executed. `resent`: on the wire again after an unknown outcome. `done`, `failed`, `reconciled`: final;
 `reconciled` is what was unknown and turned out to be executed."""
 
-Event = Literal[
+RowEvent = Literal[
     "allowed",
     "recorded",
     "rejected",
@@ -48,12 +48,12 @@ with others. `report`: its outcome."""
 class Transition(NamedTuple):
     """What an event leads to."""
 
-    state: State
+    state: RowState
     journal: JournalEntry
     step: Step
 
 
-TRANSITIONS: Final[Mapping[tuple[State, Event], Transition]] = {
+TRANSITIONS: Final[Mapping[tuple[RowState, RowEvent], Transition]] = {
     ("planned", "allowed"): Transition("intended", "intent", "send"),
     ("planned", "stale"): Transition("planned", "", "plan"),
     ("planned", "deleted"): Transition("planned", "", "plan"),
@@ -98,41 +98,10 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], Transition]] = {
     ("resent", "discoverable"): Transition("unknown", "unknown", "defer"),
     ("resent", "unresolved"): Transition("unknown", "unknown", "report"),
 }
-"""The table. A pair that is not in it cannot happen."""
-
-DIAGRAM: Final = """\
-stateDiagram-v2
-    [*] --> planned
-    [*] --> unknown: sent by an earlier run
-    planned --> intended: allowed
-    planned --> planned: stale, deleted, stopped, aborted
-    planned --> done: unchanged
-    planned --> failed: unsendable, refused
-    intended --> sent: recorded
-    intended --> failed: unsendable
-    sent --> throttled: rejected
-    sent --> done: accepted
-    sent --> failed: refused, deleted
-    sent --> planned: aborted
-    sent --> unknown: repeatable, readable, discoverable, unresolved
-    throttled --> sent: allowed
-    throttled --> planned: stale, stopped, aborted
-    throttled --> failed: unsendable, refused
-    unknown --> resent: allowed
-    unknown --> unknown: stale, deleted, stopped, aborted, unsendable, refused, unresolved
-    unknown --> reconciled: unchanged
-    resent --> unknown: rejected, deleted, aborted, repeatable, readable, discoverable, unresolved
-    resent --> done: accepted
-    resent --> failed: refused
-    done --> [*]
-    failed --> [*]
-    unknown --> [*]
-    reconciled --> [*]
-"""
-"""The table as a Mermaid diagram, for `docs/architecture.md`."""
+"""The table. A pair that is not in it cannot happen. `docs/architecture.md` draws it."""
 
 
-def next_state(state: State, event: Event) -> Transition:
+def next_state(state: RowState, event: RowEvent) -> Transition:
     """What an event leads to in a state; AssertionError for a pair that cannot happen."""
     transition = TRANSITIONS.get((state, event))
     assert transition is not None, f"a row that is {state} cannot be {event}"

@@ -1,4 +1,4 @@
-"""The records of the target, read by lists into a table of the run, by key and by name."""
+"""The records of the destination, read by lists into a table of the run, by key and by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import msgspec
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk._pages import Read, read_pages
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.rows.validate import custom_value, matchable
 from zoho_async.bulk.state.database import Database
 from zoho_async.errors import NotFoundError
@@ -31,31 +31,32 @@ _NEWEST_FIRST = {"sort_column": "created_time", "sort_order": "D"}
 _json = msgspec.json.Encoder(decimal_format="number")
 
 
-class Index:
-    """The target's records. Pages are no snapshot: a record can be missing while others shift it from page to page,
+class TargetIndex:
+    """The destination's records. Pages are no snapshot: a record can be missing while others shift it between pages,
     which is why nothing is decided by absence alone that Zoho would not refuse to do twice."""
 
     def __init__(
         self,
         database: Database,
-        target: Target,
+        destination: Destination,
         options: Options,
         read: Read,
         *,
         wait_epoch: Callable[[], int],
-        noted: Callable[[sqlite3.Connection, str, str], str],
+        recorded_key: Callable[[sqlite3.Connection, str, str], str],
     ) -> None:
-        """`wait_epoch`: how often the push has waited for hours; what was read before is old then. `noted`: the key
-        by which an earlier run knew a record, of a parent where it belongs to one; empty when none did."""
+        """`wait_epoch`: how often the push has waited for hours; what was read before is old then.
+        `recorded_key`: the key by which an earlier run knew a record, of a parent where it belongs to one; empty when
+        none did."""
         self._wait_epoch = wait_epoch
-        self._noted = noted
+        self._recorded_key = recorded_key
         self._database = database
-        self._target = target
+        self._destination = destination
         self._options = options
-        self._field = options.field or target.natural.field
+        self._field = options.field or destination.natural.field
         self._read = read
         self._reading = asyncio.Lock()
-        self._sorted = target.resource is not None and "sort_column" in target.filters
+        self._sorted = destination.resource is not None and "sort_column" in destination.filters
         """Whether the newest records can be asked for first."""
         self.empty = True
         """Whether no record was found so far."""
@@ -65,7 +66,7 @@ class Index:
         self._newest: datetime | None = None
         """When the newest record was made that a whole reading has seen."""
 
-    async def __aenter__(self) -> Index:
+    async def __aenter__(self) -> TargetIndex:
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "CREATE TEMP TABLE records (record_id TEXT PRIMARY KEY, parent TEXT, kind TEXT, name TEXT, match TEXT, "
@@ -93,7 +94,7 @@ class Index:
         async with self._reading:
             for parent in parents:
                 old = self._read_in.get(parent) != self._wait_epoch()
-                if not self.knows(parent) or (old and self._options.follows(self._target.natural)):
+                if not self.knows(parent) or (old and self._options.follows(self._destination.natural)):
                     await self._read_list(parent)
 
     async def read_again(self, parents: Collection[str]) -> None:
@@ -131,7 +132,7 @@ class Index:
         for _ in range(2):
             epoch: int | None = None
             of_parent: list[Mapping[str, Any]] = []
-            async with aclosing(read_pages(self._target.resource, *place, read=self._read, **query)) as pages:
+            async with aclosing(read_pages(self._destination.resource, *place, read=self._read, **query)) as pages:
                 async for page in pages:
                     rows = [row for row in page.rows if is_mapping(row)]
                     epoch = self._wait_epoch() if epoch is None else epoch
@@ -151,17 +152,17 @@ class Index:
         self._newest = newest
 
     async def _put(self, rows: Sequence[Mapping[str, Any]], parent: str) -> None:
-        target, field = self._target, self._field
-        natural = target.natural
-        rows = [row for row in rows if _text(row.get(target.record_id))]
+        destination, field = self._destination, self._field
+        natural = destination.natural
+        rows = [row for row in rows if _text(row.get(destination.record_id))]
         if field and rows and not any(_shows(row, field) for row in rows):
             # The list does not show the field.
-            keys = await self._read_keys([_text(row.get(target.record_id)) for row in rows], parent)
+            keys = await self._read_keys([_text(row.get(destination.record_id)) for row in rows], parent)
         else:
-            keys = {_text(row.get(target.record_id)): self.key(row) for row in rows}
+            keys = {_text(row.get(destination.record_id)): self.key(row) for row in rows}
         records: list[tuple[str, ...]] = []
         for row in rows:
-            record_id = _text(row.get(target.record_id))
+            record_id = _text(row.get(destination.record_id))
             match = keys.get(record_id)
             if match is None:
                 # Deleted since it was listed.
@@ -197,7 +198,7 @@ class Index:
                 found = identified(connection, record_id)
                 if found is not None:
                     keys[record_id] = found.match
-                elif key := self._noted(connection, record_id, parent):
+                elif key := self._recorded_key(connection, record_id, parent):
                     keys[record_id] = key
             return keys
 
@@ -205,7 +206,7 @@ class Index:
         for record_id in ids:
             if record_id not in keys:
                 try:
-                    record = await self._read(partial(read_record, self._target, record_id, parent))
+                    record = await self._read(partial(read_record, self._destination, record_id, parent))
                 except NotFoundError:
                     continue
                 keys[record_id] = self.key(record)

@@ -6,13 +6,13 @@ from zoho_async.bulk.errors import RUN_ENDING_ERRORS, status_of
 from zoho_async.bulk.results import NAME_TAKEN, Action
 from zoho_async.errors import DuplicateError, NotFoundError, UnavailableError, ZohoError
 
-from .row_state import Event
+from .row_state import RowEvent
 
 TRIES = 3
 """How often a row is sent whose outcome stays unknown."""
 
 
-def read_error_event(error: Exception, *, draining: bool) -> Event:
+def read_error_event(error: Exception, *, draining: bool) -> RowEvent:
     """What it means that a record could not be read. `draining`: nothing more is sent by this push."""
     if isinstance(error, RUN_ENDING_ERRORS):
         return "aborted"
@@ -30,7 +30,7 @@ def write_error_event(
     discoverable: bool,
     may_exist: bool,
     tries: int,
-) -> Event:
+) -> RowEvent:
     """What it means that a write has ended in an error.
 
     `released`: its last attempt went to the wire and was not rejected. `repeated`: it follows, without a look-up, a
@@ -60,7 +60,9 @@ def write_error_event(
     return "unresolved" if repeated else "refused"
 
 
-def lookup_event(*, action: Action, idempotent_by_key: bool, readable: bool, discoverable: bool, tries: int) -> Event:
+def lookup_event(
+    *, action: Action, idempotent_by_key: bool, readable: bool, discoverable: bool, tries: int
+) -> RowEvent:
     """How the outcome of a write can be found that is unknown.
 
     `idempotent_by_key`: Zoho recognises a repeated call by its key. `readable`: the record can be read alone.

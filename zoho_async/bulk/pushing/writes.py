@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 
 from zoho_async.bulk.errors import StateError
-from zoho_async.bulk.results import Action, RowOutcome, UnsettledError, done, failed, faulty, unknown
-from zoho_async.bulk.state.journal import Journal, Part
+from zoho_async.bulk.results import Action, RowOutcome, UnsettledError, done, failed, invalid, unknown
+from zoho_async.bulk.state.journal import ChildId, Journal
 from zoho_async.errors import DecodeError, QuotaExceededError, ZohoError
 from zoho_async.transport.hooks import DispatchHook
 
 from .call_control import CallControl, Withheld
-from .endpoint import existed_before, member, parts_of
+from .endpoint import child_ids_of, existed_before, member
 from .routing import RoutedRow
-from .row_state import Event, State, Transition, next_state
+from .row_state import RowEvent, RowState, Transition, next_state
 from .write_policy import lookup_event, write_error_event
 
 TTL_S = 15.0
@@ -33,7 +33,7 @@ class DispatchedRow(msgspec.Struct, kw_only=True):
     """A row on its way, and what has happened to it so far."""
 
     routed: RoutedRow
-    state: State
+    state: RowState
     tries: int = 0
     """How often it was sent with unknown outcome."""
     reads: int = 0
@@ -53,7 +53,7 @@ class DispatchedRow(msgspec.Struct, kw_only=True):
     error: Exception | None = None
     """Why its outcome is unknown."""
 
-    def advance(self, event: Event) -> Transition:
+    def advance(self, event: RowEvent) -> Transition:
         """Changes its state."""
         transition = next_state(self.state, event)
         self.state = transition.state
@@ -63,29 +63,29 @@ class DispatchedRow(msgspec.Struct, kw_only=True):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What has happened to a row, with what its outcome says of it."""
 
-    event: Event
+    event: RowEvent
     action: Action = "none"
     record_id: str = ""
-    parts: Sequence[Part] = ()
+    child_ids: Sequence[ChildId] = ()
     warning: str = ""
     error: Exception | None = None
 
     def outcome(self, row: DispatchedRow) -> RowOutcome:
         """The outcome of a row that this has led to its end."""
-        job, error = row.routed.job, self.error
+        item, error = row.routed.item, self.error
         match row.state:
             case "done":
-                return done(job, self.action, self.record_id, warning=self.warning, error=error)
+                return done(item, self.action, self.record_id, warning=self.warning, error=error)
             case "reconciled":
                 # A record that has the row's key and is left as it is, is not what the row made.
                 action: Action = "skipped" if self.action == "skipped" else "settled"
-                return done(job, action, self.record_id, warning=self.warning)
+                return done(item, action, self.record_id, warning=self.warning)
             case "failed":
-                return faulty(job) if error is None else failed(job, error)
+                return invalid(item) if error is None else failed(item, error)
             case _:
                 if self.event == "unsendable" and error is None:
-                    return msgspec.structs.replace(faulty(job), status="unknown")
-                return unknown(job, error or row.error or UnsettledError())
+                    return msgspec.structs.replace(invalid(item), status="unknown")
+                return unknown(item, error or row.error or UnsettledError())
 
 
 class Write(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,7 +210,7 @@ class WriteExecutor:
             idempotent_by_key=write.idempotent_by_key,
             readable=write.readable,
             discoverable=write.discoverable,
-            may_exist=row.repeated or (row.routed.known.begun and not write.idempotent_by_key),
+            may_exist=row.repeated or (row.routed.context.begun and not write.idempotent_by_key),
             tries=row.tries + 1,
         )
         if isinstance(error, ZohoError) and event != "aborted":
@@ -230,18 +230,22 @@ class WriteExecutor:
             )
             return Result(event=event, error=error or UnsettledError())
         action, warning = write.action, write.warning
-        if action == "created" and not row.repeated and row.routed.known.entry is None and existed_before(receipt):
+        if action == "created" and not row.repeated and row.routed.context.entry is None and existed_before(receipt):
             action, warning = "updated", _OVERWRITTEN
-        parts = parts_of(receipt)
-        return Result(event="accepted", action=action, record_id=record_id, parts=parts, warning=warning, error=error)
+        child_ids = child_ids_of(receipt)
+        return Result(
+            event="accepted", action=action, record_id=record_id, child_ids=child_ids, warning=warning, error=error
+        )
 
     async def conclude(self, row: DispatchedRow, result: Result) -> Transition:
         """Changes the state of a row by what has happened, in the journal too."""
-        row_key, released = row.routed.job.row_key, is_released(row)
+        row_key, released = row.routed.item.row_key, is_released(row)
         transition = row.advance(result.event)
         match transition.journal:
             case "done":
-                await self._journal.record_outcome(row_key, "done", record_id=result.record_id, parts=result.parts)
+                await self._journal.record_outcome(
+                    row_key, "done", record_id=result.record_id, child_ids=result.child_ids
+                )
             case "failed":
                 outcome = result.outcome(row)
                 message = getattr(result.error, "message", None) or type(result.error).__name__

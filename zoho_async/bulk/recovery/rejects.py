@@ -14,7 +14,7 @@ import msgspec
 from zoho_async._atomic_file import OWNER_ONLY, AtomicFile, remove_leftovers
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.results import PushSummary, RowOutcome
-from zoho_async.bulk.rows.refusal_tags import is_tag, sent_under
+from zoho_async.bulk.rows.rejection_tags import is_tag, sent_under
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, open_rows
 
 from .retry import RemainingRows
@@ -86,7 +86,11 @@ class RejectsFile:
         self.__exit__()
 
     def record(self, outcome: RowOutcome) -> None:
-        """Takes the outcome of a row; the row goes into the file unless it is done."""
+        """Takes the outcome of a row; the row goes into the file unless it is done.
+
+        Args:
+            outcome: As the push gave it.
+        """
         self._tried.add(outcome.row.number)
         if outcome.status != "done":
             # A tag stays with its row until the row is corrected; other rows are known by their keys.
@@ -105,7 +109,16 @@ class RejectsFile:
     def add(
         self, row: Row, *, reason: str, code: str = "", field: str = "", hint: str = "", identity: str = ""
     ) -> None:
-        """Adds one row, as it is in the input."""
+        """Adds one row, as it is in the input.
+
+        Args:
+            row: The row.
+            reason: Why it was not done, as a sentence.
+            code: Zoho's code.
+            field: The columns that are wrong.
+            hint: How to correct it, as a sentence.
+            identity: Row key or rejection tag by which a later push knows it.
+        """
         self._tried.add(row.number)
         self.count += 1
         if not self.write_error:

@@ -13,7 +13,7 @@ import msgspec
 
 from zoho_async._atomic_file import atomic_write
 from zoho_async.bulk.errors import InputError
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.state import runs as stored
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.runs import BeforeImage, RejectedRow, Run, StoredId
@@ -22,30 +22,38 @@ ID_COLUMNS = ("source_key", "target", "part", "part_key", "zoho_id")
 
 
 class RunReport(Run, frozen=True, kw_only=True):
-    """One run of a push, and how many rows it has left: rejected, or of unknown outcome."""
+    """One run of a push, with how many rows remain of it."""
 
     rejected: int
+    """Rows that were rejected or are of unknown outcome."""
 
 
 def default_state(resource: Any, folder: str | Path = "") -> Path:
-    """The usual state file of an organisation and resource, so that tomorrow's push goes on with it.
+    """The default state file of an organisation and resource, so that a later push continues with it.
 
     Args:
         resource: A client's resource.
         folder: Where it lies, usually beside the input; empty: the working folder.
     """
-    target = Target.of(resource)
-    organization = target.origin[1]
-    return Path(folder) / f"zoho-{organization}-{target.name.replace('.', '-')}.state.sqlite"
+    destination = Destination.of(resource)
+    organization = destination.origin[1]
+    return Path(folder) / f"zoho-{organization}-{destination.name.replace('.', '-')}.state.sqlite"
 
 
 def state_files(folder: str | Path = "") -> list[Path]:
-    """The state files of a folder that have their usual names, sorted."""
+    """The state files of a folder that have their default names, sorted.
+
+    Args:
+        folder: Empty: the working folder.
+    """
     return sorted(Path(folder).glob("zoho-*.state.sqlite"))
 
 
 async def runs(state: str | Path) -> list[RunReport]:
     """Lists the runs of a state file, newest first. The file is only read, also while a run uses it.
+
+    Args:
+        state: The state file.
 
     Raises:
         InputError: There is no such file.
@@ -62,7 +70,11 @@ async def runs(state: str | Path) -> list[RunReport]:
 
 
 async def rejected_rows(state: str | Path, run: int) -> AsyncGenerator[RejectedRow, None]:
-    """The rows that a run has left, in the order of the input: rejected, or of unknown outcome.
+    """The rows that remain of a run, in the order of the input: rejected, or of unknown outcome.
+
+    Args:
+        state: The state file.
+        run: Number of the run in it.
 
     Raises:
         InputError: There is no such file.
@@ -76,6 +88,10 @@ async def rejected_rows(state: str | Path, run: int) -> AsyncGenerator[RejectedR
 async def before_images(state: str | Path, run: int) -> AsyncGenerator[BeforeImage, None]:
     """Records as they were before a run changed them, or was about to, in that order.
 
+    Args:
+        state: The state file.
+        run: Number of the run in it.
+
     Raises:
         InputError: There is no such file.
         StateError: It cannot be read, or is no state file.
@@ -88,6 +104,9 @@ async def before_images(state: str | Path, run: int) -> AsyncGenerator[BeforeIma
 async def ids(state: str | Path) -> AsyncGenerator[StoredId, None]:
     """Which row has become which record, one for the record and one for each of its persons and addresses.
 
+    Args:
+        state: The state file.
+
     Raises:
         InputError: There is no such file.
         StateError: It cannot be read, or is no state file.
@@ -98,9 +117,17 @@ async def ids(state: str | Path) -> AsyncGenerator[StoredId, None]:
 
 
 async def save_before_images(state: str | Path, run: int, to: str | Path) -> int:
-    """Writes `before_images` as JSON Lines: target, record_id, taken_at, record. Returns how many.
+    """Writes `before_images` as JSON Lines: target, record_id, taken_at, record.
 
     A new file can be read by its owner alone, for it holds personal data.
+
+    Args:
+        state: The state file.
+        run: Number of the run in it.
+        to: The file to write.
+
+    Returns:
+        The number of records written.
 
     Raises:
         InputError: There is no such state file, or `to` cannot be written.
@@ -116,9 +143,16 @@ async def save_before_images(state: str | Path, run: int, to: str | Path) -> int
 
 
 async def save_ids(states: Iterable[str | Path], to: str | Path) -> int:
-    """Writes `ids` of state files as CSV: source_key, target, part, part_key, zoho_id. Returns how many.
+    """Writes `ids` of state files as CSV: source_key, target, part, part_key, zoho_id.
 
     A new file can be read by its owner alone, for it holds personal data.
+
+    Args:
+        states: The state files.
+        to: The file to write.
+
+    Returns:
+        The number of ids written.
 
     Raises:
         InputError: There is no such state file, or `to` cannot be written.

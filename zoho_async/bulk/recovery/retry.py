@@ -12,8 +12,8 @@ from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.pushing.plan import check
 from zoho_async.bulk.pushing.push import Push, push
 from zoho_async.bulk.pushing.push_options import PushOptions, takes_push_options, with_defaults
-from zoho_async.bulk.rows.refusal_tags import is_tag, sent_under
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.rejection_tags import is_tag, sent_under
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.source.files import RowFile, open_rows
 from zoho_async.bulk.state import runs
 from zoho_async.bulk.state.database import Database, sqlite_text
@@ -57,13 +57,13 @@ async def remaining_rows(
     """
     given = with_defaults(options)
     state = _existing(given["state"], run)
-    label = sqlite_text(given["label"]) or Target.of(resource).label
+    label = sqlite_text(given["label"]) or Destination.of(resource).label
     tags: dict[int, str] = {}
-    left: dict[int, str] = {}
+    remaining: dict[int, str] = {}
     async with Database(state, create=False) as database:
         known = await runs.show(database, run)
         if known is None or known.target != label:
-            raise InputError(f"there is no run {run} of this target in the state file; see `zoho-async runs`")
+            raise InputError(f"there is no run {run} of this destination in the state file; see `zoho-async runs`")
         source = _source(known, rows)
         if source is not rows:
             check(resource, source, **options)
@@ -75,8 +75,8 @@ async def remaining_rows(
                 tags[one.number] = _tag(one)
                 entry = entries.get(one.identity)
                 if entry is None or entry.state != "done":
-                    left[one.number] = tags[one.number]
-    return RemainingRows(rows=source.only(tags), source=source, remaining=left)
+                    remaining[one.number] = tags[one.number]
+    return RemainingRows(rows=source.only(tags), source=source, remaining=remaining)
 
 
 @takes_push_options

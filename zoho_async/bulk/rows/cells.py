@@ -28,7 +28,7 @@ _DIGITS = 60
 """Most digits before or after the point: expanding a larger exponent could take megabytes."""
 
 
-class Problem(msgspec.Struct, frozen=True):
+class InvalidCell(msgspec.Struct, frozen=True):
     """Why a cell is no value of its field; `path` is the place in a nested value."""
 
     rule: str
@@ -42,7 +42,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 def convert(rule: Rule, cell: Any) -> Any:
-    """A cell as the value its field takes, or a `Problem`.
+    """A cell as the value its field takes, or a `InvalidCell`.
 
     Text is parsed: `true`, `false`, `yes`, `no`, `1`, `0` as booleans in any case, digits as integers, decimal numbers
     with a point as money, `yyyy-mm-dd` as dates. Values that have their type already are only checked.
@@ -51,37 +51,37 @@ def convert(rule: Rule, cell: Any) -> Any:
         return nested(cell)
     name, reader = _READERS[rule.kind]
     if is_mapping(cell) or is_sequence(cell):
-        return Problem("type", f"must be {name}, not a nested value")
+        return InvalidCell("type", f"must be {name}, not a nested value")
     value = scalar(cell)
-    return value if isinstance(value, Problem) else reader(value)
+    return value if isinstance(value, InvalidCell) else reader(value)
 
 
 def scalar(cell: Any) -> Any:
-    """A cell as text, number, boolean, date or time that can be sent; or a `Problem`."""
+    """A cell as text, number, boolean, date or time that can be sent; or a `InvalidCell`."""
     if isinstance(cell, str):
         text = str.__str__(cell)
         try:
             text.encode()
         except UnicodeEncodeError:
-            return Problem("type", "holds half a character (a lone surrogate), which no encoding can carry")
+            return InvalidCell("type", "holds half a character (a lone surrogate), which no encoding can carry")
         if len(text) > LONGEST:
-            return Problem("max_length", f"must be at most {LONGEST:,} characters, has {len(text):,}")
+            return InvalidCell("max_length", f"must be at most {LONGEST:,} characters, has {len(text):,}")
         return text
     if isinstance(cell, bool | date):
         return cell
     if isinstance(cell, int | float | Decimal):
         number = cell if isinstance(cell, Decimal) else Decimal(cell if isinstance(cell, int) else float.__repr__(cell))
         if not number.is_finite():
-            return Problem("type", f"must be a finite number, is {number}")
+            return InvalidCell("type", f"must be a finite number, is {number}")
         if abs(number.adjusted()) > _DIGITS:
-            return Problem("type", f"must be a number of at most {_DIGITS} digits")
+            return InvalidCell("type", f"must be a number of at most {_DIGITS} digits")
         # JSON's encoder takes 64 bits; as a decimal a longer number keeps every digit.
         return int(cell) if isinstance(cell, int) and abs(cell) < _LONG else number
-    return Problem("type", f"must be text, a number, true or false, a date or a time, not {type(cell).__name__}")
+    return InvalidCell("type", f"must be text, a number, true or false, a date or a time, not {type(cell).__name__}")
 
 
 def nested(value: Any) -> Any:
-    """A value of any shape as it can be sent, or the first `Problem` in it.
+    """A value of any shape as it can be sent, or the first `InvalidCell` in it.
 
     Request structs become mappings without unset members; dates and times take Zoho's form.
     """
@@ -93,16 +93,16 @@ def nested(value: Any) -> Any:
         for key, item in value.items():
             name = scalar(key)
             if not isinstance(name, str):
-                return Problem("type", "has a member whose name is no text")
+                return InvalidCell("type", "has a member whose name is no text")
             members[name] = nested(item)
-            if isinstance(members[name], Problem):
+            if isinstance(members[name], InvalidCell):
                 return _inside(members[name], name)
         return members
     if is_sequence(value):
         items: list[Any] = []
         for place, item in enumerate(value):
             items.append(nested(item))
-            if isinstance(items[-1], Problem):
+            if isinstance(items[-1], InvalidCell):
                 return _inside(items[-1], f"[{place}]")
         return items
     if value is None:
@@ -111,34 +111,34 @@ def nested(value: Any) -> Any:
     return _written(found) if isinstance(found, date) else found
 
 
-def _inside(problem: Problem, step: str) -> Problem:
+def _inside(problem: InvalidCell, step: str) -> InvalidCell:
     joint = "" if not problem.path or problem.path.startswith("[") else "."
     return msgspec.structs.replace(problem, path=f"{step}{joint}{problem.path}")
 
 
 def _written(moment: date) -> Any:
-    """A date or a time in Zoho's form, or a `Problem`."""
+    """A date or a time in Zoho's form, or a `InvalidCell`."""
     if not isinstance(moment, datetime):
         return moment.isoformat()
     try:
         return time_text(moment)
     except ValueError as error:
-        return Problem("type", str(error))
+        return InvalidCell("type", str(error))
 
 
-def mangled(cell: Any) -> Problem | None:
-    """The problem of an id that a spreadsheet rounded, as in `4.6E+14`; None for any other cell."""
+def mangled(cell: Any) -> InvalidCell | None:
+    """The fault of an id that a spreadsheet rounded, as in `4.6E+14`; None for any other cell."""
     if isinstance(cell, Decimal) and cell.as_tuple().exponent == 0 and abs(cell) >= _LONG:
         # `scalar` makes long whole numbers decimals: no digit is lost.
         return None
     if isinstance(cell, float | Decimal) or (isinstance(cell, str) and _MANGLED.fullmatch(cell.strip())):
-        return Problem("mangled", f"was rounded by a spreadsheet ({cell}); export the column as text")
+        return InvalidCell("mangled", f"was rounded by a spreadsheet ({cell}); export the column as text")
     return None
 
 
 def _string(cell: Any) -> Any:
     if isinstance(cell, bool):
-        return Problem("type", f"must be text, is {str(cell).lower()}")
+        return InvalidCell("type", f"must be text, is {str(cell).lower()}")
     if isinstance(cell, date):
         return _written(cell)
     return format(cell, "f") if isinstance(cell, Decimal) else str(cell)
@@ -149,16 +149,18 @@ def _id(cell: Any) -> Any:
         return problem
     text = "" if isinstance(cell, bool) else str(cell).strip()
     return (
-        text if text.isascii() and text.isdigit() else Problem("id", f"must be an id (digits only), is {_short(cell)}")
+        text
+        if text.isascii() and text.isdigit()
+        else InvalidCell("id", f"must be an id (digits only), is {_short(cell)}")
     )
 
 
 def _integer(cell: Any) -> Any:
     text = "" if isinstance(cell, bool) else str(cell).strip()
     if not re.fullmatch(r"[+-]?[0-9]+", text):
-        return Problem("type", f"must be a whole number, is {_short(cell)}")
+        return InvalidCell("type", f"must be a whole number, is {_short(cell)}")
     if len(text) > 18:
-        return Problem("type", f"is too large a number: {_short(cell)}")
+        return InvalidCell("type", f"is too large a number: {_short(cell)}")
     return int(text)
 
 
@@ -167,7 +169,7 @@ def _number(cell: Any) -> Any:
         return cell
     text = "" if isinstance(cell, bool) else str(cell).strip()
     if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text):
-        return Problem("type", f"must be a number such as 1234.50, is {_short(cell)}")
+        return InvalidCell("type", f"must be a number such as 1234.50, is {_short(cell)}")
     return scalar(Decimal(text))
 
 
@@ -179,7 +181,7 @@ def _boolean(cell: Any) -> Any:
         return True
     if word in _FALSE:
         return False
-    return Problem("type", f"must be true or false, is {_short(cell)}")
+    return InvalidCell("type", f"must be true or false, is {_short(cell)}")
 
 
 def _date(cell: Any) -> Any:
@@ -191,7 +193,7 @@ def _date(cell: Any) -> Any:
             return date.fromisoformat(text).isoformat()
     except ValueError:
         pass
-    return Problem("type", f"must be a date written yyyy-mm-dd, is {_short(cell)}")
+    return InvalidCell("type", f"must be a date written yyyy-mm-dd, is {_short(cell)}")
 
 
 def _datetime(cell: Any) -> Any:
@@ -200,16 +202,16 @@ def _datetime(cell: Any) -> Any:
     except msgspec.ValidationError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        return Problem("type", f"must be a time with its zone such as 2026-06-09T09:45:19-0400, is {_short(cell)}")
+        return InvalidCell("type", f"must be a time with its zone such as 2026-06-09T09:45:19-0400, is {_short(cell)}")
     return time_text(moment)
 
 
 def _object(cell: Any) -> Any:
-    return Problem("type", f"must be an object, is {_short(cell)}")
+    return InvalidCell("type", f"must be an object, is {_short(cell)}")
 
 
 def _array(cell: Any) -> Any:
-    return Problem("type", f"must be a list, is {_short(cell)}")
+    return InvalidCell("type", f"must be a list, is {_short(cell)}")
 
 
 _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {

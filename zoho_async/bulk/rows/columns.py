@@ -19,12 +19,9 @@ from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import UnknownColumnError, printable
 from zoho_async.bulk.source.files import LONGEST
 from zoho_async.errors import Fault
-from zoho_async.schema.validation import Kind, Rule
+from zoho_async.schema.validation import Kind, Rule, Rules
 
-from .cells import Problem, convert
-
-Rules = Mapping[str, Mapping[str, Rule]]
-
+from .cells import InvalidCell, convert
 
 _PATH = re.compile(r"[^.\[\]]+(\[\d{1,4}\])?(\.[^.\[\]]+(\[\d{1,4}\])?)*")
 _STEP = re.compile(r"([^.\[\]]+)(?:\[(\d+)\])?")
@@ -123,14 +120,14 @@ class Columns:
                 faults.append(Fault(path=name, rule="unknown", message=f"is no known field{self.hint(name)}"))
                 continue
             if name in seen:
-                faults.append(Fault(path=name, rule="twice", message="is given twice, nested and as a column"))
+                faults.append(Fault(path=name, rule="twice", message="occurs twice, nested and as a column"))
                 continue
             seen.add(name)
             plain_text = (
                 column.rule.kind == "string" and isinstance(cell, str) and cell.isascii() and len(cell) < LONGEST
             )
             value = str.__str__(cell) if plain_text else convert(column.rule, cell)
-            if isinstance(value, Problem):
+            if isinstance(value, InvalidCell):
                 faults.append(value.fault(name))
             elif column.custom:
                 customs.append((column, value))
@@ -246,7 +243,7 @@ def duplicate_custom_fields(body: Mapping[str, Any], prefix: str = "") -> list[F
             for key in ("api_name", "customfield_id"):
                 given = Counter(str(one[key]) for one in value if is_mapping(one) and one.get(key))
                 faults += [
-                    Fault(path=f"{prefix}{one}", rule="twice", message="is given twice")
+                    Fault(path=f"{prefix}{one}", rule="twice", message="occurs twice")
                     for one, times in given.items()
                     if times > 1
                 ]

@@ -8,7 +8,7 @@ import msgspec
 
 from zoho_async.bulk.errors import InputError
 
-from .resource import NaturalKey, Target
+from .resource import Destination, NaturalKey
 
 Empty = Literal["keep", "clear"]
 OnExisting = Literal["update", "skip", "fail"]
@@ -31,7 +31,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(
         cls,
-        target: Target,
+        destination: Destination,
         *,
         upsert_by: str | None = None,
         match_by: str | None = None,
@@ -39,19 +39,21 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         empty: str = "keep",
         on_name_taken: str = "fail",
     ) -> Options:
-        """The options for a target; InputError, in one sentence, when it cannot be pushed so."""
-        target.check_pushable()
+        """The options for a destination; InputError, in one sentence, when it cannot be pushed so."""
+        destination.check_pushable()
         if upsert_by is not None and match_by is not None:
             raise InputError("rows are matched either by a unique custom field (upsert_by) or by a field (match_by)")
         if upsert_by is not None:
-            if "upsert" not in target.operations:
-                raise InputError(f"{target.name} cannot be pushed with a unique field: it has no upsert; use match_by")
+            if "upsert" not in destination.operations:
+                raise InputError(
+                    f"{destination.name} cannot be pushed with a unique field: it has no upsert; use match_by"
+                )
             if not _is_custom(upsert_by):
                 raise InputError(
                     f"`{upsert_by}` cannot be a unique field: it must be a custom field's name such as cf_id"
                 )
         if match_by is not None:
-            _check_match(target, match_by)
+            _check_match(destination, match_by)
         if on_existing not in (None, "update", "skip", "fail"):
             raise InputError(f"when the record is there: update, skip or fail, not `{on_existing}`")
         if empty not in ("keep", "clear"):
@@ -59,12 +61,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         policy, _, field = on_name_taken.partition(":")
         if policy not in ("fail", "match", "suffix", "allow") or (policy == "suffix") != bool(field):
             raise InputError(f"when a name is taken: fail, match, allow or suffix:FIELD, not `{on_name_taken}`")
-        if policy != "fail" and not target.natural.name:
-            raise InputError(f"{target.name} have no name that could be taken")
+        if policy != "fail" and not destination.natural.name:
+            raise InputError(f"{destination.name} have no name that could be taken")
         if policy == "allow" and upsert_by is None and match_by is None:
-            raise InputError("equal names are allowed only where another field tells rows apart: upsert_by or match_by")
-        if field and target.columns.column(field) is None:
-            raise InputError(f"suffix: there is no column `{field}`{target.columns.hint(field)}")
+            raise InputError("equal names are allowed only where another field identifies rows: upsert_by or match_by")
+        if field and destination.columns.column(field) is None:
+            raise InputError(f"suffix: there is no column `{field}`{destination.columns.hint(field)}")
         checked: dict[str, Any] = {"on_existing": on_existing, "empty": empty, "on_name_taken": policy}
         return cls(upsert_by=upsert_by or "", match_by=match_by or "", suffix_field=field, **checked)
 
@@ -93,12 +95,13 @@ def _is_custom(name: str) -> bool:
     return name.startswith("cf_") and len(name) > 3
 
 
-def _check_match(target: Target, field: str) -> None:
-    column = target.columns.column(field)
+def _check_match(destination: Destination, field: str) -> None:
+    column = destination.columns.column(field)
     if column is not None and (column.custom or len(column.path) == 1):
         return
-    if field == "email" and "contact_persons" in target.fields:
+    if field == "email" and "contact_persons" in destination.fields:
         return
     raise InputError(
-        f"rows of {target.name} cannot be matched by `{field}`{target.columns.hint(field)}: name one of its own fields"
+        f"rows of {destination.name} cannot be matched by `{field}`{destination.columns.hint(field)}: "
+        "name one of its own fields"
     )

@@ -11,13 +11,13 @@ import msgspec
 from zoho_async.bulk.errors import InputError
 from zoho_async.schema.operation import Operation, Parameter
 from zoho_async.schema.registry import OPERATIONS
-from zoho_async.schema.validation import Rule
+from zoho_async.schema.validation import Rule, Rules
 from zoho_async.transport import hooks
 
-from .columns import Columns, Rules
+from .columns import Columns
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
     """One resource of a client, with its operations by the names of its methods."""
 
     resource: Any
@@ -28,8 +28,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     rules: Rules
 
     @classmethod
-    def of(cls, resource: Any) -> Target:
-        """The target behind `zoho.<product>.<resource>`; TypeError for anything else."""
+    def of(cls, resource: Any) -> Destination:
+        """The destination behind `zoho.<product>.<resource>`; TypeError for anything else."""
         home = type(resource).__module__
         name = next((name.rpartition(".")[0] for name, (module, _) in OPERATIONS.items() if module == home), None)
         if name is None:
@@ -37,8 +37,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(cls.named(name), resource=resource)
 
     @classmethod
-    def named(cls, name: str) -> Target:
-        """The target `<product>.<resource>`, bound to no client yet. InputError when there is none of that name."""
+    def named(cls, name: str) -> Destination:
+        """The destination `<product>.<resource>`, bound to no client yet; InputError when there is none."""
         homes = {key: place for key, place in OPERATIONS.items() if key.rpartition(".")[0] == name}
         if not homes:
             known = ", ".join(dict.fromkeys(key.rpartition(".")[0].replace(".", " ") for key in OPERATIONS))
@@ -50,7 +50,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        """What tells it from other targets: place, organisation and resource."""
+        """Distinguishes it from other destinations: place, organisation and resource."""
         return " ".join((*self.origin, self.name))
 
     @property
@@ -60,7 +60,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def natural(self) -> NaturalKey:
-        """What tells its records apart when no id is known."""
+        """What identifies its records when no id is known."""
         return NATURAL_KEYS.get(self.name, NaturalKey())
 
     def check_pushable(self) -> None:

@@ -16,11 +16,11 @@ from zoho_async.errors import Fault
 from zoho_async.schema.validation import Rule, validate
 from zoho_async.wire.encoding import to_builtins
 
-from .cells import Problem, convert, mangled, nested
+from .cells import InvalidCell, convert, mangled, nested
 from .columns import Columns, duplicate_custom_fields, original
 from .options import Options
-from .refusal_tags import still_rejected
-from .resource import Target
+from .rejection_tags import still_rejected
+from .resource import Destination
 
 LONGEST_KEY = 4_000
 """Bytes of a key that an upsert carries in a header; servers refuse headers of 8 kB as a whole."""
@@ -61,7 +61,7 @@ class WorkItem(msgspec.Struct, kw_only=True):
     key_scope: str = ""
     """Within which the key is unique: the parent, or the scope of names."""
     content_hash: str = ""
-    """What tells its content from another."""
+    """Hash of what the row says."""
     row_key: str = ""
     """What the state calls it."""
     display_key: str = ""
@@ -70,19 +70,19 @@ class WorkItem(msgspec.Struct, kw_only=True):
 
 
 class RowReader:
-    """Rows to work items for one target, under the options of a push."""
+    """Rows to work items for one destination, under the options of a push."""
 
-    def __init__(self, target: Target, options: Options) -> None:
-        self.target = target
+    def __init__(self, destination: Destination, options: Options) -> None:
+        self.destination = destination
         self.options = options
-        self.columns: Columns = target.columns
-        self._schema: Any = target.schema
-        self._natural = target.natural
-        self._name = target.natural.name
-        self._parent = target.natural.parent
-        self._id = target.record_id
-        self._key_field = options.field or target.natural.field
-        self._of_person = options.match_by == "email" and "email" not in target.fields
+        self.columns: Columns = destination.columns
+        self._schema: Any = destination.schema
+        self._natural = destination.natural
+        self._name = destination.natural.name
+        self._parent = destination.natural.parent
+        self._id = destination.record_id
+        self._key_field = options.field or destination.natural.field
+        self._of_person = options.match_by == "email" and "email" not in destination.fields
 
     def check(self, source: RowFile) -> None:
         """Raises InputError for a file with unknown columns, or without the column rows are matched by."""
@@ -96,7 +96,7 @@ class RowReader:
     def _keys(self, source: RowFile) -> dict[str, None]:
         keys: dict[str, None] = {}
         for row in source:
-            # An object or list with a wrong value is a fault of its row; only names nobody knows spoil the file.
+            # An object or list with a wrong value is a fault of its row; only unknown names make the file invalid.
             keys.update(
                 (name, None)
                 for name, _ in self.columns.leaves(row.values)
@@ -128,7 +128,7 @@ class RowReader:
         given: Collection[Any] = ()
         if isinstance(values, msgspec.Struct):
             found = nested(values)
-            if isinstance(found, Problem):
+            if isinstance(found, InvalidCell):
                 return WorkItem(row=row, faults=(found.fault(""),))
             given = frozenset(found)
             nulls: list[str] = []
@@ -149,28 +149,30 @@ class RowReader:
             path = original(fault.path, places)
             if fault.warning or path in wrong:
                 continue
-            ours = Fault(path=path, rule=fault.rule, message=fault.message)
+            own_fault = Fault(path=path, rule=fault.rule, message=fault.message)
             # A column the input does not have may stand in the record already; an empty cell in it is a mistake.
-            later = fault.rule == "required" and updates and path not in given and path in self.target.fields
-            (missing if later else faults).append(ours)
-        job = WorkItem(
+            later = fault.rule == "required" and updates and path not in given and path in self.destination.fields
+            (missing if later else faults).append(own_fault)
+        item = WorkItem(
             row=row, body=body, cleared=cleared, places=places, missing=tuple(missing), name_field=self._name
         )
-        job.content_hash = content_hash_of(body) if not cleared else content_hash_of({"body": body, "cleared": cleared})
-        job.name = str(body.get(self._name) or "").strip() if self._name else ""
+        item.content_hash = (
+            content_hash_of(body) if not cleared else content_hash_of({"body": body, "cleared": cleared})
+        )
+        item.name = str(body.get(self._name) or "").strip() if self._name else ""
         scope = self._natural.name_scope
-        job.name_scope_given = bool(scope and body.get(scope))
-        job.name_scope = str(body.get(scope) or self._natural.default_name_scope) if scope else ""
+        item.name_scope_given = bool(scope and body.get(scope))
+        item.name_scope = str(body.get(scope) or self._natural.default_name_scope) if scope else ""
         if self._parent:
-            job.parent = str(body.get(self._parent) or "")
-            if not job.parent and self._parent not in wrong:
+            item.parent = str(body.get(self._parent) or "")
+            if not item.parent and self._parent not in wrong:
                 faults.append(Fault(path=self._parent, rule="required", message="is required: it belongs to that one"))
-        job.record_id = record_id
-        problem = self._identify(job) if self._id not in wrong else None
+        item.record_id = record_id
+        problem = self._identify(item) if self._id not in wrong else None
         if problem is not None and problem.path not in {fault.path for fault in faults}:
             faults.append(problem)
-        job.faults = tuple(faults)
-        return job
+        item.faults = tuple(faults)
+        return item
 
     def _own_id(self, values: Any) -> tuple[str, list[Fault], Any]:
         """The record's own id, what is wrong with it, and the row without it: no request has it in its body."""
@@ -181,26 +183,26 @@ class RowReader:
         if cell is None or (isinstance(cell, str) and not cell.strip()):
             return "", [], rest
         value = convert(_ID, cell)
-        if isinstance(value, Problem):
+        if isinstance(value, InvalidCell):
             return "", [value.fault(self._id)], rest
         return str(value), [], rest
 
-    def _identify(self, job: WorkItem) -> Fault | None:
+    def _identify(self, item: WorkItem) -> Fault | None:
         """Gives a row its key; the fault when it has none."""
-        if job.record_id:
-            job.key_field, job.key = self._id, job.record_id
-            job.row_key, job.display_key = row_key(self._id, job.key), job.key
+        if item.record_id:
+            item.key_field, item.key = self._id, item.record_id
+            item.row_key, item.display_key = row_key(self._id, item.key), item.key
             return None
-        job.key_field = self._key_field
-        job.key, problem = self._key(job.body)
+        item.key_field = self._key_field
+        item.key, problem = self._key(item.body)
         if problem is not None:
             return problem
-        job.by_name = bool(self._name) and not self.options.field
-        job.key_scope = job.name_scope if job.by_name else job.parent
-        # With a suffix, rows of one name are told apart by it.
-        value = (job.by_name and self._suffixed(job)) or job.key
-        job.row_key = row_key(job.key_field, value, job.key_scope)
-        job.display_key = f"{job.parent}/{job.key}" if job.parent else job.key
+        item.by_name = bool(self._name) and not self.options.field
+        item.key_scope = item.name_scope if item.by_name else item.parent
+        # With a suffix, rows of one name differ by it.
+        value = (item.by_name and self._suffixed(item)) or item.key
+        item.row_key = row_key(item.key_field, value, item.key_scope)
+        item.display_key = f"{item.parent}/{item.key}" if item.parent else item.key
         return None
 
     def _key(self, body: Mapping[str, Any]) -> tuple[str, Fault | None]:
@@ -238,27 +240,27 @@ class RowReader:
             if empty and self.columns.field(name) is not None:
                 yield name
 
-    def rename(self, job: WorkItem) -> Fault | None:
+    def rename(self, item: WorkItem) -> Fault | None:
         """Puts the suffix behind the item's name; the fault when that cannot be."""
         field = self.options.suffix_field
-        name = self._suffixed(job)
+        name = self._suffixed(item)
         if not name:
             return Fault(path=field, rule="required", message="is required: it is put behind a name that is taken")
-        limit = self.target.fields[self._name].max_length
+        limit = self.destination.fields[self._name].max_length
         if limit is not None and len(name) > limit:
             message = f"with the suffix must be at most {limit} characters, has {len(name)}"
             return Fault(path=self._name, rule="max_length", message=message)
-        job.name, job.renamed = name, True
-        job.body = {**job.body, self._name: name}
-        if job.by_name:
-            job.display_key = name
+        item.name, item.renamed = name, True
+        item.body = {**item.body, self._name: name}
+        if item.by_name:
+            item.display_key = name
         return None
 
-    def _suffixed(self, job: WorkItem) -> str:
+    def _suffixed(self, item: WorkItem) -> str:
         """The item's name with its suffix; empty without one."""
         field = self.options.suffix_field
-        suffix = str(_at(job.body, self.columns, field) or "").strip() if field else ""
-        return f"{job.name} ({suffix})" if suffix else ""
+        suffix = str(_at(item.body, self.columns, field) or "").strip() if field else ""
+        return f"{item.name} ({suffix})" if suffix else ""
 
 
 def matchable(value: Any, field: str) -> str:
@@ -279,7 +281,7 @@ def keyed_by(key: str) -> str:
 
 
 def content_hash_of(body: Mapping[str, Any]) -> str:
-    """What tells two bodies apart, the order of their fields aside."""
+    """Hash of a body, the order of its fields aside."""
     return hashlib.sha256(_canonical.encode(body)).hexdigest()[:32]
 
 

@@ -1,6 +1,6 @@
 """What was begun and what came of it, so that a killed run can go on: one row of a table for every row of the input.
 
-An intent is committed before its call is sent, the outcome after the answer. The table holds keys and names of rows,
+An intent is committed before its call is sent, the outcome after the response. The table holds keys and names of rows,
 digests, ids and Zoho's words, and beside it, for what is overwritten, the record as it was; no credentials.
 """
 
@@ -14,9 +14,9 @@ import msgspec
 
 from .database import Database, now, sqlite_text
 
-State = Literal["intent", "done", "failed", "unknown"]
+JournalState = Literal["intent", "done", "failed", "unknown"]
 
-Part = tuple[str, str, str]
+ChildId = tuple[str, str, str]
 """Part of a record, its key in the row, its id: ("contact_person", "ann@example.com", "460000000026051")."""
 
 
@@ -36,7 +36,6 @@ _RECORD_INTENT = """
 _RECORD_OUTCOME = """
     UPDATE journal SET state = ?, code = ?, message = ?, settled_at = ?, prior = '',
     record_id = coalesce(nullif(?, ''), record_id),
-    modified = coalesce(nullif(?, ''), modified),
     parts = coalesce(nullif(?, ''), parts)
     WHERE target = ? AND identity = ?
 """
@@ -51,14 +50,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     row_key: str
     content_hash: str
-    state: State
+    state: JournalState
     record_id: str
     operation: str = ""
     """create, upsert, update; empty when that is not known."""
     display_key: str = ""
     """The row's key, or the name it was sent under."""
-    modified: str = ""
-    """The record's last_modified_time when this row was settled last, as Zoho wrote it."""
 
 
 class Journal:
@@ -160,19 +157,18 @@ class Journal:
     async def record_outcome(
         self,
         row_key: str,
-        state: State,
+        state: JournalState,
         *,
         record_id: str = "",
-        modified: str = "",
-        parts: Sequence[Part] = (),
+        child_ids: Sequence[ChildId] = (),
         code: str = "",
         message: str = "",
     ) -> None:
-        """Returns when the outcome of an intent is on record. What is empty of `record_id`, `modified` and `parts`
-        leaves what is known already."""
+        """Returns when the outcome of an intent is on record. An empty `record_id` and empty `parts` leave
+        what is known already."""
 
         await self.database.write(
-            _RECORD_OUTCOME, self._outcome(row_key, state, record_id, modified, parts, code=code, message=message)
+            _RECORD_OUTCOME, self._outcome(row_key, state, record_id, child_ids, code=code, message=message)
         )
 
     async def record_done(
@@ -182,8 +178,7 @@ class Journal:
         *,
         display_key: str,
         record_id: str,
-        modified: str = "",
-        parts: Sequence[Part] = (),
+        child_ids: Sequence[ChildId] = (),
     ) -> None:
         """Puts on record that a row is done without a call, whether the journal knew of it or not."""
 
@@ -195,7 +190,7 @@ class Journal:
                 "label = CASE WHEN excluded.label <> '' THEN excluded.label ELSE label END",
                 (self._target, row_key, content_hash, now(), sqlite_text(display_key), self._run),
             )
-            self._record_done(connection, row_key, record_id, modified, parts)
+            self._record_done(connection, row_key, record_id, child_ids)
 
         await self.database.run(work)
 
@@ -215,9 +210,7 @@ class Journal:
 
         await self.database.run(work)
 
-    async def link_existing(
-        self, row_key: str, record_id: str, *, modified: str = "", parts: Sequence[Part] = ()
-    ) -> bool:
+    async def link_existing(self, row_key: str, record_id: str, *, child_ids: Sequence[ChildId] = ()) -> bool:
         """Records a row as done with a record that was found, unless another row has that record already."""
 
         def work(connection: sqlite3.Connection) -> bool:
@@ -226,7 +219,7 @@ class Journal:
                 (self._target, record_id, row_key),
             ).fetchone()
             if taken is None:
-                self._record_done(connection, row_key, record_id, modified, parts)
+                self._record_done(connection, row_key, record_id, child_ids)
             return taken is None
 
         return await self.database.run(work)
@@ -234,13 +227,12 @@ class Journal:
     def entry(self, connection: sqlite3.Connection, row_key: str) -> Entry | None:
         """What is known of a row; None when nothing is. For use inside `Database.run`."""
         found = connection.execute(
-            "SELECT digest, state, record_id, operation, label, modified FROM journal "
-            "WHERE target = ? AND identity = ?",
+            "SELECT digest, state, record_id, operation, label FROM journal WHERE target = ? AND identity = ?",
             (self._target, row_key),
         ).fetchone()
         if found is None:
             return None
-        digest, state, record_id, operation, label, modified = found
+        digest, state, record_id, operation, label = found
         return Entry(
             row_key=row_key,
             content_hash=digest,
@@ -248,7 +240,6 @@ class Journal:
             record_id=record_id,
             operation=operation,
             display_key=label,
-            modified=modified,
         )
 
     def _record_done(
@@ -256,30 +247,28 @@ class Journal:
         connection: sqlite3.Connection,
         row_key: str,
         record_id: str,
-        modified: str,
-        parts: Sequence[Part],
+        child_ids: Sequence[ChildId],
     ) -> None:
-        connection.execute(_RECORD_OUTCOME, self._outcome(row_key, "done", record_id, modified, parts))
+        connection.execute(_RECORD_OUTCOME, self._outcome(row_key, "done", record_id, child_ids))
 
     def _outcome(
         self,
         row_key: str,
-        state: State,
+        state: JournalState,
         record_id: str,
-        modified: str,
-        parts: Sequence[Part],
+        child_ids: Sequence[ChildId],
         *,
         code: str = "",
         message: str = "",
     ) -> tuple[str, ...]:
         """A row for `_RECORD_OUTCOME`."""
-        written = _written(parts) if parts else ""
+        written = _written(child_ids) if child_ids else ""
         said = (sqlite_text(code), sqlite_text(message))
-        return (state, *said, now(), record_id, modified, written, self._target, row_key)
+        return (state, *said, now(), record_id, written, self._target, row_key)
 
 
-def _written(parts: Sequence[Part]) -> str:
+def _written(child_ids: Sequence[ChildId]) -> str:
     try:
-        return msgspec.json.encode(parts).decode()
+        return msgspec.json.encode(child_ids).decode()
     except UnicodeEncodeError:
-        return msgspec.json.encode([[sqlite_text(word) for word in part] for part in parts]).decode()
+        return msgspec.json.encode([[sqlite_text(word) for word in part] for part in child_ids]).decode()

@@ -97,7 +97,7 @@ def find(operation_id: str) -> Operation[Any]:
 
 
 async def call_command(args: CallArgs, interruption: Interruption) -> int:
-    """One call; Zoho's answer, or the file it is, goes to stdout or into a file as it came. `every`: all rows of a
+    """One call; Zoho's response, or the file it is, goes to stdout or into a file as it came. `every`: all rows of a
     list, one a line.
     """
     operation = find(args.operation_id)

@@ -49,16 +49,16 @@ async def dry_run_command(args: PushArgs, interruption: Interruption) -> int:
         selected = await select_rows(resource, args, source, options)
         rows = selected if isinstance(selected, bulk.RowFile) else selected.rows
         progress = stack.enter_context(open_progress(f"dry run {rows.path.name}", rows.count, json=args.json))
-        made = await bulk.plan(
+        plan = await bulk.plan(
             resource, rows, on_rejected=_Rejected(rows.path, progress), stopped=lambda: stopped, **options
         )
     quota = zoho.quota if zoho is not None else None
-    when = bulk.forecast_of(made, quota=quota, limits=args.limits, window=args.options.get("window"))
+    when = bulk.forecast_of(plan, quota=quota, limits=args.limits, window=args.options.get("window"))
     if args.json:
-        sys.stdout.write(to_json(_as_json(rows.path, args.name, made, when)).decode() + "\n")
+        sys.stdout.write(to_json(_as_json(rows.path, args.name, plan, when)).decode() + "\n")
     else:
-        sys.stdout.write("\n".join(_as_text(rows.path, args.name, made, when)) + "\n")
-    return SOME_FAILED if made.faulty or made.colliding else DONE
+        sys.stdout.write("\n".join(_as_text(rows.path, args.name, plan, when)) + "\n")
+    return SOME_FAILED if plan.faulty or plan.colliding else DONE
 
 
 class _Rejected:
@@ -80,19 +80,19 @@ class _Rejected:
                 field=outcome.field,
             )
         elif self._count == SHOWN + 1:
-            self._progress.message("... more faulty rows; the push will write them all into the rejects file")
+            self._progress.message("... more invalid rows; the push will write them all into the rejects file")
 
 
-def _as_json(source: Path, name: str, made: bulk.Plan, when: bulk.PlanForecast) -> dict[str, Any]:
-    members = msgspec.structs.asdict(made)
-    members["planned"] = [msgspec.to_builtins(one) for one in made.planned]
+def _as_json(source: Path, name: str, plan: bulk.Plan, when: bulk.PlanForecast) -> dict[str, Any]:
+    members = msgspec.structs.asdict(plan)
+    members["planned"] = [msgspec.to_builtins(one) for one in plan.planned]
     return {
         "dry_run": True,
         "file": str(source),
         "target": name,
-        "rows": made.rows,
+        "rows": plan.rows,
         **members,
-        "calls": made.calls,
+        "calls": plan.calls,
         "left_today": when.left_today,
         "per_day": when.per_day,
         "reserve": when.reserve,
@@ -104,19 +104,19 @@ def _as_json(source: Path, name: str, made: bulk.Plan, when: bulk.PlanForecast) 
     }
 
 
-def _as_text(source: Path, name: str, made: bulk.Plan, when: bulk.PlanForecast) -> list[str]:
-    most = "" if made.exact else "at most "
+def _as_text(source: Path, name: str, plan: bulk.Plan, when: bulk.PlanForecast) -> list[str]:
+    most = "" if plan.exact else "at most "
     lines = [
-        f"{source} -> {name}, dry run: nothing was written, {made.reads_spent:,} calls were spent on reading",
-        f"  {made.rows:,} rows: {made.create:,} to create, {most}{made.update:,} to update, "
-        f"{made.unchanged:,} unchanged, "
-        f"{made.faulty:,} faulty, {made.colliding:,} colliding, {made.unknown:,} of unknown outcome",
-        f"  calls a push needs: {most}{made.calls:,} ({made.writes:,} writes, {made.reads:,} reads)",
+        f"{source} -> {name}, dry run: nothing was written, {plan.reads_spent:,} calls were spent on reading",
+        f"  {plan.rows:,} rows: {plan.create:,} to create, {most}{plan.update:,} to update, "
+        f"{plan.unchanged:,} unchanged, "
+        f"{plan.faulty:,} invalid, {plan.colliding:,} colliding, {plan.unknown:,} of unknown outcome",
+        f"  calls a push needs: {most}{plan.calls:,} ({plan.writes:,} writes, {plan.reads:,} reads)",
     ]
-    if not made.looked:
+    if not plan.looked:
         lines.append("  without credentials Zoho was not looked at: rows it has already count as new here")
-    if made.kinds:
-        lines.append("  faulty: " + ", ".join(f"{kind} {count:,}" for kind, count in sorted(made.kinds.items())))
+    if plan.kinds:
+        lines.append("  invalid: " + ", ".join(f"{kind} {count:,}" for kind, count in sorted(plan.kinds.items())))
     if when.left_today is not None:
         lines.append(f"  calls left today: {when.left_today:,}, {_reserved(when.left_today, when.reserve)}")
     done = when.done_at
@@ -129,16 +129,16 @@ def _as_text(source: Path, name: str, made: bulk.Plan, when: bulk.PlanForecast) 
             sooner = ", ".join(f"{calls:,}: {moment:%Y-%m-%d %H:%M}" for calls, moment in when.larger_plans.items())
             if sooner:
                 lines.append(f"  done with a plan of so many calls a day: {sooner}")
-    for one in made.planned[:DIFFERENCES]:
+    for one in plan.planned[:DIFFERENCES]:
         record = f" {one.record_id}" if one.record_id else ""
         lines.append(f"  row {one.row}: {one.action} {one.label}{record}")
         lines += [f"    {diff.path}: {_shown(diff.before)} -> {_shown(diff.after)}" for diff in one.differences]
         if one.left_out:
             lines.append(f"    an update does not take: {', '.join(one.left_out)}")
-    more = made.create + made.update - min(len(made.planned), DIFFERENCES)
+    more = plan.create + plan.update - min(len(plan.planned), DIFFERENCES)
     if more > 0:
         lines.append(f"  ... and {more:,} more")
-    lines += [f"  first bodies: {to_json(body).decode()}" for body in made.samples]
+    lines += [f"  first bodies: {to_json(body).decode()}" for body in plan.samples]
     return lines
 
 

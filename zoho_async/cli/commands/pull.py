@@ -11,7 +11,6 @@ import msgspec
 from zoho_async import Limits, bulk
 from zoho_async.cli.console.exit_codes import DONE
 from zoho_async.cli.console.progress import open_progress
-from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.profiles import check_resource, connect, resource_of
 
 
@@ -27,7 +26,7 @@ class PullArgs(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None
 
 
-async def pull_command(args: PullArgs, interruption: Interruption) -> int:
+async def pull_command(args: PullArgs) -> int:
     """Pulls; the summary goes to stdout."""
     check_resource(args.name)
     zoho = connect(args.profile, allowed=args.limits)

@@ -10,7 +10,6 @@ import msgspec
 
 from zoho_async import bulk
 from zoho_async.cli.console.exit_codes import DONE
-from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.profiles import resource_names
 
 
@@ -24,7 +23,7 @@ def state_files(given: Path | None) -> list[Path]:
     return found
 
 
-async def runs_command(state: Path | None, interruption: Interruption, *, json: bool) -> int:
+async def runs_command(state: Path | None, *, json: bool) -> int:
     """Lists runs."""
     for path in state_files(state):
         for run in await bulk.runs(path):
@@ -32,7 +31,7 @@ async def runs_command(state: Path | None, interruption: Interruption, *, json: 
     return DONE
 
 
-async def show_command(state: Path | None, number: int, interruption: Interruption, *, json: bool) -> int:
+async def show_command(state: Path | None, number: int, *, json: bool) -> int:
     """Shows a run and the rows that it has left."""
     for path in await _files_with(state, number):
         (run,) = [run for run in await bulk.runs(path) if run.id == number]
@@ -49,7 +48,7 @@ async def show_command(state: Path | None, number: int, interruption: Interrupti
     return DONE
 
 
-async def images_command(state: Path | None, run: int, to: Path, interruption: Interruption) -> int:
+async def images_command(state: Path | None, run: int, to: Path) -> int:
     """Writes the records that a run has changed, as they were before."""
     files = await _files_with(state, run)
     if len(files) > 1:
@@ -59,7 +58,7 @@ async def images_command(state: Path | None, run: int, to: Path, interruption: I
     return DONE
 
 
-async def ids_command(state: Path | None, to: Path, interruption: Interruption) -> int:
+async def ids_command(state: Path | None, to: Path) -> int:
     """Writes which row of the source is which record of Zoho, its persons and addresses included."""
     count = await bulk.save_ids(state_files(state), to)
     sys.stdout.write(f"{to}: {count:,} ids\n")

@@ -12,7 +12,7 @@ from functools import partial
 from zoho_async import ZohoError
 from zoho_async.bulk import InputError, StateError
 
-from .errors import report, report_error
+from .error_report import report, report_error
 from .exit_codes import INTERRUPTED, SetupError, exit_code
 
 EXPECTED = (InputError, StateError, SetupError, ZohoError)

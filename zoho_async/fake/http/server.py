@@ -154,7 +154,12 @@ class FakeZoho(FakeService):
     # -- one request
 
     def handle(self, request: FakeRequest, api_domain: str) -> Reply:
-        """The reply to a request. What was executed is counted even when a fault then spoils the response."""
+        """The reply to a request. What was executed is counted even when a fault then replaces the response.
+
+        Args:
+            request: The request, its body received.
+            api_domain: Address that a token response names as the API's.
+        """
         try:
             if request.segments[0] == "_fake":
                 return handle_control(self, request)

@@ -24,9 +24,11 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """A fault of one request."""
 
     kind: FaultKind
+    """What goes wrong; see `parse`."""
     after: bool = False
     """Whether the request is executed first and only its response fails."""
     status: int = 200
+    """HTTP status of the response that replaces the true one."""
     code: int | None = None
     """Zoho's code in the body; None: 1000."""
     retry_after: int | None = None

@@ -23,7 +23,7 @@ _Persons = Mapping[int, Mapping[str, Any]]
 """The row's contact persons by their places, with None for what is cleared."""
 
 
-class _Index:
+class _PersonIndex:
     """Contact persons by what identifies them."""
 
     def __init__(self, people: Sequence[Mapping[str, Any]]) -> None:
@@ -56,7 +56,7 @@ def match_persons(
 
     `columns` are the row's column names by place, for the faults.
     """
-    index = _Index(people)
+    index = _PersonIndex(people)
     matches: dict[int, int] = {}
     claimed: dict[int, int] = {}
     faults: list[Fault] = []
@@ -131,7 +131,7 @@ def _unstable_faults(
     rows: _Persons, columns: Mapping[int, str], result: Sequence[Mapping[str, Any]], matches: Mapping[int, int]
 ) -> list[Fault]:
     """The persons of the row who would not match themselves in a repeated merge."""
-    index = _Index(result)
+    index = _PersonIndex(result)
     message = "would match another contact person after this update; give each an id, e-mail or name of its own"
     return [
         Fault(path=f"{columns[place]}.{member}", rule="ambiguous", message=message)

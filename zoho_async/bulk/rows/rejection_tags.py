@@ -1,8 +1,8 @@
-"""What goes with a failed row into the file of failed rows, beside its own cells.
+"""What goes with a rejected row into the rejects file, beside its own cells.
 
-A row may be refused because another row of its input has the same key: alone it would be written over what the other
-has become, and its tag refuses it until it says something else. A row of unknown outcome carries the key it was sent
-under, so that it is not sent again under another.
+A row may be rejected because another row of its input has the same key: alone it would overwrite the other's record,
+and its tag rejects it until it is changed. A row of unknown outcome carries the key it was sent under, so that it is
+not sent again under another.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def is_tag(identity: str) -> bool:
 
 
 def still_rejected(row: Row, options: Options, *, by_id: bool) -> bool:
-    """Whether a row is tagged, says what it said, and would be written over its double's record."""
+    """Whether a row is tagged, unchanged, and would overwrite the record of its duplicate."""
     found = _TAG.fullmatch(row.identity) if row.identity else None
     updates = options.existing(by_id=by_id) == "update"
     return found is not None and updates and found[1] == _content_hash(row, options)

@@ -10,8 +10,8 @@ import pytest
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.recovery.rejects import RejectsFile
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.refusal_tags import carried_key, is_tag, sent_under, still_rejected, tag
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.rejection_tags import carried_key, is_tag, sent_under, still_rejected, tag
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.source.files import Row, open_rows
 from zoho_async.fake import FakeZoho
@@ -66,7 +66,7 @@ def test_tags_by_the_natural_key() -> None:
     by_id = Row(
         number=1, values={"contact_id": "7"}, identity=tag(Row(number=1, values={"contact_id": "7"}), Options())
     )
-    reader = RowReader(Target.named("books.contacts"), Options())
+    reader = RowReader(Destination.named("books.contacts"), Options())
     assert [fault.rule for fault in reader.read(by_id).faults] == ["name_taken"]
 
 
@@ -107,11 +107,11 @@ def test_it_survives_the_file_of_failed_rows(tmp_path: Path, name: str, content:
     with RejectsFile(source) as failed:
         failed.add(row, reason="bad", identity=tag(row, UPSERT))
     (told,) = open_rows(failed.path)
-    job = RowReader(Target.named("books.contacts"), UPSERT).read(told)
-    assert [(fault.path, fault.rule, fault.message) for fault in job.faults] == [(KEY, "duplicate", MESSAGE)]
+    item = RowReader(Destination.named("books.contacts"), UPSERT).read(told)
+    assert [(fault.path, fault.rule, fault.message) for fault in item.faults] == [(KEY, "duplicate", MESSAGE)]
     # With it, so that it goes into the next file as well.
-    assert job.row_key == told.identity
-    assert not RowReader(Target.named("books.contacts"), Options()).read(told).faults
+    assert item.row_key == told.identity
+    assert not RowReader(Destination.named("books.contacts"), Options()).read(told).faults
 
 
 async def test_a_row_that_led_to_the_record_of_another_is_known_as_well(
@@ -141,7 +141,7 @@ async def test_a_row_that_led_to_the_record_of_another_is_known_as_well(
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["together", "many rows apart"])
-async def test_a_row_whose_faulty_double_is_deleted_takes_its_place(
+async def test_a_row_whose_invalid_duplicate_is_deleted_takes_its_place(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, apart: bool
 ) -> None:
     """The first row of a key was faulty; the second, refused for having the same key, stands alone in the next file."""
