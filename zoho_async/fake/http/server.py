@@ -157,7 +157,7 @@ class FakeZoho(FakeService):
         """The reply to a request. What was executed is counted even when a fault then spoils the response."""
         try:
             if request.segments[0] == "_fake":
-                return handle_control(self, request)
+                return handle_control(self, request, self._host)
             if request.segments[0] == "oauth":
                 return handle_oauth(self, request, api_domain)
             return self._pipeline.process(request)
