@@ -178,7 +178,7 @@ async def test_wrong_credentials_end_before_any_call_is_spent(fake: FakeZoho) ->
     assert not [seen for seen in fake.received if seen.path.startswith("/books")]
 
 
-async def test_an_accounts_server_out_of_order_is_told_as_such() -> None:
+async def test_an_accounts_server_out_of_order_is_reported() -> None:
     async with FaultServer() as gone:
         url = gone.url
     options: dict[str, Any] = {"organization_id": "1", "api_url": url, "accounts_url": url}
@@ -238,7 +238,7 @@ async def test_a_token_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> 
         await oauth(FileStore(path)).token(AccountsServer())
 
 
-async def test_a_token_file_that_cannot_be_written_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+async def test_a_token_file_that_cannot_exist_is_reported_before_anything_is_asked(tmp_path: Path) -> None:
     accounts = AccountsServer()
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match="cannot be"):
