@@ -13,7 +13,7 @@ go into a mark: `@pytest.mark.fake_zoho(shape="clean", per_minute=100)`. By defa
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["fake_zoho", "zoho"]
 
-_Fixture = TypeVar("_Fixture", bound=Callable[..., Any])
 _LOOP_SCOPES = ("function", "class", "module", "package", "session")
 
 
-def _in_loop(scope: str) -> Callable[[_Fixture], _Fixture]:
+def _in_loop(scope: str) -> Callable[[Callable[..., Any]], Any]:
     """A fixture that runs in the event loop of a scope."""
     name = _name_in_loop(scope)
     try:
@@ -36,7 +35,7 @@ def _in_loop(scope: str) -> Callable[[_Fixture], _Fixture]:
         # Only tests that use the fixture need pytest-asyncio.
         return pytest.fixture(name=name)
     options: dict[str, Any] = {"name": name, "loop_scope": scope}
-    return fixture(**options)  # type: ignore[no-any-return]
+    return fixture(**options)
 
 
 def _name_in_loop(scope: str) -> str:
@@ -95,7 +94,7 @@ def zoho(request: pytest.FixtureRequest, fake_zoho: FakeZoho) -> Zoho:
     return client
 
 
-def _client_in_loop(scope: str) -> Callable[..., Any]:
+def _client_in_loop(scope: str) -> Any:
     # A function for each: pytest-asyncio notes the scope on the function.
     async def client(fake_zoho: FakeZoho) -> AsyncIterator[Zoho]:
         from . import Limits, StaticToken, Zoho

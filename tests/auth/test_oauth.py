@@ -32,11 +32,11 @@ from zoho_async import (
 )
 from zoho_async.auth import data_centers
 from zoho_async.auth.token_response import read_token
-from zoho_async.auth.token_stores import MemoryStore, Stored, Token
+from zoho_async.auth.token_stores import MemoryStore, Stored, Token, TokenStore
 from zoho_async.fake import FakeZoho
 
 
-def oauth(store: MemoryStore | None = None) -> OAuth:
+def oauth(store: TokenStore | None = None) -> OAuth:
     return OAuth("id", "client-secret", "refresh-secret", store=store)
 
 

@@ -257,19 +257,19 @@ async def test_a_refresh_token_that_could_not_be_kept_is_kept_by_the_next_refres
 
 
 async def test_a_token_request_is_on_record_before_it_is_sent(tmp_path: Path) -> None:
-    path = tmp_path / "zoho.json"
+    file = tmp_path / "zoho.json"
     on_record: list[int] = []
 
     class Looking(AccountsServer):
         async def __call__(
-            self, path_: str, form: Mapping[str, str], data_center: str | None = None
+            self, path: str, form: Mapping[str, str], data_center: str | None = None
         ) -> tuple[int, bytes]:
-            on_record.append(len((await FileStore(path).load()).requests))
+            on_record.append(len((await FileStore(file).load()).requests))
             if len(on_record) == 1:
                 raise UnavailableError("lost")
-            return await super().__call__(path_, form, data_center)
+            return await super().__call__(path, form, data_center)
 
-    accounts, auth = Looking(), oauth(FileStore(path))
+    accounts, auth = Looking(), oauth(FileStore(file))
     token = await auth.token(accounts)
     await auth.refresh(token, accounts)
     assert on_record == [1, 2, 3]
