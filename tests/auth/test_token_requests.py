@@ -39,9 +39,9 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> WallClock:
 class FailingStore(MemoryStore):
     """A store in memory whose disk is full."""
 
-    def __init__(self, error: Exception, *, lock_error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None, *, lock_error: Exception | None = None) -> None:
         super().__init__()
-        self.error: Exception | None = error
+        self.error = error
         self.lock_error = lock_error
         self.kept = Stored()
 
@@ -223,9 +223,11 @@ async def test_a_valid_token_is_used_whatever_prevents_its_refresh(left: float) 
     assert [(await auth.token(accounts)).value for _ in range(3)] == ["old"] * 3
 
 
-@pytest.mark.parametrize("lock_error", [None, FULL])
-async def test_a_grant_code_is_not_spent_when_its_refresh_token_cannot_be_kept(lock_error: OSError | None) -> None:
-    accounts, store = AccountsServer(), FailingStore(FULL, lock_error=lock_error)
+@pytest.mark.parametrize(("error", "lock_error"), [(FULL, None), (None, FULL)])
+async def test_a_grant_code_is_not_spent_when_its_refresh_token_cannot_be_kept(
+    error: OSError | None, lock_error: OSError | None
+) -> None:
+    accounts, store = AccountsServer(), FailingStore(error, lock_error=lock_error)
     auth = OAuth.from_code("id", "secret", "code", store=store)
     with pytest.raises(ConfigError, match="grant code was not used"):
         await auth.token(accounts)

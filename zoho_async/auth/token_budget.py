@@ -22,11 +22,7 @@ TOKEN_REQUEST_WINDOW_S = 600.0
 
 def seconds_left(token: Token, now: float) -> float:
     """Seconds that a token is still valid; infinite when that is not known."""
-    if token.expires_at is None:
-        return float("inf")
-    left = token.expires_at - now
-    # More than its lifetime: the clock was set back.
-    return left if token.lifetime is None else min(left, token.lifetime)
+    return float("inf") if token.expires_at is None else token.expires_at - now
 
 
 def refresh_windows(token: Token) -> tuple[float, float]:
