@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.accounts_server import AccountsServer
 from support.client import client_of
 from support.fault_server import FaultServer
 from support.profiles import examples
@@ -31,32 +32,11 @@ from zoho_async import (
 )
 from zoho_async.auth import data_centers
 from zoho_async.auth.token_response import read_token
-from zoho_async.auth.token_stores import MemoryStore, Stored, Token
+from zoho_async.auth.token_stores import MemoryStore, Stored, Token, TokenStore
 from zoho_async.fake import FakeZoho
 
 
-class AccountsServer:
-    """An accounts server as the auth module sees it: a callable that counts."""
-
-    other_data_centers: tuple[str, ...] = ()
-
-    def __init__(self, lifetime: float = 3600, delay: float = 0.0) -> None:
-        self.asked = 0
-        self.lifetime = lifetime
-        self.delay = delay
-        self.trouble: Exception | None = None
-
-    async def __call__(self, path: str, form: Mapping[str, str], data_center: str | None = None) -> tuple[int, bytes]:
-        assert path == "/oauth/v2/token"
-        assert form["grant_type"] == "refresh_token"
-        self.asked += 1
-        await asyncio.sleep(self.delay)
-        if self.trouble is not None:
-            raise self.trouble
-        return 200, b'{"access_token":"t%d","expires_in":%d}' % (self.asked, self.lifetime)
-
-
-def oauth(store: MemoryStore | None = None) -> OAuth:
+def oauth(store: TokenStore | None = None) -> OAuth:
     return OAuth("id", "client-secret", "refresh-secret", store=store)
 
 
@@ -364,7 +344,18 @@ async def test_a_revoked_refresh_token_gives_no_more_tokens(fake: FakeZoho, tmp_
             await zoho.revoke()
 
 
-async def test_credentials_of_another_data_centre_are_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", ["invalid_client", "invalid_code"])
+async def test_refused_credentials_go_to_no_other_accounts_server(error: str) -> None:
+    accounts = AccountsServer()
+    accounts.other_data_centers = ("eu", "in")
+    accounts.refusal = (200, b'{"error":"%s"}' % error.encode())
+    with pytest.raises(AuthError, match=r"data_center= to it \(eu, in\).*find_data_center\(\)") as caught:
+        await oauth().token(accounts)
+    assert accounts.asked_in == [None]
+    assert caught.value.code == error
+
+
+async def test_the_data_centre_of_credentials_is_found_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     async with FakeZoho() as us, FakeZoho() as eu:
         centers = {
             name: data_centers.DataCenter(name=name, accounts_url=fake.url, api_url=fake.url)
@@ -374,13 +365,28 @@ async def test_credentials_of_another_data_centre_are_recognised(monkeypatch: py
             monkeypatch.setattr(f"zoho_async.transport.{module}.DATA_CENTERS", centers)
         auth = OAuth(eu.client_id, eu.client_secret, eu.refresh_token)
         async with Zoho(auth, organization_id="1", data_center="us") as zoho:
-            with pytest.raises(AuthError, match="data_center='eu'"):
+            with pytest.raises(AuthError, match=r"data_center= to it \(eu\)"):
                 await zoho.books.contacts.list()
+            assert eu.token_requests == 0
+            assert await auth.find_data_center(zoho._transport.accounts) == "eu"
+            assert eu.token_requests == 1
+            unknown = OAuth("nobody", "knows", "this")
+            assert await unknown.find_data_center(zoho._transport.accounts) is None
         assert "books.contacts.list" not in us.counts
-        wrong = OAuth("nobody", "knows", "this")
-        async with Zoho(wrong, organization_id="1", data_center="us") as zoho:
-            with pytest.raises(AuthError, match="unknown in this data center"):
-                await zoho.books.contacts.list()
+
+
+async def test_searching_the_data_centre_respects_the_budget_and_spends_no_grant_code() -> None:
+    accounts, auth = AccountsServer(), oauth()
+    accounts.other_data_centers = ("eu", "in")
+    accounts.refusal = (200, b'{"error":"invalid_client"}')
+    for _ in range(10):
+        assert await auth.find_data_center(accounts) is None
+    assert accounts.asked_in == ["eu", "in"] * 10
+    with pytest.raises(AuthError, match="ten minutes"):
+        await auth.find_data_center(accounts)
+    with pytest.raises(AuthError, match="grant code"):
+        await OAuth.from_code("id", "secret", "code", store=MemoryStore()).find_data_center(accounts)
+    assert accounts.asked == 20
 
 
 async def test_a_scope_that_is_missing_after_a_fresh_token_is_named() -> None:

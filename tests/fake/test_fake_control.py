@@ -121,3 +121,58 @@ async def test_what_cannot_be_understood(
 
 async def test_an_unknown_organisation(control: Control) -> None:
     assert (await control("GET", "/contacts", organization_id="1"))[0] == 404
+
+
+OWN = ["127.0.0.1", "127.0.0.1:8181", "localhost", "LocalHost:8181", "[::1]:8181"]
+FOREIGN = [
+    *("attacker.example", "attacker.example:8181", "localhost.attacker.example", "127.0.0.1.attacker.example"),
+    *("localhost@attacker.example", "attacker.example#localhost", "192.168.0.7", "localhost:8181:8181", "[::2]"),
+]
+
+
+@pytest.mark.parametrize("host", OWN)
+async def test_its_own_hosts_are_served(fake: FakeZoho, session: aiohttp.ClientSession, host: str) -> None:
+    for headers in ({}, {"Origin": f"http://{host}"}, {"Origin": f"https://{host}"}):
+        async with session.get(f"{fake.url}/_fake/stats", headers={"Host": host, **headers}) as response:
+            assert response.status == 200
+
+
+@pytest.mark.parametrize("path", ["/_fake", "/_fake/organizations", "/%5Ffake/stats", "/_fake/nothing"])
+@pytest.mark.parametrize("host", FOREIGN)
+async def test_a_foreign_host_is_refused(fake: FakeZoho, session: aiohttp.ClientSession, host: str, path: str) -> None:
+    async with session.get(f"{fake.url}{path}", headers={"Host": host}) as response:
+        assert response.status == 403
+        assert fake.access_token not in await response.text()
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://attacker.example", "null", "", "http://localhost", "http://127.0.0.1:1", "file://"]
+)
+async def test_a_foreign_origin_is_refused(fake: FakeZoho, session: aiohttp.ClientSession, origin: str) -> None:
+    token = fake.access_token
+    for method, action in (("POST", "expire_tokens"), ("POST", "reset"), ("DELETE", "faults"), ("GET", "received")):
+        async with session.request(method, f"{fake.url}/_fake/{action}", headers={"Origin": origin}) as response:
+            assert response.status == 403
+    assert fake.accounts.allows(token, "", 0.0)
+
+
+async def test_the_page_of_the_fake_itself_is_no_foreign_origin(fake: FakeZoho, session: aiohttp.ClientSession) -> None:
+    url = f"{fake.url}/_fake/expire_tokens"
+    async with session.post(url, headers={"Origin": fake.url}) as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    ("listening_on", "host", "status"),
+    [
+        ("0.0.0.0", "172.17.0.2:8181", 200),
+        ("0.0.0.0", "attacker.example", 403),
+        ("localhost", "localhost:8181", 200),
+        ("127.0.0.1", "172.17.0.2:8181", 403),
+    ],
+)
+async def test_the_address_it_listens_on_is_its_own(listening_on: str, host: str, status: int) -> None:
+    async with FakeZoho(host=listening_on) as fake, aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{fake.url.rpartition(':')[2]}/_fake"
+        async with session.get(url, headers={"Host": host}) as response:
+            assert response.status == status

@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoho_async import errors
+from zoho_async import StaticToken, errors
+from zoho_async.books import contacts
 from zoho_async.transport import retry_policy as policy
+from zoho_async.transport.call_state import CallState
+from zoho_async.transport.config import TransportConfig
+from zoho_async.transport.http import HttpResult
 from zoho_async.transport.retry_policy import AttemptOutcome, RetryAction, SendStatus
 
 
@@ -49,6 +53,12 @@ ROWS = [
     (
         "a token code as text",
         answered(400, "INVALID_OAUTHTOKEN"),
+        (RetryAction.REFRESH, errors.AuthError),
+        (RetryAction.REFRESH, errors.AuthError),
+    ),
+    (
+        "the same by another name",
+        answered(400, "INVALID_TOKEN"),
         (RetryAction.REFRESH, errors.AuthError),
         (RetryAction.REFRESH, errors.AuthError),
     ),
@@ -211,9 +221,46 @@ def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
     later = now + timedelta(seconds=90)
     assert policy.retry_after(later.strftime("%a, %d %b %Y %H:%M:%S GMT"), now) == 90
     assert policy.retry_after("Sat, 21 Nov 2020 12:00:00 GMT", now) == 0
-    assert policy.retry_after("9" * 30, now) == 366 * 86400
+    for year in ("9" * 30, str(366 * 86400)):
+        assert policy.retry_after(year, now) == 86400
     for nonsense in (None, "", "soon", "-5", "1e9", "Sat, 21 Nov 99999999999 12:00:00 GMT"):
         assert policy.retry_after(nonsense, now) is None
+
+
+HTTP_DATE = "%a, %d %b %Y %H:%M:%S GMT"
+
+
+@pytest.mark.parametrize("own_clock", [timedelta(days=-1), timedelta(days=1), timedelta(days=-40_000), timedelta()])
+def test_a_retry_after_date_is_compared_with_the_clock_that_it_belongs_to(own_clock: timedelta) -> None:
+    now = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+    date = now.strftime(HTTP_DATE)
+    for seconds, believed in ((90, 90), (1800, 1800), (-90, 0), (366 * 86400, 86400)):
+        later = (now + timedelta(seconds=seconds)).strftime(HTTP_DATE)
+        assert policy.retry_after(later, now + own_clock, date) == believed
+
+
+@pytest.mark.parametrize("date", [None, "", "today", "Sat, 21 Nov 99999999999 12:00:00 GMT"])
+def test_a_retry_after_date_by_the_own_clock_is_half_an_hour_at_most(date: str | None) -> None:
+    now = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+    for seconds, believed in ((90, 90), (86400, 1800), (-90, 0)):
+        later = (now + timedelta(seconds=seconds)).strftime(HTTP_DATE)
+        assert policy.retry_after(later, now, date) == believed
+
+
+async def test_a_call_uses_the_date_of_the_response() -> None:
+    sent_at = datetime.now(UTC) + timedelta(days=1)
+    headers = {
+        "Date": sent_at.strftime(HTTP_DATE),
+        "Retry-After": (sent_at + timedelta(seconds=90)).strftime(HTTP_DATE),
+    }
+    call = CallState(TransportConfig(auth=StaticToken("t")), contacts.LIST, policy.RetryBudget())
+    assert call.retry_after(HttpResult(outcome=answered(429, 44), headers=headers)) == 90
+
+
+@given(st.text(max_size=40) | st.none(), st.text(max_size=40) | st.none())
+def test_a_retry_after_is_never_longer_than_a_day(value: str | None, date: str | None) -> None:
+    seconds = policy.retry_after(value, datetime(2026, 11, 21, tzinfo=UTC), date)
+    assert seconds is None or 0 <= seconds <= 86400
 
 
 def test_the_retry_budget_runs_out_and_fills_up_again() -> None:

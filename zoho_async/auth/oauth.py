@@ -8,18 +8,13 @@ from typing import Protocol, Self
 
 import msgspec
 
-from zoho_async.errors import AuthError, ConfigError, UnavailableError
+from zoho_async.errors import AuthError, UnavailableError
 
-from .token_response import is_header_safe_token, parse, read_token
+from .kept_tokens import KeptTokens, unsaved_code
+from .token_budget import refresh_windows, seconds_left
+from .token_response import is_denial, is_header_safe_token, parse, read_token, suggest_data_centers
 from .token_stores import MemoryStore, Stored, Token, TokenStore, client_digest
 
-REFRESH_EARLY_S = 300.0
-"""In the last seconds of a token's life one call refreshes it while the others use it."""
-REFRESH_REQUIRED_S = 60.0
-"""In the last seconds of a token's life every call waits for the new one."""
-TOKEN_REQUEST_BUDGET = 10
-"""Token requests that Zoho allows per refresh token in `TOKEN_REQUEST_WINDOW_S`."""
-TOKEN_REQUEST_WINDOW_S = 600.0
 _TOKEN_PATH = "/oauth/v2/token"
 _REVOKE_PATHS = ("/oauth/v2/token/revoke", "/oauth/v2/revoke/token")
 """Zoho's documents have both."""
@@ -155,8 +150,12 @@ class OAuth:
     """Access tokens from a refresh token, refreshed before they expire.
 
     In the last five minutes of a token's life one call refreshes it while others use it; in the last minute all wait
-    for the new one. Zoho locks a refresh token after ten token requests in ten minutes; these are counted in the
-    store, and no eleventh is sent (https://www.zoho.com/crm/developer/docs/api/v7/token-validity.html).
+    for the new one; short-lived tokens have shorter windows. A token that is still valid is used when its refresh
+    fails. Zoho locks a refresh token after ten token requests in ten minutes; these are counted in the store, and no
+    eleventh is sent (https://www.zoho.com/crm/developer/docs/api/v7/token-validity.html). While the store cannot be
+    written (a read-only file system, a full disk) they are counted in this object, after one warning in the log.
+
+    One object serves any number of event loops, one after another or in several threads.
 
     Args:
         client_id: Client id from Zoho's API console.
@@ -168,7 +167,7 @@ class OAuth:
         ValueError: One of the credentials is empty.
     """
 
-    __slots__ = ("_code", "_credentials", "_fetched", "_redirect_uri", "_refreshing", "_store", "_token")
+    __slots__ = ("_code", "_credentials", "_failed", "_fetched", "_kept", "_redirect_uri", "_refreshing", "_token")
 
     def __init__(
         self, client_id: str, client_secret: str, refresh_token: str, *, store: TokenStore | None = None
@@ -208,8 +207,9 @@ class OAuth:
     ) -> Self:
         """OAuth with a grant code, which the first call exchanges for a refresh token.
 
-        A grant code is valid for minutes and for one use. A store that already holds a refresh token of this client
-        is used as it is.
+        A grant code is valid for minutes and for one use, so it is spent only after the store has been written once:
+        a store that cannot keep the refresh token is a ConfigError. A store that already holds a refresh token of
+        this client is used as it is.
 
         Args:
             client_id: Client id from Zoho's API console.
@@ -238,12 +238,14 @@ class OAuth:
         redirect_uri: str,
     ) -> None:
         self._credentials = credentials
-        self._store: TokenStore = store if store is not None else MemoryStore()
+        self._kept = KeptTokens(store if store is not None else MemoryStore())
         self._code = code
         self._redirect_uri = redirect_uri
+        self._fetched = False
         self._token: Token | None = None
         self._refreshing = False
-        self._fetched = False
+        # A token whose refresh failed, and the seconds left at which it is tried again.
+        self._failed = ("", 0.0)
 
     def __repr__(self) -> str:
         return "OAuth(***)"
@@ -260,15 +262,23 @@ class OAuth:
             UnavailableError: The accounts server did not respond.
         """
         token = self._token
-        left = _seconds_left(token) if token is not None else 0.0
-        if token is None or left < REFRESH_REQUIRED_S:
-            return await self._refresh_token(None if token is None else token.value, accounts)
-        if left < REFRESH_EARLY_S and not self._refreshing:
-            try:
-                return await self._refresh_token(token.value, accounts)
-            except (AuthError, UnavailableError):
-                return token  # still valid for minutes
-        return token
+        left = required = 0.0
+        if token is not None:
+            left = seconds_left(token, time.time())
+            early, required = refresh_windows(token)
+            retried_at = self._failed[1] if self._failed[0] == token.value else early
+            if left > 0 and (left >= retried_at or (left >= required and self._refreshing)):
+                return token
+        try:
+            return await self._refresh_token(token, None, accounts)
+        except Exception as error:  # a valid token is used whatever prevents its refresh
+            valid = self._still_valid()
+            if valid is None:
+                raise
+            self._failed = (valid.value, required if left >= required else 0.0)
+            kind = type(error).__name__
+            self._kept.warn("refresh", f"an access token that is still valid could not be refreshed: {kind}")
+            return valid
 
     async def refresh(self, failed: Token, accounts: AccountsServer) -> Token:
         """Return another token than the one that the API refused.
@@ -282,7 +292,7 @@ class OAuth:
             ConfigError: The store cannot be used, or holds tokens of another client.
             UnavailableError: The accounts server did not respond.
         """
-        return await self._refresh_token(failed.value, accounts)
+        return await self._refresh_token(failed, failed, accounts)
 
     def latest(self, token: Token) -> Token:
         """Return the newest known token, without a request.
@@ -302,7 +312,7 @@ class OAuth:
             AuthError: There is no refresh token, or Zoho refuses to revoke it.
         """
         credentials = await self._credentials()
-        async with self._store.lock():
+        async with self._kept.exclusive():
             stored = await self._load(credentials)
             token = credentials.refresh_token or stored.refresh_token
             if not token:
@@ -313,75 +323,104 @@ class OAuth:
                 status, body = await accounts(second, {"token": token})
             if status >= 400 or parse(body).error is not None:
                 raise AuthError(f"Zoho did not revoke the refresh token (HTTP {status})", status=status)
-            await self._store.save(Stored())
             self._token = None
+            await self._kept.clear()
 
-    async def _refresh_token(self, refused: str | None, accounts: AccountsServer) -> Token:
+    async def find_data_center(self, accounts: AccountsServer) -> str | None:
+        """Find the data center of the credentials by requesting a token from every other one than the client's.
+
+        This sends the client secret and the refresh token to the accounts server of each, until one issues a token.
+        Nothing else does so. It counts as one token request. A grant code is never sent.
+
+        Args:
+            accounts: The accounts server of the client.
+
+        Returns:
+            The name of the data center, for the option `data_center`; None when none accepts the credentials.
+
+        Raises:
+            AuthError: There is no refresh token, or the budget of token requests is used up.
+            ConfigError: The store cannot be used, or holds tokens of another client.
+        """
+        async with self._kept.exclusive():
+            credentials = await self._credentials()
+            stored = await self._load(credentials)
+            form = self._form(credentials, stored)
+            if "refresh_token" not in form:
+                raise AuthError("only a refresh token can be tried in several data centers, not a grant code")
+            await self._kept.record_request(stored)
+            for center in accounts.other_data_centers:
+                try:
+                    status, body = await accounts(_TOKEN_PATH, form, center)
+                    read_token(status, body, 0.0)
+                except (AuthError, UnavailableError):
+                    continue
+                return center
+        return None
+
+    async def _refresh_token(self, known: Token | None, refused: Token | None, accounts: AccountsServer) -> Token:
+        """Replace a known token, which the API may have refused."""
         # A lock, not a shared task: when one caller is cancelled, the next one refreshes.
+        failed = self._failed
         self._refreshing = True
         try:
-            async with self._store.lock():
+            async with self._kept.exclusive() as unlocked:
+                if refused is None and self._failed != failed and self._still_valid():
+                    raise AuthError("another call's refresh failed while this one waited")
                 credentials = await self._credentials()
                 stored = await self._load(credentials)
-                if (
-                    stored.token is not None
-                    and stored.token.value != refused
-                    and _seconds_left(stored.token) > REFRESH_REQUIRED_S
-                ):
-                    self._token = stored.token
-                    return stored.token
-                self._token = await self._request(credentials, stored, accounts)
+                replaced = {self._kept.replaced, *(token.value for token in (known, refused) if token is not None)}
+                for token in (stored.token, self._token):
+                    if token is None or token.value in replaced:
+                        continue
+                    left = seconds_left(token, time.time())
+                    if left > 0 and known is None:
+                        self._token = token  # used if the request fails
+                    if left > refresh_windows(token)[1]:
+                        self._token = token
+                        return token
+                self._token = await self._request(credentials, stored, accounts, unlocked)
                 return self._token
         finally:
             self._refreshing = False
 
-    async def _load(self, credentials: Credentials) -> Stored:
-        stored = await self._store.load()
-        # Fetched refresh tokens may rotate within the same client.
-        client = client_digest(credentials.client_id, "" if self._fetched else credentials.refresh_token)
-        if stored.client and stored.client != client:
-            raise ConfigError(
-                f"{self._store!r} holds tokens of another client or refresh token; use one store for each"
-            )
-        stored.client = client
-        return stored
+    def _still_valid(self) -> Token | None:
+        token = self._token
+        return token if token is not None and seconds_left(token, time.time()) > 0 else None
 
-    async def _request(self, credentials: Credentials, stored: Stored, accounts: AccountsServer) -> Token:
-        now = time.time()
-        recent = tuple(moment for moment in stored.requests if now - TOKEN_REQUEST_WINDOW_S < moment <= now)
-        if len(recent) >= TOKEN_REQUEST_BUDGET:
-            wait = recent[0] + TOKEN_REQUEST_WINDOW_S - now
-            raise AuthError(
-                f"{TOKEN_REQUEST_BUDGET} tokens were requested in the last ten minutes, Zoho's limit for one refresh "
-                f"token; the next request is allowed in {wait:.0f} s. Likely causes: several processes without a "
-                "shared store, or a refresh at every start"
-            )
+    async def _load(self, credentials: Credentials) -> Stored:
+        # Fetched refresh tokens may rotate within the same client.
+        refresh_token = "" if self._fetched else credentials.refresh_token
+        return await self._kept.load(client_digest(credentials.client_id, refresh_token))
+
+    async def _request(
+        self, credentials: Credentials, stored: Stored, accounts: AccountsServer, unlocked: Exception | None
+    ) -> Token:
         form = self._form(credentials, stored)
-        stored.requests = (*recent, now)
-        await self._store.save(stored)
+        spends_code = "code" in form
+        if spends_code and unlocked is not None:
+            raise unsaved_code(unlocked) from None
+        now = time.time()
+        await self._kept.record_request(stored, required=spends_code)
         try:
             status, body = await accounts(_TOKEN_PATH, form)
-        except UnavailableError:
+        except UnavailableError as error:
             # Retried and counted again: Zoho may have counted the first one.
-            if len(stored.requests) >= TOKEN_REQUEST_BUDGET:
-                raise
-            stored.requests = (*stored.requests, time.time())
-            await self._store.save(stored)
+            try:
+                await self._kept.record_request(stored)
+            except AuthError:
+                raise error from None
             status, body = await accounts(_TOKEN_PATH, form)
         try:
             token = read_token(status, body, now)
         except AuthError as error:
-            center = await _find_data_center(error, form, accounts)
-            if center is None:
-                raise
-            raise AuthError(
-                f"{error}. The same credentials are valid in another data center: use data_center={center!r}",
-                status=status,
-                code=error.code,
-            ) from None
-        stored.token = token
-        stored.refresh_token = parse(body).refresh_token or stored.refresh_token if self._code else ""
-        await self._store.save(stored)
+            if is_denial(status, error.code):
+                await self._kept.record_denial(stored)
+            if error.code in ("invalid_client", "invalid_code") and accounts.other_data_centers:
+                raise suggest_data_centers(error, accounts.other_data_centers) from None
+            raise
+        obtained = (parse(body).refresh_token or stored.refresh_token) if self._code else ""
+        await self._kept.record_token(stored, token, obtained)
         return token
 
     def _form(self, credentials: Credentials, stored: Stored) -> dict[str, str]:
@@ -393,24 +432,3 @@ class OAuth:
             raise AuthError("there is no refresh token: the credentials hold none")
         form = {"grant_type": "authorization_code", **form, "code": self._code}
         return {**form, "redirect_uri": self._redirect_uri} if self._redirect_uri else form
-
-
-async def _find_data_center(error: AuthError, form: Mapping[str, str], accounts: AccountsServer) -> str | None:
-    """The data center where the credentials are valid, for an error that a wrong one causes.
-
-    That error is `invalid_client` or `invalid_code`. A grant code is not tried, because it is valid for one use.
-    """
-    if error.code not in ("invalid_client", "invalid_code") or "refresh_token" not in form:
-        return None
-    for center in accounts.other_data_centers:
-        try:
-            status, body = await accounts(_TOKEN_PATH, form, center)
-            read_token(status, body, 0.0)
-        except (AuthError, UnavailableError):
-            continue
-        return center
-    return None
-
-
-def _seconds_left(token: Token) -> float:
-    return float("inf") if token.expires_at is None else token.expires_at - time.time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +14,9 @@ from .token_stores import Token
 
 DEFAULT_LIFETIME_S = 3540.0
 """Seconds; for a token whose response names no lifetime: an hour, less a margin of a minute."""
+
+ACCESS_DENIED = "Access Denied"
+"""The error of a refresh token that is locked after too many token requests."""
 
 
 def is_header_safe_token(value: str) -> bool:
@@ -37,7 +41,7 @@ _EXPLANATIONS = {
     "invalid_client": "the client id is unknown in this data center",
     "invalid_client_secret": "the client secret does not belong to the client id",
     "invalid_redirect_uri": "the redirect_uri is not the one the client was registered with",
-    "Access Denied": "Zoho allows ten token requests in ten minutes; try again later",
+    ACCESS_DENIED: "Zoho allows ten token requests in ten minutes; try again later",
 }
 
 
@@ -53,9 +57,11 @@ def read_token(status: int, body: bytes, now: float) -> Token:
     """The token in a response of the token endpoint, whose errors come with HTTP 200 too. Raises AuthError."""
     response = parse(body)
     if response.access_token and is_header_safe_token(response.access_token):
+        lifetime = _lifetime(response)
         return Token(
             value=response.access_token,
-            expires_at=now + _lifetime(response),
+            expires_at=now + lifetime,
+            lifetime=lifetime,
             api_url=trusted_api_url(response.api_domain) if response.api_domain else None,
             scopes=tuple(response.scope.replace(",", " ").split()) if isinstance(response.scope, str) else (),
         )
@@ -65,6 +71,21 @@ def read_token(status: int, body: bytes, now: float) -> Token:
     explanation = _EXPLANATIONS.get(response.error)
     text = f"Zoho issues no access token: {response.error}" + (f" ({explanation})" if explanation else "")
     raise AuthError(text, status=status, code=response.error)
+
+
+def is_denial(status: int, code: int | str | None) -> bool:
+    """Whether an error of the token endpoint means that there were too many token requests."""
+    return status == 429 or str(code).lower().replace("_", " ") == ACCESS_DENIED.lower()
+
+
+def suggest_data_centers(error: AuthError, centers: Sequence[str]) -> AuthError:
+    """The same error for credentials that another data center may know."""
+    return AuthError(
+        f"{error}. For credentials of another data center set data_center= to it ({', '.join(centers)}); "
+        "OAuth.find_data_center() tries them, and sends the client secret to each",
+        status=error.status,
+        code=error.code,
+    )
 
 
 def _lifetime(response: TokenResponse) -> float:

@@ -6,11 +6,13 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 import msgspec
 
 from zoho_async.errors import ConfigError
+
+from .loop_lock import LoopLock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +26,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     value: str
     expires_at: float | None = None
     """Unix time; None: unknown."""
+    lifetime: float | None = None
+    """Seconds from its issue to `expires_at`; None: unknown."""
     api_url: str | None = None
     """The API address of the token response, when it is one of Zoho's hosts."""
     scopes: tuple[str, ...] = ()
@@ -43,6 +47,8 @@ class Stored(msgspec.Struct, kw_only=True):
     """Only a refresh token obtained for a grant code, which is kept nowhere else."""
     requests: tuple[float, ...] = ()
     """Unix times of the last token requests."""
+    denied_at: float | None = None
+    """Unix time of the last refusal for too many token requests."""
 
     def __repr__(self) -> str:
         return f"Stored(token={self.token!r}, requests={self.requests})"
@@ -85,7 +91,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._stored = Stored()
-        self._lock = asyncio.Lock()
+        self._lock = LoopLock()
 
     async def load(self) -> Stored:
         """Return what was saved last."""
@@ -121,7 +127,7 @@ class FileStore:
         path: The file. A missing one is created, together with its folder.
     """
 
-    __slots__ = ("_lock", "path")
+    __slots__ = ("_held", "_lock", "path")
 
     POLL = 0.05
     """Seconds between two attempts to lock. Polling can be cancelled; a blocking lock in a thread cannot."""
@@ -130,7 +136,8 @@ class FileStore:
         from pathlib import Path  # 4 ms that `import zoho_async` need not pay
 
         self.path: Path = Path(path)
-        self._lock = asyncio.Lock()
+        self._lock = LoopLock()
+        self._held: IO[bytes] | None = None
 
     def __repr__(self) -> str:
         return f"FileStore({str(self.path)!r})"
@@ -204,16 +211,18 @@ class FileStore:
                 descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             except OSError as error:
                 raise ConfigError(f"token file {self.path}: cannot be locked ({error.strerror})") from None
-            try:
+            if self._held is not None:
+                self._held.close()  # of an event loop that stopped without releasing it
+            # Closing it releases the lock, and closing it twice is harmless.
+            with os.fdopen(descriptor, "wb") as file:
+                self._held = file
                 while True:
                     try:
-                        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                         break
                     except BlockingIOError:
                         await asyncio.sleep(self.POLL)
                 yield
-            finally:
-                os.close(descriptor)  # releases the lock
 
     def lock(self) -> AbstractAsyncContextManager[object]:
         """A lock that is held during a refresh, by all processes that use the file.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
@@ -22,6 +24,20 @@ from .messages import FakeRequest, Received, Reply
 from .refusals import Refusal
 
 _KEPT_PROBLEMS = 20
+_S = TypeVar("_S", bound="FakeService")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def synchronized(method: Callable[Concatenate[_S, _P], _R]) -> Callable[Concatenate[_S, _P], _R]:
+    """The method under the service's lock: a test may run in another thread than the server."""
+
+    @wraps(method)
+    def call(self: _S, /, *args: _P.args, **options: _P.kwargs) -> _R:
+        with self.lock:
+            return method(self, *args, **options)
+
+    return call
 
 
 class FakeService:
@@ -48,6 +64,7 @@ class FakeService:
         """See `FakeZoho`."""
         if shape not in SHAPES:
             raise ValueError(f"shape is one of {', '.join(SHAPES)}, not {shape!r}")
+        self.lock = threading.RLock()
         self.shape: Shape = shape
         self.data_center = data_center
         self.clock = clock if clock is not None else Clock()
@@ -108,15 +125,18 @@ class FakeService:
         return self._organizations[organization_id if organization_id is not None else self.organization_id]
 
     @property
+    @synchronized
     def organizations(self) -> dict[str, Organization]:
         """Every organisation by id."""
         return dict(self._organizations)
 
     @property
+    @synchronized
     def limits(self) -> dict[str, Allowance]:
         """The limits by organisation id; their numbers may be set at any time."""
         return {name: organization.limits for name, organization in self._organizations.items()}
 
+    @synchronized
     def add_organization(self, given: str | Mapping[str, Any] | OrganizationProfile) -> Organization:
         """Add an empty organisation.
 
@@ -152,6 +172,7 @@ class FakeService:
         )
         return made
 
+    @synchronized
     def seed(self, rows: Iterable[Mapping[str, Any]], organization_id: str | None = None) -> list[ContactRecord]:
         """Store contacts without a call being counted.
 
@@ -176,6 +197,7 @@ class FakeService:
                 raise ValueError(f"row {number}: {refusal.message}") from None
         return stored
 
+    @synchronized
     def reset(self) -> None:
         """Restore the start: organisations empty and unused, no faults, no counts, nothing received.
 
@@ -194,10 +216,12 @@ class FakeService:
 
     # -- tokens and faults
 
+    @synchronized
     def expire_tokens(self) -> None:
         """Invalidate every access token, the static one too; refresh tokens stay valid."""
         self.accounts.expire()
 
+    @synchronized
     def script(self, operation_id: str, faults: Iterable[Fault | str]) -> None:
         """Order faults: each of the next requests of the operation has one, in turn.
 
@@ -212,6 +236,7 @@ class FakeService:
         """
         self.faults.script(operation_id, faults)
 
+    @synchronized
     def chance(self, operation_id: str, fault: Fault | str, probability: float) -> None:
         """Order a fault for a part of the requests of an operation; a script goes first.
 
@@ -227,6 +252,7 @@ class FakeService:
         """
         self.faults.chance(operation_id, fault, probability)
 
+    @synchronized
     def clear_faults(self) -> None:
         """Remove every script and chance."""
         self.faults.clear()
@@ -234,6 +260,7 @@ class FakeService:
     # -- what happened
 
     @property
+    @synchronized
     def received(self) -> list[Received]:
         """The last requests, oldest first, at most `keep_received`."""
         return list(self._received)
@@ -244,6 +271,7 @@ class FakeService:
         return self.audit_log
 
     @property
+    @synchronized
     def counts(self) -> dict[str, dict[str, int]]:
         """By operation id: `requests` received and those `acted` on (executed)."""
         return self.audit_log.summary()
@@ -253,15 +281,18 @@ class FakeService:
         """Requests at the token endpoint, refused ones included."""
         return self.accounts.requests
 
+    @synchronized
     def requests(self, operation_id: str | None = None) -> int:
         """How many requests of this operation (None: of all) were received, refused ones included."""
         received = self.audit_log.requests
         return received.total() if operation_id is None else received[operation_id]
 
+    @synchronized
     def acts(self, operation_id: str) -> int:
         """How many requests of this operation were executed, whether or not the response arrived."""
         return self.audit_log.executed[operation_id]
 
+    @synchronized
     def created(self, field: str = "contact_name") -> Counter[str]:
         """How many contacts were created by calls, by their value in a field; deleting subtracts nothing.
 
@@ -273,6 +304,7 @@ class FakeService:
         """
         return self.audit_log.created(field)
 
+    @synchronized
     def stats(self) -> dict[str, Any]:
         """All counts as plain data, as in `GET /_fake/stats`."""
         return {
@@ -292,11 +324,13 @@ class FakeService:
 
     # -- what the server records
 
+    @synchronized
     def record_crash(self, error: BaseException | None) -> None:
         """Count an error of the fake itself; None: there was no response in time."""
         self.crashes += 1
         self.problems.append("".join(traceback.format_exception(error)) if error is not None else "no response in time")
 
+    @synchronized
     def record_received(self, request: FakeRequest, reply: Reply | None) -> None:
         """Keep a request for `received`, without secrets; `reply` is None when the connection was cut."""
         if self._received.maxlen == 0:

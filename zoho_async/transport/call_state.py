@@ -179,7 +179,8 @@ class CallState:
 
     def retry_after(self, result: HttpResult) -> float | None:
         """Seconds in the response's Retry-After header; None without one."""
-        return retry_policy.retry_after(result.headers.get("Retry-After"), datetime.now(UTC))
+        headers = result.headers
+        return retry_policy.retry_after(headers.get("Retry-After"), datetime.now(UTC), headers.get("Date"))
 
     # -- logging
 

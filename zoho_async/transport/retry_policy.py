@@ -80,7 +80,7 @@ _REFUSALS: Mapping[int | str, type[errors.ZohoError]] = {
     6041: errors.ConfigError,
     9004: errors.InvalidError,
 }
-_TOKEN_CODES = {14, 57, "INVALID_OAUTHTOKEN"}
+_TOKEN_CODES = {14, 57, "INVALID_OAUTHTOKEN", "INVALID_TOKEN"}
 _THROTTLES: Mapping[int | str | None, RetryDecision] = {
     43: _PAUSE,  # seen under HTTP 200
     44: _PAUSE,
@@ -142,26 +142,41 @@ def _refusal(status: int, code: int | str | None) -> type[errors.ZohoError]:
 LONGEST_BLOCK = 1800.0
 """Seconds; the longest Retry-After observed with code 44."""
 
-_LONGEST_RETRY_AFTER = 366 * 86400.0
-"""Seconds. A larger header value would overflow date arithmetic."""
+LONGEST_RETRY_AFTER = 86400.0
+"""Seconds. A longer Retry-After is not believed: the longest limit of Zoho's documents is that of a day."""
 
 
-def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks for, as a number or an HTTP date; None when it is unusable."""
+def retry_after(value: str | None, now: datetime, date: str | None = None) -> float | None:
+    """Seconds that a Retry-After header asks for, as a number or an HTTP date; None when it is unusable.
+
+    Args:
+        value: The header.
+        now: The time of the own clock.
+        date: The response's Date header: the clock that a Retry-After date belongs to. Without it the own clock is
+            used, which may be wrong, and the result is at most `LONGEST_BLOCK`.
+    """
     if value is None:
         return None
     text = value.strip()
     if text.isdecimal():
-        return min(float(text), _LONGEST_RETRY_AFTER)
+        return min(float(text), LONGEST_RETRY_AFTER)
+    moment = _http_date(text)
+    if moment is None:
+        return None
+    sent_at = _http_date(date or "")
+    seconds = max(0.0, (moment - (sent_at or now)).total_seconds())
+    return min(seconds, LONGEST_BLOCK if sent_at is None else LONGEST_RETRY_AFTER)
+
+
+def _http_date(text: str) -> datetime | None:
     # Imported here: slow to load and rarely needed.
     from email.utils import parsedate_to_datetime
 
     try:
         moment = parsedate_to_datetime(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError, TypeError):
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - now).total_seconds()), _LONGEST_RETRY_AFTER)
 
 
 def retry_delay(attempt: int, chance: float, floor: float | None = None) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -15,6 +14,7 @@ from zoho_async.schema.operation import Operation
 from zoho_async.schema.registry import SECRETS
 
 from .coercion import Coercer
+from .drift import DriftCounter
 from .pagination import Page, PageContext, next_cursor
 
 _UNTYPED = msgspec.json.Decoder(float_hook=Decimal)
@@ -112,7 +112,7 @@ class Decoders:
     def __init__(self) -> None:
         self._envelopes: dict[tuple[Operation[Any], Any], _Envelope] = {}
         self._coercer = Coercer()
-        self.drift: Counter[tuple[str, str]] = Counter()
+        self.drift = DriftCounter()
         """Count by operation and field of values that were not of the specified type."""
 
     def code_and_message(self, body: bytes, charset: str | None) -> Decoded:
@@ -257,7 +257,7 @@ class Decoders:
         return context
 
     def _count_drift(self, operation: Operation[Any], path: str) -> None:
-        self.drift[operation.id, path] += 1
+        self.drift.add(operation.id, path)
 
     def _success(self, operation: Operation[Any], message: Any, result: Any, context: PageContext | None) -> Decoded:
         if operation.kind == "page":

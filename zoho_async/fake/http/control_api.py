@@ -1,7 +1,8 @@
 """`/_fake/...`: controlling and inspecting a FakeZoho from any language.
 
-No credentials are needed and nothing is counted. Bodies are JSON. The organisation is that of the query,
-`?organization_id=`, else the first one. `GET /_fake` returns this list:
+No credentials are needed and nothing is counted. So that no web page can read or change anything, a request with a
+foreign Host or Origin is refused (403); Host may be the address it listens on or this machine's. Bodies are JSON. The
+organisation is that of the query, `?organization_id=`, else the first one. `GET /_fake` returns this list:
 
     GET    /_fake/stats            requests and executions by operation, token requests, crashes, calls per limit
     GET    /_fake/received         the last requests, one a line, oldest first; credentials are not in it
@@ -23,7 +24,9 @@ No credentials are needed and nothing is counted. Bodies are JSON. The organisat
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -41,8 +44,10 @@ if TYPE_CHECKING:
 _ControlAction: TypeAlias = "Callable[[FakeService, FakeRequest, Organization], Reply]"
 
 
-def handle_control(service: FakeService, request: FakeRequest) -> Reply:
-    """The reply of a control address; Refusal 404 for an unknown one, 400 for an invalid body."""
+def handle_control(service: FakeService, request: FakeRequest, listening_on: str) -> Reply:
+    """The reply of a control address; Refusal: 404 unknown, 403 foreign request, 400 invalid body."""
+    if not _is_own(request.headers, listening_on):
+        raise Refusal(403, 57, "The control of FakeZoho takes no foreign Host or Origin.")
     organization_id = request.query.get("organization_id") or service.organization_id
     organization = service.organizations.get(organization_id)
     if organization is None:
@@ -76,6 +81,35 @@ class _LimitsRequest(msgspec.Struct, forbid_unknown_fields=True):
     per_day: int | msgspec.UnsetType | None = msgspec.UNSET
     concurrency: int | msgspec.UnsetType | None = msgspec.UNSET
     block_seconds: float | msgspec.UnsetType | None = msgspec.UNSET
+
+
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\[\]:@/]+)(:\d{1,5})?")
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+def _is_own(headers: Mapping[str, str], listening_on: str) -> bool:
+    """Whether Host and Origin, as a browser sends them, show that no foreign page made the request.
+
+    A page of another site has its own Origin; one that had its name resolve to this machine has its own Host.
+    """
+    host = headers.get("Host", "").lower()
+    found = _HOST.fullmatch(host)
+    if found is None:
+        return False
+    name, own = found["name"], listening_on.lower()
+    allowed = name in _LOOPBACK or name in (own, f"[{own}]")
+    if not allowed and own in ("", "0.0.0.0", "::"):
+        # On every address: a name may be anybody's, an address is not.
+        allowed = _is_address(name)
+    return allowed and headers.get("Origin", f"http://{host}").lower() in (f"http://{host}", f"https://{host}")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _help(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:

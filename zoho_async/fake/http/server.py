@@ -13,7 +13,7 @@ from zoho_async.fake.messages import FakeRequest, Reply, error_reply, refusal_re
 from zoho_async.fake.pipeline import RequestPipeline
 from zoho_async.fake.refusals import Refusal
 from zoho_async.fake.rendering.shapes import Shape
-from zoho_async.fake.service import FakeService
+from zoho_async.fake.service import FakeService, synchronized
 from zoho_async.fake.world.clock import Clock
 from zoho_async.fake.world.quotas import MINUTE
 from zoho_async.fake.world.state import OrganizationProfile
@@ -153,6 +153,7 @@ class FakeZoho(FakeService):
 
     # -- one request
 
+    @synchronized
     def handle(self, request: FakeRequest, api_domain: str) -> Reply:
         """The reply to a request. What was executed is counted even when a fault then replaces the response.
 
@@ -162,7 +163,7 @@ class FakeZoho(FakeService):
         """
         try:
             if request.segments[0] == "_fake":
-                return handle_control(self, request)
+                return handle_control(self, request, self._host)
             if request.segments[0] == "oauth":
                 return handle_oauth(self, request, api_domain)
             return self._pipeline.process(request)
@@ -198,8 +199,10 @@ class FakeZoho(FakeService):
             return await deliver(http, reply, request.fault, self._closing)
         finally:
             if request.allowance is not None:
-                request.allowance.leave()
+                with self.lock:
+                    request.allowance.leave()
 
+    @synchronized
     def _refuses_connection(self, request: FakeRequest) -> bool:
         """Whether an ordered fault resets the connection before the body is read; consumes it."""
         found = self._pipeline.router.find(request.method, request.segments)
