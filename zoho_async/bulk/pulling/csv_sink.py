@@ -43,7 +43,7 @@ class CsvSink(JsonLinesSink):
         try:
             with self._path.open(encoding="utf-8-sig", newline="") as file:
                 reader = csv.reader(file)
-                header: list[str] = next(reader, [])
+                header = next(reader, None) or []
                 columns = [unescape_cell(name) for name in header]
                 for row in reader if self._record_id in columns else ():
                     cells = {name: unescape_cell(cell) for name, cell in zip(columns, row, strict=False) if cell}

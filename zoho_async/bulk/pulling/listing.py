@@ -131,7 +131,7 @@ class WholeList:
             yield self._fresh(first)
             return
         if order:
-            last = await self._last_page(first, await self._reader.count(), order)
+            last, self.end_known = await last_page(self._reader, await self._reader.count(), order, first)
             async for records in self._backward(last, order):
                 yield records
             return
@@ -156,36 +156,6 @@ class WholeList:
         for number in range(last.number - 1, 0, -1):
             yield self._fresh(await self._reader.page(number, order))
 
-    async def _last_page(self, first: ListPage, count: int | None, order: Mapping[str, str]) -> ListPage:
-        """The last page that has rows: where the count says, else by doubling and halving."""
-        low, high, step = first, None, 1
-        guess = -(-count // first.size) if count is not None and first.size else 0
-        known = {record.id for record in first.records}
-        beyond: ListPage | None = None
-        while high is None or high - low.number > 1:
-            number = guess if guess > low.number else low.number + step
-            if high is not None:
-                number = (low.number + high) // 2
-            page = await self._reader.page(number, order)
-            fresh = {record.id for record in page.records} - known
-            known |= fresh
-            if fresh:
-                low = page
-                if not page.goes_on:
-                    break
-            else:
-                # Also where a server repeats a page without end.
-                beyond, high = page, number
-            if number != guess:
-                step *= 2
-        ended = low.more is False
-        if low.goes_on:
-            # Deletes may have moved rows of the next page here since it was read.
-            low = await self._reader.page(low.number, order)
-            ended = low.more is False or (beyond is not None and beyond.more is False)
-        self.end_known = ended
-        return low
-
     def _fresh(self, page: ListPage) -> list[Record]:
         fresh: list[Record] = []
         self.without_id += page.size - len(page.records)
@@ -199,6 +169,51 @@ class WholeList:
     def has(self, record_id: str) -> bool:
         """Whether a record was read."""
         return record_id in self._seen
+
+
+async def last_page(
+    reader: ListReader, count: int | None, order: Mapping[str, str], first: ListPage | None = None
+) -> tuple[ListPage, bool]:
+    """The last page that has rows, and whether Zoho said that the list ends there.
+
+    It is looked for where the count says, then by doubling and halving.
+
+    Args:
+        reader: Makes the calls.
+        count: How many records there are; None when not known.
+        order: The list's order.
+        first: Its first page, where it was read.
+    """
+    guess = -(-count // PER_PAGE) if count is not None else 0
+    low = first
+    high: ListPage | None = None
+    step = 1
+    known = {record.id for record in first.records} if first is not None else set[str]()
+    while True:
+        at = low.number if low is not None else 0
+        if high is not None:
+            if high.number - at == 1:
+                break
+            number = (at + high.number) // 2
+        elif guess > at:
+            number = guess
+        else:
+            number, step = at + step, step * 2
+        page = await reader.page(number, order)
+        fresh = {record.id for record in page.records} - known
+        known |= fresh
+        if not fresh:
+            # Also where a server repeats a page without end.
+            high = page
+        elif page.goes_on:
+            low = page
+        else:
+            return page, page.more is False
+    if low is None:
+        return high, high.more is False
+    # Deletes may have moved rows of the next page here since it was read.
+    low = await reader.page(low.number, order)
+    return low, low.more is False or high.more is False
 
 
 def more_pages(page: Page[Any]) -> bool | None:
