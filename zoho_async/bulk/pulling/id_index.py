@@ -69,8 +69,8 @@ class IdIndex(Protocol):
         """The highest number of a reading that any record has."""
         ...
 
-    def begin(self, token: str) -> None:
-        """Removes everything unless it was begun with this token."""
+    def begin(self, token: str) -> bool:
+        """Removes everything unless it was begun with this token; whether it was."""
         ...
 
 
@@ -91,9 +91,7 @@ class SqliteIndex:
             "CREATE TABLE IF NOT EXISTS pulled_ids (id TEXT PRIMARY KEY, hash BLOB NOT NULL, modified TEXT NOT NULL, "
             "generation INTEGER NOT NULL, pending INTEGER NOT NULL DEFAULT 0, row BLOB) WITHOUT ROWID"
         )
-        connection.execute(
-            "CREATE INDEX IF NOT EXISTS pulled_pending ON pulled_ids (modified, id) WHERE pending"
-        )
+        connection.execute("CREATE INDEX IF NOT EXISTS pulled_pending ON pulled_ids (modified, id) WHERE pending")
         connection.execute("CREATE TABLE IF NOT EXISTS pulled_index (token TEXT NOT NULL)")
 
     def hashes(self, ids: Sequence[str]) -> dict[str, bytes]:
@@ -104,7 +102,8 @@ class SqliteIndex:
         self, record_id: str, content_hash: bytes, modified: str, generation: int, *, pending_row: bytes | None
     ) -> None:
         self._connection.execute(
-            "INSERT OR REPLACE INTO pulled_ids (id, hash, modified, generation, pending, row) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO pulled_ids (id, hash, modified, generation, pending, row) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
             (record_id, content_hash, modified, generation, pending_row is not None, pending_row),
         )
 
@@ -144,11 +143,13 @@ class SqliteIndex:
     def last_generation(self) -> int:
         return int(self._connection.execute("SELECT coalesce(max(generation), 0) FROM pulled_ids").fetchone()[0])
 
-    def begin(self, token: str) -> None:
-        if self._connection.execute("SELECT token FROM pulled_index").fetchone() != (token,):
-            self._connection.execute("DELETE FROM pulled_ids")
-            self._connection.execute("DELETE FROM pulled_index")
-            self._connection.execute("INSERT INTO pulled_index VALUES (?)", (token,))
+    def begin(self, token: str) -> bool:
+        if self._connection.execute("SELECT token FROM pulled_index").fetchone() == (token,):
+            return True
+        self._connection.execute("DELETE FROM pulled_ids")
+        self._connection.execute("DELETE FROM pulled_index")
+        self._connection.execute("INSERT INTO pulled_index VALUES (?)", (token,))
+        return False
 
 
 def content_hash(raw: bytes) -> bytes:
