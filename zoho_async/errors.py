@@ -19,6 +19,7 @@ __all__ = [
     "DuplicateError",
     "Fault",
     "InvalidError",
+    "MassDeleteError",
     "NotFoundError",
     "OutcomeUnknownError",
     "QuotaExceededError",
@@ -179,3 +180,7 @@ class DeadlineError(ZohoError):
 
 class DecodeError(ZohoError):
     """The call succeeded, but its response cannot be decoded; `body` has the bytes. It is never repeated."""
+
+
+class MassDeleteError(ZohoError):
+    """A list lacks so many known records that it is taken for a fault of the list; nothing was dropped."""

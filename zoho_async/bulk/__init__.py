@@ -14,7 +14,10 @@ from zoho_async.bulk.concurrent_map import (
     map,  # noqa: A004 - our own map, named like the builtin
 )
 from zoho_async.bulk.errors import InputError, StateError, Status, UnknownColumnError, status_of
+from zoho_async.bulk.pulling.change_reader import Change, OwnWrites
+from zoho_async.bulk.pulling.changes import Changes, ChangesSummary, changes
 from zoho_async.bulk.pulling.pull import PullSummary, pull
+from zoho_async.bulk.pulling.state_document import PullState
 from zoho_async.bulk.pushing.events import Event
 from zoho_async.bulk.pushing.plan import Plan, PlannedRow, check, plan
 from zoho_async.bulk.pushing.plan_forecast import PlanForecast, forecast_of
@@ -39,13 +42,18 @@ from .results import PushSummary, RowOutcome
 
 __all__ = [
     "PUSH_OPTIONS",
+    "Change",
+    "Changes",
+    "ChangesSummary",
     "Event",
     "InputError",
     "OptionSpec",
     "Outcome",
+    "OwnWrites",
     "Plan",
     "PlanForecast",
     "PlannedRow",
+    "PullState",
     "PullSummary",
     "Push",
     "PushOptions",
@@ -61,6 +69,7 @@ __all__ = [
     "UnknownColumnError",
     "atomic_write",
     "before_images",
+    "changes",
     "check",
     "default_state",
     "forecast_of",

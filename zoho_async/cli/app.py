@@ -121,6 +121,9 @@ def pull(
     details: Annotated[
         DetailsChoice, typer.Option("--details", help="Read each record in full: one call each.")
     ] = DetailsChoice.none,
+    max_deleted: Annotated[
+        str, typer.Option("--max-deleted", metavar="N%", help="Refuse a list that lacks more of the file's records.")
+    ] = "20%",
     json: Json = False,
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
@@ -132,6 +135,7 @@ def pull(
         to=to,
         details=details.value,
         full=full,
+        max_deleted=max_deleted,
         json=json,
         limits=limits(per_minute, concurrency),
         profile=profile,

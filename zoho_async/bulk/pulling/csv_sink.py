@@ -12,27 +12,48 @@ import msgspec
 
 from zoho_async._atomic_file import AtomicFile
 from zoho_async._typeguards import is_mapping, is_sequence
+from zoho_async.bulk.source.formula_cells import escape_cell, unescape_cell
 
 from .jsonl_sink import JsonLinesSink
 
 _json = msgspec.json.Decoder(float_hook=Decimal)
+_LONGEST_CELL = 1 << 27
+"""Characters of a cell of an earlier file."""
 
 
 class CsvSink(JsonLinesSink):
     """One record a row, nested members as dotted columns; the header is the union of what the records have.
 
+    No cell is a formula to a spreadsheet, see `escape_cell`.
+
     The union is known only at the end, so until then the lines are in a temporary file.
     """
 
-    def finish(self, *, full: bool) -> int:
-        assert self._target is not None
+    def _complete(self, target: AtomicFile) -> None:
         columns = list(dict.fromkeys(name for record in self._records() for name in flat(record)))
-        writer = csv.DictWriter(self._target.file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(flat(record) for record in self._records())
-        self._target.commit()
-        self.abandon()
-        return 0
+        writer = csv.writer(target.file, lineterminator="\n")
+        writer.writerow(map(escape_cell, columns))
+        for record in self._records():
+            cells = flat(record)
+            writer.writerow(escape_cell(cells.get(name, "")) for name in columns)
+
+    def _earlier(self) -> Iterator[tuple[str, bytes]]:
+        # A cell may be longer than the limit, which is the whole process's.
+        usual = csv.field_size_limit(_LONGEST_CELL)
+        try:
+            with self._path.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.reader(file)
+                header = next(reader, None) or []
+                columns = [unescape_cell(name) for name in header]
+                for row in reader if self._record_id in columns else ():
+                    cells = {name: unescape_cell(cell) for name, cell in zip(columns, row, strict=False) if cell}
+                    if record_id := cells.get(self._record_id):
+                        yield record_id, msgspec.json.encode(cells)
+        except (OSError, UnicodeDecodeError, csv.Error):
+            # There is no earlier file, or it is none of ours.
+            return
+        finally:
+            csv.field_size_limit(usual)
 
     def abandon(self) -> None:
         if self._lines is not None:

@@ -19,8 +19,11 @@ from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Destination, required_path
 from zoho_async.errors import NotFoundError
 
+from .deletions import MAX_DELETED, check_missing, deleted_of
 from .formats import open_sink
+from .listing import ListReader, WholeList
 from .sink import Record, Sink
+from .target_lock import TargetLock
 
 T = TypeVar("T")
 
@@ -39,7 +42,8 @@ class PullSummary(msgspec.Struct, kw_only=True):
         records: Records of the list.
         details: Records read in full.
         vanished: Records of the list that were deleted before their details were read.
-        dropped: Records of an earlier pull that the list has no more (`full`).
+        dropped: Records of an earlier pull that are deleted in Zoho.
+        end_known: Whether Zoho said where the list ends; nothing is dropped otherwise.
         reads: Calls, without the client's retries.
         seconds: Time since the start.
     """
@@ -48,6 +52,7 @@ class PullSummary(msgspec.Struct, kw_only=True):
     details: int = 0
     vanished: int = 0
     dropped: int = 0
+    end_known: bool = True
     reads: int = 0
     seconds: float = 0.0
 
@@ -59,49 +64,68 @@ async def pull(
     details: Details = "none",
     full: bool = False,
     concurrency: int = 10,
+    max_deleted: float = MAX_DELETED,
     on_progress: Callable[[PullSummary], None] | None = None,
 ) -> PullSummary:
     """Reads a whole list into a file.
 
     JSON Lines and CSV hold the fullest form that was read, and appear only when complete. SQLite keeps the pages of an
-    interrupted pull, and records that the list has no more unless `full`. A file is made for its owner alone.
+    interrupted pull, and records that the list has no more unless `full`. A file is made for its owner alone, and one
+    pull at a time writes it.
+
+    A record of the earlier file that the list lacks is asked for, and dropped only when Zoho says that it is not there.
+    Nothing is dropped when Zoho does not say where the list ends.
 
     Args:
         resource: A client's resource, such as `zoho.books.contacts`.
         to: The file: `.sqlite` or `.db`, `.jsonl` or `.ndjson`, `.csv`.
         details: `none` keeps the rows of the list; `all` also reads every record alone, one call each; `changed` only
             those modified since the file has them (SQLite only).
-        full: Drop records that the list has no more (SQLite only).
+        full: Drop records that the list has no more (SQLite only; the other files always do).
         concurrency: Details read at a time.
+        max_deleted: Share of the file's records, from 0 to 1, that may be deleted at once; ten may be in any case. An
+            empty list is believed with 1 only.
         on_progress: Is called after every page and group of details.
 
     Returns:
         The totals.
 
     Raises:
-        InputError: The file cannot be written or holds another organisation's records, or the resource has no list or
-            no details.
+        InputError: The file cannot be written, is being written by another pull or holds another organisation's
+            records, or the resource has no list or no details.
+        MassDeleteError: The list lacks more records than `max_deleted` allows; nothing was dropped.
         ZohoError: What the client's calls raise.
     """
     destination = Destination.of(resource)
     _check(destination, details)
     path = Path(to)
-    sink = open_sink(path, destination.name, origin=destination.origin, details=details != "none")
+    sink = open_sink(
+        path, destination.name, record_id=destination.record_id, origin=destination.origin, details=details != "none"
+    )
     if details == "changed" and not sink.remembers:
         raise InputError(f"{path}: only SQLite remembers what has changed; use --details all or a .sqlite file")
-    # One thread does all the writing, so a slow disk does not delay the event loop.
-    with ThreadPoolExecutor(1, thread_name_prefix="zoho-pull") as thread:
-        return await _Pull(resource, destination, sink, thread, details, on_progress).run(
-            full=full, concurrency=concurrency
-        )
+    lock = TargetLock(path)
+    lock.take()
+    try:
+        # One thread does all the writing, so a slow disk does not delay the event loop.
+        with ThreadPoolExecutor(1, thread_name_prefix="zoho-pull") as thread:
+            running = _Pull(destination, sink, thread, details, on_progress)
+            return await running.run(full=full, concurrency=concurrency, max_deleted=max_deleted)
+    finally:
+        lock.release()
 
 
 def _check(destination: Destination, details: Details) -> None:
-    listing, get = destination.operations.get("list"), destination.operations.get("get")
-    if listing is None or listing.kind != "page":
+    listing = destination.operations.get("list")
+    if listing is None or listing.kind != "page" or required_path(listing):
         raise InputError(f"{destination.name} cannot be pulled: it has no paged list")
-    if details != "none" and (get is None or len(required_path(get)) != 1):
+    if details != "none" and not _read_alone(destination):
         raise InputError(f"{destination.name} has no details to pull: its records cannot be read alone")
+
+
+def _read_alone(destination: Destination) -> bool:
+    get = destination.operations.get("get")
+    return get is not None and len(required_path(get)) == 1
 
 
 class _Pull:
@@ -109,14 +133,12 @@ class _Pull:
 
     def __init__(
         self,
-        resource: Any,
         destination: Destination,
         sink: Sink,
         thread: ThreadPoolExecutor,
         details: Details,
         on_progress: Callable[[PullSummary], None] | None,
     ) -> None:
-        self._resource = resource
         self._destination = destination
         self._sink = sink
         self._thread = thread
@@ -124,22 +146,48 @@ class _Pull:
         self._on_progress = on_progress
         self._started = monotonic()
         self._summary = PullSummary()
+        self._list = WholeList(ListReader(destination, self._count_call))
 
-    async def run(self, *, full: bool, concurrency: int) -> PullSummary:
+    async def run(self, *, full: bool, concurrency: int, max_deleted: float) -> PullSummary:
         await self._in_thread(self._sink.open)
         try:
             await self._read_all(concurrency)
-            self._summary.dropped = await self._in_thread(partial(self._sink.finish, full=full))
+            deleted: list[str] = []
+            if full or not self._sink.remembers or not self._summary.records:
+                deleted = await self._deleted(full, concurrency, max_deleted)
+            await self._in_thread(partial(self._sink.finish, deleted))
+            self._summary.dropped = len(deleted)
         except BaseException:
             await asyncio.shield(self._in_thread(self._sink.abandon))
             raise
         self._report()
         return self._summary
 
+    async def _deleted(self, full: bool, concurrency: int, max_deleted: float) -> list[str]:
+        """The file's records that are to be dropped."""
+        missing = await self._in_thread(self._sink.missing)
+        summary = self._summary
+        check_missing(
+            self._destination, len(missing.ids), missing.known, listed=summary.records, max_deleted=max_deleted
+        )
+        # The list has just shown them, so these are missing too.
+        check_missing(
+            self._destination,
+            summary.vanished,
+            summary.records,
+            listed=summary.records - summary.vanished,
+            max_deleted=max_deleted,
+        )
+        self._summary.end_known = self._list.end_known
+        if not self._list.end_known or (self._sink.remembers and not full):
+            return []
+        read = self._read if _read_alone(self._destination) else None
+        return await deleted_of(missing.ids, read, concurrency=concurrency)
+
     async def _read_all(self, concurrency: int) -> None:
         """Reads the list and, while it goes on, the details."""
         group: list[tuple[Record, bytes]] = []
-        async with aclosing(closable(map(self._read, self._listed(), concurrency=concurrency))) as outcomes:
+        async with aclosing(closable(map(self._read_record, self._listed(), concurrency=concurrency))) as outcomes:
             async for outcome in outcomes:
                 if isinstance(outcome.error, NotFoundError):
                     self._summary.vanished += 1
@@ -158,22 +206,27 @@ class _Pull:
 
     async def _listed(self) -> AsyncGenerator[Record, None]:
         """Writes the list page by page, and gives the records whose details are to be read."""
-        async with aclosing(closable(self._resource.list(per_page=200).pages())) as pages:
-            async for page in pages:
-                records = _records(self._destination, page)
+        async with aclosing(self._list.pages()) as pages:
+            async for records in pages:
                 self._summary.records += len(records)
-                self._summary.reads += 1
                 await self._in_thread(partial(self._sink.rows, records))
+                wanted = records if self._details == "all" else []
                 if self._details == "changed":
-                    records = await self._in_thread(partial(self._sink.stale, records))
+                    wanted = await self._in_thread(partial(self._sink.stale, records))
                 self._report()
-                for record in records if self._details != "none" else ():
+                for record in wanted:
                     yield record
 
-    async def _read(self, record: Record) -> bytes:
-        self._summary.reads += 1
+    async def _read_record(self, record: Record) -> bytes:
+        return await self._read(record.id)
+
+    async def _read(self, record_id: str) -> bytes:
+        self._count_call()
         # Member by member as text, so that every value stays as Zoho wrote it.
-        return _json.encode(await self._resource.get(record.id, type=dict[str, msgspec.Raw]))
+        return _json.encode(await self._destination.resource.get(record_id, type=dict[str, msgspec.Raw]))
+
+    def _count_call(self) -> None:
+        self._summary.reads += 1
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -182,22 +235,3 @@ class _Pull:
         self._summary.seconds = monotonic() - self._started
         if self._on_progress is not None:
             self._on_progress(self._summary)
-
-
-def _records(destination: Destination, page: Any) -> list[Record]:
-    """The rows of a page as they came over the wire, without those of earlier pages."""
-    listing = destination.operations["list"]
-    members: dict[str, msgspec.Raw] = msgspec.json.decode(page.response.body, type=dict[str, msgspec.Raw])
-    key = next((key for key in listing.envelope if key in members), "")
-    raws = msgspec.json.decode(members[key], type=list[msgspec.Raw]) if key else []
-    fresh = {str(getattr(row, listing.row_id)): row for row in page.rows}
-    records: list[Record] = []
-    for raw in raws:
-        row: dict[str, Any] = msgspec.json.decode(raw)
-        record_id = str(row.get(listing.row_id, ""))
-        if fresh.pop(record_id, None) is None:
-            continue
-        name = row.get(destination.name_field, "") if destination.name_field else ""
-        modified = row.get("last_modified_time", "")
-        records.append(Record(id=record_id, name=str(name or ""), modified=str(modified or ""), raw=bytes(raw)))
-    return records

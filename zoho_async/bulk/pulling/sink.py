@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import msgspec
@@ -24,12 +24,24 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes
 
 
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """Records of an earlier pull that the list has no more.
+
+    Attributes:
+        known: Records that the earlier pull had.
+        ids: Those that are missing.
+    """
+
+    known: int
+    ids: list[str]
+
+
 class Sink(Protocol):
     """Takes the rows of a list page by page, and records read in full. All calls come from one thread."""
 
     @property
     def remembers(self) -> bool:
-        """Whether it knows what an earlier pull wrote."""
+        """Whether it knows of which modification the details of an earlier pull are."""
         ...
 
     def open(self) -> None:
@@ -48,8 +60,12 @@ class Sink(Protocol):
         """Takes records read in full, as JSON."""
         ...
 
-    def finish(self, *, full: bool) -> int:
-        """Makes it final; the number of records dropped because a full list has them no more."""
+    def missing(self) -> Missing:
+        """The records of an earlier pull that this one has not brought."""
+        ...
+
+    def finish(self, deleted: Collection[str]) -> None:
+        """Makes it final, without those of the missing records that are deleted."""
         ...
 
     def abandon(self) -> None:

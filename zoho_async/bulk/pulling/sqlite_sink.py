@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.state.owned_file import FileKind, open_owned
 
-from .sink import Record
+from .sink import Missing, Record
 
 PULL_FILE = FileKind(
     application_id=0x5A6F5031,  # "ZoP1"
@@ -39,6 +39,8 @@ class SqliteSink:
         self._table = f'"{name.rpartition(".")[2]}"'
         self._opened: sqlite3.Connection | None = None
         self._pulled_at = ""
+        self._known = 0
+        """Records of earlier pulls."""
 
     def open(self) -> None:
         self._opened = open_owned(
@@ -49,6 +51,7 @@ class SqliteSink:
             timeout=5,
             pragmas=("synchronous = NORMAL",),
         )
+        (self._known,) = self._connection.execute(f"SELECT count(*) FROM {self._table}").fetchone()
         self._pulled_at = datetime.now(UTC).isoformat(timespec="microseconds")
 
     def stale(self, records: Sequence[Record]) -> list[Record]:
@@ -73,13 +76,13 @@ class SqliteSink:
             [(raw.decode(), record.modified, record.id) for record, raw in found],
         )
 
-    def finish(self, *, full: bool) -> int:
-        dropped = 0
-        if full:
-            delete = f"DELETE FROM {self._table} WHERE pulled_at <> ?"
-            dropped = self._connection.execute(delete, (self._pulled_at,)).rowcount
+    def missing(self) -> Missing:
+        found = self._connection.execute(f"SELECT id FROM {self._table} WHERE pulled_at <> ?", (self._pulled_at,))
+        return Missing(known=self._known, ids=[record_id for (record_id,) in found])
+
+    def finish(self, deleted: Collection[str]) -> None:
+        self._write(f"DELETE FROM {self._table} WHERE id = ?", [(record_id,) for record_id in deleted])
         self.abandon()
-        return dropped
 
     def abandon(self) -> None:
         if self._opened is not None:

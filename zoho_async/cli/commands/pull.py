@@ -21,6 +21,7 @@ class PullArgs(msgspec.Struct, frozen=True, kw_only=True):
     to: Path
     details: Literal["none", "changed", "all"]
     full: bool
+    max_deleted: str
     json: bool
     limits: Limits
     profile: str | None
@@ -29,6 +30,7 @@ class PullArgs(msgspec.Struct, frozen=True, kw_only=True):
 async def pull_command(args: PullArgs) -> int:
     """Pulls; the summary goes to stdout."""
     check_resource(args.name)
+    max_deleted = _share(args.max_deleted)
     zoho = connect(args.profile, allowed=args.limits)
     async with zoho:
         with open_progress(f"pull {args.name}", None, json=args.json) as progress:
@@ -42,6 +44,7 @@ async def pull_command(args: PullArgs) -> int:
                 args.to,
                 details=args.details,
                 full=args.full,
+                max_deleted=max_deleted,
                 concurrency=args.limits.concurrency,
                 on_progress=on_progress,
             )
@@ -51,9 +54,22 @@ async def pull_command(args: PullArgs) -> int:
     else:
         more = f", {summary.vanished:,} gone meanwhile" * bool(summary.vanished)
         more += f", {summary.dropped:,} dropped" * bool(summary.dropped)
+        if not summary.end_known:
+            more += "; nothing was dropped, for Zoho did not say where the list ends"
         sys.stdout.write(
             f"{args.name} of organisation {zoho.organization_id} -> {args.to}\n"
             f"  {summary.records:,} records, {summary.details:,} read in full{more}\n"
             f"  {summary.reads:,} calls in {summary.seconds:.1f} s\n"
         )
     return DONE
+
+
+def _share(text: str) -> float:
+    """A percentage such as `20%` as a share."""
+    try:
+        percent = float(text.strip().removesuffix("%"))
+    except ValueError:
+        percent = -1
+    if not 0 <= percent <= 100:
+        raise bulk.InputError(f"--max-deleted {text}: must be a percentage from 0% to 100%")
+    return percent / 100

@@ -1,0 +1,419 @@
+"""Finds what has changed since the last run, in few calls. See docs/pull.md for the reasons."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import Literal, Protocol
+
+import msgspec
+
+from zoho_async.bulk._aio import closable
+from zoho_async.bulk.concurrent_map import map  # noqa: A004 - our own map, named like the builtin
+from zoho_async.bulk.rows.resource import Target, required_path
+from zoho_async.errors import DecodeError, NotFoundError, RefusedError
+
+from .call_budget import BudgetSpentError, CallBudget
+from .deletions import check_missing, too_many
+from .id_index import IdIndex, PendingRecord, content_hash
+from .listing import NEWEST_CHANGE_FIRST, OLDEST_FIRST, ListPage, ListReader, last_page
+from .sink import Record
+from .state_document import PullDocument, Reading
+
+Deletes = Literal["auto", "off", "now"]
+
+OVERLAP = timedelta(seconds=300)
+"""Changes before the watermark that are read again: they may have shown late."""
+SWEEP_AFTER_S = 24 * 3600
+_GROUP = 100
+"""Records that are asked for together."""
+_CONCURRENCY = 10
+
+_json = msgspec.json.Encoder(decimal_format="number")
+
+
+class OwnWrites(Protocol):
+    """Knows what a push of ours has written."""
+
+    def wrote(self, record_id: str, modified: str) -> bool:
+        """Whether the record's last change, at a time as Zoho wrote it, is ours."""
+        ...
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One record that was created, changed or deleted.
+
+    Attributes:
+        kind: `upsert` or `delete`.
+        id: Zoho's id.
+        row: The list's row as JSON, as it came over the wire; None for a delete.
+        record: The record read by itself, as JSON; None for a delete and without details.
+        modified: The time of its last change, UTC; None when Zoho gave none.
+        seen_at: When it was read, UTC.
+    """
+
+    kind: Literal["upsert", "delete"]
+    id: str
+    row: bytes | None = None
+    record: bytes | None = None
+    modified: datetime | None = None
+    seen_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
+
+
+class ChangeReader:
+    """One run over the list of a resource; moves the document as its changes are handed out.
+
+    Args:
+        target: What is read.
+        document: The state; changed in place.
+        index: The ids.
+        budget: The calls.
+        details: Whether changed records are read by themselves.
+        deletes: When the ids are swept.
+        max_deleted: Share of the known records that may be deleted at once.
+        own: What a push of ours has written.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        document: PullDocument,
+        index: IdIndex,
+        budget: CallBudget,
+        *,
+        details: bool,
+        deletes: Deletes,
+        max_deleted: float,
+        own: OwnWrites | None,
+    ) -> None:
+        self._target = target
+        self._document = document
+        self._index = index
+        self._budget = budget
+        self._details = details
+        self._deletes: Deletes = deletes
+        self._max_deleted = max_deleted
+        self._own = own
+        self._list = ListReader(target, budget.take)
+        self._sorted = self._list.sorts_by("last_modified_time") and self._list.sorts_by("created_time")
+        self._swept = False
+        """Whether this run has looked for deletes."""
+        self._started: ListPage | None = None
+        """The page that a reading of the whole list has begun with."""
+        self.full_reads = 0
+        """Readings of the whole list."""
+
+    async def changes(self) -> AsyncGenerator[Change, None]:
+        """Everything that is to be handed out; BudgetSpentError when calls are missing for the rest."""
+        async with aclosing(self._listed() if self._sorted else self._compared()) as listed:
+            async for change in listed:
+                yield change
+        async with aclosing(self._pending()) as pending:
+            async for change in pending:
+                yield change
+
+    # -- lists that can be sorted
+
+    async def _listed(self) -> AsyncGenerator[Change, None]:
+        document = self._document
+        resumed = document.reading is not None and document.reading.kind == "whole"
+        if document.watermark == "" and document.reading is None:
+            first = await self._list.page(1, NEWEST_CHANGE_FIRST)
+            newest = _newest(first.records, "")
+            if not first.goes_on:
+                async for change in self._snapshot(first):
+                    yield change
+                document.watermark = newest
+                return
+            # What changes from here on comes after the watermark.
+            self._started = await self._begin_whole(await self._list.count())
+            document.watermark = newest
+            resumed = True
+        if resumed:
+            async for change in self._whole():
+                yield change
+        async for change in self._changed():
+            yield change
+        if self._deletes != "off" and (resumed or not self._swept):
+            async for change in self._counted():
+                yield change
+
+    async def _changed(self) -> AsyncGenerator[Change, None]:
+        """Newest changes first, down to the watermark."""
+        document = self._document
+        while True:
+            resumed = document.reading
+            page = await self._resumed_page()
+            top = resumed.top if resumed is not None else _newest(page.records, document.watermark)
+            if page.number == 1 and not page.goes_on:
+                document.reading = None
+                async for change in self._snapshot(page):
+                    yield change
+                document.watermark = top
+                return
+            previous: set[str] = set()
+            while True:
+                fresh = self._unknown(page.records)
+                for record in fresh:
+                    if (change := self._handed_out(record)) is not None:
+                        yield change
+                ids = {record.id for record in page.records}
+                repeated = ids == previous
+                if repeated or not page.goes_on or self._reaches_watermark(page, fresh):
+                    break
+                previous = ids
+                document.reading = Reading(kind="changed", page=page.number + 1, top=top)
+                page = await self._list.page(page.number + 1, NEWEST_CHANGE_FIRST)
+            document.reading = None
+            # A server that repeats a page has not shown all changes.
+            document.watermark = document.watermark if repeated else top
+            if resumed is None:
+                return
+
+    async def _resumed_page(self) -> ListPage:
+        """The page to go on with; an earlier one when deletes have moved unknown rows there."""
+        reading = self._document.reading
+        page = await self._list.page(reading.page if reading is not None else 1, NEWEST_CHANGE_FIRST)
+        while page.number > 1 and (not page.records or self._unknown(page.records[:1])):
+            page = await self._list.page(page.number - 1, NEWEST_CHANGE_FIRST)
+        return page
+
+    def _reaches_watermark(self, page: ListPage, fresh: list[Record]) -> bool:
+        watermark = _moment(self._document.watermark)
+        moments = [moment for record in page.records if (moment := _moment(record.modified)) is not None]
+        if watermark is None or len(moments) < len(page.records) or not moments:
+            return False
+        # Thousands of records may have the watermark's stamp: a whole page of known ones is enough.
+        return min(moments) < watermark - OVERLAP or (not fresh and max(moments) <= watermark)
+
+    async def _snapshot(self, page: ListPage) -> AsyncGenerator[Change, None]:
+        """A list that one page holds shows deletes too."""
+        for record in self._unknown(page.records):
+            if (change := self._handed_out(record)) is not None:
+                yield change
+        if self._deletes == "off" or page.more is not False:
+            return
+        document, index = self._document, self._index
+        self._next_generation()
+        index.mark_listed([record.id for record in page.records], document.generation)
+        async for change in self._missing():
+            yield change
+        document.swept_at, document.uncounted = time.time(), 0
+        self._swept = True
+
+    async def _counted(self) -> AsyncGenerator[Change, None]:
+        """Sweeps the ids when the count says so, when a day has gone by, or on demand."""
+        document = self._document
+        count, surplus = await self._surplus()
+        if surplus < 0:
+            # Created since the list was read.
+            async for change in self._changed():
+                yield change
+            count, surplus = await self._surplus()
+        now = self._deletes == "now" and not self._swept
+        if not surplus and not now and abs(time.time() - document.swept_at) < SWEEP_AFTER_S:
+            return
+        quiet = True
+        self._started = await self._begin_whole(count)
+        async for change in self._whole():
+            quiet = False
+            yield change
+        async for change in self._changed():
+            quiet = False
+            yield change
+        # Nothing happened under the sweep: what still differs is not for the list to show.
+        if count is not None and quiet and count == await self._list.count():
+            document.uncounted = self._index.count() - count
+
+    async def _surplus(self) -> tuple[int | None, int]:
+        """How many records Zoho counts, and how many more are known than it is used to."""
+        count = await self._list.count()
+        return count, 0 if count is None else self._index.count() - count - self._document.uncounted
+
+    # -- whole lists
+
+    async def _whole(self) -> AsyncGenerator[Change, None]:
+        """Every record by `created_time` ascending, from the last page to the first, and then the missing ones."""
+        document, index = self._document, self._index
+        page, self._started = self._started, None
+        self.full_reads += 1
+        if document.reading is not None and document.reading.page == 0 and self._lacks_too_many():
+            # What an earlier run has read is not believed.
+            document.reading = None
+        if document.reading is None:
+            page = await self._begin_whole(await self._list.count())
+        reading = document.reading
+        while reading is not None and reading.page:
+            if page is None:
+                page = await self._list.page(reading.page, OLDEST_FIRST)
+            for record in self._unknown(page.records):
+                if (change := self._handed_out(record)) is not None:
+                    yield change
+            index.mark_listed([record.id for record in page.records], document.generation)
+            document.reading = reading = msgspec.structs.replace(reading, page=reading.page - 1)
+            page = None
+        if reading is not None and reading.end_known and self._deletes != "off":
+            async for change in self._missing():
+                yield change
+        document.reading = None
+        document.swept_at = time.time()
+        self._swept = True
+
+    async def _begin_whole(self, count: int | None) -> ListPage:
+        """Begins a reading of the whole list, with its last page."""
+        page, end_known = await last_page(self._list, count, OLDEST_FIRST)
+        self._next_generation()
+        self._document.reading = Reading(kind="whole", page=page.number, end_known=end_known)
+        return page
+
+    def _next_generation(self) -> None:
+        # A killed run may have written to the index with a higher one.
+        self._document.generation = max(self._document.generation, self._index.last_generation()) + 1
+
+    async def _compared(self) -> AsyncGenerator[Change, None]:
+        """Lists without an order are read in full, forward."""
+        document, index = self._document, self._index
+        resumed = True
+        while resumed:
+            resumed = document.reading is not None
+            self.full_reads += 1
+            if document.reading is not None and document.reading.page == 0 and self._lacks_too_many():
+                document.reading = None
+            if document.reading is None:
+                self._next_generation()
+                document.reading = Reading(kind="whole", page=1)
+            reading = document.reading
+            previous: set[str] = set()
+            while reading.page:
+                page = await self._list.page(reading.page, {})
+                for record in self._unknown(page.records):
+                    if (change := self._handed_out(record)) is not None:
+                        yield change
+                ids = {record.id for record in page.records}
+                index.mark_listed(ids, document.generation)
+                last = not page.goes_on or ids == previous
+                previous = ids
+                document.reading = reading = Reading(
+                    kind="whole", page=0 if last else reading.page + 1, end_known=page.more is False
+                )
+            if reading.end_known and self._deletes != "off":
+                async for change in self._missing():
+                    yield change
+            document.reading = None
+            document.swept_at = time.time()
+
+    # -- deletes and details
+
+    def _lacks_too_many(self) -> bool:
+        known, missing = self._index.count(), self._index.count(self._document.generation)
+        return too_many(missing, known, listed=known - missing, max_deleted=self._max_deleted)
+
+    async def _missing(self) -> AsyncGenerator[Change, None]:
+        """The records that a whole reading has not shown and that Zoho says are not there."""
+        index, generation = self._index, self._document.generation
+        known, missing = index.count(), index.count(generation)
+        get = self._target.operations.get("get")
+        if get is None or len(required_path(get)) != 1 or not missing:
+            return
+        listed = known - missing
+        check_missing(self._target, missing, known, listed=listed, max_deleted=self._max_deleted)
+        if known > _GROUP and (count := await self._list.count()) is not None and count > listed:
+            # Fewer are shown than counted.
+            check_missing(self._target, count - listed, count, listed=listed, max_deleted=self._max_deleted)
+        while ids := index.unlisted(generation, _GROUP):
+            answers = {record_id: found async for record_id, found in self._read(ids)}
+            for record_id, found in answers.items():
+                if isinstance(found, NotFoundError):
+                    index.remove(record_id)
+                    yield Change(kind="delete", id=record_id)
+                else:
+                    index.mark_listed([record_id], generation)
+            if len(answers) < len(ids):
+                raise BudgetSpentError
+
+    async def _pending(self) -> AsyncGenerator[Change, None]:
+        """Reads the details of changed records, the longest unchanged first."""
+        index, vanished = self._index, list[str]()
+        known = index.count()
+        while wanted := [one for one in index.pending(_GROUP + len(vanished)) if one.id not in vanished]:
+            by_id = {one.id: one for one in wanted}
+            read = 0
+            async with aclosing(self._read(by_id)) as answers:
+                async for record_id, found in answers:
+                    read += 1
+                    if isinstance(found, NotFoundError):
+                        vanished.append(record_id)
+                    elif isinstance(found, Exception):
+                        raise found
+                    else:
+                        index.settle(record_id)
+                        yield _with_details(by_id[record_id], found)
+            if read < len(wanted):
+                break
+        spent = bool(index.pending_count() > len(vanished))
+        listed = known - len(vanished)
+        check_missing(self._target, len(vanished), known, listed=listed, max_deleted=self._max_deleted)
+        for record_id in vanished:
+            index.remove(record_id)
+            yield Change(kind="delete", id=record_id)
+        if spent:
+            raise BudgetSpentError
+
+    async def _read(self, ids: Iterable[str]) -> AsyncGenerator[tuple[str, bytes | Exception], None]:
+        """Reads records by themselves, as many as there are calls left."""
+
+        def affordable() -> Iterable[str]:
+            for record_id in ids:
+                if not self._budget.left:
+                    return
+                self._budget.take()
+                yield record_id
+
+        async with aclosing(closable(map(self._read_one, affordable(), concurrency=_CONCURRENCY))) as outcomes:
+            async for outcome in outcomes:
+                error = outcome.error
+                if error is not None and not isinstance(error, DecodeError | RefusedError):
+                    raise error
+                yield outcome.item, error if error is not None else outcome.result or b""
+
+    async def _read_one(self, record_id: str) -> bytes:
+        # Member by member as text, so that every value stays as Zoho wrote it.
+        return _json.encode(await self._target.resource.get(record_id, type=dict[str, msgspec.Raw]))
+
+    # -- rows
+
+    def _unknown(self, records: list[Record]) -> list[Record]:
+        """The records that are new or differ from what is known."""
+        hashes = self._index.hashes([record.id for record in records])
+        return [record for record in records if hashes.get(record.id) != content_hash(record.raw)]
+
+    def _handed_out(self, record: Record) -> Change | None:
+        """Puts a record into the index; the change to hand out, unless its details are pending or it is our own."""
+        own = self._own is not None and self._own.wrote(record.id, record.modified)
+        pending = record.raw if self._details and not own else None
+        generation = self._document.generation
+        self._index.put(record.id, content_hash(record.raw), record.modified, generation, pending_row=pending)
+        if own or pending is not None:
+            return None
+        return Change(kind="upsert", id=record.id, row=record.raw, modified=_moment(record.modified))
+
+
+def _with_details(pending: PendingRecord, record: bytes) -> Change:
+    return Change(kind="upsert", id=pending.id, row=pending.row, record=record, modified=_moment(pending.modified))
+
+
+def _moment(text: str) -> datetime | None:
+    """A time as Zoho writes it, in UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo is not None else None
+
+
+def _newest(records: list[Record], watermark: str) -> str:
+    """The later of a watermark and the newest change of records, in UTC."""
+    moments = [moment for text in (watermark, *(one.modified for one in records)) if (moment := _moment(text))]
+    return max(moments).isoformat() if moments else watermark

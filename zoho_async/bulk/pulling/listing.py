@@ -1,0 +1,239 @@
+"""Reads a resource's list page by page, in an order in which neither creates nor deletes hide a living record."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from zoho_async._typeguards import is_mapping
+from zoho_async.bulk.rows.resource import Target
+from zoho_async.errors import RefusedError
+from zoho_async.schema.operation import Parameter
+from zoho_async.transport import hooks
+from zoho_async.wire.pagination import Page
+
+from .sink import Record
+
+PER_PAGE = 200
+
+OLDEST_FIRST: Mapping[str, str] = {"sort_column": "created_time", "sort_order": "A"}
+NEWEST_CHANGE_FIRST: Mapping[str, str] = {"sort_column": "last_modified_time", "sort_order": "D"}
+
+_COUNT_ONLY = Parameter(name="response_option", location="query")
+"""Seen with 2 for counts alone, not documented."""
+
+
+class ListPage(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a list.
+
+    Attributes:
+        number: From 1.
+        records: Its rows with an id.
+        size: Its rows, those without an id too.
+        more: Whether another page follows; None when Zoho did not say.
+    """
+
+    number: int
+    records: list[Record]
+    size: int
+    more: bool | None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether to ask for the next page: Zoho says so, or says nothing and the page is full."""
+        return self.more if self.more is not None else self.size >= PER_PAGE
+
+
+class ListReader:
+    """The calls that read one list.
+
+    Args:
+        target: What is read; it has a paged list.
+        on_call: Is called before every call.
+    """
+
+    def __init__(self, target: Target, on_call: Callable[[], None]) -> None:
+        self._target = target
+        self._on_call = on_call
+        listing = target.operations["list"]
+        counting = (*listing.parameters, _COUNT_ONLY)
+        self._listing = listing
+        self._counting = msgspec.structs.replace(listing, kind="untyped", response=None, parameters=counting)
+
+    def sorts_by(self, column: str) -> bool:
+        """Whether the list can be sorted by a column."""
+        parameter = self._target.filters.get("sort_column")
+        return parameter is not None and column in parameter.values
+
+    async def page(self, number: int, order: Mapping[str, str]) -> ListPage:
+        """Reads one page."""
+        self._on_call()
+        query = {**order, "page": number, "per_page": PER_PAGE}
+        response = await hooks.send(self._target.resource, self._listing, query=query, type=dict[str, Any])
+        page: Page[dict[str, Any]] = response.data
+        raws = _raw_rows(page, response.body, self._listing.envelope)
+        records = [record for raw in raws if (record := self._record(raw)) is not None]
+        return ListPage(number=number, records=records, size=len(raws), more=more_pages(page))
+
+    async def count(self) -> int | None:
+        """How many records the list has; None when Zoho does not answer that."""
+        self._on_call()
+        query = {"response_option": "2", "page": 1, "per_page": PER_PAGE}
+        try:
+            response = await hooks.send(self._target.resource, self._counting, query=query)
+        except RefusedError:
+            return None
+        context: Any = response.data.get("page_context")
+        total = context.get("total") if is_mapping(context) else None
+        return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
+
+    def _record(self, raw: bytes) -> Record | None:
+        row: Any = msgspec.json.decode(raw)
+        if not is_mapping(row):
+            return None
+        record_id = _text(row.get(self._listing.row_id))
+        if not record_id:
+            return None
+        name = _text(row.get(self._target.name_field)) if self._target.name_field else ""
+        modified = _text(row.get("last_modified_time")) or _text(row.get("updated_time"))
+        return Record(id=record_id, name=name, modified=modified, raw=raw)
+
+
+class WholeList:
+    """One reading of a whole list.
+
+    By `created_time` ascending, from the last page to the first: a create appends behind what is read, a delete moves
+    rows to pages that are still to be read. Either shows a record twice at most. A list without that order is read
+    forward; when its count then differs from what was seen, backward too.
+
+    Args:
+        reader: Makes the calls.
+    """
+
+    def __init__(self, reader: ListReader) -> None:
+        self._reader = reader
+        self._seen: set[str] = set()
+        self.end_known = False
+        """Whether Zoho said where the list ends."""
+        self.seen = 0
+        """Records read, each counted once."""
+        self.without_id = 0
+        """Rows that have no id."""
+
+    async def pages(self) -> AsyncGenerator[list[Record], None]:
+        """The records of each page, each record once."""
+        order: Mapping[str, str] = OLDEST_FIRST if self._reader.sorts_by("created_time") else {}
+        first = await self._reader.page(1, order)
+        if not first.goes_on:
+            self.end_known = first.more is False
+            yield self._fresh(first)
+            return
+        if order:
+            last, self.end_known = await last_page(self._reader, await self._reader.count(), order, first)
+            async for records in self._backward(last, order):
+                yield records
+            return
+        before = await self._reader.count()
+        last = await self._reader.page(1, order)
+        yield self._fresh(last)
+        while last.goes_on:
+            last = await self._reader.page(last.number + 1, order)
+            fresh = self._fresh(last)
+            yield fresh
+            if not fresh:
+                # Some servers repeat their last page without end.
+                break
+        self.end_known = last.more is False
+        # Both counts: a create and a delete can leave one of them as it was.
+        if before is None or not before == self.seen == await self._reader.count():
+            async for records in self._backward(last, order):
+                yield records
+
+    async def _backward(self, last: ListPage, order: Mapping[str, str]) -> AsyncGenerator[list[Record], None]:
+        yield self._fresh(last)
+        for number in range(last.number - 1, 0, -1):
+            yield self._fresh(await self._reader.page(number, order))
+
+    def _fresh(self, page: ListPage) -> list[Record]:
+        fresh: list[Record] = []
+        self.without_id += page.size - len(page.records)
+        for record in page.records:
+            if record.id not in self._seen:
+                self._seen.add(record.id)
+                fresh.append(record)
+        self.seen = len(self._seen)
+        return fresh
+
+    def has(self, record_id: str) -> bool:
+        """Whether a record was read."""
+        return record_id in self._seen
+
+
+async def last_page(
+    reader: ListReader, count: int | None, order: Mapping[str, str], first: ListPage | None = None
+) -> tuple[ListPage, bool]:
+    """The last page that has rows, and whether Zoho said that the list ends there.
+
+    It is looked for where the count says, then by doubling and halving.
+
+    Args:
+        reader: Makes the calls.
+        count: How many records there are; None when not known.
+        order: The list's order.
+        first: Its first page, where it was read.
+    """
+    guess = -(-count // PER_PAGE) if count is not None else 0
+    low = first
+    high: ListPage | None = None
+    step = 1
+    known = {record.id for record in first.records} if first is not None else set[str]()
+    while True:
+        at = low.number if low is not None else 0
+        if high is not None:
+            if high.number - at == 1:
+                break
+            number = (at + high.number) // 2
+        elif guess > at:
+            number = guess
+        else:
+            number, step = at + step, step * 2
+        page = await reader.page(number, order)
+        fresh = {record.id for record in page.records} - known
+        known |= fresh
+        if not fresh:
+            # Also where a server repeats a page without end.
+            high = page
+        elif page.goes_on:
+            low = page
+        else:
+            return page, page.more is False
+    if low is None:
+        return high, high.more is False
+    # Deletes may have moved rows of the next page here since it was read.
+    low = await reader.page(low.number, order)
+    return low, low.more is False or high.more is False
+
+
+def more_pages(page: Page[Any]) -> bool | None:
+    """Whether another page follows; None when Zoho did not say."""
+    return page.context.has_more_page
+
+
+def _raw_rows(page: Page[dict[str, Any]], body: bytes, envelope: tuple[str, ...]) -> list[bytes]:
+    """The rows as they came over the wire, digit by digit."""
+    try:
+        members: dict[str, msgspec.Raw] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        key = next((key for key in envelope if key in members and bytes(members[key]) != b"null"), "")
+        return [bytes(raw) for raw in msgspec.json.decode(members[key], type=list[msgspec.Raw])] if key else []
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Another charset, or one row that is not in a list.
+        return [_json.encode(row) for row in page.rows]
+
+
+_json = msgspec.json.Encoder(decimal_format="number")
+
+
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
