@@ -12,7 +12,7 @@ import msgspec
 
 from zoho_async.bulk._aio import closable
 from zoho_async.bulk.concurrent_map import map  # noqa: A004 - our own map, named like the builtin
-from zoho_async.bulk.rows.resource import Target, required_path
+from zoho_async.bulk.rows.resource import Destination, required_path
 from zoho_async.errors import DecodeError, NotFoundError, RefusedError
 
 from .call_budget import BudgetSpentError, CallBudget
@@ -78,7 +78,7 @@ class ChangeReader:
 
     def __init__(
         self,
-        target: Target,
+        target: Destination,
         document: PullDocument,
         index: IdIndex,
         budget: CallBudget,
@@ -157,8 +157,8 @@ class ChangeReader:
             while True:
                 fresh = self._unknown(page.records)
                 for record in fresh:
-                    if (change := self._handed_out(record)) is not None:
-                        yield change
+                    if (updated := self._handed_out(record)) is not None:
+                        yield updated
                 ids = {record.id for record in page.records}
                 repeated = ids == previous
                 if repeated or not page.goes_on or self._reaches_watermark(page, fresh):

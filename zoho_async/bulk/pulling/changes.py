@@ -11,7 +11,7 @@ from uuid import uuid4
 import msgspec
 
 from zoho_async.bulk.errors import InputError
-from zoho_async.bulk.rows.resource import Target, required_path
+from zoho_async.bulk.rows.resource import Destination, required_path
 
 from .call_budget import BudgetSpentError, CallBudget
 from .change_reader import Change, ChangeReader, Deletes, OwnWrites
@@ -45,7 +45,7 @@ class Changes:
 
     def __init__(
         self,
-        target: Target,
+        target: Destination,
         state: PullState,
         where: str,
         *,
@@ -209,7 +209,7 @@ def changes(
         InputError: The resource has no such list, or no details. On entry also StateError: the state is in use, not
             ours, or of another organisation. While iterating MassDeleteError: the list lacks too many known records.
     """
-    target = Target.of(resource)
+    target = Destination.of(resource)
     check_pullable(target, details=details != "none")
     keeper = FileState(Path(state)) if isinstance(state, str | Path) else state
     return Changes(
@@ -224,7 +224,7 @@ def changes(
     )
 
 
-def check_pullable(target: Target, *, details: bool) -> None:
+def check_pullable(target: Destination, *, details: bool) -> None:
     """Raises InputError when a resource has no paged list, or no details that are wanted."""
     listing = target.operations.get("list")
     if listing is None or listing.kind != "page" or required_path(listing):
@@ -233,7 +233,7 @@ def check_pullable(target: Target, *, details: bool) -> None:
         raise InputError(f"{target.name} has no details to pull: its records cannot be read alone")
 
 
-def is_read_alone(target: Target) -> bool:
+def is_read_alone(target: Destination) -> bool:
     """Whether each record can be read by itself."""
     get = target.operations.get("get")
     return get is not None and len(required_path(get)) == 1

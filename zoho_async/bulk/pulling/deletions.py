@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from zoho_async.bulk._aio import closable
 from zoho_async.bulk.concurrent_map import map  # noqa: A004 - our own map, named like the builtin
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.errors import DecodeError, MassDeleteError, NotFoundError, RefusedError
 
 MAX_DELETED = 0.2
@@ -29,7 +29,7 @@ def too_many(missing: int, known: int, *, listed: int, max_deleted: float) -> bo
     return not listed or missing > max(_ALWAYS_BELIEVED, max_deleted * known)
 
 
-def check_missing(target: Target, missing: int, known: int, *, listed: int, max_deleted: float) -> None:
+def check_missing(target: Destination, missing: int, known: int, *, listed: int, max_deleted: float) -> None:
     """Raises MassDeleteError when a list lacks too many known records."""
     if too_many(missing, known, listed=listed, max_deleted=max_deleted):
         _, organization = target.origin

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from zoho_async._typeguards import is_mapping
-from zoho_async.bulk.rows.resource import Target
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.errors import RefusedError
 from zoho_async.schema.operation import Parameter
 from zoho_async.transport import hooks
@@ -54,7 +54,7 @@ class ListReader:
         on_call: Is called before every call.
     """
 
-    def __init__(self, target: Target, on_call: Callable[[], None]) -> None:
+    def __init__(self, target: Destination, on_call: Callable[[], None]) -> None:
         self._target = target
         self._on_call = on_call
         listing = target.operations["list"]
