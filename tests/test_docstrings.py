@@ -20,7 +20,7 @@ from zoho_async.schema.registry import OPERATIONS, PRODUCTS
 MODULES = ["zoho_async", "zoho_async.client", "zoho_async.errors", "zoho_async.bulk", "zoho_async.fake"]
 MODULES += ["zoho_async.testing", "zoho_async.transport.hooks"]
 MODULES += [f"zoho_async.{product}" for product in PRODUCTS] + sorted({module for module, _ in OPERATIONS.values()})
-MADE_BY_FUNCTIONS = {"zoho_async.bulk.Push", "zoho_async.bulk.RowFile"}
+MADE_BY_FUNCTIONS = {"zoho_async.bulk.Changes", "zoho_async.bulk.Push", "zoho_async.bulk.RowFile"}
 """Classes that no caller makes: `push` and `open_rows` describe the arguments."""
 
 

@@ -76,7 +76,11 @@ class PullState(Protocol):
         ...
 
     def commit(self, document: bytes) -> None:
-        """Keeps the index as it is, and then the document."""
+        """Keeps the index as it is, and then the document.
+
+        Args:
+            document: The whole document, as JSON.
+        """
         ...
 
     def close(self) -> None:
