@@ -20,7 +20,7 @@ from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.refusal_tags import carried_key, is_tag, tag
 from zoho_async.bulk.rows.resource import Target
 from zoho_async.bulk.rows.validate import RowReader, WorkItem, keyed_by, row_key, row_of
-from zoho_async.bulk.source.files import Row, RowFile
+from zoho_async.bulk.source.files import Row, RowFile, strip_blanks
 from zoho_async.bulk.state.journal import Entry, Journal
 from zoho_async.errors import Fault
 
@@ -212,7 +212,7 @@ class Planner:
         # Several rows may have one name: the first is the one that was sent under it.
         is_second = job.renamed or is_tag(job.row.identity)
         found = [plain] if plain is not None and (plain.content_hash == job.content_hash or not is_second) else []
-        names = {job.display_key, f"{job.parent}/{str(job.body.get(job.key_field) or '').strip()}"}
+        names = {job.display_key, f"{job.parent}/{strip_blanks(str(job.body.get(job.key_field) or ''))}"}
         for entry in found or self._journal.keyless(connection, job.content_hash, sorted(names)):
             record = identified(connection, entry.record_id) if looking else None
             if record is None or record.name_scope == job.name_scope:

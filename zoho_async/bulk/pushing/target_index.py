@@ -14,9 +14,11 @@ import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk._pages import Read, read_pages
+from zoho_async.bulk.rows.matching import matchable
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Target
-from zoho_async.bulk.rows.validate import custom_value, matchable
+from zoho_async.bulk.rows.validate import custom_value
+from zoho_async.bulk.source.files import strip_blanks
 from zoho_async.bulk.state.database import Database
 from zoho_async.errors import NotFoundError
 
@@ -167,7 +169,7 @@ class Index:
                 # Deleted since it was listed.
                 continue
             kind = (_text(row.get(natural.name_scope)) or natural.default_name_scope) if natural.name_scope else ""
-            name = _text(row.get(natural.name)).strip() if natural.name else ""
+            name = strip_blanks(_text(row.get(natural.name))) if natural.name else ""
             raw = _json.encode(row).decode() if parent else ""
             records.append((record_id, parent, kind, name, match, _text(row.get("created_time")), raw))
 
