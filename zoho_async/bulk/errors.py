@@ -48,14 +48,14 @@ def status_of(error: Exception) -> Status:
         error: What the call raised.
 
     Returns:
-        `done` for DecodeError (the call succeeded, its response could not be read), `unknown` when the request was sent
-        and its outcome is not known, else `failed`.
+        `done` for DecodeError (the call succeeded, its response could not be read); `failed` for a ZohoError that says
+        that the call was not executed; else `unknown`: only a ZohoError says what became of a request.
     """
     if isinstance(error, DecodeError):
         return "done"
-    if isinstance(error, OutcomeUnknownError | AwaitCancelledError):
+    if not isinstance(error, ZohoError) or isinstance(error, OutcomeUnknownError) or error.sent is None:
         return "unknown"
-    return "unknown" if isinstance(error, ZohoError) and error.sent is None else "failed"
+    return "failed"
 
 
 def printable(text: str, limit: int = 300) -> str:

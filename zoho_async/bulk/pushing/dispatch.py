@@ -28,7 +28,7 @@ from .index_queries import TargetRecord
 from .prepare import Planner
 from .routing import RoutedRow
 from .write_policy import read_error_event
-from .writes import DispatchedRow, Result, Write, WriteExecutor, older
+from .writes import DispatchedRow, Result, Write, WriteExecutor, is_released, older
 
 RECONCILE_BATCH = 200
 """So many rows of unknown outcome are looked up together, by one reading of the newest records of the list."""
@@ -116,7 +116,9 @@ class Dispatcher:
         except StateError:
             raise
         except Exception as error:  # noqa: BLE001 - of one row, nearly always of reading its record
-            result = Result(event=read_error_event(error, draining=self._control.draining), error=error)
+            event = read_error_event(error, draining=self._control.draining)
+            # Its call has left: whatever was raised after that says nothing of it.
+            result = Result(event="unresolved" if is_released(row) else event, error=error)
         if isinstance(result.error, RUN_ENDING_ERRORS):
             self._control.abort(result.error)
         return result
