@@ -718,3 +718,22 @@ async def test_the_last_moment_before_the_wire(server: FaultServer) -> None:
         assert hook.happened == ["out 3"]
         assert len(server.seen) == 4
         await zoho.books.contacts.create({"contact_name": "C"})
+
+
+async def test_escape_sequences_of_a_server_reach_neither_error_nor_log(
+    server: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "zoho_async")
+    text = "\x1b]0;title\x07 and\nanother line"
+    for status, code in ((404, 1002), (400, text[:20]), (200, text[:20]), (500, 1000), (409, None)):
+        body = json.dumps({"code": code, "message": text}).encode()
+        server.script(Fault("answer", status=status, body=body))
+        async with client(server, retries=0) as zoho:
+            with pytest.raises(ZohoError) as caught:
+                await zoho.books.contacts.create({"contact_name": "x"})
+        error = caught.value
+        assert error.message == text
+        assert "another line" in str(error), "the message is shown"
+        assert f"{error}{error!r}{''.join(error.attempts)}".isprintable()
+    assert caplog.records
+    assert all(record.getMessage().isprintable() for record in caplog.records)
