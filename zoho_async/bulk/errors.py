@@ -14,6 +14,7 @@ from zoho_async.errors import (
     RateLimitError,
     ZohoError,
 )
+from zoho_async.errors import printable as printable
 
 Status = Literal["done", "failed", "unknown"]
 
@@ -56,9 +57,3 @@ def status_of(error: Exception) -> Status:
     if not isinstance(error, ZohoError) or isinstance(error, OutcomeUnknownError) or error.sent is None:
         return "unknown"
     return "failed"
-
-
-def printable(text: str, limit: int = 300) -> str:
-    """Text of unknown origin on one line for a message: unprintable characters escaped, cut at `limit` characters."""
-    short = text if len(text) <= limit else f"{text[: limit - 3]}..."
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in short)
