@@ -85,8 +85,11 @@ class Dispatcher:
 
     async def _plan_again(self, row: DispatchedRow) -> Result | None:
         """Routes a row again; returns what has kept it from that."""
+        job = row.routed.job
         try:
-            (routed,) = await self._planner.decide([row.routed.job], gone=row.deleted)
+            if row.deleted and not job.record_id:
+                await self._planner.index.check_deleted(row.deleted, job.parent)
+            (routed,) = await self._planner.decide([job], gone=row.deleted)
         except Withheld:
             return Result(event="stopped")
         except ZohoError as error:
@@ -151,14 +154,16 @@ class Dispatcher:
     async def _read(self, row: DispatchedRow, found: TargetRecord, *, in_slot: bool = False) -> dict[str, Any] | None:
         """The record as it is now; None when it no longer exists."""
         if found.row:
-            record: dict[str, Any] = msgspec.json.decode(found.row)
-            return record
+            return msgspec.json.decode(found.row, type=dict[str, Any])
         call = partial(read_record, self._target, found.record_id, row.routed.job.parent)
         row.reads += 1
         try:
-            return await self._control.read(call, in_slot=in_slot)
-        except NotFoundError:
+            record = await self._control.read(call, in_slot=in_slot)
+        except NotFoundError as error:
+            self._control.count_record(error)
             return None
+        self._control.count_record(None)
+        return record
 
     async def _update(self, row: DispatchedRow) -> Result:
         job, found = row.routed.job, row.routed.record
