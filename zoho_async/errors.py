@@ -31,6 +31,18 @@ __all__ = [
 ]
 
 
+_LONGEST_TEXT = 10_000
+"""Characters of an error message."""
+
+
+def printable(text: str, limit: int = 300) -> str:
+    """Text of unknown origin on one line for a message: unprintable characters escaped, cut at `limit` characters."""
+    short = text if len(text) <= limit else f"{text[: limit - 3]}..."
+    if short.isprintable():
+        return short
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in short)
+
+
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One validation error of a request.
 
@@ -47,14 +59,14 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     warning: bool = False
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
+        return printable(f"{self.path}: {self.message}", _LONGEST_TEXT)
 
 
 class ZohoError(Exception):
     """Base class of everything a call raises. The arguments are attributes of the same name.
 
     Args:
-        text: The error message.
+        text: The error message; `str(error)` has it with unprintable characters escaped.
         operation: Id of the operation, for example `books.contacts.create`.
         organization_id: The organisation the call worked in.
         status: HTTP status of the last response; None without one.
@@ -79,7 +91,7 @@ class ZohoError(Exception):
         attempts: Sequence[str] = (),
         body: bytes = b"",
     ) -> None:
-        super().__init__(text)
+        super().__init__(printable(text, _LONGEST_TEXT))
         self.operation = operation
         self.organization_id = organization_id
         self.status = status

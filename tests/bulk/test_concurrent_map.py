@@ -9,7 +9,14 @@ import pytest
 from zoho_async import bulk
 from zoho_async.bulk._aio import cancelled_elsewhere, closable
 from zoho_async.bulk.errors import AwaitCancelledError
-from zoho_async.errors import AuthError, DecodeError, OutcomeUnknownError, QuotaExceededError, RefusedError
+from zoho_async.errors import (
+    AuthError,
+    DecodeError,
+    OutcomeUnknownError,
+    QuotaExceededError,
+    RefusedError,
+    UnavailableError,
+)
 
 
 async def test_one_outcome_per_item_never_an_exception() -> None:
@@ -19,17 +26,39 @@ async def test_one_outcome_per_item_never_an_exception() -> None:
         if item == 4:
             raise OutcomeUnknownError("timeout", sent=None)
         if item == 5:
-            raise ValueError("a bug")
+            raise ValueError("raised after the call, or before it")
         if item == 6:
             raise DecodeError("unreadable", sent=True)
         return item * 10
 
     outcomes = sorted([one async for one in bulk.map(fn, range(8))], key=lambda one: one.index)
     assert [one.item for one in outcomes] == list(range(8))
-    assert [one.status for one in outcomes] == ["done"] * 3 + ["failed", "unknown", "failed", "done", "done"]
+    assert [one.status for one in outcomes] == ["done"] * 3 + ["failed", "unknown", "unknown", "done", "done"]
     assert outcomes[2].result == 20
     assert isinstance(outcomes[5].error, ValueError)
     assert isinstance(outcomes[6].error, DecodeError)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RefusedError("no", sent=True), "failed"),
+        (UnavailableError("not sent", sent=False), "failed"),
+        (UnavailableError("lost", sent=None), "unknown"),
+        (OutcomeUnknownError("lost", sent=None), "unknown"),
+        (OutcomeUnknownError("a response that cannot be read", sent=True), "unknown"),
+        (DecodeError("unreadable", sent=True), "done"),
+        (KeyError("of a hook"), "unknown"),
+        (OSError("of a disk"), "unknown"),
+        (AwaitCancelledError("elsewhere"), "unknown"),
+    ],
+)
+async def test_only_an_error_of_zoho_says_that_an_item_failed(error: Exception, status: str) -> None:
+    async def fn(_: int) -> None:
+        raise error
+
+    assert bulk.status_of(error) == status
+    assert [(one.status, one.error) async for one in bulk.map(fn, [1])] == [(status, error)]
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 50])

@@ -169,7 +169,24 @@ ROWS = [
         (RetryAction.FAIL, errors.RefusedError),
         (RetryAction.FAIL, errors.RefusedError),
     ),
-    ("404 as HTML", answered(404), (RetryAction.FAIL, errors.NotFoundError), (RetryAction.FAIL, errors.NotFoundError)),
+    *(
+        (
+            f"404 {name}",
+            answered(404, code),
+            (RetryAction.RETRY, errors.UnavailableError),
+            (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
+        )
+        for name, code in (("as HTML", None), ("code 0", 0), ("code 404", 404), ("code as text", "NOT_FOUND"))
+    ),
+    *(
+        (
+            f"{status} code 5",
+            answered(status, 5),
+            (RetryAction.FAIL, errors.RefusedError),
+            (RetryAction.FAIL, errors.RefusedError),
+        )
+        for status in (200, 400, 404)
+    ),
     ("403 as HTML", answered(403), (RetryAction.FAIL, errors.RefusedError), (RetryAction.FAIL, errors.RefusedError)),
     (
         "408",

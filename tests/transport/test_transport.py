@@ -32,6 +32,7 @@ from zoho_async import (
     OutcomeUnknownError,
     QuotaExceededError,
     RateLimitError,
+    RefusedError,
     StaticToken,
     UnavailableError,
     Zoho,
@@ -111,6 +112,30 @@ async def test_a_write_of_unknown_outcome_is_sent_once_and_a_read_again(
         server.script(fault)
         await zoho.books.contacts.update("1", {"notes": "again"})
         assert len(server.seen) - before == 6
+
+
+@pytest.mark.parametrize("body", [b" ", b"<html>not here</html>", b'{"error":"Not Found"}', b'{"code":404}'])
+async def test_a_404_that_is_not_zohos_is_no_missing_record(server: FaultServer, body: bytes) -> None:
+    """A gateway without the route answers so too; the record may well exist."""
+    gateway = Fault("answer", status=404, body=body)
+    async with client(server, retries=1) as zoho:
+        server.script(gateway, gateway)
+        with pytest.raises(UnavailableError):
+            await zoho.books.contacts.get("1")
+        server.script(gateway, gateway)
+        with pytest.raises(UnavailableError):
+            await zoho.books.contacts.delete("1")
+        assert len(server.seen) == 4
+        server.script(gateway)
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await zoho.books.contacts.create({"contact_name": "x"})
+        assert (caught.value.sent, len(server.seen)) == (None, 5)
+        server.script(json_fault(404, 5), json_fault(404, 1002))
+        with pytest.raises(RefusedError) as refused:
+            await zoho.books.contacts.get("1")
+        assert not isinstance(refused.value, NotFoundError)
+        with pytest.raises(NotFoundError):
+            await zoho.books.contacts.get("1")
 
 
 async def test_a_read_that_never_succeeds_says_what_was_tried(server: FaultServer) -> None:
@@ -693,3 +718,22 @@ async def test_the_last_moment_before_the_wire(server: FaultServer) -> None:
         assert hook.happened == ["out 3"]
         assert len(server.seen) == 4
         await zoho.books.contacts.create({"contact_name": "C"})
+
+
+async def test_escape_sequences_of_a_server_reach_neither_error_nor_log(
+    server: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "zoho_async")
+    text = "\x1b]0;title\x07 and\nanother line"
+    for status, code in ((404, 1002), (400, text[:20]), (200, text[:20]), (500, 1000), (409, None)):
+        body = json.dumps({"code": code, "message": text}).encode()
+        server.script(Fault("answer", status=status, body=body))
+        async with client(server, retries=0) as zoho:
+            with pytest.raises(ZohoError) as caught:
+                await zoho.books.contacts.create({"contact_name": "x"})
+        error = caught.value
+        assert error.message == text
+        assert "another line" in str(error), "the message is shown"
+        assert f"{error}{error!r}{''.join(error.attempts)}".isprintable()
+    assert caplog.records
+    assert all(record.getMessage().isprintable() for record in caplog.records)

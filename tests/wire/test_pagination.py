@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import copy
+import json
+import pickle
+from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
 from support.client import client_of
-from support.fault_server import Fault, FaultServer
+from support.fault_server import Fault, FaultServer, Seen
 
-from zoho_async import InvalidError, Page, PageContext, Pages, StaticToken, Zoho
+from zoho_async import InvalidError, Limits, Page, PageContext, Pages, StaticToken, Zoho
 from zoho_async.fake import FakeZoho
 
 
@@ -128,3 +133,166 @@ async def test_an_applied_filter_other_than_the_one_asked_for_raises() -> None:
         with pytest.raises(InvalidError, match=r"applied Status\.All") as caught:
             await zoho.books.contacts.list(filter_by="Status.Crm")
         assert caught.value.sent is True
+
+
+def list_of(rows: list[Any], page_size: int, context: Callable[[int, bool], Any]) -> Callable[[Seen], Fault]:
+    """A server's list of contacts; `context` makes the members beside the rows from page number and more."""
+
+    def answer(seen: Seen) -> Fault:
+        number = int(parse_qs(urlsplit(seen.target).query).get("page", ["1"])[0])
+        page = rows[(number - 1) * page_size : number * page_size]
+        body = {"code": 0, "contacts": page, **context(number, number * page_size < len(rows))}
+        return Fault("answer", body=json.dumps(body).encode())
+
+    return answer
+
+
+def contacts(count: int) -> list[Any]:
+    return [{"contact_id": str(10**15 + number), "contact_name": f"C{number}"} for number in range(count)]
+
+
+def client_on(server: FaultServer) -> Zoho:
+    return Zoho(StaticToken("t"), organization_id="1", api_url=server.url, limits=Limits(per_minute=None))
+
+
+UNKNOWN_END: dict[str, Callable[[int, bool], Any]] = {
+    "absent": lambda number, more: {},
+    "null": lambda number, more: {"page_context": None},
+    "text": lambda number, more: {"page_context": "none"},
+    "an empty list": lambda number, more: {"page_context": []},
+    "no flag": lambda number, more: {"page_context": {"page": number, "per_page": 90}},
+    "a null flag": lambda number, more: {"page_context": {"page": number, "has_more_page": None}},
+    "an unknown flag": lambda number, more: {"page_context": {"page": "x", "has_more_page": "perhaps"}},
+}
+KNOWN_END: dict[str, Callable[[int, bool], Any]] = {
+    "flag": lambda number, more: {"page_context": {"page": number, "has_more_page": more}},
+    "text flag": lambda number, more: {"page_context": {"page": number, "has_more_page": str(more).lower()}},
+    "a list of one": lambda number, more: {"page_context": [{"page": number, "has_more_page": more}]},
+}
+
+
+@pytest.mark.parametrize("size", [90, 200])
+@pytest.mark.parametrize("context", [*UNKNOWN_END, *KNOWN_END])
+async def test_a_list_is_read_to_its_end_whether_or_not_zoho_says_where_it_is(context: str, size: int) -> None:
+    rows = contacts(2 * size + 1)
+    rows[3] = None  # no row, but it makes its page full
+    decide = list_of(rows, size, {**UNKNOWN_END, **KNOWN_END}[context])
+    async with FaultServer(decide) as server, client_on(server) as zoho:
+        pages = zoho.books.contacts.list() if size == 200 else zoho.books.contacts.list(per_page=size)
+        read = [page async for page in pages.pages()]
+        drift = zoho.drift()["books.contacts.list"]
+    assert [len(page) for page in read] == [size - 1, size, 1]
+    assert [page.cursor for page in read] == ["2", "3", None]
+    assert [page.end_known for page in read] == [context in KNOWN_END] * 3
+    assert pages.end_known is (context in KNOWN_END)
+    assert ("page_context.has_more_page" in drift) is (context != "flag" and context != "a list of one")
+
+
+@pytest.mark.parametrize("type_", [None, dict], ids=["rows with an id", "rows without one"])
+@pytest.mark.parametrize("context", ["flag", "absent"])
+async def test_a_list_without_end_ends_at_a_page_without_a_new_row(context: str, type_: Any) -> None:
+    rows = contacts(4)
+    same = {"page_context": {"page": 1, "has_more_page": True}} if context == "flag" else {}
+
+    def two_pages_for_ever(seen: Seen) -> Fault:
+        number = int(parse_qs(urlsplit(seen.target).query).get("page", ["1"])[0])
+        page = rows[:2] if number % 2 else rows[2:]
+        return Fault("answer", body=json.dumps({"code": 0, "contacts": page, **same}).encode())
+
+    async with FaultServer(two_pages_for_ever) as server, client_on(server) as zoho:
+        pages = zoho.books.contacts.list(per_page=2, type=type_)
+        read = [page async for page in pages.pages()]
+        asked = len(server.seen)
+    assert asked in (3, 4), "at most one page ahead"
+    assert [len(page) for page in read] == [2, 2, 2 if type_ else 0]
+    assert (read[-1].cursor, read[-1].end_known, pages.end_known) == (None, False, False)
+
+
+async def test_an_empty_page_ends_a_list() -> None:
+    empty = b'{"code":0,"contacts":[],"page_context":{"page":1,"has_more_page":true}}'
+    async with FaultServer(lambda _: Fault("answer", body=empty)) as server, client_on(server) as zoho:
+        assert [row async for row in zoho.books.contacts.list()] == []
+        assert len(server.seen) == 1
+
+
+async def test_equal_rows_without_an_id_are_no_end() -> None:
+    """Rows decoded into a type without the id are compared as they were received."""
+
+    class Status(msgspec.Struct):
+        status: str
+
+    rows = [{**row, "status": "active"} for row in contacts(5)]
+    decide = list_of(rows, 2, KNOWN_END["flag"])
+    async with FaultServer(decide) as server, client_on(server) as zoho:
+        read = [row async for row in zoho.books.contacts.list(per_page=2, type=Status)]
+    assert read == [Status("active")] * 5
+
+
+async def test_the_cursor_follows_the_page_that_was_requested() -> None:
+    decide = list_of(contacts(9), 2, lambda number, more: {"page_context": {"page": 1, "has_more_page": more}})
+    async with FaultServer(decide) as server, client_on(server) as zoho:
+        page = await zoho.books.contacts.list(per_page=2, page=3)
+    assert page.cursor == "4"
+
+
+@pytest.mark.parametrize("page_size", [0, -1, 10**30, "x", None])
+async def test_a_page_size_beyond_reason_ends_a_list_all_the_same(page_size: Any) -> None:
+    decide = list_of(contacts(5), 2, lambda number, more: {"page_context": {"per_page": page_size}})
+    async with FaultServer(decide) as server, client_on(server) as zoho:
+        assert len([row async for row in zoho.books.contacts.list(per_page=2)]) == 5
+        assert len(server.seen) <= 4
+
+
+async def test_a_page_is_a_sequence_of_its_rows() -> None:
+    rows = [{"contact_id": 12345678901234567890, "notes": "\u00e9"}, None, {"contact_id": "2", "credit_limit": 1.10}]
+    body = json.dumps({"code": 0, "contacts": rows, "page_context": {"has_more_page": False}}).encode()
+    async with FaultServer(lambda _: Fault("answer", body=body)) as server, client_on(server) as zoho:
+        page = await zoho.books.contacts.list()
+        [same] = [one async for one in zoho.books.contacts.list().pages()]
+    assert isinstance(page, Sequence)
+    assert (len(page), page[0].contact_id, page[-1].contact_id) == (2, "12345678901234567890", "2")
+    assert list(page) == page.rows == page[:] == list(reversed(list(reversed(page))))
+    assert (page.index(page[1]), page.count(page[1]), page[1] in page, "2" in page) == (1, 1, True, False)
+    assert page.raw == [json.dumps(rows[0]).encode(), json.dumps(rows[2]).encode()], "as received"
+    assert page.response is not None
+    assert page.response.data is page
+    assert page.context.has_more_page is False
+    assert same.raw == page.raw
+
+
+@pytest.mark.parametrize("charset", ["utf-8-sig", "latin-1", "utf-16"])
+async def test_raw_rows_of_another_charset_are_json_too(charset: str) -> None:
+    body = '{"code":0,"contacts":[{"contact_id":"1","contact_name":"M\u00fcller"}]}'.encode(charset)
+    answer = Fault("answer", body=body, headers=(("Content-Type", f"application/json;charset={charset}"),))
+    async with FaultServer(lambda _: answer) as server, client_on(server) as zoho:
+        page = await zoho.books.contacts.list()
+    assert [msgspec.json.decode(raw)["contact_name"] for raw in page.raw] == ["Müller"]
+    assert Page(rows=[1], context=PageContext(), cursor=None).raw == []
+
+
+async def test_raw_rows_stay_beside_their_rows_when_some_are_dropped() -> None:
+    rows = [*contacts(3), *contacts(2), {"contact_id": "7"}]
+    decide = list_of(rows, 3, KNOWN_END["flag"])
+    async with FaultServer(decide) as server, client_on(server) as zoho:
+        async for page in zoho.books.contacts.list(per_page=3).pages():
+            assert [msgspec.json.decode(raw)["contact_id"] for raw in page.raw] == [row.contact_id for row in page]
+    assert len(page) == 1
+
+
+@pytest.mark.parametrize("again", [lambda thing: pickle.loads(pickle.dumps(thing)), copy.deepcopy, copy.copy])
+async def test_pages_and_responses_are_pickled_and_copied(
+    fake: FakeZoho, zoho: Zoho, again: Callable[[Any], Any]
+) -> None:
+    fake.seed([{"contact_name": f"Contact {number}"} for number in range(3)])
+    page = await zoho.books.contacts.list()
+    other = again(page)
+    assert (other.rows, other.raw, other.cursor, other.end_known) == (page.rows, page.raw, None, True)
+    assert other.response.data is (page if again is copy.copy else other)
+    assert other.response.headers["CONTENT-TYPE"] == other.response.headers["content-type"]
+    response = again(page.response)
+    assert (response.status, response.code, response.body) == (200, 0, page.response.body if page.response else b"")
+    assert response.data.rows == page.rows
+    untyped = again(await zoho.request("GET", "/books/v3/contacts"))
+    assert len(untyped.data["contacts"]) == 3
+    made_by_hand = again(Page(rows=[1], context=PageContext(), cursor=None))
+    assert (made_by_hand.rows, made_by_hand.response) == ([1], None)

@@ -5,32 +5,54 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
-from zoho_async.wire.pagination import Page, Pages
-
-from ._aio import closable
+from zoho_async._typeguards import is_mapping
+from zoho_async.errors import UnavailableError
+from zoho_async.wire.pagination import Page
 
 Read = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """Makes a call that reads: counts it, and repeats it after what it has to wait for."""
 
 
-def read_pages(resource: Any, *ids: str, read: Read, **query: Any) -> AsyncGenerator[Page[Any], None]:
-    """Reads a list page by page: one call a page, none ahead.
+async def read_pages(
+    resource: Any, *ids: str, read: Read, row_id: str, **query: Any
+) -> AsyncGenerator[Page[dict[str, Any]], None]:
+    """Reads a list to its end, page by page: one call a page, none ahead.
+
+    Where Zoho does not say whether another page follows, a whole list goes on to an empty page, or one that repeats
+    rows; a list of one parent ends at a page that is not full.
 
     Args:
         resource: A client's resource such as `zoho.books.contacts`.
         *ids: Ids that stand in the list's path.
         read: Makes the call of each page.
-        **query: What the resource's `list` takes: filters, order, `per_page`, `type`.
+        row_id: Field of a row that identifies it.
+        **query: What the resource's `list` takes: filters, order, `per_page`.
 
-    Returns:
-        An asynchronous generator of pages.
+    Yields:
+        Each page, its rows as mappings.
+
+    Raises:
+        UnavailableError: The list is to go on and has no new row, so its end is not known.
     """
+    # Hashes: the ids of a long list would stay in memory.
+    seen: set[int] = set()
+    number = 1
 
-    async def fetch(number: int) -> Page[Any]:
-        async def call() -> Any:
-            return await resource.list(*ids, page=number, **query)
+    async def call() -> Any:
+        return await resource.list(*ids, page=number, type=dict[str, Any], **query)
 
-        page: Page[Any] = await read(call)
-        return page
-
-    return closable(Pages(fetch).pages(prefetch=False))
+    while True:
+        page: Page[dict[str, Any]] = await read(call)
+        found = {hash(str(row[row_id])) for row in page.rows if is_mapping(row) and row.get(row_id)}
+        is_new = not found <= seen
+        if not is_new and page.cursor is not None:
+            raise UnavailableError(
+                f"the end of the list is not known: page {number} should not be the last and has no new record; "
+                "what it does not show may exist",
+                sent=True,
+            )
+        yield page
+        if page.cursor is None and (page.end_known or ids or not is_new):
+            return
+        seen |= found
+        number += 1

@@ -23,11 +23,11 @@ class Outcome(msgspec.Struct, Generic[T, R], frozen=True, kw_only=True):
     index: int
     """Position in the input, from 0; outcomes come as they are ready, not in this order."""
     status: Status
-    """`unknown`: a write was sent, and whether it took effect is not known."""
+    """`unknown`: whether a write took effect is not known; so is every exception of `fn` that is no ZohoError."""
     result: R | None = None
     """What `fn` returned; None unless `done`."""
     error: Exception | None = None
-    """Why it failed. Also set on a `done` item whose response could not be read (DecodeError)."""
+    """Why it is not done. Also set on a `done` item whose response could not be read (DecodeError)."""
 
 
 def map(
@@ -38,12 +38,13 @@ def map(
 ) -> AsyncIterator[Outcome[T, R]]:
     """Calls `fn` with every item and yields one `Outcome` per item as it is ready.
 
-    An exception of `fn` becomes the item's outcome. Only errors that concern every item end the run: AuthError,
-    ConfigError, QuotaExceededError and RateLimitError. Then no further item is begun, an asynchronous input that is
-    being awaited is cancelled, calls in flight are finished and their outcomes yielded, and the error is raised; items
-    without an outcome were not executed. An error of the input ends the run in the same way. When something that `fn`
-    or the input awaits is cancelled elsewhere, that is an error of theirs like any other; the item that `fn` was
-    processing is `unknown`.
+    An exception of `fn` becomes the item's outcome: `failed` for a ZohoError that says the call was not executed,
+    and `unknown` for any other exception, since it may have been raised after a request had left. Only errors that
+    concern every item end the run: AuthError, ConfigError, QuotaExceededError and RateLimitError. Then no further
+    item is begun, an asynchronous input that is being awaited is cancelled, calls in flight are finished and their
+    outcomes yielded, and the error is raised; items without an outcome were not executed. An error of the input
+    ends the run in the same way. When something that `fn` or the input awaits is cancelled elsewhere, that is an
+    error of theirs like any other.
 
     Close the iterator when leaving the loop early (`contextlib.aclosing`): calls in flight are then cancelled and the
     input is closed.

@@ -14,6 +14,7 @@ from zoho_async.errors import (
     RateLimitError,
     ZohoError,
 )
+from zoho_async.errors import printable as printable
 
 Status = Literal["done", "failed", "unknown"]
 
@@ -53,17 +54,11 @@ def status_of(error: Exception) -> Status:
         error: What the call raised.
 
     Returns:
-        `done` for DecodeError (the call succeeded, its response could not be read), `unknown` when the request was sent
-        and its outcome is not known, else `failed`.
+        `done` for DecodeError (the call succeeded, its response could not be read); `failed` for a ZohoError that says
+        that the call was not executed; else `unknown`: only a ZohoError says what became of a request.
     """
     if isinstance(error, DecodeError):
         return "done"
-    if isinstance(error, OutcomeUnknownError | AwaitCancelledError):
+    if not isinstance(error, ZohoError) or isinstance(error, OutcomeUnknownError) or error.sent is None:
         return "unknown"
-    return "unknown" if isinstance(error, ZohoError) and error.sent is None else "failed"
-
-
-def printable(text: str, limit: int = 300) -> str:
-    """Text of unknown origin on one line for a message: unprintable characters escaped, cut at `limit` characters."""
-    short = text if len(text) <= limit else f"{text[: limit - 3]}..."
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in short)
+    return "failed"

@@ -10,7 +10,7 @@ import msgspec
 T_co = TypeVar("T_co", covariant=True)
 
 Location = Literal["path", "query", "header"]
-ResultKind = Literal["record", "page", "list", "nothing", "untyped", "file"]
+ResultKind = Literal["record", "page", "list", "nothing", "untyped", "file", "any"]
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -50,7 +50,7 @@ class Operation(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, eq=Fal
         scope: The OAuth scope it needs.
         title: Its title in the document.
         kind: What the response holds: `record`, `page` (of rows), `list` (not paged), `nothing` (only a message),
-            `untyped` (not documented) or `file`.
+            `untyped` (not documented), `file`, or `any` (of `Zoho.request`: any JSON, another medium, or nothing).
         idempotent: Whether sending it twice has the effect of sending it once. No other write is ever repeated.
         request: Type of the body; None without one.
         body_optional: Whether it may be sent without the body.
@@ -117,5 +117,21 @@ class Response(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, eq=Fals
     data: T_co
     attempts: int = 1
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the data, which may hold this response: pickle and deepcopy restore it last.
+        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name != "data"}
+        copied = getattr(self.headers, "copy", None)
+        if copied is not None:  # aiohttp's read-only headers cannot be pickled, a copy of them can
+            fields["headers"] = copied()
+        return restored, (type(self), {**fields, "data": None}), (self.data,)
+
+    def __setstate__(self, state: tuple[Any]) -> None:
+        msgspec.structs.force_setattr(self, "data", state[0])
+
     def __repr__(self) -> str:
         return f"<Response {self.status} code={self.code} {len(self.body)} bytes>"
+
+
+def restored(kind: type[Any], fields: dict[str, Any]) -> Any:
+    """A struct of which `pickle` or `copy` restores the remaining field afterwards."""
+    return kind(**fields)

@@ -19,6 +19,9 @@ from .http import HttpResult, UploadReadError
 from .rate_limiter import Limiter
 from .retry_policy import RetryAction, RetryDecision, SendStatus
 
+_LONGEST_MESSAGE = 1000
+"""Characters of Zoho's message in an error's text."""
+
 E = TypeVar("E", bound=errors.ZohoError)
 log = logging.getLogger("zoho_async")
 
@@ -119,7 +122,7 @@ class CallState:
             self._sent = None
             if self._operation.idempotent:
                 raise self._deadline_error() from None
-            raise self._error(errors.OutcomeUnknownError, self._outcome_unknown()) from None
+            raise self._error(errors.OutcomeUnknownError, self._outcome_unknown(self._attempts[-1])) from None
         except asyncio.CancelledError:
             if not self._operation.reads:
                 # An exception of a log handler must not replace the cancellation.
@@ -202,7 +205,7 @@ class CallState:
     def record_attempt(self, result: HttpResult, decision: RetryDecision) -> None:
         """Remember and log one attempt."""
         self._last = result
-        self._attempts.append(result.outcome.detail or decision.action.name.lower())
+        self._attempts.append(errors.printable(result.outcome.detail or decision.action.name.lower()))
         if decision.action is RetryAction.RETRY and result.outcome.sent is not SendStatus.NOT_SENT:
             self.may_have_executed = True
         if log.isEnabledFor(logging.DEBUG):
@@ -236,19 +239,19 @@ class CallState:
         kind, outcome = decision.error, result.outcome
         if decision.action is RetryAction.REFRESH:
             return self._scope_error()
+        message = result.decoded.message if result.decoded is not None else None
+        text = f"{message[:_LONGEST_MESSAGE]} ({outcome.detail})" if message else outcome.detail
         if kind is errors.OutcomeUnknownError:
             self._sent = None  # the response does not show what was executed
-            return self._error(kind, self._outcome_unknown())
-        message = result.decoded.message if result.decoded is not None else None
-        text = f"{message} ({outcome.detail})" if message else outcome.detail
+            return self._error(kind, self._outcome_unknown(text))
         if 300 <= outcome.status < 400:
             text = f"{outcome.detail}: a redirect, which is never followed with a token; check api_url"
         return self._error(kind, text)
 
-    def _outcome_unknown(self) -> str:
+    def _outcome_unknown(self, reason: str) -> str:
         method, path = self._operation.method, self._operation.path
         return (
-            f"{self._attempts[-1]}; {method} {path} was sent at {self._sent_at:%Y-%m-%d %H:%M:%S} UTC and its outcome "
+            f"{reason}; {method} {path} was sent at {self._sent_at:%Y-%m-%d %H:%M:%S} UTC and its outcome "
             "is unknown: check (by name, unique value or modification time) before sending it again"
         )
 

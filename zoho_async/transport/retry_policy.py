@@ -69,7 +69,7 @@ _SLOW = RetryDecision(RetryAction.SLOW, errors.RateLimitError)
 _REFUSALS: Mapping[int | str, type[errors.ZohoError]] = {
     2: errors.InvalidError,
     4: errors.InvalidError,
-    5: errors.NotFoundError,
+    5: errors.RefusedError,  # an unknown address, which says nothing about a record
     6: errors.InvalidError,
     15: errors.InvalidError,
     1002: errors.NotFoundError,
@@ -129,14 +129,12 @@ def classify(
         return outcome_unknown
     if deletes and repeated and code == 1002:
         return _DONE  # the earlier attempt deleted it
-    return RetryDecision(RetryAction.FAIL, _refusal(status, code))
-
-
-def _refusal(status: int, code: int | str | None) -> type[errors.ZohoError]:
     named = _REFUSALS.get(code) if code is not None else None
-    if named is not None:
-        return named
-    return {404: errors.NotFoundError, 409: errors.DuplicateError}.get(status, errors.RefusedError)
+    if named is None and status == 404:
+        return outcome_unknown  # of a gateway, which knows nothing about records
+    if named is None:
+        named = errors.DuplicateError if status == 409 else errors.RefusedError
+    return RetryDecision(RetryAction.FAIL, named)
 
 
 LONGEST_BLOCK = 1800.0

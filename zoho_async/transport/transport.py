@@ -15,7 +15,7 @@ from zoho_async.schema.operation import Operation, Response
 from zoho_async.schema.registry import PRODUCTS
 from zoho_async.wire.decoding import Decoded, Decoders
 from zoho_async.wire.encoding import EncodedRequest, build_request, invalid_request
-from zoho_async.wire.pagination import Page, Pages
+from zoho_async.wire.pagination import Page, Pages, find_end
 
 from . import retry_policy
 from .accounts_server import HttpAccountsServer
@@ -163,6 +163,9 @@ class Transport:
         if operation.kind == "page":
             page: Page[Any] = response.data
             page.response = response
+            find_end(page, query or {})
+            if not page.end_known and page.rows:
+                self.shared.decoders.count_drift(operation, "page_context.has_more_page")
             self._check_filter(operation, query, page, response)
         return response
 

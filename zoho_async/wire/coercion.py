@@ -46,13 +46,17 @@ class Coercer:
         Raises:
             msgspec.ValidationError: A caller's own type cannot hold the value.
         """
+        try:
+            return self.prepare(type_)(value, path, on_coerced)
+        except _CoercionError as error:
+            raise msgspec.ValidationError(str(error)) from None
+
+    def prepare(self, type_: Any) -> Builder:
+        """The builder of a type. Raises TypeError for a type that msgspec does not support."""
         builder = self._builders.get(type_)
         if builder is None:
             builder = self._builders[type_] = self._compile(inspect.type_info(type_))
-        try:
-            return builder(value, path, on_coerced)
-        except _CoercionError as error:
-            raise msgspec.ValidationError(str(error)) from None
+        return builder
 
     def _compile(self, info: inspect.Type) -> Builder:
         if isinstance(info, inspect.Metadata):
@@ -125,7 +129,7 @@ class Coercer:
                         values[field.name] = _fallback_value(field, place)
             try:
                 return info.cls(**values)
-            except (TypeError, ValueError) as error:  # from __post_init__ of a caller's own struct
+            except Exception as error:  # noqa: BLE001 - from __post_init__ of a caller's own struct
                 raise _CoercionError(f"{path}: {error}") from None
 
         # Registered before its fields are compiled: a type may contain itself.
@@ -291,7 +295,7 @@ def _by_msgspec(info: inspect.Type) -> Builder:
     def build(value: Any, path: str, on_coerced: OnCoerced) -> Any:
         try:
             return msgspec.convert(value, type_, strict=False)
-        except msgspec.ValidationError:
+        except Exception:  # noqa: BLE001 - also what a caller's own type raises
             raise _CoercionError(path) from None
 
     return build

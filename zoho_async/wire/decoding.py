@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -15,9 +14,11 @@ from zoho_async.schema.registry import SECRETS
 
 from .coercion import Coercer
 from .drift import DriftCounter
-from .pagination import Page, PageContext, next_cursor
+from .lenient import untyped
+from .pagination import Page, PageContext, find_end
 
-_UNTYPED = msgspec.json.Decoder(float_hook=Decimal)
+_LONGEST_CODE = 64
+"""Characters; a longer code is none of Zoho's."""
 _RESULT = "result_"
 """Attribute prefix of an envelope's result fields; keeps Zoho's keys from clashing with `code` or `message`."""
 
@@ -63,47 +64,6 @@ UNREADABLE = Decoded(code=None, message=None, readable=False)
 _CODE_AND_MESSAGE = msgspec.json.Decoder(CodeAndMessage)
 
 
-def untyped(body: bytes, charset: str | None = None) -> Any:
-    """Any JSON as plain Python values, numbers with every digit. Raises ValueError for anything else."""
-    try:
-        return _UNTYPED.decode(body)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _decode_lenient(body, charset)
-
-
-def _decode_lenient(body: bytes, charset: str | None) -> Any:
-    """JSON with a byte-order mark, in another charset than UTF-8, or with lone surrogates."""
-    if not body.strip():
-        raise ValueError("empty")
-    import json  # only for input that msgspec refuses
-
-    marked = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-    guess = next((name for mark, name in marked.items() if body.startswith(mark)), "utf-8")
-    for name in (guess, charset or "latin-1", "latin-1"):
-        try:
-            text = body.decode(name)
-            break
-        except (UnicodeDecodeError, LookupError):
-            continue
-    else:
-        raise ValueError("no charset fits")
-    try:
-        return _without_surrogates(json.loads(text, parse_float=Decimal))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def _without_surrogates(value: Any) -> Any:
-    """The same without lone surrogates, which cannot be encoded again."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if is_object(value):
-        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
-    return [_without_surrogates(item) for item in value] if is_list(value) else value
-
-
 class Decoders:
     """Decoders by operation and type, built on first use: building one is a thousand times slower than a use."""
 
@@ -129,6 +89,14 @@ class Decoders:
             return Decoded(code=_code(value.get("code")), message=_message(value.get("message")))
         return Decoded(code=_code(head.code), message=_message(head.message))
 
+    def prepare(self, operation: Operation[Any], type: Any) -> None:
+        """Build the decoder of a result before the request is sent. Raises TypeError for an impossible type."""
+        if operation.kind in ("untyped", "any"):
+            if type is not None:
+                self._coercer.prepare(type)
+        elif operation.kind not in ("nothing", "file"):
+            self._envelope(operation, type)
+
     def decode(self, operation: Operation[Any], type: Any, body: bytes, charset: str | None) -> Decoded:
         """Decode a whole response, its result as `type` (None: the operation's own)."""
         if operation.kind == "nothing":
@@ -138,18 +106,20 @@ class Decoders:
         envelope = self._envelope(operation, type)
         try:
             read = envelope.decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except Exception:  # noqa: BLE001 - also what a caller's own type raises, or Decimal for a huge exponent
             return self._decode_tolerant(operation, envelope, body, charset)
         if read.code not in (0, "0"):
             return Decoded(code=_code(read.code), message=_message(read.message), readable=read.code is not None)
-        for name in envelope.names:
+        for key, name in envelope.names:
             result = getattr(read, name)
             if operation.in_list and result:
                 result = result[0]
             elif operation.in_list:
                 result = None
             if result is not None:
-                return self._success(operation, read.message, result, getattr(read, "page_context", None))
+                if operation.kind == "page":
+                    return self._page(operation, read.message, key, result, read.page_context or PageContext())
+                return Decoded(code=0, message=_message(read.message), data=result)
         return self._decode_tolerant(operation, envelope, body, charset)
 
     def file(self, body: bytes | None, *, media_type: str, named: bool, charset: str | None) -> Decoded:
@@ -180,12 +150,39 @@ class Decoders:
             return UNREADABLE
         if not is_object(value) or "code" not in value:
             return UNREADABLE
-        decoded = Decoded(code=_code(value["code"]), message=_message(value.get("message")), data=value)
-        if type is None:
-            decoded.data = redacting(value)
-        elif decoded.code == 0:
-            decoded.data = self._coercer.build(type, value, "", lambda path: self._count_drift(operation, path))
+        decoded = Decoded(code=_code(value["code"]), message=_message(value.get("message")))
+        if decoded.code == 0 or type is None:
+            self._give(operation, type, value, decoded)
         return decoded
+
+    def any(
+        self, operation: Operation[Any], type: Any, body: bytes, *, status: int, media_type: str, charset: str | None
+    ) -> Decoded:
+        """Decode the response to a request without an operation: JSON of any shape, no content, or another medium."""
+        done = Decoded(code=0, message=None)
+        if status in (204, 205):
+            return done
+        try:
+            value = untyped(body, charset)
+        except ValueError:
+            # A gateway's page or a truncated response, unless it is a medium that is neither HTML nor JSON.
+            if not body or not media_type or media_type == "text/html" or media_type.endswith("json"):
+                return UNREADABLE
+            return msgspec.structs.replace(done, data=body, missing="" if type is None else f"{media_type} is not JSON")
+        if is_object(value) and "code" in value:
+            return self._decode_untyped(operation, type, body, charset)
+        self._give(operation, type, value, done)
+        return done
+
+    def _give(self, operation: Operation[Any], type: Any, value: Any, decoded: Decoded) -> None:
+        """Set the result of an untyped response, as `type` where there is one."""
+        try:
+            if type is None:
+                decoded.data = redacting(value)
+            else:
+                decoded.data = self._coercer.build(type, value, "", lambda path: self.count_drift(operation, path))
+        except (msgspec.ValidationError, RecursionError) as error:
+            decoded.missing = str(error)
 
     def _envelope(self, operation: Operation[Any], type: Any) -> _Envelope:
         key = (operation, type)
@@ -212,58 +209,79 @@ class Decoders:
         if operation.message_only and not value.keys() & set(operation.envelope):
             key = operation.envelope[0]
             value[key] = {} if operation.kind == "record" else []
-            self._count_drift(operation, key)
+            self.count_drift(operation, key)
         if key is None:
             return Decoded(code=code, message=message, missing=f"no {' or '.join(operation.envelope)} in it")
         try:
             if operation.in_list:
                 rows = value[key] if is_list(value[key]) else [value[key]]
                 if not is_list(value[key]):
-                    self._count_drift(operation, key)
+                    self.count_drift(operation, key)
                 if not rows:
                     return Decoded(code=code, message=message, missing=f"nothing in {key}")
                 result = self._convert(operation, envelope.item, rows[0], f"{key}[]")
             elif operation.kind == "record":
                 result = self._convert(operation, envelope.item, value[key], key)
             else:
-                rows = value[key]
-                if not is_list(rows):
-                    self._count_drift(operation, key)
-                    rows = [rows] if rows else []
-                result = list[Any]()
-                for row in rows:
-                    if is_object(row):
-                        result.append(self._convert(operation, envelope.item, row, f"{key}[]"))
-                    else:
-                        self._count_drift(operation, f"{key}[]")  # only an object can be a row
-        except msgspec.ValidationError as error:
+                return self._rows(operation, envelope, value, key, message)
+        except (msgspec.ValidationError, RecursionError) as error:
             return Decoded(code=code, message=message, missing=str(error))
+        return Decoded(code=0, message=message, data=result)
+
+    def _rows(
+        self, operation: Operation[Any], envelope: _Envelope, value: dict[str, Any], key: str, message: str | None
+    ) -> Decoded:
+        rows = value[key]
+        if not is_list(rows):
+            self.count_drift(operation, key)
+            rows = [rows] if rows else []
+        result: list[Any] = []
+        positions: list[int] = []
+        for position, row in enumerate(rows):
+            if is_object(row):
+                result.append(self._convert(operation, envelope.item, row, f"{key}[]"))
+                positions.append(position)
+            else:
+                self.count_drift(operation, f"{key}[]")  # only an object can be a row
+        if operation.kind == "list":
+            return Decoded(code=0, message=message, data=result)
         context = self._context(operation, value.get("page_context"))
-        return self._success(operation, message, result, context)
+        return self._page(operation, message, key, result, context, received=len(rows), positions=positions)
 
     def _convert(self, operation: Operation[Any], type: Any, value: Any, path: str) -> Any:
         # Row by row: convert() is much faster than coercion, and most rows are valid.
         try:
             return msgspec.convert(value, type)
-        except msgspec.ValidationError:
-            return self._coercer.build(type, value, path, lambda place: self._count_drift(operation, place))
+        except Exception:  # noqa: BLE001 - also what a caller's own type raises
+            return self._coercer.build(type, value, path, lambda place: self.count_drift(operation, place))
 
-    def _context(self, operation: Operation[Any], value: Any) -> PageContext | None:
-        if operation.kind != "page" or not is_object(value):
-            return None
+    def _context(self, operation: Operation[Any], value: Any) -> PageContext:
+        if not is_object(value) and not (is_list(value) and len(value) == 1 and is_object(value[0])):
+            return PageContext()
         context: PageContext = self._coercer.build(
-            PageContext, value, "page_context", lambda path: self._count_drift(operation, path)
+            PageContext, value, "page_context", lambda path: self.count_drift(operation, path)
         )
         return context
 
-    def _count_drift(self, operation: Operation[Any], path: str) -> None:
+    def count_drift(self, operation: Operation[Any], path: str) -> None:
+        """Count a value that is missing or not of the specified type."""
         self.drift.add(operation.id, path)
 
-    def _success(self, operation: Operation[Any], message: Any, result: Any, context: PageContext | None) -> Decoded:
-        if operation.kind == "page":
-            context = context or PageContext()
-            result = Page(rows=result, context=context, cursor=next_cursor(context))
-        return Decoded(code=0, message=_message(message), data=result)
+    def _page(
+        self,
+        operation: Operation[Any],
+        message: Any,
+        key: str,
+        rows: list[Any],
+        context: PageContext,
+        *,
+        received: int | None = None,
+        positions: list[int] | None = None,
+    ) -> Decoded:
+        page = Page[Any](rows=rows, context=context, cursor=None)
+        page.locate(key, len(rows) if received is None else received, positions)
+        find_end(page, {})
+        return Decoded(code=0, message=_message(message), data=page)
 
 
 class _Envelope:
@@ -274,10 +292,10 @@ class _Envelope:
     def __init__(self, operation: Operation[Any], item: Any) -> None:
         self.item = item
         result: Any = item if operation.kind == "record" and not operation.in_list else list[item]
-        self.names = [f"{_RESULT}{key}" for key in operation.envelope]
+        self.names = [(key, f"{_RESULT}{key}") for key in operation.envelope]
         fields: list[Any] = [("code", int | str | None, None), ("message", Any, None)]
-        fields.extend((name, result | None, None) for name in self.names)
-        rename: Mapping[str, str] = dict(zip(self.names, operation.envelope, strict=True))
+        fields.extend((name, result | None, None) for _, name in self.names)
+        rename: Mapping[str, str] = {name: key for key, name in self.names}
         if operation.kind == "page":
             fields.append(("page_context", PageContext | None, None))
         self.decoder: Any = msgspec.json.Decoder(
@@ -286,11 +304,15 @@ class _Envelope:
 
 
 def _code(value: Any) -> int | str | None:
-    """A result code: a number, or a number as text, which Zoho sends occasionally."""
+    """A result code: a number, or a number as text, which Zoho sends occasionally. None for what can be no code."""
     if isinstance(value, str):
-        text = value.strip()
-        return int(text) if text.isdecimal() else (text or None)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+        value = value.strip()
+        if len(value) > _LONGEST_CODE:
+            return None
+        return int(value) if value.isascii() and value.isdecimal() else (value or None)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if abs(value) < 10**_LONGEST_CODE else None
 
 
 def _message(value: Any) -> str | None:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
-from zoho_async.schema.operation import Response
+from zoho_async._typeguards import is_list
+from zoho_async.schema.operation import Response, restored
+
+from .encoding import to_json
+from .lenient import charset_of, untyped
 
 T = TypeVar("T")
+
+LONGEST_PAGE = 200
+"""Rows; Zoho's default and its maximum."""
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class PageContext(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -41,27 +50,123 @@ class PageContext(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Page(msgspec.Struct, Generic[T], kw_only=True):
-    """One page of a list.
+    """One page of a list. It is a sequence of its rows.
 
     Attributes:
         rows: The rows.
         context: Zoho's description of the page.
         cursor: Start of the next page, for `Pages.resume()`; None after the last page.
+        end_known: Whether Zoho said if another page follows. Where it did not, the list goes on after a full page. Only
+            when it is true on the last page has the whole list been read, so that a record it lacks does not exist.
         response: The whole response.
     """
 
     rows: list[T]
     context: PageContext
     cursor: str | None
+    end_known: bool = False
     response: Response[Any] | None = None
+    _key: str = ""
+    """Member of the response that holds the rows."""
+    _received: int = 0
+    """Rows in the response, including those that were no objects."""
+    _positions: list[int] | None = None
+    """Positions in the response of the rows that were kept; None for all."""
+    _raw: list[bytes] | None = None
+
+    @property
+    def raw(self) -> list[bytes]:
+        """The JSON of each row as received; empty for a page without a response."""
+        if self._raw is None:
+            received = [] if self.response is None else raw_rows(self.response, self._key)
+            self._raw = received if self._positions is None else [received[at] for at in self._positions]
+        return self._raw
+
+    def locate(self, key: str, received: int, positions: list[int] | None = None) -> None:
+        """Remember where the rows are in the response, and how many it has."""
+        self._key, self._received, self._positions = key, received, positions
+
+    def keep(self, positions: list[int]) -> None:
+        """Keep only the rows at these positions."""
+        known = self._positions
+        self._positions = positions if known is None else [known[at] for at in positions]
+        self.rows, self._raw = [self.rows[at] for at in positions], None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        return self.rows[index]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.rows)
+
+    def __reversed__(self) -> Iterator[T]:
+        return reversed(self.rows)
+
+    def __contains__(self, row: object) -> bool:
+        return row in self.rows
+
+    def index(self, row: Any, *bounds: int) -> int:
+        """The position of a row, as `list.index`."""
+        return self.rows.index(row, *bounds)
+
+    def count(self, row: Any) -> int:
+        """How often a row is in the page, as `list.count`."""
+        return self.rows.count(row)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the response, whose data is this page: pickle and deepcopy restore it last.
+        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name != "response"}
+        return restored, (type(self), fields), self.response
+
+    def __setstate__(self, response: Response[Any]) -> None:
+        self.response = response
 
     def __repr__(self) -> str:
         return f"<Page {self.context.page} {len(self.rows)} rows>"
 
 
-def next_cursor(context: PageContext) -> str | None:
-    """The cursor of the next page; None after the last."""
-    return str((context.page or 1) + 1) if context.has_more_page else None
+Sequence.register(Page)
+
+
+def raw_rows(response: Response[Any], key: str) -> list[bytes]:
+    """The JSON of each row of a response, as received where it is valid UTF-8."""
+    try:
+        response.body.decode()  # undecoded members are not checked
+        value = bytes(_MEMBERS.decode(response.body)[key])
+        return [bytes(row) for row in _ROWS.decode(value)] if value.startswith(b"[") else [value]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        read = untyped(response.body, charset_of(response.headers.get("Content-Type", "")))[key]
+        return [to_json(row) for row in (read if is_list(read) else [read])]
+
+
+def find_end(page: Page[Any], query: Mapping[str, Any]) -> None:
+    """Set `cursor` and `end_known` of a page, from Zoho's word or else from its length.
+
+    Args:
+        page: A decoded page.
+        query: Query parameters of its request.
+    """
+    context = page.context
+    more = context.has_more_page
+    page.end_known = more is not None
+    if more is None:
+        asked = _number(query.get("per_page")) or LONGEST_PAGE
+        more = page._received >= min(asked, context.per_page or LONGEST_PAGE, LONGEST_PAGE)
+    # The number asked for: a response that repeats its page number must not loop.
+    page.cursor = str((_number(query.get("page")) or context.page or 1) + 1) if more else None
+
+
+def _number(value: Any) -> int:
+    text = str(value)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
 class Pages(Generic[T]):
@@ -79,12 +184,14 @@ class Pages(Generic[T]):
         start: Number of the first page.
     """
 
-    __slots__ = ("_fetch", "_row_id", "_start")
+    __slots__ = ("_fetch", "_row_id", "_start", "end_known")
 
     def __init__(self, fetch: Callable[[int], Awaitable[Page[T]]], *, row_id: str = "", start: int = 1) -> None:
         self._fetch = fetch
         self._row_id = row_id
         self._start = start
+        self.end_known = False
+        """Whether the last iteration ended at a page that Zoho said is the last; see `Page.end_known`."""
 
     def resume(self, cursor: str) -> Pages[T]:
         """The same list from a later page on.
@@ -106,11 +213,10 @@ class Pages(Generic[T]):
         return self._fetch(self._start).__await__()
 
     async def __aiter__(self) -> AsyncIterator[T]:
-        seen: set[Any] = set()
         async with aclosing(self._read()) as reading:
             async for page, prefetch in reading:
                 half = len(page.rows) // 2
-                for index, row in enumerate(self._unseen(page.rows, seen)):
+                for index, row in enumerate(page.rows):
                     if index == half:
                         prefetch()
                     yield row
@@ -118,24 +224,28 @@ class Pages(Generic[T]):
     async def pages(self, *, prefetch: bool = True) -> AsyncIterator[Page[T]]:
         """Iterate over the pages, without rows that an earlier page had.
 
+        A page without a new row is the last one, whatever Zoho says; its `end_known` is then false.
+
         Args:
             prefetch: Whether the next page is fetched while one is consumed; False where every call counts.
         """
-        seen: set[Any] = set()
         async with aclosing(self._read()) as reading:
             async for page, fetch_next in reading:
                 if prefetch:
                     fetch_next()
-                page.rows = self._unseen(page.rows, seen)
                 yield page
 
     async def _read(self) -> AsyncGenerator[tuple[Page[T], Callable[[], None]], None]:
         prefetched: asyncio.Future[Page[T]] | None = None
         number: int = self._start
+        seen: set[Any] = set()
+        self.end_known = False
         try:
             while True:
                 page = await (prefetched or self._fetch(number))
                 prefetched = None
+                if not self._drop_seen(page, seen) and page.cursor is not None:
+                    page.cursor, page.end_known = None, False
                 # Always increasing: a response that repeats its page number must not loop forever.
                 following = max(int(page.cursor), number + 1) if page.cursor else None
 
@@ -146,6 +256,7 @@ class Pages(Generic[T]):
 
                 yield page, prefetch
                 if following is None:
+                    self.end_known = page.end_known
                     return
                 number = following
         finally:
@@ -153,14 +264,24 @@ class Pages(Generic[T]):
                 prefetched.cancel()
                 await asyncio.gather(prefetched, return_exceptions=True)
 
-    def _unseen(self, rows: list[T], seen: set[Any]) -> list[T]:
-        if not self._row_id:
-            return rows
-        unseen: list[T] = []
-        for row in rows:
-            row_id = getattr(row, self._row_id, None)
-            if row_id and row_id in seen:
+    def _drop_seen(self, page: Page[T], seen: set[Any]) -> bool:
+        """Drop the rows whose id an earlier page had; whether any row is new."""
+        kept: list[int] = []
+        is_new, without_id = False, False
+        for index, row in enumerate(page.rows):
+            row_id = getattr(row, self._row_id, None) if self._row_id else None
+            if not row_id:
+                without_id = True
+            elif row_id in seen:
                 continue
-            seen.add(row_id)
-            unseen.append(row)
-        return unseen
+            else:
+                seen.add(row_id)
+                is_new = True
+            kept.append(index)
+        if len(kept) < len(page.rows):
+            page.keep(kept)
+        if without_id and not is_new:
+            # Only their content can tell, and a page that was not received has none.
+            is_new = not page.raw or not seen.issuperset(page.raw)
+            seen.update(page.raw)
+        return is_new

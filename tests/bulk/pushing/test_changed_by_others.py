@@ -243,9 +243,12 @@ async def test_what_is_refused_for_what_others_did_after_a_call_of_unknown_outco
     assert outcome.reason.startswith(reason)
 
 
-async def test_an_update_of_unknown_outcome_whose_record_is_deleted_is_unknown(fake: FakeZoho, zoho: Zoho) -> None:
-    fake.seed([{"contact_name": "A"}])
-    fake.script(UPDATE, ["reset_before", "status:404"])
+async def test_an_update_of_unknown_outcome_whose_record_is_deleted_is_unknown(
+    fake: FakeZoho, zoho: Zoho, when: When
+) -> None:
+    (theirs,) = fake.seed([{"contact_name": "A"}])
+    fake.script(UPDATE, ["reset_before"])
+    when(GET, 2, lambda: fake.organization().remove(theirs["contact_id"]))
     given = [{"contact_name": "A", "notes": "x"}]
     (outcome,) = await run(bulk.push(zoho.books.contacts, given, match_by="contact_name", pause=0))
     assert outcome.status == "unknown"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from zoho_async.bulk.pushing.circuit_breaker import CircuitBreaker
-from zoho_async.errors import InvalidError, OutcomeUnknownError, UnavailableError
+from zoho_async.errors import InvalidError, NotFoundError, OutcomeUnknownError, UnavailableError
 
 BUSY, LOST, INVALID = UnavailableError("busy"), OutcomeUnknownError("lost"), InvalidError("invalid")
+DELETED = NotFoundError("deleted")
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,12 @@ def test_it_opens_at_the_threshold_and_every_response_closes_it(
 ) -> None:
     breaker = CircuitBreaker(3)
     assert [breaker.record(error) for error in errors] == opens
+
+
+def test_it_counts_errors_of_its_kind_alone() -> None:
+    breaker = CircuitBreaker(2, (NotFoundError,))
+    found = [breaker.record(error) for error in (DELETED, BUSY, DELETED, None, DELETED, DELETED)]
+    assert found == [False, False, False, False, False, True]
 
 
 def test_a_threshold_is_at_least_one() -> None:

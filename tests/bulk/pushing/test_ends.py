@@ -20,6 +20,7 @@ from zoho_async.bulk.pushing.events import Event
 from zoho_async.bulk.pushing.push import BREAKER_THRESHOLD, QUEUE_DEPTH_FACTOR, Push
 from zoho_async.bulk.results import RowOutcome
 from zoho_async.bulk.state.database import Database
+from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import (
     AuthError,
     DecodeError,
@@ -566,3 +567,27 @@ async def test_a_reading_that_is_cancelled_elsewhere_fails_its_row_alone(
     heard = Heard(bulk.push(contacts, names(3, notes="x"), match_by="contact_name"))
     async with asyncio.timeout(10):
         assert await heard.all() == [("failed", "none"), ("done", "updated"), ("done", "updated")]
+
+
+@pytest.mark.parametrize("place", [(writes, "parts_of"), (Journal, "record_outcome"), (writes, "existed_before")])
+@pytest.mark.parametrize("error", [ValueError("a bug"), AwaitCancelledError("elsewhere")])
+async def test_what_is_raised_after_a_create_was_sent_leaves_its_row_unknown(
+    fake: FakeZoho,
+    zoho: Zoho,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: tuple[Any, str],
+    error: Exception,
+) -> None:
+    def raises(*_: Any, **__: Any) -> None:
+        monkeypatch.undo()
+        raise error
+
+    rows = names(3)
+    monkeypatch.setattr(*place, raises)
+    first = Heard(bulk.push(zoho.books.contacts, rows, state=tmp_path / "s"))
+    assert await first.all() == [("unknown", "none"), ("done", "created"), ("done", "created")]
+    assert first.outcomes[0].error is error
+    second = Heard(bulk.push(zoho.books.contacts, rows, state=tmp_path / "s"))
+    assert await second.all() == [("done", "settled"), ("done", "unchanged"), ("done", "unchanged")]
+    assert fake.created() == {"N1": 1, "N2": 1, "N3": 1}

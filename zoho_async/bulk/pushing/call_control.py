@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from zoho_async.bulk._aio import cancelled_elsewhere
 from zoho_async.bulk.results import PushSummary
 from zoho_async.bulk.scheduling.window import Window, local_now, sleep_until
-from zoho_async.errors import QuotaExceededError, ZohoError
+from zoho_async.errors import NotFoundError, QuotaExceededError, UnavailableError, ZohoError
 
 from .circuit_breaker import CircuitBreaker
 from .events import Event
@@ -24,6 +24,10 @@ _UNKNOWN_RESET = timedelta(hours=1)
 READ_THRESHOLD = 100
 """At least so many consecutive outages of reads abort a push. Some neighbouring records that Zoho always fails to show
 are no outage, and would abort every run at the same row."""
+
+
+DELETED_THRESHOLD = 10
+"""So many consecutive records that Zoho says are deleted abort a push: rather their address is wrong."""
 
 
 class Withheld(Exception):  # noqa: N818 - ends a call that was not sent; nothing went wrong
@@ -65,6 +69,7 @@ class CallControl:
         self._emit = emit
         self._writes = CircuitBreaker(threshold)
         self._reads = CircuitBreaker(max(READ_THRESHOLD, threshold))
+        self._deleted = CircuitBreaker(DELETED_THRESHOLD, (NotFoundError,))
         self._slots = asyncio.Semaphore(concurrency)
         self._waiting: set[asyncio.Task[Any]] = set()
         """Tasks whose call was not sent yet."""
@@ -124,6 +129,18 @@ class CallControl:
     def count_write(self, error: ZohoError | None) -> None:
         """Counts a write by its error, if any; aborts the push when no write succeeds any more."""
         self._count(self._writes, error)
+
+    def count_record(self, error: NotFoundError | None) -> None:
+        """Counts a record that was read, or deleted; aborts the push when all of them seem deleted."""
+        if self._deleted.record(error):
+            self.abort(
+                UnavailableError(
+                    f"Zoho says of {DELETED_THRESHOLD} records in a row that they do not exist; so they are not made "
+                    "again. If they were all deleted, push to another state file",
+                    operation=error.operation if error is not None else None,
+                    sent=True,
+                )
+            )
 
     def _count(self, breaker: CircuitBreaker, error: ZohoError | None) -> None:
         if breaker.record(error) and error is not None:

@@ -28,7 +28,7 @@ from .index_queries import TargetRecord
 from .prepare import Planner
 from .routing import RoutedRow
 from .write_policy import read_error_event
-from .writes import DispatchedRow, Result, Write, WriteExecutor, older
+from .writes import DispatchedRow, Result, Write, WriteExecutor, is_released, older
 
 RECONCILE_BATCH = 200
 """So many rows of unknown outcome are looked up together, by one reading of the newest records of the list."""
@@ -85,8 +85,11 @@ class Dispatcher:
 
     async def _plan_again(self, row: DispatchedRow) -> Result | None:
         """Routes a row again; returns what has kept it from that."""
+        item = row.routed.item
         try:
-            (routed,) = await self._planner.decide([row.routed.item], deleted=row.deleted)
+            if row.deleted and not item.record_id:
+                await self._planner.index.check_deleted(row.deleted, item.parent)
+            (routed,) = await self._planner.decide([item], deleted=row.deleted)
         except Withheld:
             return Result(event="stopped")
         except ZohoError as error:
@@ -116,7 +119,9 @@ class Dispatcher:
         except StateError:
             raise
         except Exception as error:  # noqa: BLE001 - of one row, nearly always of reading its record
-            result = Result(event=read_error_event(error, draining=self._control.draining), error=error)
+            event = read_error_event(error, draining=self._control.draining)
+            # Its call has left: whatever was raised after that says nothing of it.
+            result = Result(event="unresolved" if is_released(row) else event, error=error)
         if isinstance(result.error, RUN_ENDING_ERRORS):
             self._control.abort(result.error)
         return result
@@ -149,14 +154,16 @@ class Dispatcher:
     async def _read(self, row: DispatchedRow, found: TargetRecord, *, in_slot: bool = False) -> dict[str, Any] | None:
         """The record as it is now; None when it no longer exists."""
         if found.row:
-            record: dict[str, Any] = msgspec.json.decode(found.row)
-            return record
+            return msgspec.json.decode(found.row, type=dict[str, Any])
         call = partial(read_record, self._destination, found.record_id, row.routed.item.parent)
         row.reads += 1
         try:
-            return await self._control.read(call, in_slot=in_slot)
-        except NotFoundError:
+            record = await self._control.read(call, in_slot=in_slot)
+        except NotFoundError as error:
+            self._control.count_record(error)
             return None
+        self._control.count_record(None)
+        return record
 
     async def _update(self, row: DispatchedRow) -> Result:
         item, found = row.routed.item, row.routed.record

@@ -21,7 +21,7 @@ from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.rejection_tags import carried_key, is_tag, tag
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.rows.validate import RowReader, WorkItem, keyed_by, row_key, row_of
-from zoho_async.bulk.source.files import Row, RowFile
+from zoho_async.bulk.source.files import Row, RowFile, strip_blanks
 from zoho_async.bulk.state.journal import Entry, Journal
 from zoho_async.errors import Fault
 
@@ -217,7 +217,7 @@ class Planner:
         # Several rows may have one name: the first is the one that was sent under it.
         is_second = item.renamed or is_tag(item.row.identity)
         found = [plain] if plain is not None and (plain.content_hash == item.content_hash or not is_second) else []
-        names = {item.display_key, f"{item.parent}/{str(item.body.get(item.key_field) or '').strip()}"}
+        names = {item.display_key, f"{item.parent}/{strip_blanks(str(item.body.get(item.key_field) or ''))}"}
         for entry in found or self._journal.keyless(connection, item.content_hash, sorted(names)):
             record = identified(connection, entry.record_id) if looking else None
             if record is None or record.name_scope == item.name_scope:

@@ -32,7 +32,7 @@ from zoho_async.bulk.concurrent_map import (
     map,  # noqa: A004 - our own map, named like the builtin
 )
 from zoho_async.bulk.errors import RUN_ENDING_ERRORS, StateError
-from zoho_async.bulk.results import PushSummary, RowOutcome, failed, invalid
+from zoho_async.bulk.results import PushSummary, RowOutcome, invalid, unknown
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.scheduling.window import Window
@@ -334,7 +334,8 @@ def _given(outcome: Outcome[RoutedRow, RowOutcome | None]) -> RowOutcome | None:
     if isinstance(error, StateError):
         # Without a journal nothing more may be sent.
         raise error
-    return outcome.result if error is None else failed(item, error)
+    # Raised out of the dispatcher, perhaps after the row was sent.
+    return outcome.result if error is None else unknown(item, error)
 
 
 def _source(rows: Any) -> str:

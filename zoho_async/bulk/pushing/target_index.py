@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,11 +14,14 @@ import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk._pages import Read, read_pages
+from zoho_async.bulk.rows.matching import matchable
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Destination
-from zoho_async.bulk.rows.validate import custom_value, matchable
+from zoho_async.bulk.rows.validate import custom_value
+from zoho_async.bulk.source.files import strip_blanks
 from zoho_async.bulk.state.database import Database
-from zoho_async.errors import NotFoundError
+from zoho_async.errors import NotFoundError, UnavailableError
+from zoho_async.wire.pagination import Page
 
 from .endpoint import read_record
 from .index_queries import COLUMNS, identified, made_at
@@ -127,12 +130,10 @@ class TargetIndex:
         day's calls reach.
         """
         newest = self._newest
-        place = (parent,) if parent else ()
-        query: dict[str, Any] = {**order, "per_page": PER_PAGE, "type": dict[str, Any]}
         for _ in range(2):
             epoch: int | None = None
             of_parent: list[Mapping[str, Any]] = []
-            async with aclosing(read_pages(self._destination.resource, *place, read=self._read, **query)) as pages:
+            async with aclosing(self._pages(parent, order)) as pages:
                 async for page in pages:
                     rows = [row for row in page.rows if is_mapping(row)]
                     epoch = self._wait_epoch() if epoch is None else epoch
@@ -151,13 +152,42 @@ class TargetIndex:
                 break
         self._newest = newest
 
+    def _pages(self, parent: str, query: Mapping[str, str]) -> AsyncGenerator[Page[dict[str, Any]], None]:
+        destination, place = self._destination, (parent,) if parent else ()
+        return read_pages(
+            destination.resource, *place, read=self._read, row_id=destination.record_id, per_page=PER_PAGE, **query
+        )
+
+    async def check_deleted(self, record_id: str, parent: str) -> None:
+        """Reads the list again for a record that it has shown and that Zoho says is deleted.
+
+        Raises:
+            UnavailableError: The list still shows it.
+        """
+        shown = await self._database.run(lambda connection: identified(connection, record_id))
+        if shown is not None:
+            await self._check_deleted(record_id, shown.name, parent)
+
+    async def _check_deleted(self, record_id: str, name: str, parent: str) -> None:
+        field, id_field = self._destination.natural.name, self._destination.record_id
+        query = {field: name} if name and field in self._destination.filters else {}
+        with suppress(NotFoundError):
+            async with aclosing(self._pages(parent, query)) as pages:
+                async for page in pages:
+                    if any(is_mapping(row) and _text(row.get(id_field)) == record_id for row in page.rows):
+                        raise UnavailableError(
+                            f"Zoho lists record {record_id} and says that it does not exist; no other is made in its "
+                            "place",
+                            sent=True,
+                        )
+
     async def _put(self, rows: Sequence[Mapping[str, Any]], parent: str) -> None:
         destination, field = self._destination, self._field
         natural = destination.natural
         rows = [row for row in rows if _text(row.get(destination.record_id))]
         if field and rows and not any(_shows(row, field) for row in rows):
             # The list does not show the field.
-            keys = await self._read_keys([_text(row.get(destination.record_id)) for row in rows], parent)
+            keys = await self._read_keys(rows, parent)
         else:
             keys = {_text(row.get(destination.record_id)): self.key(row) for row in rows}
         records: list[tuple[str, ...]] = []
@@ -168,7 +198,7 @@ class TargetIndex:
                 # Deleted since it was listed.
                 continue
             kind = (_text(row.get(natural.name_scope)) or natural.default_name_scope) if natural.name_scope else ""
-            name = _text(row.get(natural.name)).strip() if natural.name else ""
+            name = strip_blanks(_text(row.get(natural.name))) if natural.name else ""
             raw = _json.encode(row).decode() if parent else ""
             records.append((record_id, parent, kind, name, match, _text(row.get("created_time")), raw))
 
@@ -189,12 +219,15 @@ class TargetIndex:
         key = _text(value_of(record, self._field)) if self._field else ""
         return key if self._options.upsert_by else matchable(key, self._field)
 
-    async def _read_keys(self, ids: Sequence[str], parent: str) -> dict[str, str]:
+    async def _read_keys(self, rows: Sequence[Mapping[str, Any]], parent: str) -> dict[str, str]:
         """The keys of records whose list does not show them: as they are known, else from the records themselves."""
+        names = {
+            _text(row.get(self._destination.record_id)): _text(row.get(self._destination.natural.name)) for row in rows
+        }
 
         def known(connection: sqlite3.Connection) -> dict[str, str]:
             keys: dict[str, str] = {}
-            for record_id in ids:
+            for record_id in names:
                 found = identified(connection, record_id)
                 if found is not None:
                     keys[record_id] = found.match
@@ -203,11 +236,12 @@ class TargetIndex:
             return keys
 
         keys = await self._database.run(known)
-        for record_id in ids:
+        for record_id, name in names.items():
             if record_id not in keys:
                 try:
                     record = await self._read(partial(read_record, self._destination, record_id, parent))
                 except NotFoundError:
+                    await self._check_deleted(record_id, name, parent)
                     continue
                 keys[record_id] = self.key(record)
         return keys

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
-from zoho_async.bulk.source.files import LONGEST
+from zoho_async.bulk.source.files import LONGEST, strip_blanks
 from zoho_async.errors import Fault
 from zoho_async.schema.validation import Rule
 from zoho_async.wire.encoding import time_text
@@ -83,7 +83,8 @@ def scalar(cell: Any) -> Any:
 def nested(value: Any) -> Any:
     """A value of any shape as it can be sent, or the first `InvalidCell` in it.
 
-    Request structs become mappings without unset members; dates and times take Zoho's form.
+    Request structs become mappings without unset members; texts lose the blanks at their ends; dates and times take
+    Zoho's form.
     """
     if isinstance(value, msgspec.Struct):
         names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
@@ -107,7 +108,7 @@ def nested(value: Any) -> Any:
         return items
     if value is None:
         return None
-    found = scalar(value)
+    found = scalar(strip_blanks(value) if isinstance(value, str) else value)
     return _written(found) if isinstance(found, date) else found
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import UnknownColumnError, printable
-from zoho_async.bulk.source.files import LONGEST
+from zoho_async.bulk.source.files import LONGEST, strip_blanks
 from zoho_async.errors import Fault
 from zoho_async.schema.validation import Kind, Rule, Rules
 
@@ -113,7 +113,8 @@ class Columns:
         # Text has nothing nested: rows of CSV need no flattening.
         flat = all(isinstance(cell, str) for cell in values.values())
         for name, cell in values.items() if flat else self.leaves(values):
-            if cell is None or (isinstance(cell, str) and not cell.strip()):
+            # Written as it is matched: blanks would rename the record.
+            if cell is None or (isinstance(cell, str) and not (cell := strip_blanks(cell))):
                 continue
             column = self.field(name)
             if column is None:

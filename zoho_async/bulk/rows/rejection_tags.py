@@ -12,7 +12,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from zoho_async._typeguards import is_mapping
-from zoho_async.bulk.source.files import Row
+from zoho_async.bulk.source.files import Row, strip_blanks
 
 from .options import Options
 
@@ -57,6 +57,6 @@ def carried_key(identity: str) -> str:
 def _content_hash(row: Row, options: Options) -> str:
     values = row.values if is_mapping(row.values) else {"": row.values}
     # Added or moved columns and blanks around a cell change nothing.
-    cells = {str(name): cell.strip() if isinstance(cell, str) else cell for name, cell in values.items()}
+    cells = {str(name): strip_blanks(cell) if isinstance(cell, str) else cell for name, cell in values.items()}
     own = sorted((name, repr(cell)) for name, cell in cells.items() if cell not in ("", None))
     return hashlib.sha256(repr((options.field, own)).encode(errors="replace")).hexdigest()[:32]

@@ -11,13 +11,14 @@ import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import InputError
-from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile
+from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, strip_blanks
 from zoho_async.errors import Fault
 from zoho_async.schema.validation import Rule, validate
 from zoho_async.wire.encoding import to_builtins
 
 from .cells import InvalidCell, convert, mangled, nested
 from .columns import Columns, duplicate_custom_fields, original
+from .matching import matchable
 from .options import Options
 from .rejection_tags import still_rejected
 from .resource import Destination
@@ -159,7 +160,7 @@ class RowReader:
         item.content_hash = (
             content_hash_of(body) if not cleared else content_hash_of({"body": body, "cleared": cleared})
         )
-        item.name = str(body.get(self._name) or "").strip() if self._name else ""
+        item.name = strip_blanks(str(body.get(self._name) or "")) if self._name else ""
         scope = self._natural.name_scope
         item.name_scope_given = bool(scope and body.get(scope))
         item.name_scope = str(body.get(scope) or self._natural.default_name_scope) if scope else ""
@@ -180,7 +181,7 @@ class RowReader:
             return "", [], values
         cell = values[self._id]
         rest = {name: value for name, value in values.items() if name != self._id}
-        if cell is None or (isinstance(cell, str) and not cell.strip()):
+        if cell is None or (isinstance(cell, str) and not strip_blanks(cell)):
             return "", [], rest
         value = convert(_ID, cell)
         if isinstance(value, InvalidCell):
@@ -208,7 +209,7 @@ class RowReader:
     def _key(self, body: Mapping[str, Any]) -> tuple[str, Fault | None]:
         name, by_natural = self._key_field, not self.options.field
         value = _primary_email(body) if self._of_person else _value(body, name)
-        if value is None or value == "" or (by_natural and not str(value).strip()):
+        if value is None or value == "" or (by_natural and not strip_blanks(str(value))):
             reason = "rows are matched by it"
             if by_natural and self._parent:
                 reason = f"within its contact a person is known by it, or by {self._id}"
@@ -225,7 +226,7 @@ class RowReader:
             text = matchable(value, name)
         if by_natural:
             return text, None
-        if text != text.strip() or not text.isprintable() or not text:
+        if text != strip_blanks(text) or not text.isprintable() or not text:
             message = "must not begin or end with a blank or hold line breaks: rows are matched by it"
             return "", Fault(path=name, rule="key", message=message)
         if self.options.upsert_by and len(text.encode()) > LONGEST_KEY:
@@ -235,7 +236,7 @@ class RowReader:
 
     def _cleared(self, values: Mapping[str, Any]) -> Iterator[str]:
         for name, cell in self.columns.leaves(values):
-            empty = cell is None or (isinstance(cell, str) and not cell.strip())
+            empty = cell is None or (isinstance(cell, str) and not strip_blanks(cell))
             # An object that is null stands for all its members.
             if empty and self.columns.field(name) is not None:
                 yield name
@@ -259,14 +260,8 @@ class RowReader:
     def _suffixed(self, item: WorkItem) -> str:
         """The item's name with its suffix; empty without one."""
         field = self.options.suffix_field
-        suffix = str(_at(item.body, self.columns, field) or "").strip() if field else ""
+        suffix = strip_blanks(str(_at(item.body, self.columns, field) or "")) if field else ""
         return f"{item.name} ({suffix})" if suffix else ""
-
-
-def matchable(value: Any, field: str) -> str:
-    """The value of a field that rows and records are matched by, as it is compared: addresses know no case."""
-    text = "" if value is None else str(value).strip()
-    return text.casefold() if field == "email" else text
 
 
 def row_key(field: str, value: str, within: str = "") -> str:

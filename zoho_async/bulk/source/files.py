@@ -15,9 +15,19 @@ from zoho_async.bulk.errors import InputError
 from .csv_file import CsvFile
 from .encodings import check_text, encoding_of
 from .jsonl_file import JsonLinesFile, read_object
-from .row import ADDED, ADDED_LINE, LONGEST, Row, content_hash
+from .row import ADDED, ADDED_LINE, LONGEST, Row, content_hash, strip_blanks
 
-__all__ = ["ADDED", "ADDED_LINE", "LONGEST", "Row", "RowFile", "content_hash", "open_rows", "read_object"]
+__all__ = [
+    "ADDED",
+    "ADDED_LINE",
+    "LONGEST",
+    "Row",
+    "RowFile",
+    "content_hash",
+    "open_rows",
+    "read_object",
+    "strip_blanks",
+]
 
 _UNREADABLE_TWICE = {stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK}
 

@@ -18,6 +18,20 @@ ADDED_LINE = "zoho_line"
 IGNORED = frozenset({*ADDED, ADDED_LINE})
 
 
+_ZERO_WIDTH = "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"
+"""Characters that nobody sees: soft hyphen, zero-width spaces and joiners, direction marks, byte order mark."""
+
+
+def strip_blanks(text: str) -> str:
+    """Text without the blanks at its ends, those of Unicode and those without width included."""
+    if text.isascii():
+        return text.strip()
+    bare = ""
+    while text != bare:
+        bare, text = text, text.strip().strip(_ZERO_WIDTH)
+    return text
+
+
 class Row(msgspec.Struct, kw_only=True):
     """One row of the input.
 

@@ -18,15 +18,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
-from zoho_async._atomic_file import OWNER_ONLY
 from zoho_async.bulk.errors import StateError, printable
 
+from .locked_file import open_locked
+from .log_epoch import begin_epoch, has_lost_log, log_head
 from .migrations import APPLICATION, VERSION, migrate
 from .owned_file import MEMORY, FileKind, open_owned
 from .snapshot import copy_database
-
-if os.name == "posix":
-    from fcntl import LOCK_EX, LOCK_NB, flock
 
 T = TypeVar("T")
 
@@ -37,6 +35,12 @@ CHECKPOINT_INTERVAL = 1_000
 """Works appended to the write-ahead log between two checkpoints, which wait for the disk."""
 INLINE_BATCH = 50
 """Rows that are written where the event loop runs; more go to the database's thread."""
+
+_PRAGMAS = ("temp_store = FILE", "wal_autocheckpoint = 0")
+_LOG_LOST = (
+    "this state file has lost its log, so what its last run has sent is not known; put the -wal file that lay beside "
+    "it back, or take a copy that was made by SQLite"
+)
 
 STATE_FILE = FileKind(
     application_id=APPLICATION,
@@ -70,13 +74,15 @@ class Database:
         create: False reads a copy of a file that exists, and else stays in memory: it disturbs no run.
 
     Raises:
-        StateError: On entry, when another process uses the file, it is not ours, or a newer version wrote it.
+        StateError: On entry, when another process uses the file, it is not ours, its log was lost, or a newer version
+            wrote it.
     """
 
     def __init__(self, path: Path | None, *, durable: bool = False, create: bool = True) -> None:
         self._path = path if path is not None and (create or os.path.exists(path)) else None  # noqa: PTH110 - no errors
         # As a whole path: the process may change its folder, and SQLite gives some names a meaning of their own.
         self._file = str(self._path.absolute()) if self._path is not None else MEMORY
+        self._real_file = self._file
         self._create = create
         self._durable = durable
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="zoho-state")
@@ -225,7 +231,7 @@ class Database:
         try:
             if self._since_checkpoint >= CHECKPOINT_INTERVAL:
                 # Before the transaction: the first one of a new log waits for the disk too.
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                begin_epoch(connection, self._real_file)
                 self._since_checkpoint = 0
             self._since_checkpoint += len(works)
             connection.execute("BEGIN IMMEDIATE")
@@ -256,57 +262,59 @@ class Database:
             raise StateError(f"{self._path}: the state file was removed or replaced while it was in use")
 
     def _open(self) -> sqlite3.Connection:
-        where = printable(str(self._path), 4_096) if self._path is not None else MEMORY
-        file = self._file
+        # `_commit` writes checkpoints, when they do not delay the event loop.
+        pragmas = (f"synchronous = {'FULL' if self._durable else 'NORMAL'}", *_PRAGMAS)
+        if self._path is None:
+            return open_owned(MEMORY, STATE_FILE, migrate, pragmas=pragmas)
+        where = printable(str(self._path), 4_096)
+        file, head = self._placed(where)
+
+        def prepare(connection: sqlite3.Connection, version: int) -> None:
+            if not version:
+                raise StateError(f"{where}: {STATE_FILE.wrong_kind}: there is no table in it")
+            if version == VERSION and has_lost_log(connection, head):
+                raise StateError(f"{where}: {_LOG_LOST}")
+            migrate(connection, version)
+
+        connection = open_owned(file, STATE_FILE, prepare, where=where, exclusive=True, pragmas=pragmas)
         try:
-            if self._path is not None and not self._create:
+            if self._create:
+                begin_epoch(connection, file)
+        except sqlite3.Error as error:
+            connection.close()
+            raise StateError(f"{where}: the state cannot be written: {error}") from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _placed(self, where: str) -> tuple[str, bytes]:
+        """Path of the file to be opened, locked or a copy, and the header of its log. `where`: how messages call it."""
+        try:
+            # As SQLite has it: a log lies beside the file that a link leads to.
+            file = self._real_file = os.path.realpath(self._file)
+            if self._create:
+                self._lock = open_locked(Path(file))
+                self._locked_file = os.fstat(self._lock) if self._lock is not None else None
+            else:
                 self._copy = tempfile.TemporaryDirectory(prefix="zoho-state-")
                 file = str(Path(self._copy.name) / "copy")
-                copy_database(str(self._path), file)
-            elif self._path is not None and self._path.parent != Path():
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-            if self._create and self._path is not None:
-                self._lock = _locked(file, where)
-                self._locked_file = os.fstat(self._lock) if self._lock is not None else None
+                copy_database(self._real_file, file)
+            head, size = log_head(file), Path(file).stat().st_size
+        except BlockingIOError:
+            raise StateError(f"{where}: {STATE_FILE.in_use}") from None
         except (OSError, ValueError) as error:
             reason = (isinstance(error, OSError) and error.strerror) or error
             raise StateError(f"{where}: the state file cannot be opened: {reason}") from None
-        synchronous = "FULL" if self._durable else "NORMAL"
-        return open_owned(
-            file,
-            STATE_FILE,
-            migrate,
-            where=where,
-            exclusive=True,
-            # `_commit` writes checkpoints, when they do not delay the event loop.
-            pragmas=(f"synchronous = {synchronous}", "temp_store = FILE", "wal_autocheckpoint = 0"),
-        )
+        if not size:
+            # SQLite would take it for a new one, and remove its log.
+            raise StateError(f"{where}: {STATE_FILE.wrong_kind}: it is empty")
+        return file, head
 
 
 def _close_opened(opening: Future[sqlite3.Connection]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
-
-
-def _locked(file: str, where: str) -> int | None:
-    """Descriptor of the file, made if need be, with a lock of its own. `where`: how messages call the file.
-
-    SQLite's lock belongs to the process, which loses it on closing the file anywhere else, as after copying it.
-    """
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, OWNER_ONLY)
-    if os.name != "posix":
-        # There a file in use cannot be copied either.
-        os.close(descriptor)
-        return None
-    try:
-        flock(descriptor, LOCK_EX | LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise StateError(f"{where}: {STATE_FILE.in_use}") from None
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def now() -> str:

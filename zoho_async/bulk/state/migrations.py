@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 
-VERSION = 2
+VERSION = 3
 
 APPLICATION = 0x5A6F4A31
 """SQLite's application id, by which we know our own files ("ZoJ1")."""
@@ -82,6 +83,16 @@ MIGRATIONS: dict[int, Sequence[str]] = {
         ) WITHOUT ROWID
         """,
     ),
+    2: (
+        """
+        CREATE TABLE epoch (           -- one row: see `log_epoch`
+            announced INTEGER NOT NULL,
+            confirmed INTEGER NOT NULL,
+            salt INTEGER NOT NULL      -- of the log that the announcement was written to
+        )
+        """,
+        "INSERT INTO epoch VALUES (0, 0, 0)",
+    ),
 }
 """What makes the next version of each; 0 is a file with nothing in it. A new file goes through all of them, so that
 it cannot differ from one that has grown."""
@@ -92,3 +103,12 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     for older in range(version, VERSION):
         for statement in MIGRATIONS[older]:
             connection.execute(statement)
+
+
+def new_database() -> bytes:
+    """The file of a database of this version with nothing in it."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection, 0)
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        return connection.serialize()

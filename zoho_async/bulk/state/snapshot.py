@@ -8,6 +8,8 @@ from pathlib import Path
 
 from zoho_async.bulk.errors import StateError
 
+from .log_epoch import log_head
+
 
 def copy_database(path: str, to: str) -> None:
     """Copies a database that a run may be writing to, as it is at one moment.
@@ -16,21 +18,13 @@ def copy_database(path: str, to: str) -> None:
     pages and then of the whole log is consistent, unless the log was restarted meanwhile.
     """
     for _ in range(10):
-        before = _log_head(path)
+        before = log_head(path)
         shutil.copyfile(path, to)
         if before:
             # A run that has just ended has removed its log; then the heads differ too.
             with suppress(FileNotFoundError):
                 shutil.copyfile(f"{path}-wal", f"{to}-wal")
-        if _log_head(path) == before:
+        if log_head(path) == before:
             return
         Path(f"{to}-wal").unlink(missing_ok=True)
     raise StateError(f"{path}: another run is using this state file; wait for it to end")
-
-
-def _log_head(path: str) -> bytes:
-    try:
-        with Path(f"{path}-wal").open("rb") as file:
-            return file.read(32)
-    except FileNotFoundError:
-        return b""

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from zoho_async import Limits, Operation, Response, operations
+from zoho_async import Limits, Operation, Page, Response, operations
 from zoho_async.bulk import InputError, atomic_write
 from zoho_async.cli.console.exit_codes import DONE
 from zoho_async.cli.console.runner import Interruption
@@ -111,6 +111,7 @@ async def call_command(args: CallArgs, interruption: Interruption) -> int:
         interruption.graceful = _nothing
     async with zoho:
         chunks: list[bytes] = []
+        seen: set[int] = set()
         while True:
             to = args.output if operation.kind == "file" else None
             try:
@@ -126,18 +127,19 @@ async def call_command(args: CallArgs, interruption: Interruption) -> int:
             if not args.every:
                 chunks.append(response.body if response.body.endswith(b"\n") else response.body + b"\n")
                 break
-            members = msgspec.json.decode(response.body, type=dict[str, msgspec.Raw])
-            key = next((key for key in operation.envelope if key in members), "")
-            rows = msgspec.json.decode(members[key], type=list[msgspec.Raw]) if key else []
-            lines = b"".join(bytes(row).replace(b"\r", b" ").replace(b"\n", b" ") + b"\n" for row in rows)
+            page: Page[Any] = response.data
+            rows = [row.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n" for row in page.raw]
+            if seen.issuperset(map(hash, rows)):  # nothing new, whatever Zoho says of a next page
+                break
+            seen.update(map(hash, rows))
+            lines = b"".join(rows)
             if args.output is None:
                 _write(lines)
             else:
                 chunks.append(lines)
-            cursor: str | None = response.data.cursor
-            if cursor is None:
+            if page.cursor is None:
                 break
-            query["page"] = cursor
+            query["page"] = page.cursor
     content = b"".join(chunks)
     if args.output is not None:
         with atomic_write(args.output, binary=True) as file:

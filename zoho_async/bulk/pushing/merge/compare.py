@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from math import isfinite
-from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
+from zoho_async.bulk.source.files import strip_blanks
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{1,60})?")
 _MAX_DIGITS = 60
 """Longer numbers compare as written: expanding an exponent could take megabytes."""
-_ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def same(before: Any, after: Any, *, loose: bool = False) -> bool:
@@ -23,7 +22,7 @@ def same(before: Any, after: Any, *, loose: bool = False) -> bool:
 
     Absent, None, "", [] and {} are all empty and equal. Objects compare by the members that `after` sets, lists item
     by item, numbers by value, booleans also as the texts `true` and `false`. A number of the record and a text of the
-    row compare as text.
+    row compare as text, without the blanks at its ends.
 
     Args:
         before: The record's value, of any shape.
@@ -49,7 +48,7 @@ def same(before: Any, after: Any, *, loose: bool = False) -> bool:
     if by_value and (old := number(before)) is not None and (new := number(after)) is not None:
         return old == new
     if _is_scalar(before) and _is_scalar(after):
-        return text(before) == text(after)
+        return strip_blanks(text(before)) == strip_blanks(text(after))
     return bool(before == after)
 
 
@@ -102,12 +101,3 @@ def truth(value: Any) -> bool | None:
     if isinstance(value, bool):
         return value
     return {"true": True, "false": False}.get(value) if isinstance(value, str) else None
-
-
-def fold_email(value: Any) -> str:
-    """An e-mail address for comparison: without surrounding space, ASCII letters and the domain in lower case.
-
-    Unicode case folding would merge the mailboxes `straße@` and `strasse@`.
-    """
-    local, at, domain = text(value).strip().rpartition("@")
-    return f"{local.translate(_ASCII_LOWER)}{at}{domain.lower()}"

@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoho_async.bulk.rows.columns import original
+from zoho_async.bulk.rows.matching import fold_email
+from zoho_async.bulk.source.files import strip_blanks
 from zoho_async.errors import Fault
 from zoho_async.schema.validation import Rule
 
-from .compare import fold_email, text, truth
+from .compare import text, truth
 from .objects import PERSON_ID, PRIMARY, Difference, MergedField, ObjectMerger, kept, objects_in, overlaid
 
 PERSONS = "contact_persons"
@@ -27,7 +29,7 @@ class _PersonIndex:
     """Contact persons by what identifies them."""
 
     def __init__(self, people: Sequence[Mapping[str, Any]]) -> None:
-        self._emails = [fold_email(person.get("email")) for person in people]
+        self._emails = [fold_email(text(person.get("email"))) for person in people]
         self._by_id: dict[str, list[int]] = defaultdict(list)
         self._by_email: dict[str, list[int]] = defaultdict(list)
         self._by_name: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -40,7 +42,7 @@ class _PersonIndex:
         """The member that a row's person is matched by, and whom it matches: several when ambiguous."""
         if person_id := text(row.get(PERSON_ID)):
             return PERSON_ID, self._by_id.get(person_id, [])
-        email, name = fold_email(row.get("email")), _full_name(row)
+        email, name = fold_email(text(row.get("email"))), _full_name(row)
         named = self._by_name.get(name, []) if any(name) else []
         found = self._by_email.get(email, []) if email else []
         if found:
@@ -74,7 +76,7 @@ def match_persons(
         elif text(row.get(PERSON_ID)):
             message = "is the id of no contact person of this record"
             faults.append(Fault(path=f"{column}.{PERSON_ID}", rule="person", message=message))
-        elif not fold_email(row.get("email")) and not any(_full_name(row)):
+        elif not fold_email(text(row.get("email"))) and not any(_full_name(row)):
             message = "needs contact_person_id, email, first_name or last_name"
             faults.append(Fault(path=column, rule="person", message=message))
     return matches, faults
@@ -124,7 +126,7 @@ def merge_persons(merger: ObjectMerger, known: Any, given: Any, rule: Rule | Non
 
 
 def _full_name(person: Mapping[str, Any]) -> tuple[str, str]:
-    return text(person.get("first_name")).strip(), text(person.get("last_name")).strip()
+    return strip_blanks(text(person.get("first_name"))), strip_blanks(text(person.get("last_name")))
 
 
 def _unstable_faults(

@@ -1,0 +1,53 @@
+"""Tells a state file that has lost its write-ahead log (`-wal`) from one whose log was put into it.
+
+Every log begins with an epoch: the database file announces it, and the first transaction of the log that follows
+confirms it. Rows are written after that only. So a file that announces what it does not confirm has lost its log,
+whatever lies beside it; one whose log was put into it, by us or by any other SQLite program, confirms. A process
+killed between the two leaves the log that the announcement names by its salt, as SQLite's file format has it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+_HEAD = 32
+"""Bytes of the header of a log."""
+_SALT = slice(16, 20)
+"""Where its first salt stands, which each restart of the log increments by one."""
+_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+
+
+def log_head(file: str) -> bytes:
+    """The header of a database's log; empty when there is none."""
+    try:
+        with Path(f"{file}-wal").open("rb") as log:
+            return log.read(_HEAD)
+    except FileNotFoundError:
+        return b""
+
+
+def has_lost_log(connection: sqlite3.Connection, head: bytes) -> bool:
+    """Whether a database lacks the log that it announces. `head`: the header of the log that lay beside it."""
+    announced, confirmed, salt = connection.execute("SELECT announced, confirmed, salt FROM epoch").fetchone()
+    return announced != confirmed and _salt(head) not in (salt, (salt + 1) % 2**32)
+
+
+def begin_epoch(connection: sqlite3.Connection, file: str) -> None:
+    """Puts the log into the database and begins another one; waits for the disk.
+
+    Nothing else may put the log of this connection into the database, and no transaction may be open.
+    """
+    connection.execute("UPDATE epoch SET announced = announced + 1, salt = ?", (_salt(log_head(file)),))
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    (level,) = connection.execute("PRAGMA synchronous").fetchone()
+    # A power cut must not take the confirmation and leave the announcement.
+    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute("UPDATE epoch SET confirmed = announced")
+    finally:
+        connection.execute(f"PRAGMA synchronous = {level}")
+
+
+def _salt(head: bytes) -> int:
+    return int.from_bytes(head[_SALT], "big") if len(head) == _HEAD and head[:4] in _MAGIC else -1
