@@ -66,7 +66,9 @@ POST = b"POST /books/v3/contacts HTTP/1.1\r\nHost: x\r\n"
 
 
 def sent(fake: FakeZoho, method: str, path: str, query: dict[str, str], content_type: str, body: bytes) -> Reply:
-    headers = CIMultiDict({"Authorization": f"Zoho-oauthtoken {fake.access_token}", "Content-Type": content_type})
+    headers = CIMultiDict(
+        {"Host": "127.0.0.1", "Authorization": f"Zoho-oauthtoken {fake.access_token}", "Content-Type": content_type}
+    )
     headers.update({"X-Unique-Identifier-Key": "cf_external_id", "X-Unique-Identifier-Value": "1", "X-Upsert": "true"})
     form = content_type == "application/x-www-form-urlencoded"
     segments = [unquote(part) for part in path.removeprefix("/").split("/")]
