@@ -75,7 +75,18 @@ def push(
     resource: Resource,
     file: Annotated[
         Path | None,
-        typer.Option("--from", metavar="FILE", help="CSV or JSON Lines. [with --retry: the file of that run]"),
+        typer.Option(
+            "--from", metavar="FILE|-", help="CSV, JSON Lines, JSON or .xlsx. [with --retry: the file of that run]"
+        ),
+    ] = None,
+    mapping: Annotated[
+        str | None, typer.Option("--map", metavar="FILE.toml", help="What becomes of the file's columns.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", metavar="NAME", help="A mapping that comes along; see `presets`.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", metavar="NAME", help="Of the file, for example cp1252. [utf-8]")
     ] = None,
     retry: Annotated[
         int | None, typer.Option("--retry", min=1, metavar="RUN", help="Only the rows that this run has left.")
@@ -94,10 +105,16 @@ def push(
     """
     if file is None and retry is None:
         raise typer.BadParameter("name the file to push, or a run with --retry", param_hint="--from")
+    if mapping is not None and preset is not None:
+        raise typer.BadParameter("is a mapping too: give either one", param_hint="--preset")
+    if file is None and (mapping or preset or encoding):
+        raise typer.BadParameter("name the file too", param_hint="--from")
     args = PushArgs(
         name=f"{product}.{resource}",
         file=file,
         retry=retry,
+        mapping=Path(mapping) if mapping is not None else preset,
+        encoding=encoding,
         options=options,
         json=json,
         limits=limits(per_minute, options.get("concurrency"), reserve),

@@ -92,7 +92,7 @@ async def test_faulty_rows_cost_no_call_and_say_everything_that_is_wrong(fake: F
         {"contact_name": "D", "cf_external_id": "1"},
         {"contact_name": "E", "cf_external_id": ""},
         {"contact_name": "F", "cf_external_id": "4.6E+14"},
-        {"contact_name": "G", "cf_external_id": " 7"},
+        {"contact_name": "G", "cf_external_id": "7\n8"},
         {"contact_name": "H", "cf_external_id": "8", "contact_persons[3].email": "e" * 101},
         {"contact_name": "I", "cf_external_id": "9", "custom_fields": [{"index": "one", "value": 1}]},
     ]

@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 
+from .reading import ADDED_ROW, Reading
+
 LONGEST = 131_072
 """Characters a cell may have; a row with a longer one fails."""
 
-ADDED = ("zoho_row", "zoho_reason", "zoho_code", "zoho_field", "zoho_hint", "zoho_identity")
+ADDED = (ADDED_ROW, "zoho_reason", "zoho_code", "zoho_field", "zoho_hint", "zoho_identity")
 """Columns of a rejects file beside the input's own; ignored when that file is pushed."""
 ADDED_IDENTITY = ADDED[-1]
 ADDED_LINE = "zoho_line"
@@ -29,6 +31,8 @@ class Row(msgspec.Struct, kw_only=True):
         fault: Why the row cannot be read; then there are no values.
         field: The column that `fault` is about, if it is about one.
         identity: Row key that an earlier run gave the row, from a rejects file; keeps equal rows apart.
+        more: `raw` of the further rows of the file that are part of this one.
+        reading: How amounts and words for yes and no are written, where they are not written as by default.
     """
 
     number: int
@@ -38,12 +42,14 @@ class Row(msgspec.Struct, kw_only=True):
     fault: str = ""
     field: str = ""
     identity: str = ""
+    more: list[Any] = msgspec.field(default_factory=list[Any])
+    reading: Reading | None = None
 
 
 def content_hash(row: Row) -> str:
     """Hash of a row as it stands in the input."""
     try:
-        text = repr(row.raw if row.raw is not None else row.values)
+        text = repr(row.raw if row.raw is not None else row.values) + (repr(row.more) if row.more else "")
     except Exception:  # noqa: BLE001 - a caller's values may have any `repr`
         text = f"row {row.number}, which cannot be shown"
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
