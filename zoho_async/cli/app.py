@@ -17,7 +17,9 @@ from zoho_async.cli.console.runner import Interruption, run
 from zoho_async.cli.console.streams import best_effort
 
 from .commands.call import CallArgs, call_command, operations_text
+from .commands.columns import columns_command, template_command
 from .commands.dry_run import dry_run_command
+from .commands.mapping import map_command, presets_command
 from .commands.pull import PullArgs, pull_command
 from .commands.push import PushArgs, push_command
 from .commands.state import ids_command, images_command, runs_command, show_command
@@ -38,6 +40,8 @@ app = typer.Typer(
 
 runs = typer.Typer(help="The runs of pushes, and the rows they have left.")
 app.add_typer(runs, name="runs")
+presets = typer.Typer(help="Mappings for the exports of other programs.")
+app.add_typer(presets, name="presets")
 
 
 class DetailsChoice(StrEnum):
@@ -235,6 +239,44 @@ def call(
 def operations(json: Json = False) -> None:
     """List every operation that `call` can execute."""
     sys.stdout.write(operations_text(json=json))
+
+
+@app.command("map")
+def map_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    product: Annotated[str, typer.Argument(metavar="[PRODUCT")] = "books",
+    resource: Annotated[str, typer.Argument(metavar="RESOURCE]")] = "contacts",
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", metavar="NAME", help="Of the file, for example cp1252. [utf-8]")
+    ] = None,
+) -> None:
+    """Draft a mapping from the header of a file, as TOML on stdout; no call is made."""
+    _finish(lambda interruption: map_command(str(file), f"{product}.{resource}", encoding, interruption), json=False)
+
+
+@presets.callback(invoke_without_command=True)
+def list_presets(context: typer.Context) -> None:
+    """List the mappings that come along."""
+    if context.invoked_subcommand is None:
+        _finish(lambda interruption: presets_command(None, interruption), json=False)
+
+
+@presets.command("show")
+def show_preset(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+    """Write a preset, to make a mapping of it."""
+    _finish(lambda interruption: presets_command(name, interruption), json=False)
+
+
+@app.command()
+def columns(product: Product, resource: Resource, json: Json = False) -> None:
+    """List every column that rows may have, with type, limit and values."""
+    _finish(lambda interruption: columns_command(f"{product}.{resource}", interruption, json=json), json=json)
+
+
+@app.command()
+def template(product: Product, resource: Resource) -> None:
+    """Write a header with the common columns."""
+    _finish(lambda interruption: template_command(f"{product}.{resource}", interruption), json=False)
 
 
 @app.command()

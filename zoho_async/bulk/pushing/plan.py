@@ -163,7 +163,8 @@ async def plan(
                         counting.rejected(job)
                     if ended():
                         return made
-            spent = made.reads_spent
+            # Lists that rows refer to.
+            made.reads = spent = made.reads_spent
             async with aclosing(preparation.decisions(rows, checked=True)) as decisions:
                 async for decision in decisions:
                     if ended():

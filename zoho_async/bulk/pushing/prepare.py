@@ -24,6 +24,7 @@ from zoho_async.bulk.source.files import Row, RowFile
 from zoho_async.bulk.state.journal import Entry, Journal
 from zoho_async.errors import Fault
 
+from .endpoint import look_up
 from .index_queries import forget, identified, keyed, named
 from .routing import RoutedRow, RowContext, decide, name_fault
 from .target_index import Index
@@ -77,6 +78,7 @@ class Planner:
         self._target = target
         self._options = options
         self._reader = RowReader(target, options)
+        self._read = read
         self._duplicates = DuplicateDetector(journal.database)
         self.checked = 0
         """Rows that `check` has seen, faulty ones included."""
@@ -96,6 +98,7 @@ class Planner:
             connection.execute("CREATE TEMP TABLE checked (number INTEGER PRIMARY KEY, job TEXT)")
 
         await self._journal.database.run(prepare)
+        await look_up(self._reader.intake, self._target, rows, self._read)
         self._keeping = True
         for batch in _batched(rows, BATCH):
             jobs = await self._checked(batch)

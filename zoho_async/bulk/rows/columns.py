@@ -122,6 +122,9 @@ class Columns:
             cell = stripped(given) if isinstance(given, str) else given
             if cell is None or cell == "":
                 continue
+            if isinstance(cell, Problem):
+                faults.append(cell.fault(name))
+                continue
             column = self.field(name)
             if column is None:
                 faults.append(Fault(path=name, rule="unknown", message=f"is no known field{self.hint(name)}"))

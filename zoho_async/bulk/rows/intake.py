@@ -7,13 +7,14 @@ from functools import cache, partial
 from typing import Any
 
 from zoho_async._typeguards import is_mapping, is_sequence
-from zoho_async.bulk.errors import InputError
+from zoho_async.bulk.errors import InputError, UnknownColumnError
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE
 from zoho_async.bulk.source.reading import Reading
-from zoho_async.bulk.source.templates import plain_amount, truth
+from zoho_async.bulk.source.templates import days_of, plain_amount, truth
 from zoho_async.bulk.source.text import comparable, listed, stripped
 
 from .columns import Columns
+from .references import ReferenceList, References
 from .resource import Target
 
 _STAMPS = ("created_time", "last_modified_time")
@@ -40,6 +41,9 @@ class Intake:
         self._with_name = cache(partial(self._resolve, has_name=True))
         self._pulled = cache(self._resolve_pulled)
         self._spelled, self._words = _spellings(self._columns, target.record_id)
+        self.references = References(self._columns)
+        self._spelled = {**self.references.spellings, **self._spelled}
+        self._has_terms = self._columns.column("payment_terms") is not None
 
     def check(self, names: Iterable[str]) -> tuple[list[str], list[str]]:
         """The columns that the names of a file stand for, unknown ones as they are; and what to say about it.
@@ -62,7 +66,45 @@ class Intake:
                 found[column] = name
         taken = [f"`{name}` as `{column}`" for column, name in found.items() if self._is_word(name, column)]
         notes = [f"taken by their common meaning: {', '.join(taken)}"] if taken else []
-        return list(found), notes + ([left_out_note(left_out)] if left_out else [])
+        for name in [one for one in found if (wanted := self.references.by_name(one)) and wanted.id_column in found]:
+            notes.append(f"`{found[name]}` is left out where `{self.references.id_of(name)}` is filled, which counts")
+        notes += [left_out_note(left_out)] if left_out else []
+        return [name for name in found if not self._is_reference(name)], notes
+
+    def _is_reference(self, name: str) -> bool:
+        """Whether it is a column that is found out with a call."""
+        unknown = self._columns.field(name) is None and name != self._id
+        return unknown and (self.references.by_name(name) is not None or self.references.is_label(name))
+
+    def references_of(self, names: Iterable[str]) -> tuple[list[ReferenceList], list[str]]:
+        """The lists that the columns of an input need, and the columns that may be labels of custom fields."""
+        naming = self._naming(dict.fromkeys(names))
+        columns = [column for name in names if (column := naming(name)) and self._is_reference(column)]
+        return self.references.needed(columns), [one for one in columns if self.references.by_name(one) is None]
+
+    def cannot_ask(self) -> None:
+        """Called when there is nobody to ask: references are left out of the rows."""
+        self.references.cannot_ask = True
+        for naming in (self._plain, self._with_name):
+            naming.cache_clear()
+
+    def looked_up(self, labels: list[str], where: str) -> None:
+        """Called when the organisation's lists are there.
+
+        Raises:
+            UnknownColumnError: A column of a file is no label of a custom field.
+        """
+        unknown = [name for name in labels if not self.references.custom_field(name)]
+        if unknown and where:
+            known = self.references.labels()
+            there = f"; there are {listed(known)}" if known else ""
+            raise UnknownColumnError(
+                f"{where}: unknown column{'s' * (len(unknown) > 1)} {listed(unknown)}: no field, and there is no "
+                f"custom field of that label{there}",
+                unknown,
+            )
+        for naming in (self._plain, self._with_name):
+            naming.cache_clear()
 
     def values(self, values: Mapping[str, Any], reading: Reading | None = None) -> dict[str, Any]:
         """A row under the names of the target's columns."""
@@ -81,7 +123,19 @@ class Intake:
                 # The second spelling is reported as unknown.
                 column = name
             named[column] = self._writable(column, cell) if pulled else cell
+        self._with_terms(named)
+        self.references.resolve(named)
         return named if reading is None else self._localized(named, reading)
+
+    def _with_terms(self, values: dict[str, Any]) -> None:
+        """Payment terms in words as days: Net 30, Due on Receipt."""
+        if not self._has_terms:
+            return
+        for name in ("payment_terms", "payment_terms_label"):
+            text = values.get(name)
+            counts = name == "payment_terms" or not values.get("payment_terms")
+            if counts and isinstance(text, str) and (days := days_of(stripped(text))) is not None:
+                values["payment_terms"] = days
 
     def _naming(self, names: Mapping[str, Any]) -> Callable[[str], str]:
         """What gives the column for each name of a row: of a record as Zoho gives it only what can be written."""
@@ -100,7 +154,11 @@ class Intake:
             return name.casefold()
         if word == "name" and self._name and not has_name:
             return self._name
-        return self._words.get(word, name)
+        if word in self._words:
+            return self._words[word]
+        if not self.references.is_label(name):
+            return name
+        return "" if self.references.cannot_ask else self.references.custom_field(name) or name
 
     def _resolve_pulled(self, name: str) -> str:
         """The column of that name; empty when it cannot be written."""
@@ -110,7 +168,9 @@ class Intake:
         return name if writable and not name.startswith(f"{_CUSTOM}[") else ""
 
     def _is_word(self, name: str, column: str) -> bool:
-        return name != column and self._spelled.get(comparable(name)) != column and name[:3].casefold() != "cf_"
+        if column.startswith("cf_"):
+            return False
+        return name != column and self._spelled.get(comparable(name)) != column
 
     def _writable(self, column: str, cell: Any) -> Any:
         """What of a member can be written."""

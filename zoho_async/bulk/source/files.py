@@ -46,6 +46,7 @@ class RowFile:
         separator: What separates the cells of a CSV file; empty for JSON.
         columns: The header of a table, in order; empty for JSON, where each row names its own.
         fields: The names that its rows have: those of the mapping, else `columns`.
+        header_row: Line of the header, from 1; 0 for JSON.
         mapped: With a mapping: column or template, field and first value.
         total: Number of rows in the file.
         count: Number of rows that iteration gives.
@@ -67,6 +68,7 @@ class RowFile:
         self.separator = reader.separator
         self.columns = reader.columns
         self.fields = reader.targets if isinstance(reader, MappedRows) else reader.columns
+        self.header_row = reader.header_row
         self.mapped = reader.shown if isinstance(reader, MappedRows) else ()
         self.total = reader.count
         self.count = reader.count if identities is None else len(identities)

@@ -28,6 +28,7 @@ class JsonDocument:
 
     format: Literal["jsonl"] = "jsonl"
     separator = ""
+    header_row = 0
     columns: tuple[str, ...] = ()
 
     def __init__(self, texts: list[tuple[int, str]], notes: list[str]) -> None:

@@ -21,6 +21,7 @@ class JsonLinesFile:
 
     format: Literal["jsonl"] = "jsonl"
     separator = ""
+    header_row = 0
     columns: tuple[str, ...] = ()
 
     def __init__(self, content: Content, encoding: str) -> None:

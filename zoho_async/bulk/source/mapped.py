@@ -36,6 +36,8 @@ class Reader(Protocol):
     @property
     def count(self) -> int: ...
     @property
+    def header_row(self) -> int: ...
+    @property
     def notes(self) -> list[str]:
         """What was left out of the file, as sentences."""
         ...
@@ -65,6 +67,7 @@ class MappedRows:
         self.format: Literal["csv", "jsonl"] = reader.format
         self.separator = reader.separator
         self.columns = reader.columns
+        self.header_row = reader.header_row
         self._path = path
         self._reader = reader
         self._mapping = mapping
@@ -141,7 +144,8 @@ class MappedRows:
         given = {comparable(column) for column in self._mapping.columns}
         found: dict[str, tuple[str, ...]] = {}
         for column, targets in self._mapping.columns.items():
-            if "*" not in column.removeprefix("*"):
+            # A star at the beginning is part of names too, as in Xero's `*ContactName`.
+            if column != "*" and "*" not in column[1:]:
                 found[column] = targets
                 continue
             pattern = re.compile(translate(_pattern(column)))

@@ -23,6 +23,7 @@ class Table:
     Attributes:
         columns: Names of the columns, in order.
         count: Number of its rows.
+        header_row: Line of the header.
         notes: What was left out, as sentences.
     """
 
@@ -37,6 +38,7 @@ class Table:
         self._path = path
         self._records = records
         self._header = header
+        self.header_row = header.line
         self._skipped = tuple(text.casefold() for text in reading.skip_rows)
         self.separator = separator
         self.notes: list[str] = []

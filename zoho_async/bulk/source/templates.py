@@ -45,11 +45,16 @@ def _unquoted(text: str, cell: Cell) -> str:
     return text[1:] if text.startswith(("'", "\u2019")) else text
 
 
-def _days(text: str, cell: Cell) -> str:
+def days_of(text: str) -> str | None:
+    """Payment terms in words as a number of days: Net 30, 30 days, Due on Receipt; None for any other."""
     if "".join(filter(str.isalnum, text)).casefold() in _AT_ONCE:
         return "0"
     found = _DAYS.fullmatch(text)
-    return found[1] if found else text
+    return found[1] if found else None
+
+
+def _days(text: str, cell: Cell) -> str:
+    return days_of(text) or text
 
 
 def plain_amount(text: str, decimal: str) -> str:
