@@ -122,7 +122,7 @@ async def look_up(intake: Intake, target: Target, rows: Any, read: Read) -> None
     """Gives an intake the lists that the rows of an input need; none without a client, or for an input of one pass.
 
     Raises:
-        UnknownColumnError: A column of a file is neither a field nor the label of a custom field.
+        UnknownColumnError: A column of a file that was checked is neither a field nor the label of a custom field.
         ZohoError: A call failed for a reason that every other would meet too.
     """
     if target.resource is None:
@@ -134,7 +134,7 @@ async def look_up(intake: Intake, target: Target, rows: Any, read: Read) -> None
         intake.references.answered(one, await _asked(target, one.path, read))
     if labels:
         intake.references.answered_fields(await _asked(target, CUSTOM_FIELDS, read))
-    intake.looked_up(labels, str(rows.path) if isinstance(rows, RowFile) else "")
+    intake.looked_up(labels, str(rows.path) if isinstance(rows, RowFile) and rows.columns_checked else "")
 
 
 async def _asked(target: Target, path: str, read: Read) -> Any:

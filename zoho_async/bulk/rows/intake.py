@@ -89,10 +89,10 @@ class Intake:
             naming.cache_clear()
 
     def looked_up(self, labels: list[str], where: str) -> None:
-        """Called when the organisation's lists are there.
+        """Called when the organisation's lists are there; `where`: the file, if unknown columns refuse it.
 
         Raises:
-            UnknownColumnError: A column of a file is no label of a custom field.
+            UnknownColumnError: A column is no label of a custom field.
         """
         unknown = [name for name in labels if not self.references.custom_field(name)]
         if unknown and where:

@@ -15,6 +15,7 @@ from .cells import Problem
 from .columns import Columns
 
 _LABEL = re.compile(r"cf[\s._:-]+(.+)", re.IGNORECASE | re.DOTALL)
+_NESTED = re.compile(r"\.\S|\[")
 _API_STYLE = re.compile(r"[a-z0-9_.\[\]]+")
 _SHOWN = 10
 
@@ -75,7 +76,9 @@ class References:
     def is_label(self, name: str) -> bool:
         """Whether a column that names no field may be a custom field's label: `Region`, `CF.Region`."""
         # What is written like a field is a field's name with a mistake.
-        return self._has_custom_fields and not _API_STYLE.fullmatch(name)
+        bare = found[1] if (found := _LABEL.fullmatch(name)) else name
+        text = name.isprintable() and any(map(str.isalnum, bare)) and not _NESTED.search(bare)
+        return self._has_custom_fields and text and not _API_STYLE.fullmatch(name)
 
     def needed(self, names: Iterable[str]) -> list[ReferenceList]:
         """The lists to ask for."""

@@ -95,6 +95,7 @@ class RowReader:
             raise InputError(f"{name}: {error}") from None
         for note in notes:
             source.note(note)
+        source.columns_checked = True
         names = dict.fromkeys(found)
         self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE, self._id}), where=name)
         field = self.options.field

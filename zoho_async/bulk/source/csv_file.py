@@ -75,7 +75,10 @@ def _separator(content: Content, encoding: str, reading: Reading, wanted: frozen
         filled = [(line, cells) for line, cells in sample if is_filled(cells)]
         if not filled:
             continue
-        header = find_header(content.path, filled, reading.header_row, wanted)
+        try:
+            header = find_header(content.path, filled, reading.header_row, wanted)
+        except InputError:
+            continue
         scores[separator] = (header.hits, len(header.cells), max(len(cells) for _, cells in filled))
     return max(scores, key=scores.__getitem__, default=SEPARATORS[0])
 

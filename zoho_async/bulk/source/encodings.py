@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 
 from zoho_async.bulk.errors import InputError, printable
@@ -21,16 +22,20 @@ _CENTRAL = _WESTERN | frozenset("ąćęłńśźżĄĆĘŁŃŚŹŻčďěňřšť�
 _CYRILLIC = frozenset(map(chr, range(0x410, 0x450))) | frozenset("ёЁіїєґІЇЄҐў№«»–—")
 _GUESSES: tuple[tuple[str, frozenset[str] | None], ...] = (
     ("cp1252", _WESTERN),
-    ("cp1251", _CYRILLIC),
-    ("cp1250", _CENTRAL),
     ("cp850", _WESTERN),
     ("mac_roman", _WESTERN),
+    ("cp1250", _CENTRAL),
+)
+"""Encodings to guess, and the letters that are common in them."""
+_OTHER_GUESSES: tuple[tuple[str, frozenset[str] | None], ...] = (
+    ("cp1251", _CYRILLIC),
     ("shift_jis", None),
     ("gb18030", None),
     ("big5", None),
     ("euc_kr", None),
 )
-"""Encodings to guess, and the letters that are common in them; None: letters of East Asia."""
+"""The same where several such letters stand side by side; None: letters of East Asia."""
+_RUN = re.compile(rb"[\x80-\xff]{3,}")
 
 
 def encoding_of(start: bytes, named: str | None = None) -> str:
@@ -109,7 +114,11 @@ def _guess(content: Content, line: bytes, encoding: str) -> str:
             return ""
         return "utf-16-be" if first > second else "utf-16-le"
     best, most = "", 0.5
-    for name, common in _GUESSES:
+    guesses = _OTHER_GUESSES if (run := _RUN.search(line)) else _GUESSES
+    if run and 2 * sum(byte >= 0xE0 for byte in run[0]) < len(run[0]):
+        # Small Cyrillic letters are the last in their code page.
+        guesses = guesses[1:]
+    for name, common in guesses:
         if name == encoding:
             continue
         try:

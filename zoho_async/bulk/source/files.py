@@ -51,6 +51,7 @@ class RowFile:
         total: Number of rows in the file.
         count: Number of rows that iteration gives.
         is_file: Whether it is a file, and not standard input.
+        columns_checked: Whether unknown columns refuse the file (`check`); else they are errors of its rows.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class RowFile:
         self.total = reader.count
         self.count = reader.count if identities is None else len(identities)
         self.is_file = is_file
+        self.columns_checked = False
         self._reader = reader
         self._row_keys = identities
         self._notes: list[str] = []
@@ -95,9 +97,11 @@ class RowFile:
         Args:
             identities: Row number to the row key that an earlier run gave it; empty for the one that the file says.
         """
-        return RowFile(
+        some = RowFile(
             self.path, encoding=self.encoding, reader=self._reader, identities=identities, is_file=self.is_file
         )
+        some.columns_checked, some._notes = self.columns_checked, self._notes
+        return some
 
 
 def _selected(rows: Iterator[Row], row_keys: Mapping[int, str]) -> Iterator[Row]:

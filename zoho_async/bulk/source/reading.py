@@ -81,9 +81,10 @@ def find_header(path: object, sample: Sequence[Record], header_row: int, wanted:
         if scores and scores[best]:
             line, cells = sample[best]
             return Header(line, cells, list(sample[:best]), scores[best])
-    place = 0
-    while place + 1 < len(sample) and _is_comment(sample[place][1], sample[place + 1][1]):
-        place += 1
+    place = next((place for place, (_, cells) in enumerate(sample) if not _is_comment(cells)), 0)
+    if any(_filled(cells) >= _filled(sample[place][1]) for _, cells in sample[:place]):
+        # A header may begin with a number sign.
+        place = 0
     line, cells = sample[place]
     return Header(line, cells, list(sample[:place]))
 
@@ -103,9 +104,9 @@ def check_header(path: object, header: Header, sample: Iterable[Record]) -> None
         )
 
 
-def _is_comment(cells: Sequence[str], following: Sequence[str]) -> bool:
+def _is_comment(cells: Sequence[str]) -> bool:
     first = stripped(cells[0]) if cells else ""
-    return len(first) > 1 and first.startswith(("#", "//")) and _filled(cells) < _filled(following)
+    return len(first) > 1 and first.startswith(("#", "//"))
 
 
 def _filled(cells: Sequence[str]) -> int:
