@@ -112,7 +112,7 @@ def draft_mapping(path: str | Path, resource: Any = "books.contacts", *, encodin
     found, unknown = _matched(names, target.columns)
     fields = _fields(found, target)
     lines = [
-        f"# Drafted from {Path(path).name}. Check every line; columns of which nothing is said are refused.",
+        f"# Drafted from {Path(path).name}. Check every line; columns that it does not name are refused.",
         f"# The columns there are: zoho-async columns {target.name.replace('.', ' ')}",
         f"product = {_quoted(target.name.partition('.')[0])}",
         f"resource = {_quoted(target.name.partition('.')[2])}",

@@ -59,9 +59,9 @@ def _sheet(content: Content, wanted: str) -> tuple[str, list[tuple[int, list[Any
             raise InputError(f"{content.path}: there is no sheet {listed([wanted])}; there is {listed(visible)}")
         found: dict[str, list[tuple[int, list[Any]]]] = {}
         for name in [wanted] if wanted else visible:
-            sheet = book.get_sheet_by_name(name)
-            rows = list(enumerate(sheet.iter_rows(), 1))
-            if any(any(cell != "" for cell in cells) for _, cells in rows):
+            cells: Iterator[list[Any]] = book.get_sheet_by_name(name).iter_rows()
+            rows = list(enumerate(cells, 1))
+            if any(any(cell != "" for cell in row) for _, row in rows):
                 found[name] = rows
     except InputError:
         raise

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import InputError, printable
 
 from .encodings import encoding_of
@@ -152,7 +153,7 @@ def _mapping(table: Mapping[str, Any], name: str) -> FileMapping:
     constants = {target: _word(value, f"[constants] {target}") for target, value in _table(table, "constants").items()}
     values: dict[str, dict[str, str]] = {}
     for target, words in _table(table, "values").items():
-        if not isinstance(words, dict):
+        if not is_mapping(words):
             raise ValueError(f'[values] must hold tables, such as [values."billing_address.country"], not `{target}`')
         pairs = {comparable(word): _word(value, f"[values] {word}") for word, value in words.items()}
         if len(pairs) < len(words):
@@ -223,14 +224,14 @@ def _reading(table: Mapping[str, Any]) -> Reading:
 def _group(table: Any) -> Grouping | None:
     if table is None:
         return None
-    if not isinstance(table, dict):
+    if not is_mapping(table):
         raise ValueError("[group] must be a table")
     _known(table, ("by", "into", "fields"), "[group] ")
     by, into = _texts(table.get("by", []), "[group] by"), _word(table.get("into", ""), "[group] into")
     if not by or not into:
         raise ValueError('[group] needs by = "a column" and into = "a list of the record, such as contact_persons"')
-    fields = table.get("fields", {})
-    if not isinstance(fields, dict):
+    fields: Any = table.get("fields", {})
+    if not is_mapping(fields):
         raise ValueError("[group.fields] must be a table")
     made = {target: _templates(value, f"[group.fields] {target}") for target, value in fields.items()}
     return Grouping(by=by, into=into, fields=made)
@@ -245,15 +246,14 @@ def _known(table: Mapping[str, Any], names: tuple[str, ...], where: str) -> None
 
 
 def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = table.get(name, {})
-    if not isinstance(found, dict):
+    found: Any = table.get(name, {})
+    if not is_mapping(found):
         raise ValueError(f"[{name}] must be a table")
-    made: Mapping[str, Any] = found
-    return made
+    return found
 
 
 def _texts(value: Any, where: str) -> tuple[str, ...]:
-    found: list[Any] = [value] if isinstance(value, str) else value if isinstance(value, list) else [None]
+    found: Sequence[Any] = [value] if isinstance(value, str) else value if is_sequence(value) else [None]
     if not all(isinstance(one, str) and one.strip() for one in found):
         raise ValueError(f"{where} must be a text or a list of texts")
     return tuple(found)
