@@ -54,8 +54,9 @@ async def test_every_bad_row_is_reported_in_one_sentence_and_harms_no_other(
     assert [line for line in result.err.splitlines() if line] == [
         "a.csv row 2 (line 3): contact_name: is required",
         "a.csv row 3 (line 4): contact_name: must be at most 200 characters, has 231",
-        "a.csv row 4 (line 5): is_portal_enabled: must be true or false, is 'maybe'",
-        "a.csv row 6 (line 8): has 1 cells where the header has 3 columns",
+        "a.csv row 4 (line 5): is_portal_enabled: must be true or false, is 'maybe' (known words: true, "
+        "false, yes, no, 1, 0, and those that a mapping names ([read] yes, no))",
+        "a.csv row 6 (line 8): has 1 cells where the header has 3 columns, and its only text is 'F': a footer?",
     ]
     assert fake.created() == {"A": 1, "E": 1}
     assert requests(fake) == 2

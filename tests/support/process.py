@@ -75,11 +75,13 @@ class Cli:
         """Runs a process to its end."""
         return await ended(await self.start(*arguments, environment=environment))
 
-    async def __call__(self, *arguments: object, environment: Mapping[str, str] | None = None) -> Ended:
+    async def __call__(
+        self, *arguments: object, environment: Mapping[str, str] | None = None, stdin: bytes = b""
+    ) -> Ended:
         """Runs `main` in a thread: its event loop is another than the fake's. One at a time."""
-        return await asyncio.to_thread(self._run, [*map(str, arguments)], self._environment(environment))
+        return await asyncio.to_thread(self._run, [*map(str, arguments)], self._environment(environment), stdin)
 
-    def _run(self, arguments: list[str], environment: dict[str, str]) -> Ended:
+    def _run(self, arguments: list[str], environment: dict[str, str], stdin: bytes) -> Ended:
         out, err = _Captured(), _Captured()
         before = Path.cwd()
         os.chdir(self.folder)
@@ -87,6 +89,7 @@ class Cli:
             with (
                 patch.dict(os.environ, environment, clear=True),
                 patch.object(sys, "argv", ["zoho-async", *arguments]),
+                patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")),
                 redirect_stdout(out),
                 redirect_stderr(err),
                 _logging_as_before(),

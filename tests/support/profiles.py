@@ -16,6 +16,7 @@ SLOW = (
     "auth/test_oauth.py::test_processes_that_share_a_token_file_cause_one_refresh",
     "bulk/pushing/test_plans_of_all_resources.py",
     "bulk/pushing/test_storms.py",
+    "bulk/source/test_cases.py",
     "bulk/source/test_dirty_files.py::test_the_command_tells_it_on_the_screen",
     "cli/",
     "codegen/test_generation.py::test_check_names_what_was_edited_removed_or_left_behind",

@@ -36,7 +36,9 @@ from zoho_async.bulk.recovery.reports import (
     state_files,
 )
 from zoho_async.bulk.recovery.retry import RemainingRows, remaining_rows, retry
+from zoho_async.bulk.rows.drafts import ColumnInfo, draft_mapping, push_columns
 from zoho_async.bulk.source.files import Row, RowFile, open_rows
+from zoho_async.bulk.source.mapping import FileMapping, preset_text, presets, read_mapping
 
 from .results import PushSummary, RowOutcome
 
@@ -45,7 +47,9 @@ __all__ = [
     "Change",
     "Changes",
     "ChangesSummary",
+    "ColumnInfo",
     "Event",
+    "FileMapping",
     "InputError",
     "OptionSpec",
     "Outcome",
@@ -72,13 +76,18 @@ __all__ = [
     "changes",
     "check",
     "default_state",
+    "draft_mapping",
     "forecast_of",
     "ids",
     "map",
     "open_rows",
     "plan",
+    "preset_text",
+    "presets",
     "pull",
     "push",
+    "push_columns",
+    "read_mapping",
     "rejected_rows",
     "remaining_rows",
     "retry",

@@ -17,7 +17,9 @@ from zoho_async.cli.console.runner import Interruption, run
 from zoho_async.cli.console.streams import best_effort
 
 from .commands.call import CallArgs, call_command, operations_text
+from .commands.columns import columns_command, template_command
 from .commands.dry_run import dry_run_command
+from .commands.mapping import map_command, presets_command
 from .commands.pull import PullArgs, pull_command
 from .commands.push import PushArgs, push_command
 from .commands.state import ids_command, images_command, runs_command, show_command
@@ -38,6 +40,8 @@ app = typer.Typer(
 
 runs = typer.Typer(help="The runs of pushes, and the rows they have left.")
 app.add_typer(runs, name="runs")
+presets = typer.Typer(help="Mappings for the exports of other programs.")
+app.add_typer(presets, name="presets")
 
 
 class DetailsChoice(StrEnum):
@@ -75,7 +79,18 @@ def push(
     resource: ResourceName,
     file: Annotated[
         Path | None,
-        typer.Option("--from", metavar="FILE", help="CSV or JSON Lines. [with --retry: the file of that run]"),
+        typer.Option(
+            "--from", metavar="FILE|-", help="CSV, JSON Lines, JSON or .xlsx. [with --retry: the file of that run]"
+        ),
+    ] = None,
+    mapping: Annotated[
+        str | None, typer.Option("--map", metavar="FILE.toml", help="What becomes of the file's columns.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", metavar="NAME", help="A mapping that comes along; see `presets`.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", metavar="NAME", help="Of the file, for example cp1252. [utf-8]")
     ] = None,
     retry: Annotated[
         int | None, typer.Option("--retry", min=1, metavar="RUN", help="Only the rows that this run has left.")
@@ -94,10 +109,16 @@ def push(
     """
     if file is None and retry is None:
         raise typer.BadParameter("name the file to push, or a run with --retry", param_hint="--from")
+    if mapping is not None and preset is not None:
+        raise typer.BadParameter("is a mapping too: give either one", param_hint="--preset")
+    if file is None and (mapping or preset or encoding):
+        raise typer.BadParameter("name the file too", param_hint="--from")
     args = PushArgs(
         name=f"{product}.{resource}",
         file=file,
         retry=retry,
+        mapping=Path(mapping) if mapping is not None else preset,
+        encoding=encoding,
         options=options,
         json=json,
         limits=limits(per_minute, options.get("concurrency"), reserve),
@@ -222,6 +243,44 @@ def call(
 def operations(json: Json = False) -> None:
     """List every operation that `call` can execute."""
     sys.stdout.write(operations_text(json=json))
+
+
+@app.command("map")
+def map_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    product: Annotated[str, typer.Argument(metavar="[PRODUCT")] = "books",
+    resource: Annotated[str, typer.Argument(metavar="RESOURCE]")] = "contacts",
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", metavar="NAME", help="Of the file, for example cp1252. [utf-8]")
+    ] = None,
+) -> None:
+    """Draft a mapping from the header of a file, as TOML on stdout; no call is made."""
+    _finish(lambda interruption: map_command(str(file), f"{product}.{resource}", encoding, interruption), json=False)
+
+
+@presets.callback(invoke_without_command=True)
+def list_presets(context: typer.Context) -> None:
+    """List the mappings that come along."""
+    if context.invoked_subcommand is None:
+        _finish(lambda interruption: presets_command(None, interruption), json=False)
+
+
+@presets.command("show")
+def show_preset(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+    """Write a preset, to make a mapping of it."""
+    _finish(lambda interruption: presets_command(name, interruption), json=False)
+
+
+@app.command()
+def columns(product: ProductName, resource: ResourceName, json: Json = False) -> None:
+    """List every column that rows may have, with type, limit and values."""
+    _finish(lambda interruption: columns_command(f"{product}.{resource}", interruption, json=json), json=json)
+
+
+@app.command()
+def template(product: ProductName, resource: ResourceName) -> None:
+    """Write a header with the common columns."""
+    _finish(lambda interruption: template_command(f"{product}.{resource}", interruption), json=False)
 
 
 @app.command()

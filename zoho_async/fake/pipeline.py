@@ -14,7 +14,17 @@ from zoho_async.fake.world.state import Organization
 from zoho_async.schema.operation import Operation
 from zoho_async.schema.registry import OPERATIONS, PRODUCTS
 
-from .handlers import actions, addresses, comments, contact_persons, contacts, customers, documents, organizations
+from .handlers import (
+    actions,
+    addresses,
+    comments,
+    contact_persons,
+    contacts,
+    customers,
+    documents,
+    organizations,
+    settings,
+)
 from .messages import FakeRequest, Reply, error_reply, fault_reply, refusal_reply
 from .refusals import Refusal, no_such_url, not_authenticated, not_authorized, wrong_organization
 from .routes import Router
@@ -28,6 +38,7 @@ HANDLERS: dict[str, Handler] = {
     **documents.HANDLERS,
     **actions.HANDLERS,
     **customers.HANDLERS,
+    **settings.HANDLERS,
 }
 """Operations with behaviour of their own; the others respond by example."""
 
@@ -37,7 +48,7 @@ class RequestPipeline:
 
     def __init__(self, service: FakeService) -> None:
         self._service = service
-        operations = [_load(module, name) for module, name in OPERATIONS.values()]
+        operations = [_load(module, name) for module, name in OPERATIONS.values()] + settings.OPERATIONS
         self.router = Router((PRODUCTS[operation.product].root, operation) for operation in operations)
         self._handlers: dict[str, Handler] = {**HANDLERS, "books.organizations.list": self._list_organizations}
 

@@ -138,6 +138,8 @@ def test_every_listed_name_is_a_column() -> None:
         ("boolean", False, False),
         ("integer", "-7", -7),
         ("integer", 7, 7),
+        ("integer", "30.0", 30),
+        ("integer", Decimal("30.0"), 30),
         ("number", "12.50", Decimal("12.50")),
         ("number", 3, 3),
         ("date", "2024-02-29", "2024-02-29"),
@@ -159,7 +161,7 @@ def test_cells_are_read_by_kind(kind: Any, cell: Any, value: Any) -> None:
     [
         ("boolean", "maybe", "type"),
         ("boolean", "2", "type"),
-        ("integer", "1.0", "type"),
+        ("integer", "1.5", "type"),
         ("integer", "thirty", "type"),
         ("integer", True, "type"),
         ("integer", "9" * 30, "type"),

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
+from zoho_async.bulk._pages import Read
+from zoho_async.bulk.errors import RUN_ENDING_ERRORS
+from zoho_async.bulk.rows.intake import Intake
+from zoho_async.bulk.rows.references import CUSTOM_FIELDS
 from zoho_async.bulk.rows.resource import Destination, required_path
+from zoho_async.bulk.source.files import RowFile
 from zoho_async.bulk.state.journal import ChildId
+from zoho_async.errors import ZohoError
 from zoho_async.schema.operation import Operation
 from zoho_async.transport import hooks
 from zoho_async.transport.hooks import DispatchHook
@@ -110,3 +116,52 @@ def member(value: Any, name: str) -> Any:
     if isinstance(value, msgspec.Struct):
         return getattr(value, name, None)
     return value.get(name) if is_mapping(value) else None
+
+
+async def look_up(intake: Intake, destination: Destination, rows: Any, read: Read) -> None:
+    """Gives an intake the lists that the rows of an input need; none without a client, or for an input of one pass.
+
+    Raises:
+        UnknownColumnError: A column of a file that was checked is neither a field nor the label of a custom field.
+        ZohoError: A call failed for a reason that every other would meet too.
+    """
+    if destination.resource is None:
+        intake.cannot_ask()
+        return
+    names = rows.fields or _keys(rows) if isinstance(rows, RowFile) else _keys(rows)
+    needed, labels = intake.references_of(names)
+    for one in needed:
+        intake.references.answered(one, await _asked(destination, one.path, read))
+    if labels:
+        intake.references.answered_fields(await _asked(destination, CUSTOM_FIELDS, read))
+    intake.looked_up(labels, str(rows.path) if isinstance(rows, RowFile) and rows.columns_checked else "")
+
+
+async def _asked(destination: Destination, path: str, read: Read) -> Any:
+    """The answer to a list; None when the server does not know the question."""
+    listing = destination.operations["list"]
+    operation = msgspec.structs.replace(
+        listing, id=f"{listing.product}.settings", path=path, kind="untyped", response=None, envelope=(), parameters=()
+    )
+
+    async def call() -> Any:
+        return (await hooks.send(destination.resource, operation)).data
+
+    try:
+        return await read(call)
+    except RUN_ENDING_ERRORS:
+        raise
+    except ZohoError:
+        return None
+
+
+def _keys(rows: Iterable[Any]) -> list[str]:
+    """The names of rows that are there already."""
+    if not isinstance(rows, Sequence | RowFile):
+        return []
+    found: dict[str, None] = {}
+    for row in rows:
+        values: Any = getattr(row, "values", row) if not is_mapping(row) else row
+        if is_mapping(values):
+            found.update(dict.fromkeys(map(str, values)))
+    return list(found)

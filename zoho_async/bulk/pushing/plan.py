@@ -177,7 +177,8 @@ async def plan(
                         counting.rejected(item)
                     if ended():
                         return totals
-            spent = totals.reads_spent
+            # Lists that rows refer to.
+            totals.reads = spent = totals.reads_spent
             async with aclosing(planner.routed_rows(rows, checked=True)) as routed_rows:
                 async for routed in routed_rows:
                     if ended():

@@ -25,6 +25,7 @@ from zoho_async.bulk.source.files import Row, RowFile, strip_blanks
 from zoho_async.bulk.state.journal import Entry, Journal
 from zoho_async.errors import Fault
 
+from .endpoint import look_up
 from .index_queries import forget, identified, keyed, named
 from .routing import RoutedRow, RowContext, decide, name_fault
 from .target_index import TargetIndex
@@ -78,6 +79,7 @@ class Planner:
         self._destination = destination
         self._options = options
         self._reader = RowReader(destination, options)
+        self._read = read
         self._duplicates = DuplicateDetector(journal.database)
         self.checked = 0
         """Rows that `check` has seen, invalid ones included."""
@@ -99,6 +101,7 @@ class Planner:
             connection.execute("CREATE TEMP TABLE checked (number INTEGER PRIMARY KEY, item TEXT)")
 
         await self._journal.database.run(prepare)
+        await look_up(self._reader.intake, self._destination, rows, self._read)
         self._keeping = True
         for batch in _batched(rows, CHECK_BATCH):
             items = await self._checked(batch)

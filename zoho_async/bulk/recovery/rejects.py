@@ -19,6 +19,9 @@ from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, open_r
 
 from .retry import RemainingRows
 
+_OTHERS = frozenset({".xlsx", ".xlsm", ".xls"})
+"""Endings of workbooks, whose rejects are CSV."""
+
 NOT_TRIED = "remained after an earlier run and was not tried again since"
 
 
@@ -49,7 +52,7 @@ class RejectsFile:
         self._remaining = rows if isinstance(rows, RemainingRows) else None
         self._source = source = rows.source if isinstance(rows, RemainingRows) else rows
         self._summary = summary
-        self.path = rejects_path(source.path)
+        self.path = rejects_path(source)
         self._part: AtomicFile | None = None
         self._tried: set[int] = set()
         self.count = 0
@@ -61,7 +64,7 @@ class RejectsFile:
         self.backup: Path | None = None
         """Where the file of an earlier run is now."""
         try:
-            self._mode = source.path.stat().st_mode & 0o777 | OWNER_ONLY
+            self._mode = source.path.stat().st_mode & 0o777 | OWNER_ONLY if source.is_file else OWNER_ONLY
             self._probe()
         except OSError as error:
             reason = error.strerror or error
@@ -201,11 +204,16 @@ class RejectsFile:
             self._write([*kept, "" if number is None else str(number), *added, *cells[width:]])
         else:
             file.write(_object_with(row, number, added) + "\n")
+        for further in row.more:
+            self._add(msgspec.structs.replace(row, raw=further, more=[]), number, added)
 
     def _opened(self) -> IO[Any]:
         if self._part is None:
             newline = "" if self._source.format == "csv" else "\n"
-            self._part = AtomicFile(self.path, mode=self._mode, encoding=self._source.encoding, newline=newline)
+            # A reason may hold characters that another encoding lacks; the mark says which one it is.
+            named = self._source.encoding
+            encoding = named if named.startswith("utf") else "utf-8-sig"
+            self._part = AtomicFile(self.path, mode=self._mode, encoding=encoding, newline=newline)
             if self._source.format == "csv":
                 self._write([*(name for name in self._source.columns if name not in ADDED), *ADDED])
         return self._part.file
@@ -247,9 +255,23 @@ class RejectsFile:
             self._part = None
 
 
-def rejects_path(path: Path) -> Path:
-    """Where the rejects of a file go: beside it; those of a rejects file into that file."""
-    return path if path.stem.endswith(".failed") else path.with_name(f"{path.stem}.failed{path.suffix}")
+def rejects_path(source: RowFile | Path) -> Path:
+    """Where the rejects of a file go: beside it; those of a rejects file into that file.
+
+    They are CSV or JSON Lines: those of a workbook, and of what is compressed, have another ending than it.
+    """
+    if isinstance(source, Path):
+        path, suffix = source, source.suffix
+    else:
+        path, suffix = source.path, source.path.suffix
+        if suffix.lower() in (".gz", ".gzip"):
+            path = path.with_suffix("")
+            suffix = path.suffix
+        if suffix.lower() in _OTHERS or (source.format == "jsonl" and suffix.lower() == ".json") or not source.is_file:
+            suffix = ".csv" if source.format == "csv" else ".jsonl"
+    if path.stem.endswith(".failed") and path.suffix == suffix:
+        return path
+    return path.with_name(f"{path.stem}.failed{suffix}")
 
 
 def _number(row: Row, rejects: RowFile) -> int | None:

@@ -142,7 +142,10 @@ def _string(cell: Any) -> Any:
         return InvalidCell("type", f"must be text, is {str(cell).lower()}")
     if isinstance(cell, date):
         return _written(cell)
-    return format(cell, "f") if isinstance(cell, Decimal) else str(cell)
+    if isinstance(cell, Decimal):
+        # A whole float, as other programs write whole numbers, is no text with `.0`.
+        return str(int(cell)) if cell == cell.to_integral_value() else format(cell, "f")
+    return str(cell)
 
 
 def _id(cell: Any) -> Any:
@@ -158,8 +161,9 @@ def _id(cell: Any) -> Any:
 
 def _integer(cell: Any) -> Any:
     text = "" if isinstance(cell, bool) else str(cell).strip()
-    if not re.fullmatch(r"[+-]?[0-9]+", text):
+    if not re.fullmatch(r"[+-]?[0-9]+(\.0+)?", text):
         return InvalidCell("type", f"must be a whole number, is {_short(cell)}")
+    text = text.partition(".")[0]
     if len(text) > 18:
         return InvalidCell("type", f"is too large a number: {_short(cell)}")
     return int(text)
@@ -170,7 +174,10 @@ def _number(cell: Any) -> Any:
         return cell
     text = "" if isinstance(cell, bool) else str(cell).strip()
     if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text):
-        return InvalidCell("type", f"must be a number such as 1234.50, is {_short(cell)}")
+        hint = ""
+        if "," in text:
+            hint = "; a decimal comma, or thousands, are read with a mapping that says so ([read] decimal)"
+        return InvalidCell("type", f"must be a number such as 1234.50, is {_short(cell)}{hint}")
     return scalar(Decimal(text))
 
 
@@ -182,7 +189,8 @@ def _boolean(cell: Any) -> Any:
         return True
     if word in _FALSE:
         return False
-    return InvalidCell("type", f"must be true or false, is {_short(cell)}")
+    known = "known words: true, false, yes, no, 1, 0, and those that a mapping names ([read] yes, no)"
+    return InvalidCell("type", f"must be true or false, is {_short(cell)} ({known})")
 
 
 def _date(cell: Any) -> Any:

@@ -17,7 +17,8 @@ import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import UnknownColumnError, printable
-from zoho_async.bulk.source.files import LONGEST, strip_blanks
+from zoho_async.bulk.source.files import LONGEST
+from zoho_async.bulk.source.text import comparable, strip_blanks
 from zoho_async.errors import Fault
 from zoho_async.schema.validation import Kind, Rule, Rules
 
@@ -86,7 +87,9 @@ class Columns:
         """The nearest known names, as the end of a sentence; empty when none is near."""
         if name not in self._hints:
             wanted = re.sub(r"\[\d*\]", "[0]", name)
-            near = difflib.get_close_matches(wanted, self.names(), n=3, cutoff=0.6)
+            word = comparable(name)
+            near = [one for one in self.names() if "." in one and comparable(one.rpartition(".")[2]) == word][:3]
+            near = near or difflib.get_close_matches(wanted, self.names(), n=3, cutoff=0.6)
             self._hints[name] = f" (did you mean {' or '.join(f'`{one}`' for one in near)}?)" if near else ""
         return self._hints[name]
 
@@ -112,9 +115,13 @@ class Columns:
         seen: set[str] = set()
         # Text has nothing nested: rows of CSV need no flattening.
         flat = all(isinstance(cell, str) for cell in values.values())
-        for name, cell in values.items() if flat else self.leaves(values):
+        for name, given in values.items() if flat else self.leaves(values):
             # Written as it is matched: blanks would rename the record.
-            if cell is None or (isinstance(cell, str) and not (cell := strip_blanks(cell))):
+            cell = strip_blanks(given) if isinstance(given, str) else given
+            if cell is None or cell == "":
+                continue
+            if isinstance(cell, InvalidCell):
+                faults.append(cell.fault(name))
                 continue
             column = self.field(name)
             if column is None:

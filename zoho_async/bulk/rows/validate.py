@@ -18,6 +18,7 @@ from zoho_async.wire.encoding import to_builtins
 
 from .cells import InvalidCell, convert, mangled, nested
 from .columns import Columns, duplicate_custom_fields, original
+from .intake import Intake
 from .matching import matchable
 from .options import Options
 from .rejection_tags import still_rejected
@@ -77,6 +78,7 @@ class RowReader:
         self.destination = destination
         self.options = options
         self.columns: Columns = destination.columns
+        self.intake = Intake(destination)
         self._schema: Any = destination.schema
         self._natural = destination.natural
         self._name = destination.natural.name
@@ -88,29 +90,41 @@ class RowReader:
     def check(self, source: RowFile) -> None:
         """Raises InputError for a file with unknown columns, or without the column rows are matched by."""
         name = str(source.path)
-        names = dict.fromkeys(source.columns) if source.format == "csv" else self._keys(source)
+        try:
+            found, notes = self.intake.check(source.fields) if source.fields else self._keys(source)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
+        for note in notes:
+            source.note(note)
+        source.columns_checked = True
+        names = dict.fromkeys(found)
         self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE, self._id}), where=name)
         field = self.options.field
         if field and field not in names and not (self._of_person and any(one.endswith(".email") for one in names)):
             raise InputError(f"{name}: there is no column `{field}`, by which rows are to be matched")
 
-    def _keys(self, source: RowFile) -> dict[str, None]:
+    def _keys(self, source: RowFile) -> tuple[list[str], list[str]]:
+        """The columns of rows that each name their own, and what to say about them."""
         keys: dict[str, None] = {}
+        given: dict[str, None] = {}
         for row in source:
+            values = self.intake.values(row.values)
             # An object or list with a wrong value is a fault of its row; only unknown names make the file invalid.
             keys.update(
                 (name, None)
-                for name, _ in self.columns.leaves(row.values)
+                for name, _ in self.columns.leaves(values)
                 if (field := self.columns.field(name)) is None or not field.branch
             )
-            keys.update(dict.fromkeys(_custom_names(row.values)))
-        return keys
+            keys.update(dict.fromkeys(_custom_names(values)))
+            given.update((name, None) for name, _ in self.columns.leaves(row.values))
+        _, notes = self.intake.check(given)
+        return list(keys), notes
 
     def read(self, row: Row) -> WorkItem:
         """One row as a work item, with every fault it has."""
         if row.fault:
             return WorkItem(row=row, faults=(Fault(path=row.field, rule="unreadable", message=row.fault),))
-        if row.identity and still_rejected(row, self.options, by_id=bool(self._own_id(row.values)[0])):
+        if row.identity and still_rejected(row, self.options, by_id=bool(self._own_id(self._named(row))[0])):
             message = "is the same as another row of the input it came from; change or delete it"
             rule = "duplicate" if self.options.field or not self._name else "name_taken"
             fault = Fault(path=self._key_field, rule=rule, message=message)
@@ -122,7 +136,7 @@ class RowReader:
             return WorkItem(row=row, faults=(Fault(path="", rule="unreadable", message=message),))
 
     def _read(self, row: Row) -> WorkItem:
-        record_id, faults, values = self._own_id(row.values)
+        record_id, faults, values = self._own_id(self._named(row))
         places: dict[str, str] = {}
         body: dict[str, Any] = {}
         cleared: tuple[str, ...] = ()
@@ -174,6 +188,10 @@ class RowReader:
             faults.append(problem)
         item.faults = tuple(faults)
         return item
+
+    def _named(self, row: Row) -> Any:
+        """The cells of a row under the names of columns."""
+        return self.intake.values(row.values, row.reading) if is_mapping(row.values) else row.values
 
     def _own_id(self, values: Any) -> tuple[str, list[Fault], Any]:
         """The record's own id, what is wrong with it, and the row without it: no request has it in its body."""

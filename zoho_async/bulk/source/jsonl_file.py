@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from zoho_async._typeguards import is_mapping
 
+from .content import Content
 from .row import ADDED_IDENTITY, ADDED_LINE, IGNORED, Row
 
 _json = msgspec.json.Decoder(float_hook=Decimal)
@@ -21,26 +21,29 @@ class JsonLinesFile:
 
     format: Literal["jsonl"] = "jsonl"
     separator = ""
+    header_row = 0
     columns: tuple[str, ...] = ()
 
-    def __init__(self, path: Path, encoding: str) -> None:
+    def __init__(self, content: Content, encoding: str) -> None:
         """Reads the file once, to count its rows."""
-        self._path = path
+        self._content = content
         self._encoding = encoding
-        with path.open(encoding=encoding) as file:
+        self.notes: list[str] = []
+        with content.text(encoding, newline=None) as file:
             self.count = sum(1 for line in file if line.strip())
 
     def rows(self) -> Iterator[Row]:
         """Every row, in the order of the file."""
-        with self._path.open(encoding=self._encoding) as file:
+        with self._content.text(self._encoding, newline=None) as file:
             number = 0
             for line, text in enumerate(file, 1):
                 if stripped := text.strip():
                     number += 1
-                    yield _row(number, line, stripped)
+                    yield row_of_object(number, line, stripped)
 
 
-def _row(number: int, line: int, text: str) -> Row:
+def row_of_object(number: int, line: int, text: str) -> Row:
+    """The row that the text of an object is."""
     members, fault = read_object(text)
     values = {name: cell for name, cell in members.items() if name not in IGNORED}
     key = str(members.get(ADDED_IDENTITY, ""))

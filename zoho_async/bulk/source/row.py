@@ -7,29 +7,17 @@ from typing import Any
 
 import msgspec
 
+from .reading import ADDED_ROW, Reading
+
 LONGEST = 131_072
 """Characters a cell may have; a row with a longer one fails."""
 
-ADDED = ("zoho_row", "zoho_reason", "zoho_code", "zoho_field", "zoho_hint", "zoho_identity")
+ADDED = (ADDED_ROW, "zoho_reason", "zoho_code", "zoho_field", "zoho_hint", "zoho_identity")
 """Columns of a rejects file beside the input's own; ignored when that file is pushed."""
 ADDED_IDENTITY = ADDED[-1]
 ADDED_LINE = "zoho_line"
 """Member of a JSON Lines rejects file: the text of a line that is no JSON object."""
 IGNORED = frozenset({*ADDED, ADDED_LINE})
-
-
-_ZERO_WIDTH = "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"
-"""Characters that nobody sees: soft hyphen, zero-width spaces and joiners, direction marks, byte order mark."""
-
-
-def strip_blanks(text: str) -> str:
-    """Text without the blanks at its ends, those of Unicode and those without width included."""
-    if text.isascii():
-        return text.strip()
-    bare = ""
-    while text != bare:
-        bare, text = text, text.strip().strip(_ZERO_WIDTH)
-    return text
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -43,6 +31,8 @@ class Row(msgspec.Struct, kw_only=True):
         fault: Why the row cannot be read; then there are no values.
         field: The column that `fault` is about, if it is about one.
         identity: Row key that an earlier run gave the row, from a rejects file; keeps equal rows apart.
+        more: `raw` of the further rows of the file that are part of this one.
+        reading: How amounts and words for yes and no are written, where they are not written as by default.
     """
 
     number: int
@@ -52,12 +42,14 @@ class Row(msgspec.Struct, kw_only=True):
     fault: str = ""
     field: str = ""
     identity: str = ""
+    more: list[Any] = msgspec.field(default_factory=list[Any])
+    reading: Reading | None = None
 
 
 def content_hash(row: Row) -> str:
     """Hash of a row as it stands in the input."""
     try:
-        text = repr(row.raw if row.raw is not None else row.values)
+        text = repr(row.raw if row.raw is not None else row.values) + (repr(row.more) if row.more else "")
     except Exception:  # noqa: BLE001 - a caller's values may have any `repr`
         text = f"row {row.number}, which cannot be shown"
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()

@@ -15,7 +15,7 @@ from zoho_async.cli.console.progress import Progress, open_progress
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.profiles import connect, resource_of
 
-from .push import SHOWN, PushArgs, open_input, select_rows
+from .push import SHOWN, PushArgs, open_input, select_rows, show_notes
 
 DIFFERENCES = 20
 """Planned rows that go to the screen."""
@@ -52,12 +52,14 @@ async def dry_run_command(args: PushArgs, interruption: Interruption) -> int:
         plan = await bulk.plan(
             resource, rows, on_rejected=_Rejected(rows.path, progress), stopped=lambda: stopped, **options
         )
+        show_notes(rows, progress)
     quota = zoho.quota if zoho is not None else None
     when = bulk.forecast_of(plan, quota=quota, limits=args.limits, window=args.options.get("window"))
     if args.json:
-        sys.stdout.write(to_json(_as_json(rows.path, args.name, plan, when)).decode() + "\n")
+        sys.stdout.write(to_json(_as_json(rows, args.name, plan, when)).decode() + "\n")
     else:
-        sys.stdout.write("\n".join(_as_text(rows.path, args.name, plan, when)) + "\n")
+        columns = [f"  {_cut(column)} -> {field}: {_cut(value)}" for column, field, value in rows.mapped]
+        sys.stdout.write("\n".join([*_as_text(rows.path, args.name, plan, when), *columns]) + "\n")
     return SOME_FAILED if plan.faulty or plan.colliding else DONE
 
 
@@ -83,12 +85,14 @@ class _Rejected:
             self._progress.message("... more invalid rows; the push will write them all into the rejects file")
 
 
-def _as_json(source: Path, name: str, plan: bulk.Plan, when: bulk.PlanForecast) -> dict[str, Any]:
+def _as_json(source: bulk.RowFile, name: str, plan: bulk.Plan, when: bulk.PlanForecast) -> dict[str, Any]:
     members = msgspec.structs.asdict(plan)
     members["planned"] = [msgspec.to_builtins(one) for one in plan.planned]
     return {
         "dry_run": True,
-        "file": str(source),
+        "file": str(source.path),
+        "notes": source.notes,
+        "columns": [{"column": column, "field": field, "first": first} for column, field, first in source.mapped],
         "target": name,
         "rows": plan.rows,
         **members,
@@ -140,6 +144,11 @@ def _as_text(source: Path, name: str, plan: bulk.Plan, when: bulk.PlanForecast) 
         lines.append(f"  ... and {more:,} more")
     lines += [f"  first bodies: {to_json(body).decode()}" for body in plan.samples]
     return lines
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:57]}..."
 
 
 def _reserved(left: int, reserve: int) -> str:

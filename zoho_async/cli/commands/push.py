@@ -27,9 +27,12 @@ class PushArgs(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """Product and resource."""
     file: Path | None
-    """None: the one that the run to retry pushed."""
+    """None: the one that the run to retry pushed; `-`: standard input."""
     retry: int | None = None
     """Only the rows that this run has left."""
+    mapping: str | Path | None = None
+    """A mapping: a TOML file, or the name of a preset."""
+    encoding: str | None = None
     options: bulk.PushOptions
     json: bool
     limits: Limits
@@ -57,6 +60,7 @@ async def push_command(args: PushArgs, interruption: Interruption) -> int:
         run = bulk.push(resource, rows, **options)
         rejects = stack.enter_context(bulk.RejectsFile(selected, run.summary))
         progress = stack.enter_context(open_progress(f"push {file.path.name}", rows.count, json=args.json))
+        show_notes(file, progress)
         interruption.graceful = run.stop
         error: ZohoError | None = None
         try:
@@ -78,7 +82,7 @@ def open_input(args: PushArgs) -> bulk.RowFile | None:
     bulk.check(args.name, **args.options)
     if args.file is None:
         return None
-    source = bulk.open_rows(args.file)
+    source = bulk.open_rows(args.file, encoding=args.encoding, mapping=args.mapping)
     bulk.check(args.name, source, **args.options)
     return source
 
@@ -91,6 +95,12 @@ async def select_rows(
         return await bulk.remaining_rows(resource, args.retry, rows=source, **options)
     assert source is not None
     return source
+
+
+def show_notes(file: bulk.RowFile, progress: Progress) -> None:
+    """Reports what was left out of the file, and what was taken for what."""
+    for note in file.notes:
+        progress.message(f"{file.path}: {note}", event="note", note=note)
 
 
 def _on_event(event: bulk.Event, progress: Progress) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from zoho_async import ZohoError
 from zoho_async.bulk import InputError, StateError
 
-from .error_report import report, report_error
+from .error_report import input_error_on_stdout, report, report_error
 from .exit_codes import INTERRUPTED, SetupError, exit_code
 
 EXPECTED = (InputError, StateError, SetupError, ZohoError)
@@ -72,6 +72,8 @@ def run(command: Callable[[Interruption], Awaitable[int]], *, json: bool) -> int
     except (KeyboardInterrupt, asyncio.CancelledError):
         return INTERRUPTED
     except EXPECTED as error:
+        if json and isinstance(error, InputError):
+            input_error_on_stdout(error)
         report_error(error, json=json)
         return INTERRUPTED if interruption.requested else exit_code(error)
     return INTERRUPTED if interruption.requested else code

@@ -101,6 +101,8 @@ def _add_common(body: dict[str, Any], record: ContactRecord, organization: Organ
     body["payment_terms_id"] = organization.payment_terms_id
     if "currency_id" not in record:
         body["currency_id"] = organization.currency_id
+    elif "currency_code" not in record and (currency := organization.currencies.get(record["currency_id"])):
+        body["currency_code"], body["currency_symbol"] = currency.code, currency.symbol
     if record.get("is_portal_enabled"):
         body["portal_status"] = "enabled"
     main = primary_person(record)

@@ -40,6 +40,17 @@ class CustomField(msgspec.Struct, frozen=True, kw_only=True):
     data_type: str
 
 
+class Currency(msgspec.Struct, frozen=True):
+    """A currency of an organisation."""
+
+    code: str
+    name: str
+    symbol: str
+
+
+_CURRENCIES = (Currency("USD", "US Dollar", "$"), Currency("EUR", "Euro", "€"), Currency("GBP", "Pound Sterling", "£"))
+
+
 class Document(msgspec.Struct, kw_only=True):
     """A file attached to a contact."""
 
@@ -106,7 +117,7 @@ class Organization:
         self.unique_fields: set[str] = set(unique_fields)
         """Api names of the custom fields that allow no duplicates."""
         # 19 digits: a client that reads ids as floats confuses neighbours.
-        self._next_id = _FIRST_ID + number * _ORGANIZATION_IDS
+        self._first_id = self._next_id = _FIRST_ID + number * _ORGANIZATION_IDS
         self.currency_id = self.new_id()
         self.payment_terms_id = self.new_id()
         self.user_id = self.new_id()
@@ -125,6 +136,20 @@ class Organization:
         """The next id: 19 digits, never issued twice."""
         self._next_id += 1
         return str(self._next_id)
+
+    def fixed_id(self, number: int) -> str:
+        """The id of something that is always there, apart from those of `new_id`."""
+        return str(self._first_id + _ORGANIZATION_IDS // 2 + number)
+
+    @property
+    def currencies(self) -> dict[str, Currency]:
+        """The currencies by id, the organisation's own first."""
+        profile = self.profile
+        name = next((one.name for one in _CURRENCIES if one.code == profile.currency_code), profile.currency_code)
+        others = {
+            self.fixed_id(number): one for number, one in enumerate(_CURRENCIES, 1) if one.code != profile.currency_code
+        }
+        return {self.currency_id: Currency(profile.currency_code, name, profile.currency_symbol), **others}
 
     def local(self, now: datetime) -> datetime:
         """The time in the organisation's zone."""

@@ -1,0 +1,190 @@
+"""Names of rows to columns: spellings, common words, members of pulled records, references by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zoho_async import Zoho, bulk
+from zoho_async.bulk.rows.intake import Intake, unescaped
+from zoho_async.bulk.rows.references import REFERENCES
+from zoho_async.bulk.rows.resource import Destination
+from zoho_async.fake import FakeZoho
+
+
+@pytest.fixture
+def intake() -> Intake:
+    return Intake(Destination.named("books.contacts"))
+
+
+@pytest.mark.parametrize(
+    ("given", "column"),
+    [
+        ("contact_name", "contact_name"),
+        ("Contact Name", "contact_name"),
+        ("* CONTACT-NAME", "contact_name"),
+        ("Billing Address Zip", "billing_address.zip"),
+        ("Contact ID", "contact_id"),
+        ("CF_Region", "cf_region"),
+        ("Email", "contact_persons[0].email"),
+        ("First Name", "contact_persons[0].first_name"),
+        ("name", "contact_name"),
+        # Several addresses and a person have one.
+        ("phone", "phone"),
+        ("city", "city"),
+        ("colour", "colour"),
+    ],
+)
+def test_a_name_stands_for_a_column(intake: Intake, given: str, column: str) -> None:
+    assert intake.check([given])[0] == [column]
+    assert list(intake.values({given: "x"})) == [column]
+
+
+def test_what_is_taken_by_its_common_meaning_is_said(intake: Intake) -> None:
+    _, notes = intake.check(["Name", "E-Mail", "Notes"])
+    assert notes == ["taken by their common meaning: `Name` as `contact_name`, `E-Mail` as `contact_persons[0].email`"]
+
+
+def test_a_name_beside_the_contacts_name_is_not_taken(intake: Intake) -> None:
+    assert intake.check(["contact_name", "name"])[0] == ["contact_name", "name"]
+
+
+def test_two_spellings_of_one_column_are_refused(intake: Intake) -> None:
+    with pytest.raises(bulk.InputError, match="`notes`, `Notes` both stand for `notes`"):
+        intake.check(["notes", "Notes"])
+    assert intake.values({"notes": "a", "Notes": "b"}) == {"notes": "a", "Notes": "b"}
+
+
+def test_ambiguous_words_are_suggestions() -> None:
+    hint = Destination.named("books.contacts").columns.hint("city")
+    assert hint == " (did you mean `billing_address.city` or `shipping_address.city`?)"
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [("'=1+1", "=1+1"), ("''=1", "'=1"), ("'+49", "+49"), ("'@a", "@a"), ("'s Hof", "'s Hof"), ("=1", "=1")],
+)
+def test_apostrophes_of_a_pull_are_taken_off(cell: str, text: str) -> None:
+    assert unescaped(cell) == text
+
+
+@pytest.mark.parametrize("details", ["none", "all"])
+@pytest.mark.parametrize("name", ["p.csv", "p.jsonl"])
+async def test_what_was_pulled_can_be_pushed_back(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, name: str, details: Any
+) -> None:
+    persons = [{"first_name": "Ada", "email": "ada@x.example"}, {"first_name": "Bo", "email": "bo@x.example"}]
+    body = {
+        "contact_name": "A",
+        "notes": "two\nlines",
+        "contact_persons": persons,
+        "custom_fields": [{"label": "Region", "value": "North"}],
+    }
+    await zoho.request("POST", "/books/v3/contacts", body=body)
+    await zoho.request("POST", "/books/v3/contacts", body={"contact_name": "B", "payment_terms": 30})
+    await bulk.pull(zoho.books.contacts, tmp_path / name, details=details)
+    source = bulk.open_rows(tmp_path / name)
+    bulk.check("books.contacts", source)
+    assert any(note.startswith("pulled from Zoho; left out, because it cannot be written: ") for note in source.notes)
+    async with bulk.push(zoho.books.contacts, source) as run:
+        outcomes = [outcome async for outcome in run]
+    assert [(one.status, one.action) for one in outcomes] == [("done", "unchanged")] * 2, [
+        one.reason for one in outcomes
+    ]
+    assert run.summary.writes == 0
+    text = (tmp_path / name).read_text(encoding="utf-8").replace("North", "South", 1 if details == "none" else -1)
+    edited = text.replace('"cf_region":"North"', '"cf_region":"South"')
+    rows = edited.splitlines()
+    if name == "p.csv":
+        header = rows[0].split(",")
+        assert "cf_region" in header
+    else:
+        assert json.loads(rows[0])["cf_region"] == "South"
+        (tmp_path / name).write_text(edited, encoding="utf-8")
+        async with bulk.push(zoho.books.contacts, bulk.open_rows(tmp_path / name)) as run:
+            changed = sorted([outcome.action async for outcome in run])
+        assert changed == ["unchanged", "updated"]
+        (first, *_) = fake.organization().contacts.values()
+        assert first["custom_fields"] == {"cf_region": "South"}
+        assert len(first["contact_persons"]) == 2
+
+
+async def pushed(zoho: Zoho, rows: Any) -> list[str]:
+    async with bulk.push(zoho.books.contacts, rows) as run:
+        outcomes = sorted([outcome async for outcome in run], key=lambda one: one.row.number)
+    return [outcome.reason or outcome.action for outcome in outcomes]
+
+
+async def test_references_are_found_by_name_with_one_call_each(fake: FakeZoho, zoho: Zoho) -> None:
+    rows = [
+        {"contact_name": "A", "currency_code": "eur", "owner_name": "USER@fake.invalid", "pricebook_name": "Wholesale"},
+        {"contact_name": "B", "currency_code": "EUR", "owner_name": "Fake User", "pricebook_name": ""},
+        {"contact_name": "C", "currency_code": "XXX", "currency_id": fake.organization().fixed_id(3)},
+    ]
+    assert await pushed(zoho, rows) == ["created"] * 3
+    organization = fake.organization()
+    euro, pound = organization.fixed_id(2), organization.fixed_id(3)
+    records = list(organization.contacts.values())
+    assert sorted(one["currency_id"] for one in records) == sorted([euro, euro, pound])
+    assert {one["owner_id"] for one in records[:2]} == {organization.user_id}
+    for member in ("currencies", "users", "pricebooks"):
+        assert fake.requests(f"books.settings.{member}") == 1
+    assert fake.requests("books.settings.taxes") == 0
+
+
+async def test_a_reference_that_leads_nowhere_fails_its_row_and_names_what_there_is(zoho: Zoho) -> None:
+    rows = [{"contact_name": "A", "currency_code": "XXX"}, {"contact_name": "B", "currency_code": "GBP"}]
+    assert await pushed(zoho, rows) == [
+        "currency_code: is none of the organisation's currencies: 'XXX'; there is `USD`, `EUR`, `GBP`",
+        "created",
+    ]
+
+
+async def test_custom_fields_are_found_by_label(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    fields = [{"label": "Region", "value": "x"}, {"label": "Fleet No", "value": "1"}]
+    await zoho.request("POST", "/books/v3/contacts", body={"contact_name": "Earlier", "custom_fields": fields})
+    path = tmp_path / "a.csv"
+    path.write_text("contact_name,CF.Region,Fleet no\nA,North,7\n")
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    assert await pushed(zoho, source) == ["created"]
+    record = list(fake.organization().contacts.values())[-1]
+    assert record["custom_fields"] == {"cf_region": "North", "cf_fleet_no": "7"}
+    path.write_text("contact_name,CF.Regoin\nB,North\n")
+    with pytest.raises(bulk.UnknownColumnError, match=r"unknown column `CF\.Regoin`: no field, and there is"):
+        source = bulk.open_rows(path)
+        bulk.check("books.contacts", source)
+        await pushed(zoho, source)
+    # Without the check it is an error of the rows.
+    assert await pushed(zoho, bulk.open_rows(path)) == ["CF.Regoin: is no known field"]
+
+
+async def test_lists_that_are_asked_for_count_in_the_plan(zoho: Zoho) -> None:
+    rows = [{"contact_name": "A", "currency_code": "EUR"}]
+    made = await bulk.plan(zoho.books.contacts, rows)
+    assert (made.create, made.reads, made.reads_spent) == (1, 2, 2)
+    without = await bulk.plan("books.contacts", rows)
+    assert (without.create, without.faulty) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("row", "days"),
+    [
+        ({"payment_terms": "Net 30"}, 30),
+        ({"payment_terms": "net30"}, 30),
+        ({"payment_terms_label": "Due on Receipt"}, 0),
+        ({"payment_terms": "15", "payment_terms_label": "Net 30"}, 15),
+    ],
+)
+def test_payment_terms_in_words_are_days(intake: Intake, row: dict[str, str], days: int) -> None:
+    assert intake.values(row)["payment_terms"] == str(days)
+
+
+def test_a_resource_whose_own_column_it_is_keeps_it() -> None:
+    billing = Intake(Destination.named("billing.customers"))
+    assert billing.values({"currency_code": "EUR"}) == {"currency_code": "EUR"}
+    assert billing.references_of(["currency_code"]) == ([], [])
+    assert REFERENCES[0].column == "currency_code"

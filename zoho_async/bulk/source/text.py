@@ -1,0 +1,41 @@
+"""Blanks around cells, and names of columns as they are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+INVISIBLE = "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"
+"""Characters without width that files carry along: soft hyphen, joiners, direction marks, byte order marks."""
+
+_BLANKS = INVISIBLE + "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+
+
+def strip_blanks(text: str) -> str:
+    """A cell without blanks at its ends, no-break spaces and characters without width included."""
+    short = text.strip()
+    return short if short.isascii() else short.strip(_BLANKS)
+
+
+def is_filled(cells: Iterable[str]) -> bool:
+    """Whether a row has any value."""
+    return bool(strip_blanks("".join(cells)))
+
+
+def comparable(name: str) -> str:
+    """A column's name without case, blanks and punctuation; a name of punctuation alone stays as it is."""
+    return "".join(filter(str.isalnum, name)).casefold() or name
+
+
+def excerpt(text: str, limit: int = 40) -> str:
+    """The beginning of a cell, quoted, for a message."""
+    return repr(text if len(text) <= limit else f"{text[: limit - 3]}...")
+
+
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """Names for a message, in backquotes, at most so many."""
+    every = [f"`{name if len(name) <= 100 else name[:97] + '...'}`" for name in names]
+    shown = ", ".join(
+        "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in name)
+        for name in every[:most]
+    )
+    return f"{shown} and {len(every) - most:,} others" if len(every) > most else shown
