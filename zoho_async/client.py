@@ -53,7 +53,8 @@ class Zoho:
         max_wait: Longest single wait for Zoho's rate limits in seconds; a longer one raises RateLimitError. None:
             unlimited.
         deadline: Seconds for a whole call, waits included; None: unlimited.
-        timeout: Seconds without a byte after which an attempt counts as lost.
+        timeout: Seconds without a byte, while sending too, after which an attempt counts as lost. A whole response may
+            take ten times as long, and be 64 MiB long.
         api_url: Address of the API instead of the data center's, for a fake or a proxy server.
         accounts_url: Address of the accounts server instead of the data center's.
         session: An aiohttp session of the caller's (proxy, TLS, tracing); it is not closed here.
