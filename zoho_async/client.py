@@ -47,13 +47,14 @@ class Zoho:
         auth: `OAuth(...)` or `StaticToken(...)`.
         organization_id: The organisation to work in. Calls raise ConfigError without it, because Zoho would use the
             user's default organisation.
-        data_center: Where the account is hosted: us, eu, in, au, jp, ca, cn, sa or uk.
+        data_center: Where the account is hosted: us, eu, in, au, jp, ca, cn, sa, uk or ae.
         limits: The calls this client may make; shared by all copies that work in the same organisation.
         retries: Further attempts of a call, for reads and for writes that may be repeated.
         max_wait: Longest single wait for Zoho's rate limits in seconds; a longer one raises RateLimitError. None:
             unlimited.
         deadline: Seconds for a whole call, waits included; None: unlimited.
-        timeout: Seconds without a byte after which an attempt counts as lost.
+        timeout: Seconds without a byte, while sending too, after which an attempt counts as lost. A whole response may
+            take ten times as long, and be 64 MiB long.
         api_url: Address of the API instead of the data center's, for a fake or a proxy server.
         accounts_url: Address of the accounts server instead of the data center's.
         session: An aiohttp session of the caller's (proxy, TLS, tracing); it is not closed here.
@@ -337,7 +338,8 @@ class Zoho:
             type: Type to decode the whole response into.
 
         Returns:
-            The response; its `data` is the whole JSON with exact numbers, or as `type`.
+            The response; its `data` is the whole JSON with exact numbers, or as `type`; bytes for another medium (HTML
+            only when a GET's `Accept` header asks for it), and None for an answer without content (204).
 
         Raises:
             ConfigError: The method or the path is invalid.
@@ -357,8 +359,11 @@ class Zoho:
         if parameter is not None and self.organization_id is not None:
             (pairs if parameter.location == "query" else fields).setdefault(parameter.name, self.organization_id)
         content = None if body is None else to_json(body)
-        if content is not None:
-            fields.setdefault("Content-Type", "application/json")
+        given = {name.lower() for name in fields}
+        if content is not None and "content-type" not in given:
+            fields["Content-Type"] = "application/json"
+        if "accept" not in given:
+            fields["Accept"] = "application/json, */*;q=0.5"
         operation = Operation[Any](
             id=f"{method} {path}",
             product=product.name if product is not None else "",
@@ -366,7 +371,7 @@ class Zoho:
             path=path,
             scope="",
             title="",
-            kind="untyped",
+            kind="any",
             idempotent=method == "GET",
         )
         request = EncodedRequest(method=method, target=target(path, pairs), headers=fields, body=content)

@@ -12,6 +12,10 @@ from zoho_async.errors import ConfigError
 
 from .rate_limiter import Limits
 
+_SAFE_ADDRESS = re.compile(
+    r"(https://(\[[0-9a-fA-F:]+\]|[^/@:\s?#]+)|http://(127\.0\.0\.1|localhost|\[::1\]))(:(?P<port>\d{1,5}))?(/[^\s?#]*)?"
+)
+
 
 class TransportConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting that `with_options()` can change. See `Zoho` for their meaning."""
@@ -26,11 +30,6 @@ class TransportConfig(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 60.0
     api_url: str | None = None
     accounts_url: str | None = None
-
-
-_SAFE_ADDRESS = re.compile(
-    r"(https://(\[[0-9a-fA-F:]+\]|[^/@:\s?#]+)|http://(127\.0\.0\.1|localhost|\[::1\]))(:(?P<port>\d{1,5}))?(/[^\s?#]*)?"
-)
 
 
 def check_config(settings: TransportConfig) -> None:
