@@ -18,7 +18,7 @@ from .table import Table
 from .templates import Cell, Template, columns_of
 from .text import comparable, excerpt, listed, strip_blanks
 
-_IGNORED = 40
+_IGNORED = 100
 """Columns that go nowhere that are named."""
 _NOTED = 10
 """Values left out that are named."""
@@ -194,7 +194,8 @@ class MappedRows:
 
     def _ignored_note(self, values: Mapping[str, str]) -> list[str]:
         ignored = [f"`{name}` ({excerpt(printable(values[name]))})" for name in self._ignored if name in values]
-        return [f"columns that go nowhere: {', '.join(ignored[:_IGNORED])}"] if ignored else []
+        more = f" and {len(ignored) - _IGNORED:,} others" if len(ignored) > _IGNORED else ""
+        return [f"columns that go nowhere: {', '.join(ignored[:_IGNORED])}{more}"] if ignored else []
 
     def _shown(self, values: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
         """Column or template, field and first value."""

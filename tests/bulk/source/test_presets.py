@@ -1,0 +1,108 @@
+"""Each preset on a file of its own kind: what goes where, and what is named as going nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zoho_async import Zoho, bulk
+from zoho_async.fake import FakeZoho
+
+SAMPLES = {
+    "quickbooks-online": (
+        "Name,Company name,Street Address,City,State,Country,Zip,Phone,Email,Customer type,Attachments,Open balance\n"
+        "Quillon Ltd,Quillon Ltd,1 Test Rd,Boston,MA,USA,02134,(555) 010-0101,ada@x.example,Retail,0,12.50\n"
+    ),
+    "hubspot": (
+        "Record ID,First Name,Last Name,Email,Phone Number,Contact owner,Company Name,Job Title,Street Address,City,"
+        "State/Region,Postal Code,Country/Region,Lead Status,Lifecycle Stage,Create Date,Last Activity Date\n"
+        "101,Ada,Quill,ada@x.example,(555) 010-0101,Dee Sales,Quillon Ltd,CEO,1 Test Rd,Boston,MA,02134,"
+        "USA,New,Customer,"
+        "2024-03-05 10:20,2024-03-06 10:20\n"
+    ),
+    "google-contacts": (
+        "First Name,Middle Name,Last Name,Name Prefix,Nickname,File As,Organization Name,Organization Title,Birthday,"
+        "Notes,Photo,Labels,E-mail 1 - Label,E-mail 1 - Value,Phone 1 - Label,Phone 1 - Value,Address 1 - Label,"
+        "Address 1 - Formatted,Address 1 - Street,Address 1 - City,Address 1 - Region,Address 1 - Postal Code,"
+        "Address 1 - Country,Website 1 - Label,Website 1 - Value\n"
+        'Ada,,Quill,,,,Quillon Ltd,CEO,,,,* myContacts,Work,ada@x.example,Work,(555) 010-0101,Work,"1 Test Rd\nBoston",'
+        "1 Test Rd,Boston,MA,02134,USA,,\n"
+    ),
+    "outlook": (
+        "Title,First Name,Middle Name,Last Name,Suffix,Company,Department,Job Title,Business Street,Business City,"
+        "Business State,Business Postal Code,Business Country/Region,Business Fax,Business Phone,"
+        "Home Phone,Mobile Phone,"
+        "E-mail Address,E-mail Type,E-mail Display Name,Gender,Notes,Web Page\n"
+        ",Ada,,Quill,,Quillon Ltd,,CEO,1 Test Rd,Boston,MA,02134,USA,,(555) 010-0101,,,ada@x.example,SMTP,Ada,"
+        "Unspecified,,\n"
+    ),
+    "shopify": (
+        "Customer ID,First Name,Last Name,Email,Accepts Email Marketing,Default Address Company,"
+        "Default Address Address1,"
+        "Default Address City,Default Address Province Code,Default Address Country Code,Default Address Zip,"
+        "Default Address Phone,Phone,Total Spent,Note,Tax Exempt,Tags\n"
+        "'721,Ada,Quill,ada@x.example,no,Quillon Ltd,1 Test Rd,Boston,MA,USA,'02134,,'(555) 010-0101,1.00,,no,vip\n"
+    ),
+    "stripe": (
+        "id,Description,Email,Name,Created (UTC),Delinquent,Card ID,Card Last4,Address Line1,"
+        "Address City,Address State,"
+        "Address Postal Code,Address Country,Phone,Business Name,Tax Exempt,crm (metadata)\n"
+        "cus_1,,ada@x.example,Ada Quill,2024-03-05 10:20,false,card_1,4242,1 Test Rd,Boston,MA,02134,"
+        "USA,(555) 010-0101,"
+        "Quillon Ltd,none,77\n"
+    ),
+    "xero": (
+        "*ContactName,AccountNumber,EmailAddress,FirstName,LastName,POAddressLine1,POCity,PORegion,POPostalCode,"
+        "POCountry,PhoneNumber,MobileNumber\n"
+        "Quillon Ltd,QUI,ada@x.example,Ada,Quill,1 Test Rd,Boston,MA,02134,USA,(555) 010-0101,\n"
+    ),
+    "zoho-books": (
+        "Contact ID,Contact Name,Company Name,Display Name,First Name,Last Name,EmailID,Phone,Currency Code,"
+        "Billing Address,Billing City,Billing State,Billing Code,Billing Country,Status\n"
+        "46,Quillon Ltd,Quillon Ltd,Quillon Ltd,Ada,Quill,ada@x.example,(555) 010-0101,USD,1 Test Rd,"
+        "Boston,MA,02134,USA,"
+        "Active\n"
+    ),
+}
+PERSONLESS = {"quickbooks-online"}
+"""Exports without names of persons."""
+
+
+def test_every_preset_has_a_sample() -> None:
+    assert set(SAMPLES) == set(bulk.presets())
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+async def test_a_preset_reads_a_file_of_its_kind(fake: FakeZoho, zoho: Zoho, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(SAMPLES[name], encoding="utf-8")
+    source = bulk.open_rows(path, mapping=name)
+    bulk.check("books.contacts", source)
+    async with bulk.push(zoho.books.contacts, source) as run:
+        assert [outcome.reason async for outcome in run] == [""]
+    (contact,) = fake.organization().contacts.values()
+    assert contact["contact_name"] == "Quillon Ltd"
+    address: dict[str, Any] = contact["billing_address"]
+    assert {name: address[name] for name in ("address", "city", "state", "zip", "country")} == {
+        "address": "1 Test Rd",
+        "city": "Boston",
+        "state": "MA",
+        "zip": "02134",
+        "country": "USA",
+    }
+    (person,) = contact["contact_persons"]
+    assert (person["email"], person["phone"]) == ("ada@x.example", "(555) 010-0101")
+    if name not in PERSONLESS:
+        assert (person["first_name"], person["last_name"]) == ("Ada", "Quill")
+
+
+async def test_without_a_company_the_contact_has_the_persons_name_else_the_mail(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("First Name,Last Name,Email,Company Name\nAda,Quill,ada@x.example,\n,,bo@x.example,\n")
+    async with bulk.push(zoho.books.contacts, bulk.open_rows(path, mapping="hubspot")) as run:
+        assert [outcome.reason async for outcome in run] == ["", ""]
+    assert sorted(fake.created()) == ["Ada Quill", "bo@x.example"]
