@@ -55,6 +55,8 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
         """Short name of why, to count by: the rule that is broken, or Zoho's code."""
         if self.faults:
             return self.faults[0].rule
+        if isinstance(self.error, UnsettledError):
+            return "unknown_outcome"
         return self.code or (type(self.error).__name__ if self.error is not None else "")
 
     @property
@@ -74,6 +76,10 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def hint(self) -> str:
         """How to correct it, as a sentence; empty when the reason says all."""
         if self.status == "unknown":
+            if isinstance(self.error, UnsettledError) and self.error.hint:
+                return self.error.hint
+            if any(fault.rule == "sent_without_key" for fault in self.faults):
+                return _HINTS["sent_without_key"]
             field = keyed_by(self.identity)
             # Under another key it would be another row.
             warning = f"; do not change {field} before that" if field else ""
@@ -136,6 +142,9 @@ _HINTS = {
     "duplicate": "leave one of the rows out, or put both into one",
     "ambiguous": "match by a field without duplicates, or merge the records in Zoho first",
     "unknown": "rename the column, or leave it out",
+    "differs": "look at that record: if it is the row's, push with --on-existing update to give it what the row says",
+    "sent_without_key": "look in Zoho: if the person is there, give the row its contact_person_id; if not, add the "
+    "person in Zoho and leave the row out",
     "person": "leave the id out to add the person, or take the id from a new export",
 }
 
@@ -199,14 +208,15 @@ class PushSummary(msgspec.Struct, kw_only=True):
 class UnsettledError(Exception):
     """The outcome of a write is unknown, and cannot be reconciled."""
 
-    def __init__(self, record_id: str = "", differs: str = "") -> None:
-        """`record_id`: of a record that may be the row's and differs from it in the fields `differs`."""
+    def __init__(self, record_id: str = "", differs: str = "", *, keyless: bool = False) -> None:
+        """`record_id`: of a record that may be the row's and differs from it in the fields `differs`. `keyless`: the
+        row has nothing by which its record could be found."""
+        self.hint = _HINTS["sent_without_key"] if keyless else _HINTS["differs"] if record_id else ""
         found = "no single record was found that can only be its"
         if record_id:
             found = f"record {record_id} has its key and is not what the row says ({differs})"
-        super().__init__(
-            f"this row was sent, and its outcome is unknown: {found}; look in Zoho, or name a field to match by"
-        )
+        advice = "" if self.hint else "; look in Zoho, or name a field to match by"
+        super().__init__(f"this row was sent, and its outcome is unknown: {found}{advice}")
 
 
 def _fault_text(fault: Fault) -> str:

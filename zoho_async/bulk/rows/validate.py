@@ -269,6 +269,13 @@ def row_key(field: str, value: str, within: str = "") -> str:
     return f"{field}={value}@{within}" if within else f"{field}={value}"
 
 
+def full_name_key(body: Mapping[str, Any], parent: str) -> str:
+    """What an earlier version called a person without e-mail; empty for one without a name."""
+    names = (strip_blanks(str(body.get(field) or "")) for field in ("first_name", "last_name"))
+    name = " ".join(filter(None, names))
+    return f"{parent}/{name}" if parent and name else ""
+
+
 def keyed_by(key: str) -> str:
     """The field whose value a row key holds; empty for one of an earlier version that holds none."""
     field, equals, _ = key.partition("=")
