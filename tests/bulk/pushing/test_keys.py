@@ -435,3 +435,18 @@ async def test_a_person_of_unknown_outcome_is_not_made_under_a_new_e_mail(
     assert [one.status for one in by_email] == ["unknown"] * 2
     (contact,) = fake.organization().contacts.values()
     assert sorted(one["first_name"] for one in contact["contact_persons"]) == ["Changed", "New", "Refused", "Same"]
+
+
+async def test_a_create_of_unknown_outcome_whose_record_differs_names_the_option(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    contacts, state = zoho.books.contacts, tmp_path / "s"
+    fake.seed([{"contact_name": "A", "notes": "theirs"}])
+    await old_state(state, Destination.of(contacts).label, [("contact_name=A@customer", "unknown", "", "A")])
+    push = bulk.push(contacts, [{"contact_name": "A", "notes": "ours"}], state=state)
+    (outcome,) = await run(push)
+    assert (outcome.status, outcome.kind, push.summary.kinds) == ("unknown", "unknown_outcome", {"unknown_outcome": 1})
+    assert "--on-existing update" in outcome.hint
+    assert "field to match by" not in outcome.reason
+    (updated,) = await both(contacts, [{"contact_name": "A", "notes": "ours"}], state, on_existing="update")
+    assert updated.action == "updated"

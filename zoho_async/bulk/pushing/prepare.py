@@ -305,7 +305,9 @@ class Planner:
         if not natural.parent or self._options.field:
             return
         without_email = [(natural.field, "required")]
-        some = [item for item in items if item.parent and [(one.path, one.rule) for one in item.faults] == without_email]
+        some = [
+            item for item in items if item.parent and [(one.path, one.rule) for one in item.faults] == without_email
+        ]
         if not some:
             return
 

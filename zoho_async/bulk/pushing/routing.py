@@ -166,7 +166,9 @@ def may_repeat(item: WorkItem, context: RowContext, options: Options) -> bool:
     """Whether a create of unknown outcome that left no trace may be sent again: a second would be refused or found."""
     sent = context.entry.display_key if context.entry is not None else ""
     # Without a key none would be found; under another name Zoho would not refuse a second.
-    return bool(options.upsert_by) or (bool(item.key) and context.indexed and (not item.by_name or sent in ("", item.name)))
+    return bool(options.upsert_by) or (
+        bool(item.key) and context.indexed and (not item.by_name or sent in ("", item.name))
+    )
 
 
 def _taken(
