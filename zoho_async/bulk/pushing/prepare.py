@@ -168,7 +168,7 @@ class Planner:
             return routed
         message = f"leads to the same record ({found.record_id}) as row {first}"
         item.faults = (Fault(path=item.key_field, rule="ambiguous", message=message),)
-        item.row_key = tag(item.row, self._options)
+        item.row_key = tag(item.row)
         return RoutedRow(item=item, action="refuse", context=routed.context)
 
     def _context(self, connection: sqlite3.Connection, item: WorkItem, *, deleted: str) -> RowContext:
@@ -296,7 +296,7 @@ class Planner:
         for item, first in later:
             # Beside a row that is not sent either it may take that one's place.
             if first in good:
-                item.row_key = tag(item.row, options)
+                item.row_key = tag(item.row)
         return items
 
     async def _find_keyless(self, items: Sequence[WorkItem]) -> None:
