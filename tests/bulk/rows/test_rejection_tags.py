@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from zoho_async import Zoho, bulk
+from zoho_async.books.models import ContactCreate
 from zoho_async.bulk.recovery.rejects import RejectsFile
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.rejection_tags import carried_key, is_tag, sent_under, still_rejected, tag
@@ -165,3 +166,17 @@ async def test_a_row_whose_invalid_duplicate_is_deleted_takes_its_place(
     outcomes = [one async for one in bulk.push(zoho.books.contacts, open_rows(failed.path), upsert_by=KEY)]
     # D is wrong still: C has been sent.
     assert {one.row.values["contact_name"]: one.action for one in outcomes} == {"A": "created", "D": "none"}
+
+
+@pytest.mark.parametrize("mark", ["⟦0xE9⟧", "⟦unread⟧"])
+@pytest.mark.parametrize("form", ["cell", "nested", "struct"])
+def test_a_mark_of_an_earlier_version_fails_its_row(mark: str, form: str) -> None:
+    forms: dict[str, tuple[Any, str]] = {
+        "cell": ({"notes": "x", "contact_name": f"Caf{mark}"}, "contact_name"),
+        "nested": ({"contact_name": "A", "billing_address": {"city": mark}}, "billing_address"),
+        "struct": (ContactCreate(contact_name=f"Caf{mark}"), ""),
+    }
+    values, field = forms[form]
+    item = RowReader(Destination.named("books.contacts"), Options()).read(Row(number=1, values=values))
+    assert [(fault.path, fault.rule) for fault in item.faults] == [(field, "unreadable")]
+    assert item.faults[0].message == f"holds {mark} in place of what could not be read; write the text itself"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -27,6 +28,8 @@ LONGEST_KEY = 4_000
 """Bytes of a key that an upsert carries in a header; servers refuse headers of 8 kB as a whole."""
 
 _ID = Rule(kind="id")
+_UNREAD = re.compile(r"⟦(?:0x[0-9A-F]+|unread)⟧")
+"""What rejects files of earlier versions hold in place of bytes that could not be read."""
 
 _canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string")
 
@@ -122,6 +125,11 @@ class RowReader:
             return WorkItem(row=row, faults=(Fault(path="", rule="unreadable", message=message),))
 
     def _read(self, row: Row) -> WorkItem:
+        if (mark := _UNREAD.search(str(row.values))) is not None:
+            names = row.values if is_mapping(row.values) else {}
+            path = next((str(name) for name, cell in names.items() if mark[0] in str(cell)), "")
+            message = f"holds {mark[0]} in place of what could not be read; write the text itself"
+            return WorkItem(row=row, faults=(Fault(path=path, rule="unreadable", message=message),))
         record_id, faults, values = self._own_id(row.values)
         places: dict[str, str] = {}
         body: dict[str, Any] = {}
