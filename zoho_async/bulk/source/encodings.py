@@ -11,6 +11,8 @@ from zoho_async.bulk.errors import InputError
 _NAMES = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16"}
 _UNDECODED = {"utf-8": "surrogateescape", "utf-8-sig": "surrogateescape", "utf-16": "surrogatepass"}
 """Error handlers that decode what is invalid to lone surrogates, so that its line can be named."""
+_ZERO = "a zero byte"
+_WITHOUT_ZEROS = "remove the zero bytes (a file in UTF-16 needs a byte order mark, or is saved as UTF-8)"
 _CHUNK = 1 << 20
 _NAMED = 5
 """Lines that a message names."""
@@ -34,7 +36,9 @@ def check_text(path: Path, encoding: str) -> None:
                 return
     except UnicodeError:
         pass
-    raise InputError(f"{path}: {_explained(path, encoding)}: save it as UTF-8 and try again")
+    reason = _explained(path, encoding)
+    advice = _WITHOUT_ZEROS if _ZERO in reason else "save it as UTF-8"
+    raise InputError(f"{path}: {reason}: {advice} and try again")
 
 
 def _explained(path: Path, encoding: str) -> str:
@@ -77,5 +81,5 @@ def _is_text(line: str) -> bool:
 def _first_invalid(line: str, encoding: str) -> str:
     code = next(ord(one) for one in line if one == "\0" or "\ud800" <= one <= "\udfff")
     if not code:
-        return "a zero byte"
+        return _ZERO
     return f"0x{code:04X}" if encoding == "utf-16" else f"byte 0x{code - 0xDC00:02X}"
