@@ -58,7 +58,7 @@ async def dry_run_command(args: PushArgs, interruption: Interruption) -> int:
         sys.stdout.write(to_json(_as_json(rows.path, args.name, plan, when)).decode() + "\n")
     else:
         sys.stdout.write("\n".join(_as_text(rows.path, args.name, plan, when)) + "\n")
-    return SOME_FAILED if plan.faulty or plan.colliding else DONE
+    return SOME_FAILED if plan.faulty or plan.colliding or plan.unknown else DONE
 
 
 class _Rejected:
