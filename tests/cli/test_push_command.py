@@ -555,3 +555,14 @@ async def test_a_dry_run_with_rows_of_unknown_outcome_ends_as_the_push_would(
     pushed = await cli(*PUSH, "a.csv", "--json")
     assert (pushed.code, pushed.json["kinds"]) == (3, {"unknown_outcome": 1})
     assert "--on-existing update" in (cli.folder / "a.failed.csv").read_text()
+
+
+async def test_skipped_rows_are_shown(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    fake.seed([{"contact_name": "A"}])
+    write("a.csv", "contact_name\nA\nB\n")
+    options = (*PUSH, "a.csv", "--on-existing", "skip")
+    planned = await cli(*options, "--dry-run")
+    assert "2 rows: 1 to create, 0 to update, 0 unchanged, 1 skipped, 0 invalid" in planned.out
+    assert (await cli(*options)).code == 0
+    for command in (("runs",), ("runs", "show", "1")):
+        assert "1 created, 0 updated, 0 unchanged, 1 skipped, 0 failed, 0 unknown" in (await cli(*command)).out

@@ -110,7 +110,8 @@ def _as_text(source: Path, name: str, plan: bulk.Plan, when: bulk.PlanForecast) 
         f"{source} -> {name}, dry run: nothing was written, {plan.reads_spent:,} calls were spent on reading",
         f"  {plan.rows:,} rows: {plan.create:,} to create, {most}{plan.update:,} to update, "
         f"{plan.unchanged:,} unchanged, "
-        f"{plan.faulty:,} invalid, {plan.colliding:,} colliding, {plan.unknown:,} of unknown outcome",
+        + (f"{plan.skipped:,} skipped, " if plan.skipped else "")
+        + f"{plan.faulty:,} invalid, {plan.colliding:,} colliding, {plan.unknown:,} of unknown outcome",
         f"  calls a push needs: {most}{plan.calls:,} ({plan.writes:,} writes, {plan.reads:,} reads)",
     ]
     if not plan.looked:
