@@ -40,6 +40,8 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     recognised until it is corrected."""
     warning: str = ""
     """What could not be done of a row that is done, as a sentence."""
+    taken_hint: str = ""
+    """What can be done, under the options of the push, about a name or key that another row or record has."""
 
     @property
     def reason(self) -> str:
@@ -84,6 +86,9 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
             # Under another key it would be another row.
             warning = f"; do not change {field} before that" if field else ""
             return f"push again: its outcome is looked up first{warning}"
+        taken = self.code == str(NAME_TAKEN) or any(fault.rule == "exists" for fault in self.faults)
+        if taken and self.taken_hint:
+            return self.taken_hint
         if self.code in _HINTS:
             return _HINTS[self.code]
         return next((_HINTS[fault.rule] for fault in self.faults if fault.rule in _HINTS), "")
@@ -100,13 +105,23 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 def invalid(item: WorkItem) -> RowOutcome:
     """The outcome of a row that has faults."""
-    return RowOutcome(row=item.row, status="failed", action="none", faults=item.faults, identity=item.row_key)
+    return RowOutcome(
+        row=item.row, status="failed", action="none", faults=item.faults, identity=item.row_key, taken_hint=item.hint
+    )
 
 
 def failed(item: WorkItem, error: Exception) -> RowOutcome:
     """The outcome of a row that was rejected, or not sent at all."""
     faults = error.faults if isinstance(error, InvalidError) else ()
-    return RowOutcome(row=item.row, status="failed", action="none", faults=faults, error=error, identity=item.row_key)
+    return RowOutcome(
+        row=item.row,
+        status="failed",
+        action="none",
+        faults=faults,
+        error=error,
+        identity=item.row_key,
+        taken_hint=item.hint,
+    )
 
 
 def unknown(item: WorkItem, error: Exception) -> RowOutcome:
@@ -130,11 +145,6 @@ def done(
 
 
 _HINTS = {
-    "3062": "give it another name, or push with --on-existing update to update the record that has the name (with "
-    "--upsert-by or --match-by: --on-name-taken match), with --match-by FIELD to identify records by another field, or "
-    "with --on-name-taken suffix:FIELD to distinguish them",
-    "exists": "push with --on-existing update to update the record, with --on-existing skip to leave it as it is, or "
-    "with --match-by FIELD to identify records by another field",
     "9004": "create the currency in Zoho first",
     "31006": "open the portal in Zoho's settings first, or leave the column out",
     "3013": "give it another name",

@@ -450,3 +450,44 @@ async def test_a_create_of_unknown_outcome_whose_record_differs_names_the_option
     assert "field to match by" not in outcome.reason
     (updated,) = await both(contacts, [{"contact_name": "A", "notes": "ours"}], state, on_existing="update")
     assert updated.action == "updated"
+
+
+OTHER_NAME = "give it another name"
+UPDATE = "push with --on-existing update to update the record"
+MATCH = "push with --match-by FIELD to identify records by another field"
+MATCH_NAME = "push with --on-name-taken match to update the record that has the name"
+SUFFIX = "push with --on-name-taken suffix:FIELD to distinguish them"
+ONE_ROW = "change one of the two rows"
+TAKEN: list[tuple[dict[str, Any], list[str], list[str]]] = [
+    ({}, [OTHER_NAME, UPDATE, MATCH, SUFFIX], [ONE_ROW, SUFFIX]),
+    ({"on_existing": "fail"}, [OTHER_NAME, UPDATE, MATCH, SUFFIX], [ONE_ROW, SUFFIX]),
+    (
+        {"match_by": "notes"},
+        [OTHER_NAME, MATCH_NAME, SUFFIX],
+        [ONE_ROW, SUFFIX],
+    ),
+    ({"match_by": "notes", "on_name_taken": "suffix:company_name"}, [OTHER_NAME, MATCH_NAME], [ONE_ROW]),
+]
+
+
+@pytest.mark.parametrize(("options", "of_record", "of_row"), TAKEN)
+async def test_the_hint_for_a_taken_name_is_of_its_cause_and_names_no_option_in_force(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, options: dict[str, Any], of_record: list[str], of_row: list[str]
+) -> None:
+    fake.seed([{"contact_name": name} for name in ("A", "A (1)")])
+    given = [
+        {"contact_name": name, "notes": str(at), "company_name": "1"} for at, name in enumerate(("A", "B", "B", "B"))
+    ]
+    outcomes = await both(zoho.books.contacts, given, tmp_path / "s", **options)
+    hints = {one.row.number: one.hint.split(", or ") for one in outcomes if one.status == "failed"}
+    assert hints[1] == of_record
+    assert hints[4] == of_row
+
+
+async def test_the_hint_for_a_taken_key_names_no_key_option_beside_one(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    fake.seed([{"contact_name": "A", "notes": "1"}])
+    given = [{"contact_name": "A", "notes": "1"}]
+    (outcome,) = await both(zoho.books.contacts, given, tmp_path / "s", match_by="notes", on_existing="fail")
+    assert (outcome.kind, outcome.hint) == ("exists", f"{UPDATE}, or with --on-existing skip to leave it as it is")

@@ -136,6 +136,7 @@ class Planner:
     async def decide(self, items: Sequence[WorkItem], *, deleted: str = "") -> list[RoutedRow]:
         """The actions for some rows, as things stand now. `deleted`: id of a record that no longer exists."""
         wait_epoch = self._wait_epoch()
+        hint = self._options.hint_for_taken(by="record" if self._destination.natural.name else "key")
         await self._look(items, changed=bool(deleted))
 
         def work(connection: sqlite3.Connection) -> list[RoutedRow]:
@@ -146,6 +147,7 @@ class Planner:
             )
             routed_rows: list[RoutedRow] = []
             for item in items:
+                item.hint = hint
                 context = self._context(connection, item, deleted=deleted)
                 routed = decide(item, context, self._options, rename=self._reader.rename)
                 routed.wait_epoch = wait_epoch
@@ -286,6 +288,7 @@ class Planner:
         later: list[tuple[WorkItem, int]] = []
         for item, first in zip(keyed_items, firsts, strict=True):
             if first != item.row.number:
+                item.hint = options.hint_for_taken(by="row")
                 message = f"is the same as in row {first}; only one row can have it"
                 fault = Fault(path=item.key_field, rule="duplicate", message=message)
                 item.faults = (*item.faults, name_fault(item, f"row {first} has it") if item.by_name else fault)
@@ -353,6 +356,7 @@ class Planner:
             firsts = await self._duplicates.first(scope, [(item.name, item.row.number) for item in some])
             for item, first in zip(some, firsts, strict=True):
                 if first != item.row.number and not await self._renamed_apart(item) and not item.faults:
+                    item.hint = self._options.hint_for_taken(by="row")
                     item.faults = (name_fault(item, f"row {first} has it"),)
 
     async def _renamed_apart(self, item: WorkItem) -> bool:

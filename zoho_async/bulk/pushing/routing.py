@@ -137,6 +137,7 @@ def _present(item: WorkItem, context: RowContext, options: Options, rename: Rena
             return RoutedRow(item=item, action="skip" if listed else "confirm_exists", record=found, context=context)
         if item.by_name:
             return _refused(item, context, name_fault(item, f"record {found.record_id} in Zoho has it"))
+        item.hint = options.hint_for_taken(by="key")
         message = f"record {found.record_id} in Zoho has it already"
         return _refused(item, context, Fault(path=item.key_field, rule="exists", message=message))
     scope = item.name_scope if item.name_scope_given else found.name_scope or item.name_scope
@@ -184,8 +185,11 @@ def _taken(
     if options.on_name_taken == "suffix" and not item.renamed:
         if (fault := rename(item)) is not None:
             return fault
-        if not taken() and not context.reserved(item.name):
-            return None
+        if not taken():
+            if not context.reserved(item.name):
+                return None
+            item.hint = options.hint_for_taken(by="row")
+            return name_fault(item, "another row of the input has it")
     return name_fault(item, "another record in Zoho has it")
 
 

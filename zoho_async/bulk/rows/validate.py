@@ -71,6 +71,8 @@ class WorkItem(msgspec.Struct, kw_only=True):
     display_key: str = ""
     """What people know the row by: its key, or the name it is sent under."""
     renamed: bool = False
+    hint: str = ""
+    """What can be done when its name or key is taken."""
 
 
 class RowReader:
