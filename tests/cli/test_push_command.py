@@ -566,3 +566,13 @@ async def test_skipped_rows_are_shown(fake: FakeZoho, cli: Cli, write: Write) ->
     assert (await cli(*options)).code == 0
     for command in (("runs",), ("runs", "show", "1")):
         assert "1 created, 0 updated, 0 unchanged, 1 skipped, 0 failed, 0 unknown" in (await cli(*command)).out
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+async def test_a_file_is_pushed_under_a_name_of_its_own_only(
+    fake: FakeZoho, cli: Cli, write: Write, options: tuple[str, ...]
+) -> None:
+    with write("a.csv", "contact_name\nA\n").open() as file:
+        result = await cli(*PUSH, f"/proc/{os.getpid()}/fd/{file.fileno()}", *options)
+    assert (result.code, "name the file itself" in result.err, result.err.count("\n")) == (2, True, 1)
+    assert fake.requests() == 0
