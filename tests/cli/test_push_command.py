@@ -6,7 +6,9 @@ import csv
 import json
 import os
 import signal
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -538,3 +540,40 @@ def test_the_command_that_lists_the_rows_names_a_state_elsewhere(tmp_path: Path,
     assert told == f"{rejects.path} cannot be written: no; `zoho-async runs show 2 --state '{state}'` lists the rows"
     state.unlink()
     assert write_error(args, state, rejects, 2) == f"{rejects.path} cannot be written: no"
+
+
+async def test_a_dry_run_with_rows_of_unknown_outcome_ends_as_the_push_would(
+    fake: FakeZoho, cli: Cli, write: Write
+) -> None:
+    write("a.csv", "contact_name,notes\nA,x\n")
+    assert (await cli(*PUSH, "a.csv")).code == 0
+    (state,) = cli.folder.glob("*.sqlite")
+    with closing(sqlite3.connect(state)) as connection, connection:
+        connection.execute("UPDATE journal SET state = 'unknown', record_id = ''")
+    write("a.csv", "contact_name,notes\nA,y\n")
+    planned = await cli(*PUSH, "a.csv", "--dry-run", "--json")
+    assert (planned.code, planned.json["unknown"], planned.json["faulty"]) == (3, 1, 0)
+    pushed = await cli(*PUSH, "a.csv", "--json")
+    assert (pushed.code, pushed.json["kinds"]) == (3, {"unknown_outcome": 1})
+    assert "--on-existing update" in (cli.folder / "a.failed.csv").read_text()
+
+
+async def test_skipped_rows_are_shown(fake: FakeZoho, cli: Cli, write: Write) -> None:
+    fake.seed([{"contact_name": "A"}])
+    write("a.csv", "contact_name\nA\nB\n")
+    options = (*PUSH, "a.csv", "--on-existing", "skip")
+    planned = await cli(*options, "--dry-run")
+    assert "2 rows: 1 to create, 0 to update, 0 unchanged, 1 skipped, 0 invalid" in planned.out
+    assert (await cli(*options)).code == 0
+    for command in (("runs",), ("runs", "show", "1")):
+        assert "1 created, 0 updated, 0 unchanged, 1 skipped, 0 failed, 0 unknown" in (await cli(*command)).out
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+async def test_a_file_is_pushed_under_a_name_of_its_own_only(
+    fake: FakeZoho, cli: Cli, write: Write, options: tuple[str, ...]
+) -> None:
+    with write("a.csv", "contact_name\nA\n").open() as file:
+        result = await cli(*PUSH, f"/proc/{os.getpid()}/fd/{file.fileno()}", *options)
+    assert (result.code, "name the file itself" in result.err, result.err.count("\n")) == (2, True, 1)
+    assert fake.requests() == 0

@@ -40,6 +40,8 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     recognised until it is corrected."""
     warning: str = ""
     """What could not be done of a row that is done, as a sentence."""
+    taken_hint: str = ""
+    """What can be done, under the options of the push, about a name or key that another row or record has."""
 
     @property
     def reason(self) -> str:
@@ -55,6 +57,8 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
         """Short name of why, to count by: the rule that is broken, or Zoho's code."""
         if self.faults:
             return self.faults[0].rule
+        if isinstance(self.error, UnsettledError):
+            return "unknown_outcome"
         return self.code or (type(self.error).__name__ if self.error is not None else "")
 
     @property
@@ -74,10 +78,17 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def hint(self) -> str:
         """How to correct it, as a sentence; empty when the reason says all."""
         if self.status == "unknown":
+            if isinstance(self.error, UnsettledError) and self.error.hint:
+                return self.error.hint
+            if any(fault.rule == "sent_without_key" for fault in self.faults):
+                return _HINTS["sent_without_key"]
             field = keyed_by(self.identity)
             # Under another key it would be another row.
             warning = f"; do not change {field} before that" if field else ""
             return f"push again: its outcome is looked up first{warning}"
+        taken = self.code == str(NAME_TAKEN) or any(fault.rule == "exists" for fault in self.faults)
+        if taken and self.taken_hint:
+            return self.taken_hint
         if self.code in _HINTS:
             return _HINTS[self.code]
         return next((_HINTS[fault.rule] for fault in self.faults if fault.rule in _HINTS), "")
@@ -94,13 +105,23 @@ class RowOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 def invalid(item: WorkItem) -> RowOutcome:
     """The outcome of a row that has faults."""
-    return RowOutcome(row=item.row, status="failed", action="none", faults=item.faults, identity=item.row_key)
+    return RowOutcome(
+        row=item.row, status="failed", action="none", faults=item.faults, identity=item.row_key, taken_hint=item.hint
+    )
 
 
 def failed(item: WorkItem, error: Exception) -> RowOutcome:
     """The outcome of a row that was rejected, or not sent at all."""
     faults = error.faults if isinstance(error, InvalidError) else ()
-    return RowOutcome(row=item.row, status="failed", action="none", faults=faults, error=error, identity=item.row_key)
+    return RowOutcome(
+        row=item.row,
+        status="failed",
+        action="none",
+        faults=faults,
+        error=error,
+        identity=item.row_key,
+        taken_hint=item.hint,
+    )
 
 
 def unknown(item: WorkItem, error: Exception) -> RowOutcome:
@@ -124,11 +145,6 @@ def done(
 
 
 _HINTS = {
-    "3062": "give it another name, or push with --on-existing update to update the record that has the name (with "
-    "--upsert-by or --match-by: --on-name-taken match), with --match-by FIELD to identify records by another field, or "
-    "with --on-name-taken suffix:FIELD to distinguish them",
-    "exists": "push with --on-existing update to update the record, with --on-existing skip to leave it as it is, or "
-    "with --match-by FIELD to identify records by another field",
     "9004": "create the currency in Zoho first",
     "31006": "open the portal in Zoho's settings first, or leave the column out",
     "3013": "give it another name",
@@ -136,6 +152,9 @@ _HINTS = {
     "duplicate": "leave one of the rows out, or put both into one",
     "ambiguous": "match by a field without duplicates, or merge the records in Zoho first",
     "unknown": "rename the column, or leave it out",
+    "differs": "look at that record: if it is the row's, push with --on-existing update to give it what the row says",
+    "sent_without_key": "look in Zoho: if the person is there, give the row its contact_person_id; if not, add the "
+    "person in Zoho and leave the row out",
     "person": "leave the id out to add the person, or take the id from a new export",
 }
 
@@ -199,14 +218,15 @@ class PushSummary(msgspec.Struct, kw_only=True):
 class UnsettledError(Exception):
     """The outcome of a write is unknown, and cannot be reconciled."""
 
-    def __init__(self, record_id: str = "", differs: str = "") -> None:
-        """`record_id`: of a record that may be the row's and differs from it in the fields `differs`."""
+    def __init__(self, record_id: str = "", differs: str = "", *, keyless: bool = False) -> None:
+        """`record_id`: of a record that may be the row's and differs from it in the fields `differs`. `keyless`: the
+        row has nothing by which its record could be found."""
+        self.hint = _HINTS["sent_without_key"] if keyless else _HINTS["differs"] if record_id else ""
         found = "no single record was found that can only be its"
         if record_id:
             found = f"record {record_id} has its key and is not what the row says ({differs})"
-        super().__init__(
-            f"this row was sent, and its outcome is unknown: {found}; look in Zoho, or name a field to match by"
-        )
+        advice = "" if self.hint else "; look in Zoho, or name a field to match by"
+        super().__init__(f"this row was sent, and its outcome is unknown: {found}{advice}")
 
 
 def _fault_text(fault: Fault) -> str:

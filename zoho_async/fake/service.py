@@ -354,6 +354,14 @@ class FakeService:
             )
         )
 
+    def crashed(self, fault: BaseException | None) -> None:
+        """Former name of `record_crash`."""
+        self.record_crash(fault)
+
+    def note(self, request: FakeRequest, reply: Reply | None) -> None:
+        """Former name of `record_received`."""
+        self.record_received(request, reply)
+
 
 def _profile(given: Mapping[str, Any] | OrganizationProfile) -> OrganizationProfile:
     try:

@@ -381,3 +381,113 @@ async def test_an_old_row_of_unknown_outcome_whose_name_is_changed_is_not_sent(
     (outcome,) = await both(contacts, given, state)
     assert (outcome.status, "was `Alpha Gmbh`" in outcome.reason) == ("unknown", True)
     assert fake.requests("books.contacts.create") == 0
+
+
+async def old_persons(fake: FakeZoho, zoho: Zoho, state: Path) -> list[dict[str, str]]:
+    """Rows of persons without e-mail that an old version has sent, and what it knew of them."""
+    people = [{"first_name": "Same", "last_name": "L"}, {"first_name": "Changed", "last_name": "L"}]
+    (contact,) = fake.seed([{"contact_name": "A", "contact_persons": people}])
+    number, persons = contact["contact_id"], zoho.books.contact_persons
+    same, changed = (one["contact_person_id"] for one in contact["contact_persons"])
+    names = ("Same", "Changed", "Open", "Lost", "Refused", "New")
+    given = [{"contact_id": number, "first_name": name, "last_name": "L"} for name in names]
+    hashes = [content_hash(persons, one) for one in given]
+    entries = [
+        (f"{hashes[0]}#1", "done", same, f"{number}/Same L"),
+        ("1" * 32 + "#1", "done", changed, f"{number}/Changed L"),
+        (f"{hashes[2]}#1", "intent", "", f"{number}/Open L"),
+        ("2" * 32 + "#1", "unknown", "", f"{number}/Lost L"),
+        (f"{hashes[4]}#1", "failed", "", f"{number}/Refused L"),
+    ]
+    await old_state(state, Destination.of(persons).label, entries)
+    return given
+
+
+async def test_persons_without_e_mail_in_an_old_state_file_go_on(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    given = await old_persons(fake, zoho, tmp_path / "s")
+    given.append(given[0])
+    persons = zoho.books.contact_persons
+    for _ in range(2):
+        outcomes = await both(persons, given, tmp_path / "s", on_existing="update")
+        assert [(one.status, one.action, one.kind) for one in outcomes] == [
+            ("done", "unchanged", ""),
+            ("done", "unchanged", ""),
+            ("unknown", "none", "unknown_outcome"),
+            ("unknown", "none", "unknown_outcome"),
+            *[("failed", "none", "required")] * 3,
+        ]
+        assert "contact_person_id" in outcomes[2].hint
+    assert fake.acts("books.contact_persons.create") == 0
+
+
+async def test_a_person_of_unknown_outcome_is_not_made_under_a_new_e_mail(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    given = await old_persons(fake, zoho, tmp_path / "s")
+    mailed = [{**one, "email": f"{one['first_name']}@x.example"} for one in given]
+    persons = zoho.books.contact_persons
+    outcomes = await both(persons, mailed, tmp_path / "s", on_existing="update")
+    actions = [(one.status, one.action) for one in outcomes]
+    assert actions == [("done", "updated")] * 2 + [("unknown", "none")] * 2 + [("done", "created")] * 2
+    assert outcomes[2].reason.startswith("email: was empty when")
+    assert "contact_person_id" in outcomes[2].hint
+    by_email = await run(bulk.push(persons, mailed[2:4], state=tmp_path / "s", match_by="email"))
+    assert [one.status for one in by_email] == ["unknown"] * 2
+    (contact,) = fake.organization().contacts.values()
+    assert sorted(one["first_name"] for one in contact["contact_persons"]) == ["Changed", "New", "Refused", "Same"]
+
+
+async def test_a_create_of_unknown_outcome_whose_record_differs_names_the_option(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    contacts, state = zoho.books.contacts, tmp_path / "s"
+    fake.seed([{"contact_name": "A", "notes": "theirs"}])
+    await old_state(state, Destination.of(contacts).label, [("contact_name=A@customer", "unknown", "", "A")])
+    push = bulk.push(contacts, [{"contact_name": "A", "notes": "ours"}], state=state)
+    (outcome,) = await run(push)
+    assert (outcome.status, outcome.kind, push.summary.kinds) == ("unknown", "unknown_outcome", {"unknown_outcome": 1})
+    assert "--on-existing update" in outcome.hint
+    assert "field to match by" not in outcome.reason
+    (updated,) = await both(contacts, [{"contact_name": "A", "notes": "ours"}], state, on_existing="update")
+    assert updated.action == "updated"
+
+
+OTHER_NAME = "give it another name"
+UPDATE = "push with --on-existing update to update the record"
+MATCH = "push with --match-by FIELD to identify records by another field"
+MATCH_NAME = "push with --on-name-taken match to update the record that has the name"
+SUFFIX = "push with --on-name-taken suffix:FIELD to distinguish them"
+ONE_ROW = "change one of the two rows"
+TAKEN: list[tuple[dict[str, Any], list[str], list[str]]] = [
+    ({}, [OTHER_NAME, UPDATE, MATCH, SUFFIX], [ONE_ROW, SUFFIX]),
+    ({"on_existing": "fail"}, [OTHER_NAME, UPDATE, MATCH, SUFFIX], [ONE_ROW, SUFFIX]),
+    (
+        {"match_by": "notes"},
+        [OTHER_NAME, MATCH_NAME, SUFFIX],
+        [ONE_ROW, SUFFIX],
+    ),
+    ({"match_by": "notes", "on_name_taken": "suffix:company_name"}, [OTHER_NAME, MATCH_NAME], [ONE_ROW]),
+]
+
+
+@pytest.mark.parametrize(("options", "of_record", "of_row"), TAKEN)
+async def test_the_hint_for_a_taken_name_is_of_its_cause_and_names_no_option_in_force(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, options: dict[str, Any], of_record: list[str], of_row: list[str]
+) -> None:
+    fake.seed([{"contact_name": name} for name in ("A", "A (1)")])
+    given = [
+        {"contact_name": name, "notes": str(at), "company_name": "1"} for at, name in enumerate(("A", "B", "B", "B"))
+    ]
+    outcomes = await both(zoho.books.contacts, given, tmp_path / "s", **options)
+    hints = {one.row.number: one.hint.split(", or ") for one in outcomes if one.status == "failed"}
+    assert hints[1] == of_record
+    assert hints[4] == of_row
+
+
+async def test_the_hint_for_a_taken_key_names_no_key_option_beside_one(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    fake.seed([{"contact_name": "A", "notes": "1"}])
+    given = [{"contact_name": "A", "notes": "1"}]
+    (outcome,) = await both(zoho.books.contacts, given, tmp_path / "s", match_by="notes", on_existing="fail")
+    assert (outcome.kind, outcome.hint) == ("exists", f"{UPDATE}, or with --on-existing skip to leave it as it is")

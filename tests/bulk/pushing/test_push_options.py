@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from zoho_async import bulk
+from zoho_async import StaticToken, Zoho, bulk
 from zoho_async.bulk.pushing.push import Push
 from zoho_async.bulk.rows.options import Options
 from zoho_async.cli.app import app
@@ -48,3 +48,10 @@ def test_an_unknown_option_is_an_error_that_names_the_right_one() -> None:
     wrong: Any = {"upsert_on": "cf_id"}
     with pytest.raises(TypeError, match="no option 'upsert_on'; did you mean upsert_by"):
         bulk.push(object(), [], **wrong)
+
+
+@pytest.mark.parametrize("concurrency", [0, -1])
+def test_a_push_needs_a_call_at_a_time(concurrency: int) -> None:
+    zoho = Zoho(StaticToken("x"), organization_id="1")
+    with pytest.raises(ValueError, match="concurrency must be at least 1"):
+        bulk.push(zoho.books.contacts, [], concurrency=concurrency)

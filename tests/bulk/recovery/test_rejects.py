@@ -16,7 +16,6 @@ import pytest
 from zoho_async import Zoho, bulk
 from zoho_async.bulk import PushSummary, RejectsFile, RemainingRows, Row, RowFile, RowOutcome, open_rows
 from zoho_async.bulk.recovery.rejects import rejects_path
-from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.rejection_tags import tag as make_tag
 from zoho_async.fake import FakeZoho
 
@@ -200,7 +199,7 @@ def test_a_row_whose_number_is_no_number_stays(failing: RowFile) -> None:
 def test_a_tag_goes_with_its_row_and_a_key_does_not(tmp_path: Path) -> None:
     source = open_rows(write(tmp_path / "a.csv", "contact_name\nA\nB\n"))
     first, second = source
-    tag = make_tag(first, Options())
+    tag = make_tag(first)
     with RejectsFile(source) as rejects:
         rejects.record(msgspec.structs.replace(bad(first), identity=tag))
         rejects.record(msgspec.structs.replace(bad(second), identity="contact_name=B"))

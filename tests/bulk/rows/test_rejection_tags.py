@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zoho_async import Zoho, bulk
+from zoho_async.books.models import ContactCreate
 from zoho_async.bulk.recovery.rejects import RejectsFile
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.rejection_tags import carried_key, is_tag, sent_under, still_rejected, tag
@@ -38,7 +40,7 @@ def refused(row: Row, options: Options) -> bool:
     ],
 )
 def test_a_tag_is_of_what_the_row_says(values: Any, known: bool) -> None:
-    tagged = Row(number=9, values=values, identity=tag(ROW, UPSERT))
+    tagged = Row(number=9, values=values, identity=tag(ROW))
     assert refused(tagged, UPSERT) is known
 
 
@@ -46,7 +48,10 @@ def test_a_tag_is_of_what_the_row_says(values: Any, known: bool) -> None:
     ("options", "by_id", "known"),
     [
         (UPSERT, False, True),
-        (Options(match_by="email"), False, False),
+        (Options(match_by="email"), False, True),
+        (Options(on_existing="update"), False, True),
+        (Options(on_name_taken="match"), False, True),
+        (Options(), False, False),
         # Its record is left alone without it.
         (Options(upsert_by=KEY, on_existing="skip"), False, False),
         (Options(upsert_by=KEY, on_existing="fail"), False, False),
@@ -54,32 +59,32 @@ def test_a_tag_is_of_what_the_row_says(values: Any, known: bool) -> None:
     ],
 )
 def test_a_tag_counts_where_a_record_would_be_written_over(options: Options, by_id: bool, known: bool) -> None:
-    tagged = Row(number=1, values=ROW.values, identity=tag(ROW, UPSERT))
+    tagged = Row(number=1, values=ROW.values, identity=tag(ROW))
     assert still_rejected(tagged, options, by_id=by_id) is known
     assert not still_rejected(ROW, options, by_id=by_id)
 
 
 def test_tags_by_the_natural_key() -> None:
     natural = Options(on_existing="update")
-    tagged = Row(number=1, values=ROW.values, identity=tag(ROW, natural))
+    tagged = Row(number=1, values=ROW.values, identity=tag(ROW))
     assert (refused(tagged, natural), refused(tagged, Options())) == (True, False)
-    by_id = Row(
-        number=1, values={"contact_id": "7"}, identity=tag(Row(number=1, values={"contact_id": "7"}), Options())
-    )
+    by_id = Row(number=1, values={"contact_id": "7"}, identity=tag(Row(number=1, values={"contact_id": "7"})))
     reader = RowReader(Destination.named("books.contacts"), Options())
     assert [fault.rule for fault in reader.read(by_id).faults] == ["name_taken"]
 
 
 def test_an_earlier_versions_tags_count() -> None:
     """They said what was the same, and held what the state called the row."""
-    found = tag(ROW, UPSERT).removeprefix("duplicate-key:").removesuffix(":")
+    own = sorted((name, repr(cell)) for name, cell in ROW.values.items())
+    found = hashlib.sha256(repr((KEY, own)).encode()).hexdigest()[:32]
     for identity in (
         f"duplicate-key:{found}:",
         f"duplicate-name:{found}:{'0' * 32}#2",
         f"duplicate-key:{found}:k=a\nb",
     ):
         assert is_tag(identity)
-        assert refused(Row(number=1, values=ROW.values, identity=identity), UPSERT)
+        for options in (UPSERT, Options(match_by="email"), Options(on_existing="update")):
+            assert refused(Row(number=1, values=ROW.values, identity=identity), options)
     for identity in ("", "abc#2", f"{KEY}=1", sent_under(f"{KEY}=1")):
         assert not is_tag(identity)
 
@@ -105,7 +110,7 @@ def test_it_survives_the_file_of_failed_rows(tmp_path: Path, name: str, content:
     source = open_rows(path)
     (row,) = source
     with RejectsFile(source) as failed:
-        failed.add(row, reason="bad", identity=tag(row, UPSERT))
+        failed.add(row, reason="bad", identity=tag(row))
     (told,) = open_rows(failed.path)
     item = RowReader(Destination.named("books.contacts"), UPSERT).read(told)
     assert [(fault.path, fault.rule, fault.message) for fault in item.faults] == [(KEY, "duplicate", MESSAGE)]
@@ -161,3 +166,17 @@ async def test_a_row_whose_invalid_duplicate_is_deleted_takes_its_place(
     outcomes = [one async for one in bulk.push(zoho.books.contacts, open_rows(failed.path), upsert_by=KEY)]
     # D is wrong still: C has been sent.
     assert {one.row.values["contact_name"]: one.action for one in outcomes} == {"A": "created", "D": "none"}
+
+
+@pytest.mark.parametrize("mark", ["⟦0xE9⟧", "⟦unread⟧"])
+@pytest.mark.parametrize("form", ["cell", "nested", "struct"])
+def test_a_mark_of_an_earlier_version_fails_its_row(mark: str, form: str) -> None:
+    forms: dict[str, tuple[Any, str]] = {
+        "cell": ({"notes": "x", "contact_name": f"Caf{mark}"}, "contact_name"),
+        "nested": ({"contact_name": "A", "billing_address": {"city": mark}}, "billing_address"),
+        "struct": (ContactCreate(contact_name=f"Caf{mark}"), ""),
+    }
+    values, field = forms[form]
+    item = RowReader(Destination.named("books.contacts"), Options()).read(Row(number=1, values=values))
+    assert [(fault.path, fault.rule) for fault in item.faults] == [(field, "unreadable")]
+    assert item.faults[0].message == f"holds {mark} in place of what could not be read; write the text itself"

@@ -137,7 +137,7 @@ class Dispatcher:
                 assert row.routed.record is not None
                 return Result(event="unchanged", action="skipped", record_id=row.routed.record.record_id)
             case "unknown":
-                return Result(event="unresolved", error=UnsettledError())
+                return Result(event="unresolved", error=UnsettledError(keyless=not row.routed.item.key))
             case "update":
                 # Calls of other rows between the two would have what was read grow old.
                 async with self._control.slot():

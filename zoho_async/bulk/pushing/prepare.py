@@ -20,7 +20,7 @@ from zoho_async.bulk.rows.duplicates import KEYS, DuplicateDetector
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.rejection_tags import carried_key, is_tag, tag
 from zoho_async.bulk.rows.resource import Destination
-from zoho_async.bulk.rows.validate import RowReader, WorkItem, keyed_by, row_key, row_of
+from zoho_async.bulk.rows.validate import RowReader, WorkItem, full_name_key, keyed_by, row_key, row_of
 from zoho_async.bulk.source.files import Row, RowFile, strip_blanks
 from zoho_async.bulk.state.journal import Entry, Journal
 from zoho_async.errors import Fault
@@ -139,6 +139,7 @@ class Planner:
     async def decide(self, items: Sequence[WorkItem], *, deleted: str = "") -> list[RoutedRow]:
         """The actions for some rows, as things stand now. `deleted`: id of a record that no longer exists."""
         wait_epoch = self._wait_epoch()
+        hint = self._options.hint_for_taken(by="record" if self._destination.natural.name else "key")
         await self._look(items, changed=bool(deleted))
 
         def work(connection: sqlite3.Connection) -> list[RoutedRow]:
@@ -149,6 +150,7 @@ class Planner:
             )
             routed_rows: list[RoutedRow] = []
             for item in items:
+                item.hint = hint
                 context = self._context(connection, item, deleted=deleted)
                 routed = decide(item, context, self._options, rename=self._reader.rename)
                 routed.wait_epoch = wait_epoch
@@ -171,7 +173,7 @@ class Planner:
             return routed
         message = f"leads to the same record ({found.record_id}) as row {first}"
         item.faults = (Fault(path=item.key_field, rule="ambiguous", message=message),)
-        item.row_key = tag(item.row, self._options)
+        item.row_key = tag(item.row)
         return RoutedRow(item=item, action="refuse", context=routed.context)
 
     def _context(self, connection: sqlite3.Connection, item: WorkItem, *, deleted: str) -> RowContext:
@@ -181,6 +183,8 @@ class Planner:
         if entry is None and not (options.field or item.record_id or item.faults):
             entry = self._renamed_entry(connection, item, looking=looking)
         sent = self._sent_under_another_key(connection, item)
+        if entry is None and sent is None:
+            entry, sent = self._sent_without_email(connection, item)
         same_key = keyed(connection, item.key, item.parent) if looking and not item.record_id else []
         if options.field == natural.name and item.name_scope_given:
             same_key = [one for one in same_key if one.name_scope == item.name_scope]
@@ -209,6 +213,23 @@ class Planner:
             return None
         entry = self._journal.entry(connection, carried)
         return entry if entry is not None and entry.state in ("intent", "unknown") else None
+
+    def _sent_without_email(self, connection: sqlite3.Connection, item: WorkItem) -> tuple[Entry | None, Entry | None]:
+        """What an earlier version has recorded of a person that had no e-mail then: done, or of unknown outcome."""
+        natural, name = self._destination.natural, full_name_key(item.body, item.parent)
+        if not (natural.parent and item.key and name) or item.record_id:
+            return None, None
+        found = self._journal.keyless(connection, "", [name])
+        sent = next((one for one in found if one.state in ("intent", "unknown")), None)
+        if sent is not None or self._options.field not in ("", natural.field):
+            return None, sent
+        for entry in found:
+            record = identified(connection, entry.record_id)
+            owner = self._duplicates.holder(connection, KEYS, entry.row_key)
+            if entry.state == "done" and record is not None and not record.match and owner is None:
+                self._journal.give_key(connection, entry.row_key, item.row_key, item.content_hash)
+                return self._journal.entry(connection, item.row_key), None
+        return None, None
 
     def _renamed_entry(self, connection: sqlite3.Connection, item: WorkItem, *, looking: bool) -> Entry | None:
         """What is known of a row by another name of its: without its suffix, or of a version whose rows had no key.
@@ -264,11 +285,13 @@ class Planner:
         """Work items with every fault that can be found without a call, those of rows that collide too."""
         options = self._options
         items = [self._reader.read(row) for row in batch]
+        await self._find_keyless(items)
         keyed_items = [item for item in items if item.key]
         firsts = await self._duplicates.first(KEYS, [(item.row_key, item.row.number) for item in keyed_items])
         later: list[tuple[WorkItem, int]] = []
         for item, first in zip(keyed_items, firsts, strict=True):
             if first != item.row.number:
+                item.hint = options.hint_for_taken(by="row")
                 message = f"is the same as in row {first}; only one row can have it"
                 fault = Fault(path=item.key_field, rule="duplicate", message=message)
                 item.faults = (*item.faults, name_fault(item, f"row {first} has it") if item.by_name else fault)
@@ -279,8 +302,43 @@ class Planner:
         for item, first in later:
             # Beside a row that is not sent either it may take that one's place.
             if first in good:
-                item.row_key = tag(item.row, options)
+                item.row_key = tag(item.row)
         return items
+
+    async def _find_keyless(self, items: Sequence[WorkItem]) -> None:
+        """Persons without e-mail that an earlier version has sent go on by its entries; no other may be made."""
+        natural = self._destination.natural
+        if not natural.parent or self._options.field:
+            return
+        without_email = [(natural.field, "required")]
+        some = [
+            item for item in items if item.parent and [(one.path, one.rule) for one in item.faults] == without_email
+        ]
+        if not some:
+            return
+
+        def work(connection: sqlite3.Connection) -> list[list[Entry]]:
+            return [self._keyless(connection, item) for item in some]
+
+        for item, entries in zip(some, await self._journal.database.run(work), strict=True):
+            for entry in entries:
+                (first,) = await self._duplicates.first(KEYS, [(entry.row_key, item.row.number)])
+                if first == item.row.number:
+                    item.missing, item.faults = (*item.missing, *item.faults), ()
+                    item.row_key, item.display_key = entry.row_key, entry.display_key
+                    break
+
+    def _keyless(self, connection: sqlite3.Connection, item: WorkItem) -> list[Entry]:
+        """The entries that may be those of a person without e-mail, the surest first."""
+        name, carried = full_name_key(item.body, item.parent), carried_key(item.row.identity)
+        found = self._journal.keyless(connection, item.content_hash, [name] if name else [])
+        context = [one for one in found if one.state != "failed"]
+        sure = [one for one in context if one.row_key == carried or one.row_key.startswith(f"{item.content_hash}#")]
+        own = self._journal.entry(connection, carried) if carried and not keyed_by(carried) else None
+        if own is not None and own.state != "failed" and own not in sure:
+            sure.append(own)
+        # Of several persons of one name, none is known by it.
+        return sure or (context if len(context) == 1 else [])
 
     async def _good(self, numbers: Collection[int], batch: Sequence[WorkItem]) -> set[int]:
         """Which of some rows, of this batch and before, are without a fault; all, where checked rows are not kept."""
@@ -301,6 +359,7 @@ class Planner:
             firsts = await self._duplicates.first(scope, [(item.name, item.row.number) for item in some])
             for item, first in zip(some, firsts, strict=True):
                 if first != item.row.number and not await self._renamed_apart(item) and not item.faults:
+                    item.hint = self._options.hint_for_taken(by="row")
                     item.faults = (name_fault(item, f"row {first} has it"),)
 
     async def _renamed_apart(self, item: WorkItem) -> bool:

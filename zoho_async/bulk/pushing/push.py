@@ -307,6 +307,7 @@ def push(resource: Any, rows: Iterable[Any] | AsyncIterable[Any], **options: Unp
     Raises:
         InputError: The resource or the options are not possible; at the end, for a sequence that lost rows while it
             was pushed.
+        ValueError: `concurrency` is less than 1.
         StateError: The state file is in use or cannot be written.
         AuthError, ConfigError, QuotaExceededError, RateLimitError, UnavailableError: When iterated, after the calls in
             flight have ended.

@@ -110,12 +110,15 @@ def with_defaults(options: PushOptions) -> dict[str, Any]:
 
     Raises:
         TypeError: There is no option of a name.
+        ValueError: `concurrency` is less than 1.
     """
     for name in options:
         if name not in PUSH_OPTIONS:
             near = difflib.get_close_matches(name, PUSH_OPTIONS, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise TypeError(f"a push has no option {name!r}{hint}")
+    if options.get("concurrency", 1) < 1:
+        raise ValueError("concurrency must be at least 1")
     return {name: spec.default for name, spec in PUSH_OPTIONS.items()} | dict(options)
 
 

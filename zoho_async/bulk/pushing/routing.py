@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from zoho_async.bulk.rows.options import Options
-from zoho_async.bulk.rows.validate import WorkItem
+from zoho_async.bulk.rows.validate import WorkItem, full_name_key
 from zoho_async.bulk.state.journal import Entry
 from zoho_async.errors import Fault
 
@@ -79,9 +79,11 @@ def decide(item: WorkItem, context: RowContext, options: Options, *, rename: Ren
     if context.key_changed and context.entry is not None:
         # It stays known by what it was sent under.
         item.row_key = context.entry.row_key
-        message = (
-            f"was `{context.entry.display_key}` when the row was sent with unknown outcome; push it so again first"
-        )
+        sent = context.entry.display_key
+        if sent == full_name_key(item.body, item.parent):
+            message = f"was empty when `{sent}` was sent with unknown outcome"
+            return _refused(item, context, Fault(path=item.key_field, rule="sent_without_key", message=message))
+        message = f"was `{sent}` when the row was sent with unknown outcome; push it so again first"
         return _refused(item, context, Fault(path=item.key_field, rule="key_changed", message=message))
     missing = context.parent_missing or (item.key_field if item.record_id and context.deleted else "")
     if missing:
@@ -135,6 +137,7 @@ def _present(item: WorkItem, context: RowContext, options: Options, rename: Rena
             return RoutedRow(item=item, action="skip" if listed else "confirm_exists", record=found, context=context)
         if item.by_name:
             return _refused(item, context, name_fault(item, f"record {found.record_id} in Zoho has it"))
+        item.hint = options.hint_for_taken(by="key")
         message = f"record {found.record_id} in Zoho has it already"
         return _refused(item, context, Fault(path=item.key_field, rule="exists", message=message))
     scope = item.name_scope if item.name_scope_given else found.name_scope or item.name_scope
@@ -163,8 +166,10 @@ def _absent(item: WorkItem, context: RowContext, options: Options, rename: Renam
 def may_repeat(item: WorkItem, context: RowContext, options: Options) -> bool:
     """Whether a create of unknown outcome that left no trace may be sent again: a second would be refused or found."""
     sent = context.entry.display_key if context.entry is not None else ""
-    # Under another name Zoho would not refuse a second.
-    return bool(options.upsert_by) or (context.indexed and (not item.by_name or sent in ("", item.name)))
+    # Without a key none would be found; under another name Zoho would not refuse a second.
+    return bool(options.upsert_by) or (
+        bool(item.key) and context.indexed and (not item.by_name or sent in ("", item.name))
+    )
 
 
 def _taken(
@@ -180,8 +185,11 @@ def _taken(
     if options.on_name_taken == "suffix" and not item.renamed:
         if (fault := rename(item)) is not None:
             return fault
-        if not taken() and not context.reserved(item.name):
-            return None
+        if not taken():
+            if not context.reserved(item.name):
+                return None
+            item.hint = options.hint_for_taken(by="row")
+            return name_fault(item, "another row of the input has it")
     return name_fault(item, "another record in Zoho has it")
 
 

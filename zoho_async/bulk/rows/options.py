@@ -81,6 +81,23 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             return self.on_existing
         return "update" if by_id or self.field or self.on_name_taken == "match" else "fail"
 
+    def hint_for_taken(self, *, by: Literal["row", "record", "key"]) -> str:
+        """What can be done about a name that another row or a record has, or about a key that a record has."""
+        if by == "row":
+            means = ["change one of the two rows"]
+        else:
+            means = ["give it another name"] if by == "record" else []
+            if by == "key" or not self.field:
+                means += ["push with --on-existing update to update the record"] * (self.on_existing != "update")
+                means += ["with --on-existing skip to leave it as it is"] * (by == "key")
+            elif self.on_name_taken != "match":
+                means.append("push with --on-name-taken match to update the record that has the name")
+            if not self.field:
+                means.append("push with --match-by FIELD to identify records by another field")
+        if by != "key" and self.on_name_taken not in ("suffix", "allow"):
+            means.append("push with --on-name-taken suffix:FIELD to distinguish them")
+        return ", or ".join(means)
+
     @property
     def suffixes_first(self) -> bool:
         """Whether a row whose natural name is taken is sent under another one, whatever the record."""

@@ -22,9 +22,9 @@ _TAG = re.compile(r"duplicate-(?:key|name):([0-9a-f]{32}):.*", re.DOTALL)
 _SENT = "sent:"
 
 
-def tag(row: Row, options: Options) -> str:
+def tag(row: Row) -> str:
     """What stands in place of the row's identity."""
-    return f"duplicate-key:{_content_hash(row, options)}:"
+    return f"duplicate-key:{_content_hash(row)}:"
 
 
 def is_tag(identity: str) -> bool:
@@ -36,7 +36,11 @@ def still_rejected(row: Row, options: Options, *, by_id: bool) -> bool:
     """Whether a row is tagged, unchanged, and would overwrite the record of its duplicate."""
     found = _TAG.fullmatch(row.identity) if row.identity else None
     updates = options.existing(by_id=by_id) == "update"
-    return found is not None and updates and found[1] == _content_hash(row, options)
+    if found is None or not updates:
+        return False
+    columns = row.values if is_mapping(row.values) else ()
+    former = (_content_hash(row, (field,)) for field in ("", options.field, *map(str, columns)))
+    return found[1] == _content_hash(row) or found[1] in former
 
 
 def sent_under(row_key: str) -> str:
@@ -54,9 +58,10 @@ def carried_key(identity: str) -> str:
         return ""
 
 
-def _content_hash(row: Row, options: Options) -> str:
+def _content_hash(row: Row, field: tuple[str, ...] = ()) -> str:
+    """Hash of a row's own cells; earlier versions took in the field it was matched by."""
     values = row.values if is_mapping(row.values) else {"": row.values}
     # Added or moved columns and blanks around a cell change nothing.
     cells = {str(name): strip_blanks(cell) if isinstance(cell, str) else cell for name, cell in values.items()}
     own = sorted((name, repr(cell)) for name, cell in cells.items() if cell not in ("", None))
-    return hashlib.sha256(repr((options.field, own)).encode(errors="replace")).hexdigest()[:32]
+    return hashlib.sha256(repr((*field, own)).encode(errors="replace")).hexdigest()[:32]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -28,6 +29,8 @@ LONGEST_KEY = 4_000
 """Bytes of a key that an upsert carries in a header; servers refuse headers of 8 kB as a whole."""
 
 _ID = Rule(kind="id")
+_UNREAD = re.compile(r"⟦(?:0x[0-9A-F]+|unread)⟧")
+"""What rejects files of earlier versions hold in place of bytes that could not be read."""
 
 _canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string")
 
@@ -69,6 +72,8 @@ class WorkItem(msgspec.Struct, kw_only=True):
     display_key: str = ""
     """What people know the row by: its key, or the name it is sent under."""
     renamed: bool = False
+    hint: str = ""
+    """What can be done when its name or key is taken."""
 
 
 class RowReader:
@@ -136,6 +141,11 @@ class RowReader:
             return WorkItem(row=row, faults=(Fault(path="", rule="unreadable", message=message),))
 
     def _read(self, row: Row) -> WorkItem:
+        if (mark := _UNREAD.search(str(row.values))) is not None:
+            names = row.values if is_mapping(row.values) else {}
+            path = next((str(name) for name, cell in names.items() if mark[0] in str(cell)), "")
+            message = f"holds {mark[0]} in place of what could not be read; write the text itself"
+            return WorkItem(row=row, faults=(Fault(path=path, rule="unreadable", message=message),))
         record_id, faults, values = self._own_id(self._named(row))
         places: dict[str, str] = {}
         body: dict[str, Any] = {}
@@ -285,6 +295,13 @@ class RowReader:
 def row_key(field: str, value: str, within: str = "") -> str:
     """What the state calls the row of a key. `within`: its parent, or the scope of its name."""
     return f"{field}={value}@{within}" if within else f"{field}={value}"
+
+
+def full_name_key(body: Mapping[str, Any], parent: str) -> str:
+    """What an earlier version called a person without e-mail; empty for one without a name."""
+    names = (strip_blanks(str(body.get(field) or "")) for field in ("first_name", "last_name"))
+    name = " ".join(filter(None, names))
+    return f"{parent}/{name}" if parent and name else ""
 
 
 def keyed_by(key: str) -> str:

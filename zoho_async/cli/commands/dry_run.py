@@ -60,7 +60,7 @@ async def dry_run_command(args: PushArgs, interruption: Interruption) -> int:
     else:
         columns = [f"  {_cut(column)} -> {field}: {_cut(value)}" for column, field, value in rows.mapped]
         sys.stdout.write("\n".join([*_as_text(rows.path, args.name, plan, when), *columns]) + "\n")
-    return SOME_FAILED if plan.faulty or plan.colliding else DONE
+    return SOME_FAILED if plan.faulty or plan.colliding or plan.unknown else DONE
 
 
 class _Rejected:
@@ -114,7 +114,8 @@ def _as_text(source: Path, name: str, plan: bulk.Plan, when: bulk.PlanForecast) 
         f"{source} -> {name}, dry run: nothing was written, {plan.reads_spent:,} calls were spent on reading",
         f"  {plan.rows:,} rows: {plan.create:,} to create, {most}{plan.update:,} to update, "
         f"{plan.unchanged:,} unchanged, "
-        f"{plan.faulty:,} invalid, {plan.colliding:,} colliding, {plan.unknown:,} of unknown outcome",
+        + (f"{plan.skipped:,} skipped, " if plan.skipped else "")
+        + f"{plan.faulty:,} invalid, {plan.colliding:,} colliding, {plan.unknown:,} of unknown outcome",
         f"  calls a push needs: {most}{plan.calls:,} ({plan.writes:,} writes, {plan.reads:,} reads)",
     ]
     if not plan.looked:

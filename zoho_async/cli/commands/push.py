@@ -83,6 +83,9 @@ def open_input(args: PushArgs) -> bulk.RowFile | None:
     if args.file is None:
         return None
     source = bulk.open_rows(args.file, encoding=args.encoding, mapping=args.mapping)
+    place = args.file.absolute().parts
+    if place[1:2] in (("dev",), ("proc",)) and place[2:3] != ("shm",):
+        raise bulk.InputError(f"{args.file}: name the file itself: the state and the rejects are written beside it")
     bulk.check(args.name, source, **args.options)
     return source
 

@@ -80,9 +80,10 @@ def _json(path: Path, run: bulk.RunReport, more: dict[str, Any]) -> str:
 
 
 def _line(run: bulk.RunReport) -> str:
-    counts = ", ".join(
-        f"{run.summary.get(name, 0):,} {name}" for name in ("created", "updated", "unchanged", "failed", "unknown")
-    )
+    summary = run.summary
+    skipped = ("skipped",) if summary.get("skipped") else ()
+    names = ("created", "updated", "unchanged", *skipped, "failed", "unknown")
+    counts = ", ".join(f"{summary.get(name, 0):,} {name}" for name in names)
     last = run.target.rpartition(" ")[2]
     resource = last.replace(".", " ") if last in resource_names() else run.target
     started = f"{run.started_at.astimezone():%Y-%m-%d %H:%M}"

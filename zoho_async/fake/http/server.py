@@ -209,6 +209,10 @@ class FakeZoho(FakeService):
         is_token = request.path == "/oauth/v2/token"
         return (found is not None or is_token) and self.faults.take_refusal(TOKEN if found is None else found[0].id)
 
+    def refuses(self, request: FakeRequest) -> bool:
+        """Former, public name: whether an ordered fault resets the connection; consumes it."""
+        return self._refuses_connection(request)
+
 
 async def _receive_body(http: web.BaseRequest, request: FakeRequest) -> Reply | None:
     """Receive the body into the request; a reply when it is too large or unreadable."""
