@@ -253,7 +253,7 @@ async def test_a_kill_before_any_statement_loses_nothing(
             folded_lost.append(statement)
         else:
             assert await rows_of(folded) == rows, statement
-    assert (before, await rows_of(path)) == (ROWS - 1, ROWS)
+    assert (before, await rows_of(path)) == (ROWS, ROWS)
     assert lost > ROWS
     # Nothing was sent after the announcement, but only the log can tell.
     assert {one.split(" = ")[0] for one in folded_lost} == WINDOW
@@ -282,6 +282,16 @@ async def test_a_file_that_was_moved_leaves_no_log_to_the_next(killed: Path) -> 
     log = log_of(killed).read_bytes()
     assert await rows_of(killed) == 0
     assert killed.with_name("s-wal.old").read_bytes() == log
+
+
+async def test_a_new_file_is_not_left_beside_a_log_that_cannot_be_set_aside(killed: Path) -> None:
+    shutil.move(killed, killed.with_name("moved"))
+    occupied = killed.with_name("s-wal.old")
+    (occupied / "sub").mkdir(parents=True)
+    for _ in range(2):
+        with pytest.raises(StateError, match="the state file cannot be opened"):
+            await rows_of(killed)
+    assert sorted(one.name for one in occupied.parent.iterdir()) == ["moved", "s-wal", "s-wal.old"]
 
 
 OPENS = """
