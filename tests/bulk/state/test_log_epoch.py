@@ -277,6 +277,22 @@ async def test_a_torn_log_loses_its_end_alone(tmp_path: Path) -> None:
     assert set(found) == set(range(6))
 
 
+async def test_a_failure_after_a_kill_between_announcement_and_confirmation_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "s"
+    async with Database(path):
+        for one in (path, log_of(path)):
+            shutil.copyfile(one, one.with_name(one.name.replace("s", "k", 1)))
+    killed = tmp_path / "k"
+    cut(log_of(killed), HEAD)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_PRAGMAS", ("a mistake",))
+        with pytest.raises(StateError, match="the state file cannot be used"):
+            await rows_of(killed)
+    assert await rows_of(killed) == 0
+
+
 async def test_a_file_that_was_moved_leaves_no_log_to_the_next(killed: Path) -> None:
     shutil.move(killed, killed.with_name("moved"))
     log = log_of(killed).read_bytes()
