@@ -157,7 +157,7 @@ def faults_in(layer: Layer, number: int, folder: Path, port: int) -> Iterator[Fa
         yield faults
 
 
-class Told:
+class Ended:
     """What a push reported, and the error that it ended with."""
 
     def __init__(self) -> None:
@@ -165,17 +165,17 @@ class Told:
         self.error: Exception | None = None
 
 
-async def pushed(zoho: Zoho, rows: list[Row], state: Path, options: dict[str, Any]) -> Told:
-    told = Told()
+async def pushed(zoho: Zoho, rows: list[Row], state: Path, options: dict[str, Any]) -> Ended:
+    ended = Ended()
     resource = zoho.books.contact_persons if "contact_id" in rows[0] else zoho.books.contacts
     async with asyncio.timeout(20):
         try:
             async with bulk.push(resource, rows, state=state, pause=0.001, concurrency=2, **options) as run:
                 async for outcome in run:
-                    told.outcomes.append(outcome)
+                    ended.outcomes.append(outcome)
         except (StateError, ZohoError, OSError) as error:
-            told.error = error
-    return told
+            ended.error = error
+    return ended
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -240,9 +240,9 @@ def counted(fake: FakeZoho, mode: str) -> dict[str, int]:
     return {key: keys.count(key) for key in sorted(keys)}
 
 
-def check_done(fake: FakeZoho, mode: str, told: list[RowOutcome]) -> None:
+def check_done(fake: FakeZoho, mode: str, ended: list[RowOutcome]) -> None:
     """What is reported as done is there."""
     found = counted(fake, mode)
-    for one in told:
+    for one in ended:
         if one.status == "done":
             assert found[f"K{one.row.number - 1}"] == 1

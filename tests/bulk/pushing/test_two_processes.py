@@ -37,9 +37,9 @@ async def test_each_row_is_sent_once(fake: FakeZoho, tmp_path: Path) -> None:
     processes = [
         await asyncio.create_subprocess_exec(sys.executable, "-c", PUSHES, *arguments, **pipes) for _ in range(2)
     ]
-    told = [out.decode().strip() for out, _ in await asyncio.gather(*(one.communicate(b"\n") for one in processes))]
+    printed = [out.decode().strip() for out, _ in await asyncio.gather(*(one.communicate(b"\n") for one in processes))]
     (stored,) = fake.organization().contacts.values()
     made = Counter(person["email"] for person in stored["contact_persons"] if person.get("email"))
     assert made == {f"p{number}@x.example": 1 for number in range(ROWS)}
-    assert "done" in told
-    assert all(line == "done" or "another run is using this state file" in line for line in told)
+    assert "done" in printed
+    assert all(line == "done" or "another run is using this state file" in line for line in printed)
