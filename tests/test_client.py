@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -8,9 +9,21 @@ import aiohttp
 import msgspec
 import pytest
 from support.client import client_of
-from support.fault_server import Fault, FaultServer
+from support.fault_server import SUCCESS, Fault, FaultServer
 
-from zoho_async import AuthError, ConfigError, Limits, OAuth, StaticToken, Zoho, operations
+from zoho_async import (
+    AuthError,
+    ConfigError,
+    DecodeError,
+    Limits,
+    OAuth,
+    OutcomeUnknownError,
+    RefusedError,
+    StaticToken,
+    UnavailableError,
+    Zoho,
+    operations,
+)
 from zoho_async.auth import data_centers
 from zoho_async.fake import FakeZoho
 
@@ -287,3 +300,61 @@ def test_a_bare_token_is_no_auth() -> None:
     loose: Any = "token"
     with pytest.raises(TypeError, match="StaticToken"):
         Zoho(loose)
+
+
+@pytest.mark.parametrize(("domain", "known"), [("https://www.zohoapis.ae", True), ("https://www.zohoapis.xy", False)])
+async def test_the_data_center_of_a_token_is_used_or_named_but_never_replaced(
+    monkeypatch: pytest.MonkeyPatch, domain: str, known: bool
+) -> None:
+    token = Fault("answer", body=b'{"access_token":"t","expires_in":3600,"api_domain":"%s"}' % domain.encode())
+    refusal = Fault("answer", status=502, body=b"no")
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with FaultServer(lambda _: token) as accounts, FaultServer(lambda _: refusal) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        async with Zoho(OAuth("a", "b", "c"), organization_id="1", accounts_url=accounts.url) as zoho:
+            with pytest.raises(ConfigError) as caught:
+                await zoho.books.contacts.get("1")
+            assert caught.value.sent is False
+            assert [seen.target for seen in proxy.seen] == (["www.zohoapis.ae:443"] if known else [])
+            assert known or domain in str(caught.value)
+            assert zoho.quota.sent == len(proxy.seen)
+            # An address of the caller's own is not the response's to change.
+            await zoho.with_options(api_url=(await configured(accounts))).books.contacts.list()
+            assert accounts.seen[-1].target.startswith("/books/v3/contacts")
+
+
+async def configured(server: FaultServer) -> str:
+    server.script(Fault("answer", body=json.dumps(SUCCESS).encode()))
+    return server.url
+
+
+async def test_request_takes_responses_without_a_code_other_media_and_no_content() -> None:
+    text = (("Content-Type", "text/html; charset=utf-8"),)
+    pdf = (("Content-Type", "application/pdf"),)
+    async with (
+        FaultServer() as server,
+        Zoho(StaticToken("t"), organization_id="1", api_url=server.url, retries=0) as zoho,
+    ):
+        for body, data in ((b'{"items":[1.10]}', {"items": [Decimal("1.10")]}), (b"[1]", [1]), (b'"x"', "x")):
+            server.script(Fault("answer", body=body), Fault("answer", body=body))
+            assert (await zoho.request("GET", "/books/v3/items")).data == data
+            assert (await zoho.request("POST", "/books/v3/items", body={})).data == data
+        server.script(Fault("answer", body=b"%PDF\xff", headers=pdf), Fault("bare", status=204))
+        assert (await zoho.request("GET", "/books/v3/invoices/1")).data == b"%PDF\xff"
+        nothing = await zoho.request("DELETE", "/books/v3/items/1")
+        assert (nothing.status, nothing.data) == (204, None)
+        assert server.seen[-1].headers["accept"].startswith("application/json,")
+        page = Fault("answer", body=b"<html>invoice</html>", headers=text)
+        server.script(page, page, page, Fault("answer", body=b" "), Fault("answer", body=b'{"code":0,', headers=()))
+        asked = await zoho.request("GET", "/books/v3/invoices/1", headers={"accept": "text/html"})
+        assert asked.data == b"<html>invoice</html>"
+        with pytest.raises(UnavailableError):
+            await zoho.request("GET", "/books/v3/invoices/1")
+        for _ in range(3):  # a gateway's page, nothing, and a part
+            with pytest.raises(OutcomeUnknownError):
+                await zoho.request("POST", "/books/v3/items", body={})
+        server.script(Fault("answer", body=b'{"code":1001,"message":"no"}'), Fault("answer", body=b"%PDF", headers=pdf))
+        with pytest.raises(RefusedError):
+            await zoho.request("POST", "/books/v3/items", body={})
+        with pytest.raises(DecodeError):
+            await zoho.request("GET", "/books/v3/invoices/1", type=dict)

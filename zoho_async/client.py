@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import msgspec
 
-from zoho_async.auth.data_centers import DATA_CENTERS
 from zoho_async.auth.oauth import Auth, OAuth, StaticToken
 from zoho_async.auth.token_stores import TokenStore
 from zoho_async.schema.operation import Operation, Response
 from zoho_async.schema.registry import PRODUCTS
-from zoho_async.transport.config import TransportConfig
+from zoho_async.transport.config import TransportConfig, check_config
 from zoho_async.transport.rate_limiter import Limits, Quota, tightest
 from zoho_async.transport.transport import SharedState, Transport
 from zoho_async.wire.encoding import EncodedRequest, invalid_request, is_header_safe, parameter_text, target, to_json
@@ -49,13 +47,14 @@ class Zoho:
         auth: `OAuth(...)` or `StaticToken(...)`.
         organization_id: The organisation to work in. Calls raise ConfigError without it, because Zoho would use the
             user's default organisation.
-        data_center: Where the account is hosted: us, eu, in, au, jp, ca, cn, sa or uk.
+        data_center: Where the account is hosted: us, eu, in, au, jp, ca, cn, sa, uk or ae.
         limits: The calls this client may make; shared by all copies that work in the same organisation.
         retries: Further attempts of a call, for reads and for writes that may be repeated.
         max_wait: Longest single wait for Zoho's rate limits in seconds; a longer one raises RateLimitError. None:
             unlimited.
         deadline: Seconds for a whole call, waits included; None: unlimited.
-        timeout: Seconds without a byte after which an attempt counts as lost.
+        timeout: Seconds without a byte, while sending too, after which an attempt counts as lost. A whole response may
+            take ten times as long, and be 64 MiB long.
         api_url: Address of the API instead of the data center's, for a fake or a proxy server.
         accounts_url: Address of the accounts server instead of the data center's.
         session: An aiohttp session of the caller's (proxy, TLS, tracing); it is not closed here.
@@ -94,7 +93,7 @@ class Zoho:
             api_url=api_url,
             accounts_url=accounts_url,
         )
-        _check_config(settings)
+        check_config(settings)
         self._transport = Transport(settings, SharedState(session))
         self._original = True
 
@@ -155,7 +154,7 @@ class Zoho:
         if "limits" in options:
             options["limits"] = options["limits"] or Limits()
         settings = msgspec.structs.replace(self._transport.settings, **options)
-        _check_config(settings)
+        check_config(settings)
         copy = object.__new__(type(self))
         copy._transport = Transport(settings, self._transport.shared)
         copy._original = False
@@ -339,7 +338,8 @@ class Zoho:
             type: Type to decode the whole response into.
 
         Returns:
-            The response; its `data` is the whole JSON with exact numbers, or as `type`.
+            The response; its `data` is the whole JSON with exact numbers, or as `type`; bytes for another medium (HTML
+            only when a GET's `Accept` header asks for it), and None for an answer without content (204).
 
         Raises:
             ConfigError: The method or the path is invalid.
@@ -359,8 +359,11 @@ class Zoho:
         if parameter is not None and self.organization_id is not None:
             (pairs if parameter.location == "query" else fields).setdefault(parameter.name, self.organization_id)
         content = None if body is None else to_json(body)
-        if content is not None:
-            fields.setdefault("Content-Type", "application/json")
+        given = {name.lower() for name in fields}
+        if content is not None and "content-type" not in given:
+            fields["Content-Type"] = "application/json"
+        if "accept" not in given:
+            fields["Accept"] = "application/json, */*;q=0.5"
         operation = Operation[Any](
             id=f"{method} {path}",
             product=product.name if product is not None else "",
@@ -368,7 +371,7 @@ class Zoho:
             path=path,
             scope="",
             title="",
-            kind="untyped",
+            kind="any",
             idempotent=method == "GET",
         )
         request = EncodedRequest(method=method, target=target(path, pairs), headers=fields, body=content)
@@ -406,9 +409,6 @@ class Zoho:
 
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_SAFE_ADDRESS = re.compile(
-    r"(https://(\[[0-9a-fA-F:]+\]|[^/@:\s?#]+)|http://(127\.0\.0\.1|localhost|\[::1\]))(:(?P<port>\d{1,5}))?(/[^\s?#]*)?"
-)
 
 
 def _check_target(method: str, path: str) -> tuple[str, str]:
@@ -419,30 +419,6 @@ def _check_target(method: str, path: str) -> tuple[str, str]:
     from urllib.parse import quote  # 3 ms that `import zoho_async` need not pay
 
     return method.upper(), quote(path, safe="/%:@!$&'()*+,;=~")
-
-
-def _check_config(settings: TransportConfig) -> None:
-    if settings.data_center not in DATA_CENTERS:
-        known = ", ".join(DATA_CENTERS)
-        raise errors.ConfigError(f"data_center={settings.data_center!r} does not exist; known: {known}")
-    for name in ("api_url", "accounts_url"):
-        address: str | None = getattr(settings, name)
-        found = None if address is None else _SAFE_ADDRESS.fullmatch(address)
-        if address is not None and (found is None or int(found["port"] or 0) > 65535):
-            raise errors.ConfigError(
-                f"{name}={address!r}: tokens are sent only over https, or over http to this machine"
-            )
-    organization = settings.organization_id
-    if organization is not None and not (organization.isascii() and organization.isalnum()):
-        raise errors.ConfigError(f"organization_id={organization!r}: must be the organisation's number")
-    if not hasattr(settings.auth, "token"):
-        raise TypeError("auth must be an OAuth or a StaticToken, not a plain value")
-    if settings.retries < 0 or settings.retries != int(settings.retries) or not settings.timeout > 0:
-        raise errors.ConfigError("retries must be a whole number from 0, and timeout more than 0")
-    for name in ("max_wait", "deadline"):
-        seconds: float | None = getattr(settings, name)
-        if seconds is not None and not seconds >= 0:
-            raise errors.ConfigError(f"{name} must be a number of seconds from 0, or None")
 
 
 def _auth_from(env: Mapping[str, str], store: TokenStore | None) -> Auth:

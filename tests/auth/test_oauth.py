@@ -148,7 +148,8 @@ def test_an_api_domain_is_trusted_only_when_it_is_zohos() -> None:
         "https://www.zohoapis.eu:444",
     ):
         body = b'{"access_token":"t","api_domain":"%s"}' % evil.encode()
-        assert read_token(200, body, 0).api_url is None
+        token = read_token(200, body, 0)
+        assert (token.api_url, token.unknown_api_url) == (None, evil)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ class Fault(msgspec.Struct, frozen=True):
     """What to do with one request instead of answering it well."""
 
     kind: str
-    """answer, late, reset, torn, stall, drip, wrong_length, torn_gzip"""
+    """answer, bare (without a body), late, reset, torn, stall, drip, wrong_length, torn_gzip"""
     acts: bool = False
     """Whether the request takes effect before that."""
     status: int = 200
@@ -130,7 +130,7 @@ class FaultServer:
             await asyncio.sleep(3600)
         if fault.kind == "late":
             await asyncio.sleep(0.2)
-        body = fault.body or json.dumps(SUCCESS).encode()
+        body = b"" if fault.kind == "bare" else fault.body or json.dumps(SUCCESS).encode()
         headers = dict(fault.headers)
         headers.setdefault("Content-Type", "text/html" if "X-Html" in headers else "application/json;charset=UTF-8")
         length = len(body)
@@ -148,4 +148,4 @@ class FaultServer:
         await writer.drain()
         if fault.kind == "drip":
             await asyncio.sleep(3600)
-        return fault.kind in ("answer", "late")
+        return fault.kind in ("answer", "bare", "late")

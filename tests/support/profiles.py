@@ -25,6 +25,7 @@ SLOW = (
     "fake/test_fake_plugin.py",
     "fake/test_fake_schemathesis.py",
     "test_typing.py",
+    "transport/test_bounds.py",
     "transport/test_transport.py::test_no_write_is_sent_twice_unless_it_was_refused",
     "transport/test_uploads.py::test_a_refused_upload_is_sent_again_whole",
 )

@@ -11,7 +11,6 @@ import resource
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from errno import ENFILE
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -480,26 +479,6 @@ async def test_one_line_a_retry_with_what_a_machine_wants_to_know(
     assert all("460000000026049" not in record.getMessage() for record in caplog.records)
 
 
-async def test_proxy_variables_are_honoured_and_netrc_is_not(
-    server: FaultServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login me password mine\n")
-    monkeypatch.setenv("NETRC", str(netrc))
-    async with FaultServer() as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url)
-        monkeypatch.delenv("no_proxy", raising=False)
-        async with client(server) as zoho:
-            await zoho.books.contacts.get("1")
-        assert [seen.target for seen in proxy.seen] == [f"{server.url}/books/v3/contacts/1?organization_id=10234695"]
-        assert server.seen == []
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        async with client(server) as zoho:
-            await zoho.books.contacts.get("1")
-    [seen] = server.seen
-    assert seen.headers["authorization"] == "Zoho-oauthtoken secret-token"
-
-
 async def test_a_tls_handshake_that_fails_is_a_matter_of_configuration() -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 this speaks no TLS\r\n\r\n")
@@ -522,18 +501,6 @@ async def test_cookies_are_not_carried_from_one_organisation_to_another(server: 
         await zoho.books.contacts.get("7")
         await zoho.with_options(organization_id="2").books.contacts.get("7")
     assert "cookie" not in server.seen[1].headers
-
-
-async def test_a_proxys_password_is_in_no_error(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    refusal = Fault("answer", status=407, body=b"no")
-    async with FaultServer(lambda _: refusal) as proxy:
-        for address in (proxy.url.replace("http://", "http://me:PROXY-SECRET@"), "me:PROXY-SECRET@127.0.0.1"):
-            monkeypatch.setenv("https_proxy", address)
-            monkeypatch.delenv("no_proxy", raising=False)
-            async with Zoho(StaticToken("t"), organization_id="1", api_url="https://127.0.0.1:1") as zoho:
-                with pytest.raises(ConfigError) as caught:
-                    await zoho.books.contacts.get("1")
-            assert "PROXY-SECRET" not in f"{caught.value!r} {vars(caught.value)}"
 
 
 async def test_a_lost_token_request_is_repeated_once(server: FaultServer) -> None:

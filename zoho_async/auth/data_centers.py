@@ -28,8 +28,9 @@ DATA_CENTERS = {
         _center("ca", "accounts.zohocloud.ca", "www.zohoapis.ca"),
         _center("cn", "accounts.zoho.com.cn", "www.zohoapis.com.cn"),
         _center("sa", "accounts.zoho.sa", "www.zohoapis.sa"),
-        # Not in Zoho's documents; `api_url` and `accounts_url` override it.
+        # These two are not in Zoho's documents; `api_url` and `accounts_url` override them.
         _center("uk", "accounts.zoho.uk", "www.zohoapis.uk"),
+        _center("ae", "accounts.zoho.ae", "www.zohoapis.ae"),
     )
 }
 

@@ -52,11 +52,13 @@ def parse(body: bytes) -> TokenResponse:
 def read_token(status: int, body: bytes, now: float) -> Token:
     """The token in a response of the token endpoint, whose errors come with HTTP 200 too. Raises AuthError."""
     response = parse(body)
+    api_url = trusted_api_url(response.api_domain) if response.api_domain else None
     if response.access_token and is_header_safe_token(response.access_token):
         return Token(
             value=response.access_token,
             expires_at=now + _lifetime(response),
-            api_url=trusted_api_url(response.api_domain) if response.api_domain else None,
+            api_url=api_url,
+            unknown_api_url="" if api_url else (response.api_domain or ""),
             scopes=tuple(response.scope.replace(",", " ").split()) if isinstance(response.scope, str) else (),
         )
     if response.error is None:

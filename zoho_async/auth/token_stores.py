@@ -26,6 +26,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     """Unix time; None: unknown."""
     api_url: str | None = None
     """The API address of the token response, when it is one of Zoho's hosts."""
+    unknown_api_url: str = ""
+    """The API address of the token response, when it is none of Zoho's known hosts."""
     scopes: tuple[str, ...] = ()
     """Its scopes, when the token response named them."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -14,8 +14,9 @@ from zoho_async.auth.token_stores import Token
 from zoho_async.schema.operation import Operation, Response
 
 from . import retry_policy
+from .bodies import UploadReadError
 from .config import TransportConfig
-from .http import HttpResult, UploadReadError
+from .http import HttpResult
 from .rate_limiter import Limiter
 from .retry_policy import RetryAction, RetryDecision, SendStatus
 
@@ -29,12 +30,17 @@ _MAX_THROTTLES = 8
 """How often one call may be refused for a rate limit before it fails."""
 
 
+_REFUSED = (RetryAction.FAIL, RetryAction.REFRESH, RetryAction.PAUSE, RetryAction.SLOW)
+"""Actions after an attempt that was not executed."""
+
+
 class CallState:
     """One call: its deadline, its attempts, and the errors that describe them."""
 
     __slots__ = (
         "_attempts",
         "_budget",
+        "_callers_error",
         "_deadline",
         "_failures",
         "_last",
@@ -45,6 +51,7 @@ class CallState:
         "_settings",
         "_started",
         "_throttle_count",
+        "_uncertain",
         "may_have_executed",
         "refreshed",
     )
@@ -70,6 +77,9 @@ class CallState:
         self._throttle_count = throttle_count
         self._last: HttpResult | None = None
         self._sent: bool | None = False
+        self._uncertain = False
+        """Whether the last attempt may have been executed."""
+        self._callers_error: Exception | None = None
         self.may_have_executed = False
         """Whether an attempt so far may have been executed without a usable response."""
         self.refreshed = False
@@ -125,14 +135,13 @@ class CallState:
             raise self._error(errors.OutcomeUnknownError, self._outcome_unknown(self._attempts[-1])) from None
         except asyncio.CancelledError:
             if not self._operation.reads:
-                # An exception of a log handler must not replace the cancellation.
-                with suppress(Exception):
-                    log.warning(
-                        "%s was cancelled in flight: its outcome is unknown",
-                        self._operation.id,
-                        extra=self._extra(duration=self._loop.time() - self._started),
-                    )
+                self._log(
+                    logging.WARNING,
+                    "%s was cancelled in flight: its outcome is unknown",
+                    duration=self._loop.time() - self._started,
+                )
             raise
+        self._uncertain = result.outcome.sent in (SendStatus.LOST, SendStatus.RESPONDED)
         if result.outcome.sent is SendStatus.LOST:
             self._sent = None
         elif result.outcome.sent is SendStatus.RESPONDED and self._sent is not None:
@@ -184,12 +193,37 @@ class CallState:
         """Seconds in the response's Retry-After header; None without one."""
         return retry_policy.retry_after(result.headers.get("Retry-After"), datetime.now(UTC))
 
+    # -- errors that are not Zoho's
+
+    @contextmanager
+    def callers_code(self) -> Generator[None]:
+        """Let exceptions of the caller's hook or file end the call unchanged."""
+        try:
+            yield
+        except Exception as error:
+            self._callers_error = error
+            raise
+
+    def unexpected(self, error: Exception) -> errors.ZohoError | None:
+        """The error of a call in which something else than Zoho failed; None when its exception is raised unchanged."""
+        if self._sent is False or error is self._callers_error:
+            return None
+        reason = f"{type(error).__name__} was raised by the client after a request was sent"
+        self._attempts.append(reason)
+        if self._operation.idempotent or not self._uncertain:
+            return self._error(errors.UnavailableError, reason)
+        self._sent = None
+        return self._error(errors.OutcomeUnknownError, self._outcome_unknown(reason))
+
     # -- logging
 
+    def _log(self, level: int, text: str, *values: object, **more: Any) -> None:
+        # An exception of a filter or handler must not change how the call ends.
+        with suppress(Exception):
+            log.log(level, text, self._operation.id, *values, extra=self._extra(**more))
+
     def _log_wait(self, seconds: float) -> None:
-        log.info(
-            "%s: %s; retry in %.1f s", self._operation.id, self._attempts[-1], seconds, extra=self._extra(wait=seconds)
-        )
+        self._log(logging.INFO, "%s: %s; retry in %.1f s", self._attempts[-1], seconds, wait=seconds)
 
     def _extra(self, **more: Any) -> dict[str, Any]:
         """Fields of a log record: ids and numbers, never a value of the request."""
@@ -207,11 +241,11 @@ class CallState:
         self._attempts.append(errors.printable(result.outcome.detail or decision.action.name.lower()))
         if decision.action is RetryAction.RETRY and result.outcome.sent is not SendStatus.NOT_SENT:
             self.may_have_executed = True
+        if decision.action in _REFUSED:
+            self._uncertain = False
         if log.isEnabledFor(logging.DEBUG):
             seconds = self._loop.time() - self._started
-            log.debug(
-                "%s: %s in %.3f s", self._operation.id, self._attempts[-1], seconds, extra=self._extra(duration=seconds)
-            )
+            self._log(logging.DEBUG, "%s: %s in %.3f s", self._attempts[-1], seconds, duration=seconds)
 
     # -- results
 

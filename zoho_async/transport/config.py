@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
+from zoho_async import errors
+from zoho_async.auth.data_centers import DATA_CENTERS
 from zoho_async.auth.oauth import Auth
 
 from .rate_limiter import Limits
+
+_SAFE_ADDRESS = re.compile(
+    r"(https://(\[[0-9a-fA-F:]+\]|[^/@:\s?#]+)|http://(127\.0\.0\.1|localhost|\[::1\]))(:(?P<port>\d{1,5}))?(/[^\s?#]*)?"
+)
 
 
 class TransportConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,3 +30,28 @@ class TransportConfig(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 60.0
     api_url: str | None = None
     accounts_url: str | None = None
+
+
+def check_config(settings: TransportConfig) -> None:
+    """Raise ConfigError or TypeError for a setting that cannot work."""
+    if settings.data_center not in DATA_CENTERS:
+        known = ", ".join(DATA_CENTERS)
+        raise errors.ConfigError(f"data_center={settings.data_center!r} does not exist; known: {known}")
+    for name in ("api_url", "accounts_url"):
+        address: str | None = getattr(settings, name)
+        found = None if address is None else _SAFE_ADDRESS.fullmatch(address)
+        if address is not None and (found is None or int(found["port"] or 0) > 65535):
+            raise errors.ConfigError(
+                f"{name}={address!r}: tokens are sent only over https, or over http to this machine"
+            )
+    organization = settings.organization_id
+    if organization is not None and not (organization.isascii() and organization.isalnum()):
+        raise errors.ConfigError(f"organization_id={organization!r}: must be the organisation's number")
+    if not hasattr(settings.auth, "token"):
+        raise TypeError("auth must be an OAuth or a StaticToken, not a plain value")
+    if settings.retries < 0 or settings.retries != int(settings.retries) or not settings.timeout > 0:
+        raise errors.ConfigError("retries must be a whole number from 0, and timeout more than 0")
+    for name in ("max_wait", "deadline"):
+        seconds: float | None = getattr(settings, name)
+        if seconds is not None and not seconds >= 0:
+            raise errors.ConfigError(f"{name} must be a number of seconds from 0, or None")

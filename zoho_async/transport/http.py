@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from errno import EMFILE, ENFILE
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
@@ -17,14 +18,28 @@ from zoho_async.wire.decoding import Decoded
 from zoho_async.wire.encoding import EncodedRequest
 from zoho_async.wire.multipart import FormPart
 
+from .bodies import (
+    LONGEST_RESPONSE,
+    DownloadWriteError,
+    TooLongError,
+    UploadReadError,
+    close_stream,
+    read_body,
+    relay,
+    save_body,
+)
+from .proxies import Proxies
 from .retry_policy import AttemptOutcome, SendStatus
+from .watch import WHOLE_RESPONSE, Bounds, Watch, is_closed
 
 if TYPE_CHECKING:
-    from aiohttp import ClientRequest, ClientResponse, ClientSession, FormData
+    from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout, FormData
+    from aiohttp.connector import Connection
 
-_LONGEST_ERROR_BODY = 64 * 1024
-"""Bytes. A longer download is a file; a shorter one may be an error under HTTP 200."""
-_DOWNLOAD_CHUNK = 256 * 1024
+_BUFFERED = 32 * 1024
+"""Bytes of a body that the event loop takes at once, so that sending them cannot stall."""
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What aiohttp does not send in a header."""
 _STREAMED_ABOVE = 512 * 1024
 """Bytes. A longer body is sent in chunks."""
 _TOO_MANY_FILES = {
@@ -45,25 +60,6 @@ class HttpResult(msgspec.Struct, kw_only=True):
     """Bytes written to a file; `body` then holds only their beginning."""
 
 
-class UploadReadError(Exception):
-    """A file or stream of the caller's could not be read, so the request was left incomplete."""
-
-    def __init__(self, name: str, error: Exception, *, started: bool = True) -> None:
-        super().__init__(str(error))
-        self.name = name
-        self.error = error
-        self.started = started
-        """Whether part of the request had been sent."""
-
-
-class DownloadWriteError(Exception):
-    """The file of a download could not be written."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
 class _DisconnectError(Exception):
     """Wraps a disconnect, so that aiohttp does not resend the request by itself."""
 
@@ -72,17 +68,116 @@ class _DisconnectError(Exception):
         self.error = error
 
 
+class _ClosedError(Exception):
+    """A connection of the pool was closed by the server, before anything of the request was sent."""
+
+
+class _Attempt(Bounds):
+    """The innermost middleware of one attempt: it notes when the request leaves, and bounds all that follows."""
+
+    __slots__ = ("_base", "_request", "_watch", "left")
+
+    def __init__(self, watch: Watch, base: str, request: EncodedRequest, timeout: float) -> None:
+        super().__init__(timeout)
+        self._watch = watch
+        self._base = base
+        self._request = request
+        self.left = False
+        """Whether the request was handed to a connection."""
+
+    async def __call__(self, request: ClientRequest, handler: Any) -> ClientResponse:
+        """Send the request; keep aiohttp from resending a GET, PUT or DELETE by itself after a disconnect.
+
+        aiohttp resends on its own exception types only, so another type is raised. Every send is then counted by the
+        rate limiter and decided by the retry policy.
+        """
+        import aiohttp
+
+        if _FORBIDDEN.search("".join((*request.headers, *request.headers.values()))):
+            raise ValueError("a control character in a header")
+        send: Any = getattr(request, "send", None)
+
+        async def leave(connection: Connection) -> ClientResponse:
+            self._leave(connection)
+            response: ClientResponse = await send(connection)
+            return response
+
+        while True:
+            if send is None:  # another aiohttp: the moment is not known
+                self._leave(None)
+            else:
+                request.send = leave  # type: ignore[method-assign, assignment]
+            try:
+                response: ClientResponse = await handler(request)
+            except _ClosedError:
+                continue
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+                raise _DisconnectError(error) from error
+            finally:
+                request.__dict__.pop("send", None)  # it would keep the request alive
+            return response
+
+    def _leave(self, connection: Connection | None) -> None:
+        """Note that the request leaves now. Raises _ClosedError when the connection was closed meanwhile."""
+        request = self._request
+        transport = connection.transport if connection is not None else None
+        if connection is not None and transport is not None:
+            if connection.protocol not in self._watch.used:
+                self._watch.used.add(connection.protocol)
+            elif request.method != "GET" and is_closed(transport):
+                raise _ClosedError
+        self.left = True
+        may_stall = bool(request.parts) or (request.body is not None and len(request.body) > _BUFFERED)
+        self.start(transport if may_stall else None)
+        self._watch.add(self)
+
+    def outcome_of(self, error: Exception) -> AttemptOutcome | None:
+        """Classify what the attempt raised; None for an exception of the caller's before the request left."""
+        import aiohttp
+
+        cause = error.error if isinstance(error, _DisconnectError) else error
+        place = _host_and_port(self._base)
+        if isinstance(cause, TimeoutError) and self.bound.expired():
+            detail = (
+                f"{place} took nothing of the request for {self.timeout:g} s"
+                if self.stalled
+                else f"the response of {place} took longer than {WHOLE_RESPONSE * self.timeout:g} s"
+            )
+            return AttemptOutcome(sent=SendStatus.LOST, detail=detail)
+        if self.left:
+            # Whatever it is, even a connection that a hook could not open: the request may have been executed.
+            return AttemptOutcome(sent=SendStatus.LOST, detail=_describe_loss(cause, place))
+        if isinstance(cause, errors.ConfigError):
+            return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=str(cause))
+        if isinstance(cause, aiohttp.ClientError | TimeoutError | OSError):
+            return classify_exception(cause, place)
+        if isinstance(cause, ValueError):
+            # aiohttp refuses, for example, a line break in a header or two sets of credentials.
+            detail = f"aiohttp will not send this request: {type(cause).__name__}"
+            return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=detail)
+        return None
+
+
+def _host_and_port(base: str) -> str:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(base)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
 class HttpAdapter:
     """The aiohttp session of a client: opened by the first call, or supplied by the caller."""
 
-    __slots__ = ("_loop", "_opened", "_owned", "_proxies", "_session")
+    __slots__ = ("_loop", "_opened", "_owned", "_proxies", "_session", "_timeout", "_watch")
 
     def __init__(self, session: ClientSession | None) -> None:
         self._session = session
         self._owned = session is None
         self._opened = session is not None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._proxies: Mapping[str, str] = {}
+        self._proxies: Proxies | None = None
+        self._timeout: ClientTimeout | None = None
+        self._watch = Watch()
 
     def check_loop(self) -> None:
         """Raise ConfigError unless the running event loop is that of the client's first call."""
@@ -108,12 +203,10 @@ class HttpAdapter:
 
     def _open(self) -> ClientSession:
         # Imported here: 172 ms that `import zoho_async` need not pay.
-        from urllib.request import getproxies_environment
-
         import aiohttp
 
         self._opened = True
-        self._proxies = getproxies_environment()
+        self._proxies = Proxies()
         return aiohttp.ClientSession(
             # No limit: the rate limiter bounds concurrency, and a second queue would hide waits.
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=60),
@@ -122,18 +215,6 @@ class HttpAdapter:
             trust_env=False,
             auto_decompress=True,
         )
-
-    def _proxy(self, url: str) -> str | None:
-        """The proxy for an address, from the environment at the time the session was opened."""
-        if not self._proxies:
-            return None
-        from urllib.parse import urlsplit
-        from urllib.request import proxy_bypass
-
-        parts = urlsplit(url)
-        if proxy_bypass(parts.netloc):
-            return None
-        return self._proxies.get(parts.scheme) or self._proxies.get("all")
 
     async def send(
         self,
@@ -154,51 +235,66 @@ class HttpAdapter:
             to: File to write the body of a successful response to.
 
         Raises:
-            ConfigError: aiohttp refuses to send the request.
+            ConfigError: The client or its session is closed, or used in another event loop.
             UploadReadError: A file or stream of the caller's could not be read.
             DownloadWriteError: `to` could not be written.
+            Exception: What a middleware or trace hook of the caller's session raised before the request left.
         """
-        import aiohttp
         from yarl import URL
 
         session = self.session()
-        # No total: it would include the wait for a connection.
-        limit = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=timeout)
-        url = base.rstrip("/") + request.target
         own: Sequence[Any] = getattr(session, "_middlewares", None) or ()
         read_errors: list[UploadReadError] = []
-        opened = AsyncExitStack()
+        attempt = _Attempt(self._watch, base, request, timeout)
+        opened = AsyncExitStack() if request.parts else None
         try:
-            async with session.request(
-                request.method,
-                URL(url, encoded=True),
-                data=_form(request.parts, opened, read_errors) if request.parts else _body(request.body),
-                headers=headers,
-                allow_redirects=False,
-                raise_for_status=False,  # a caller's session may have it on; the error body is needed
-                proxy=self._proxy(url),
-                timeout=limit,
-                middlewares=(*own, _send_once),
-            ) as response:
+            async with (
+                attempt.bound,
+                session.request(
+                    request.method,
+                    URL(base.rstrip("/") + request.target, encoded=True),
+                    data=_body(request.body) if opened is None else _form(request.parts, opened, read_errors, attempt),
+                    headers=headers,
+                    allow_redirects=False,
+                    raise_for_status=False,  # a caller's session may have it on; the error body is needed
+                    proxy=self._proxies.address(base) if self._proxies is not None else None,
+                    timeout=self._client_timeout(timeout),
+                    middlewares=(*own, attempt),
+                ) as response,
+            ):
                 outcome = AttemptOutcome(
                     sent=SendStatus.RESPONDED, status=response.status, detail=f"HTTP {response.status}"
                 )
                 if to is None or response.status >= 300:
-                    return HttpResult(outcome=outcome, headers=response.headers, body=await response.read())
-                start, size = await _save_body(response, to)
+                    return HttpResult(outcome=outcome, headers=response.headers, body=await read_body(response))
+                start, size = await save_body(response, to)
                 return HttpResult(outcome=outcome, headers=response.headers, body=start, saved=size)
-        except ValueError as error:
-            # aiohttp refuses, for example, a line break in a header or two sets of credentials.
-            raise errors.ConfigError(f"aiohttp will not send this request: {type(error).__name__}") from None
-        except (_DisconnectError, aiohttp.ClientError, TimeoutError, OSError) as error:
+        except DownloadWriteError:
+            raise
+        except Exception as error:
             if read_errors:
                 raise read_errors[0] from None
-            return HttpResult(outcome=classify_exception(error.error if isinstance(error, _DisconnectError) else error))
+            failed = attempt.outcome_of(error)
+            if failed is None:
+                raise
+            return HttpResult(outcome=failed)
         finally:
-            await opened.aclose()
+            self._watch.remove(attempt)
+            if opened is not None:
+                with suppress(Exception):  # of a caller's stream
+                    await opened.aclose()
+
+    def _client_timeout(self, seconds: float) -> ClientTimeout:
+        if self._timeout is None or self._timeout.sock_read != seconds:
+            import aiohttp
+
+            # No total: it would include the wait for a connection.
+            self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=seconds)
+        return self._timeout
 
     async def close(self) -> None:
         """Close the session unless the caller supplied it. Closing twice is harmless."""
+        self._watch.close()
         session, self._session = self._session, None
         self._opened = True
         if session is not None and self._owned:
@@ -210,7 +306,9 @@ def _body(body: bytes | None) -> bytes | BytesIO | None:
     return BytesIO(body) if body is not None and len(body) > _STREAMED_ABOVE else body
 
 
-def _form(parts: Sequence[FormPart], opened: AsyncExitStack, read_errors: list[UploadReadError]) -> FormData:
+def _form(
+    parts: Sequence[FormPart], opened: AsyncExitStack, read_errors: list[UploadReadError], attempt: _Attempt
+) -> FormData:
     """A form for one attempt; files are opened and streams started again for each."""
     import aiohttp
 
@@ -219,8 +317,8 @@ def _form(parts: Sequence[FormPart], opened: AsyncExitStack, read_errors: list[U
     for part in parts:
         content: Any = part.content
         if callable(content):
-            content = _relay(part.name, content, read_errors)
-            opened.push_async_callback(_close_stream, content)
+            content = relay(part.name, content, read_errors, attempt.extend)
+            opened.push_async_callback(close_stream, content)
         elif isinstance(content, bytes):
             # As a file it is sent in chunks; aiohttp warns about long bytes.
             content = content if part.filename is None else BytesIO(content)
@@ -237,68 +335,8 @@ def _form(parts: Sequence[FormPart], opened: AsyncExitStack, read_errors: list[U
     return form
 
 
-async def _relay(
-    name: str, start: Callable[..., Any], read_errors: list[UploadReadError]
-) -> AsyncGenerator[bytes, None]:
-    """A caller's stream, whose errors are kept apart from network errors."""
-    stream: Any = None
-    try:
-        stream = start()
-        async for chunk in stream:
-            if not isinstance(chunk, bytes):
-                raise TypeError(f"the stream must yield bytes, not {type(chunk).__name__}")
-            yield chunk
-    except Exception as error:
-        read_errors.append(UploadReadError(name, error))
-        raise
-    finally:
-        close = getattr(stream, "aclose", None)
-        if close is not None:
-            await close()
-
-
-async def _close_stream(stream: AsyncGenerator[bytes, None]) -> None:
-    # A running one is cancelled together with the task that writes, and closes itself.
-    if not getattr(stream, "ag_running", False):
-        await stream.aclose()
-
-
-async def _save_body(response: ClientResponse, to: IO[bytes]) -> tuple[bytes, int]:
-    """Write the body to a file; return its beginning, enough for any error body, and its size."""
-    start, size = b"", 0
-    async for chunk in response.content.iter_chunked(_DOWNLOAD_CHUNK):
-        size += len(chunk)
-        start += chunk[: _LONGEST_ERROR_BODY - len(start)]
-        await _in_thread(to.write, chunk)
-    await _in_thread(to.flush)
-    return start, size
-
-
-async def _in_thread(function: Callable[..., object], *arguments: object) -> None:
-    """Run a file operation without blocking the event loop."""
-    try:
-        await asyncio.to_thread(function, *arguments)
-    except OSError as error:
-        raise DownloadWriteError(error) from error
-
-
-async def _send_once(request: ClientRequest, handler: Any) -> ClientResponse:
-    """Keep aiohttp from resending a GET, PUT or DELETE by itself on a reused connection that was closed.
-
-    aiohttp resends on its own exception types only, so another type is raised. Every send is then counted by the
-    rate limiter and decided by the retry policy.
-    """
-    import aiohttp
-
-    try:
-        response: ClientResponse = await handler(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _DisconnectError(error) from error
-    return response
-
-
-def classify_exception(error: Exception) -> AttemptOutcome:
-    """Classify an aiohttp error: not sent, lost in flight, or a configuration error."""
+def classify_exception(error: Exception, place: str = "") -> AttemptOutcome:
+    """Classify an aiohttp error: not sent, lost in flight, or a configuration error. `place` is host and port."""
     import aiohttp
 
     detail = type(error).__name__
@@ -316,10 +354,28 @@ def classify_exception(error: Exception) -> AttemptOutcome:
         # A limit of this machine, not an outage of the service.
         return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=reason)
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return AttemptOutcome(sent=SendStatus.NOT_SENT, detail=f"no connection ({detail})")
+        if isinstance(error, aiohttp.ClientConnectorError):  # may be the proxy's
+            place = f"{error.host}:{error.port}"
+        return AttemptOutcome(sent=SendStatus.NOT_SENT, detail=f"no connection to {place} ({detail})")
+    return AttemptOutcome(sent=SendStatus.LOST, detail=_describe_loss(error, place))
+
+
+def _describe_loss(error: Exception, place: str) -> str:
+    """Why there is no response to a request that has left."""
+    import aiohttp
+
+    detail = type(error).__name__
+    if isinstance(error, TooLongError):
+        return f"the response is longer than {LONGEST_RESPONSE // 1024**2} MiB"
     if isinstance(error, TimeoutError):
-        return AttemptOutcome(sent=SendStatus.LOST, detail="no response in time")
-    return AttemptOutcome(sent=SendStatus.LOST, detail=f"connection lost ({detail})")
+        return f"no response in time from {place}"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"the response of {place} is not valid HTTP ({detail})"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return f"the response of {place} ended early or cannot be decompressed ({detail})"
+    if isinstance(error, aiohttp.ServerDisconnectedError | OSError):
+        return f"connection lost to {place} ({detail})"
+    return f"{detail} was raised after the request was sent, by aiohttp or a hook of its session"
 
 
 def _file_limit(error: OSError) -> str:

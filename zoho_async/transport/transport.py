@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -13,18 +12,20 @@ from zoho_async.auth.data_centers import DATA_CENTERS
 from zoho_async.auth.token_stores import Token
 from zoho_async.schema.operation import Operation, Response
 from zoho_async.schema.registry import PRODUCTS
-from zoho_async.wire.decoding import Decoded, Decoders
+from zoho_async.wire.decoding import Decoders
 from zoho_async.wire.encoding import EncodedRequest, build_request, invalid_request
-from zoho_async.wire.pagination import Page, Pages, find_end
+from zoho_async.wire.pagination import Page, Pages
 
 from . import retry_policy
 from .accounts_server import HttpAccountsServer
+from .bodies import DownloadWriteError, UploadReadError, in_thread
 from .call_state import CallState
 from .config import TransportConfig
 from .hooks import DispatchHook
-from .http import DownloadWriteError, HttpAdapter, HttpResult, UploadReadError
+from .http import HttpAdapter, HttpResult
 from .rate_limiter import Exhausted, Limiter, Limits, Paused
-from .retry_policy import AttemptOutcome, RetryAction, RetryDecision, SendStatus
+from .responses import decoded
+from .retry_policy import RetryAction, RetryDecision, SendStatus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,7 +164,7 @@ class Transport:
         if operation.kind == "page":
             page: Page[Any] = response.data
             page.response = response
-            find_end(page, query or {})
+            page.find_end(query or {})
             if not page.end_known and page.rows:
                 self.shared.decoders.count_drift(operation, "page_context.has_more_page")
             self._check_filter(operation, query, page, response)
@@ -231,24 +232,34 @@ class Transport:
             OSError: `to` cannot be written.
         """
         self.shared.http.check_loop()
+        self.shared.decoders.prepare(operation, type)
         throttle_count = 0 if hook is None else hook.throttle_count
         call = CallState(self.settings, operation, self.shared.budget, throttle_count=throttle_count)
         limiter = self.limiter(operation.product)
-        while True:
-            token = await self._acquire(call, limiter, priority)
-            result = await self._attempt(call, limiter, operation, request, token, type, to, hook)
-            decision = retry_policy.classify(
-                result.outcome,
-                repeatable=operation.idempotent and hook is None,
-                deletes=operation.method == "DELETE",
-                repeated=call.may_have_executed,
-            )
-            call.record_attempt(result, decision)
-            if decision.action is RetryAction.DONE:
-                self.shared.budget.earn()
-                limiter.succeeded()
-                return call.response(result)
-            await self._prepare_retry(call, limiter, token, result, decision, hook)
+        try:
+            while True:
+                token = await self._acquire(call, limiter, priority)
+                result = await self._attempt(call, limiter, operation, request, token, type, to, hook)
+                decision = retry_policy.classify(
+                    result.outcome,
+                    repeatable=operation.idempotent and hook is None,
+                    deletes=operation.method == "DELETE",
+                    repeated=call.may_have_executed,
+                )
+                call.record_attempt(result, decision)
+                if decision.action is RetryAction.DONE:
+                    self.shared.budget.earn()
+                    limiter.succeeded()
+                    return call.response(result)
+                await self._prepare_retry(call, limiter, token, result, decision, hook)
+        except errors.ZohoError:
+            raise
+        except Exception as error:
+            # The one place: once a request has left, only a ZohoError or a cancellation ends the call.
+            failure = call.unexpected(error)
+            if failure is None:
+                raise
+            raise failure from error
 
     async def _acquire(self, call: CallState, limiter: Limiter, priority: bool) -> Token:
         """Wait for a token and for the rate limiter."""
@@ -279,15 +290,20 @@ class Transport:
         """Send the request once and release the slot."""
         sent = False
         try:
+            base = self.api_url(token)
             if hook is not None:
-                await hook.before_send()
+                with call.callers_code():
+                    await hook.before_send()
             sent = True
-            result = await call.in_flight(self._send_once(operation, request, token, type, to))
+            result = await call.in_flight(self._send_once(operation, request, base, token, type, to))
             sent = result.outcome.sent is not SendStatus.NOT_SENT
             limiter.update_from_headers(result.headers)
             return result
         except UploadReadError as error:
             raise call.upload_failed(error) from error.error
+        except DownloadWriteError as error:
+            with call.callers_code():
+                raise error.error from None
         finally:
             limiter.release(sent=sent)
 
@@ -303,7 +319,8 @@ class Transport:
         """Refresh the token or wait before the next attempt; raise the call's error when there is none."""
         action = decision.action
         if hook is not None and action in _REPEATED:
-            hook.on_rejected()
+            with call.callers_code():
+                hook.on_rejected()
         if action is RetryAction.REFRESH and not call.refreshed:
             call.refreshed = True
             await call.refresh(self.settings.auth.refresh(token, self.accounts), self.shared.token_requests)
@@ -331,8 +348,18 @@ class Transport:
         return [self.limiter(product) for product in PRODUCTS] if per_product else [self.limiter("")]
 
     def api_url(self, token: Token) -> str:
-        """The API's address: as configured, else from the token response, else from the data center."""
+        """The API's address: as configured, else from the token response, else from the data center.
+
+        Raises:
+            ConfigError: The token response names a host that is not known.
+        """
         settings = self.settings
+        if token.unknown_api_url and not settings.api_url:
+            raise errors.ConfigError(
+                f"the token is for {token.unknown_api_url}, which is no known address of Zoho's API; if it is one, set "
+                "api_url",
+                organization_id=settings.organization_id,
+            )
         return settings.api_url or token.api_url or DATA_CENTERS[settings.data_center].api_url
 
     @property
@@ -341,51 +368,35 @@ class Transport:
         return HttpAccountsServer(self.shared.http, self.settings)
 
     async def _send_once(
-        self, operation: Operation[Any], request: EncodedRequest, token: Token, type: Any, to: Path | None
+        self,
+        operation: Operation[Any],
+        request: EncodedRequest,
+        base: str,
+        token: Token,
+        type: Any,
+        to: Path | None,
     ) -> HttpResult:
         headers = {**request.headers, "Authorization": f"Zoho-oauthtoken {token.value}"}
-        headers["Accept"] = "*/*" if operation.kind == "file" else "application/json"
-        send, base, timeout = self.shared.http.send, self.api_url(token), self.settings.timeout
+        if operation.kind != "any":
+            headers["Accept"] = "*/*" if operation.kind == "file" else "application/json"
+        send, timeout = self.shared.http.send, self.settings.timeout
         if to is None:
-            return self._decoded(operation, type, await send(base, request, headers, timeout=timeout))
+            return decoded(
+                self.shared.decoders, operation, request, type, await send(base, request, headers, timeout=timeout)
+            )
         # Imported late: most programs download nothing.
         from zoho_async._atomic_file import AtomicFile
 
-        part = AtomicFile(to, binary=True)
+        part = await in_thread(AtomicFile, to, binary=True)
         try:
-            result = self._decoded(operation, type, await send(base, request, headers, timeout=timeout, to=part.file))
+            result = await send(base, request, headers, timeout=timeout, to=part.file)
+            result = decoded(self.shared.decoders, operation, request, type, result)
             if result.outcome.code == 0 and result.decoded is not None:
-                await asyncio.to_thread(part.commit)
+                await in_thread(part.commit)
                 result.decoded.data, result.body = to, b""
             return result
-        except DownloadWriteError as error:
-            raise error.error from None
         finally:
             part.discard()
-
-    def _decoded(self, operation: Operation[Any], type: Any, result: HttpResult) -> HttpResult:
-        """The same result with its response decoded."""
-        if result.outcome.sent is not SendStatus.RESPONDED:
-            return result
-        status = result.outcome.status
-        content_type = result.headers.get("Content-Type", "")
-        charset = _charset(content_type)
-        if status < 300 and operation.kind == "file":
-            decoded = self.shared.decoders.file(
-                None if result.saved > len(result.body) else result.body,
-                media_type=content_type.partition(";")[0].strip().lower(),
-                named="Content-Disposition" in result.headers,
-                charset=charset,
-            )
-        elif status < 300:
-            decoded = self.shared.decoders.decode(operation, type, result.body, charset)
-        else:
-            decoded = self.shared.decoders.code_and_message(result.body, charset)
-        result.decoded = decoded
-        result.outcome = AttemptOutcome(
-            sent=SendStatus.RESPONDED, status=status, code=decoded.code, detail=_describe(status, decoded)
-        )
-        return result
 
 
 _REPEATED = (RetryAction.REFRESH, RetryAction.PAUSE, RetryAction.SLOW, RetryAction.RETRY)
@@ -406,20 +417,3 @@ def _download_path(operation: Operation[Any], type: Any, to: str | PathLike[str]
         what = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
         raise invalid_request(operation.id, [errors.Fault(path="to", rule="file", message=f"{path}: {what}")])
     return path
-
-
-def _charset(content_type: str) -> str | None:
-    _, _, rest = content_type.partition("charset=")
-    name = rest.split(";")[0].strip().strip('"')
-    if not name:
-        return None
-    with suppress(LookupError):
-        "".encode(name)
-        return name
-    return None
-
-
-def _describe(status: int, decoded: Decoded) -> str:
-    if decoded.code is None:
-        return f"HTTP {status} without a result code"
-    return f"HTTP {status} code {decoded.code}"

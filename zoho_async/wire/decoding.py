@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -15,10 +16,11 @@ from zoho_async.schema.registry import SECRETS
 
 from .coercion import Coercer
 from .lenient import untyped
-from .pagination import Page, PageContext, find_end
+from .pagination import Page, PageContext
 
 _LONGEST_CODE = 64
 """Characters; a longer code is none of Zoho's."""
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _RESULT = "result_"
 """Attribute prefix of an envelope's result fields; keeps Zoho's keys from clashing with `code` or `message`."""
 
@@ -156,17 +158,27 @@ class Decoders:
         return decoded
 
     def any(
-        self, operation: Operation[Any], type: Any, body: bytes, *, status: int, media_type: str, charset: str | None
+        self,
+        operation: Operation[Any],
+        type: Any,
+        body: bytes,
+        *,
+        status: int,
+        media_type: str,
+        charset: str | None,
+        html: bool,
     ) -> Decoded:
-        """Decode the response to a request without an operation: JSON of any shape, no content, or another medium."""
+        """Decode the response to a request without an operation: JSON of any shape, no content, or another medium.
+
+        `html` says whether HTML was requested; otherwise it is a gateway's.
+        """
         done = Decoded(code=0, message=None)
         if status in (204, 205):
             return done
         try:
             value = untyped(body, charset)
         except ValueError:
-            # A gateway's page or a truncated response, unless it is a medium that is neither HTML nor JSON.
-            if not body or not media_type or media_type == "text/html" or media_type.endswith("json"):
+            if not body or not media_type or media_type.endswith("json") or (media_type == "text/html" and not html):
                 return UNREADABLE
             return msgspec.structs.replace(done, data=body, missing="" if type is None else f"{media_type} is not JSON")
         if is_object(value) and "code" in value:
@@ -280,7 +292,7 @@ class Decoders:
     ) -> Decoded:
         page = Page[Any](rows=rows, context=context, cursor=None)
         page.locate(key, len(rows) if received is None else received, positions)
-        find_end(page, {})
+        page.find_end({})
         return Decoded(code=0, message=_message(message), data=page)
 
 
@@ -307,12 +319,12 @@ def _code(value: Any) -> int | str | None:
     """A result code: a number, or a number as text, which Zoho sends occasionally. None for what can be no code."""
     if isinstance(value, str):
         value = value.strip()
-        if len(value) > _LONGEST_CODE:
-            return None
-        return int(value) if value.isascii() and value.isdecimal() else (value or None)
+        if _NUMBER.fullmatch(value):
+            return int(value)
+        return value if value[:1].isalpha() and len(value) <= _LONGEST_CODE else None
     if not isinstance(value, int) or isinstance(value, bool):
         return None
-    return value if abs(value) < 10**_LONGEST_CODE else None
+    return value if abs(value) < 10**18 else None
 
 
 def _message(value: Any) -> str | None:

@@ -74,10 +74,13 @@ def charset_of(content_type: str) -> str | None:
     """The charset that a `Content-Type` header names; None when it names none that Python has."""
     _, _, rest = content_type.partition("charset=")
     name = rest.split(";")[0].strip().strip('"')
+    if not name:
+        return None
     try:
-        return name if name and "".encode(name) is not None else None
+        "".encode(name)
     except (LookupError, ValueError):
         return None
+    return name
 
 
 def error_message(body: bytes, charset: str | None) -> str | None:

@@ -49,10 +49,10 @@ class PageContext(msgspec.Struct, kw_only=True, omit_defaults=True):
     total_pages: int | None = None
 
 
-class Page(msgspec.Struct, Generic[T], kw_only=True):
+class Page(Sequence[T]):
     """One page of a list. It is a sequence of its rows.
 
-    Attributes:
+    Args:
         rows: The rows.
         context: Zoho's description of the page.
         cursor: Start of the next page, for `Pages.resume()`; None after the last page.
@@ -61,18 +61,26 @@ class Page(msgspec.Struct, Generic[T], kw_only=True):
         response: The whole response.
     """
 
-    rows: list[T]
-    context: PageContext
-    cursor: str | None
-    end_known: bool = False
-    response: Response[Any] | None = None
-    _key: str = ""
-    """Member of the response that holds the rows."""
-    _received: int = 0
-    """Rows in the response, including those that were no objects."""
-    _positions: list[int] | None = None
-    """Positions in the response of the rows that were kept; None for all."""
-    _raw: list[bytes] | None = None
+    __slots__ = ("_key", "_positions", "_raw", "_received", "context", "cursor", "end_known", "response", "rows")
+
+    def __init__(
+        self,
+        *,
+        rows: list[T],
+        context: PageContext,
+        cursor: str | None,
+        end_known: bool = False,
+        response: Response[Any] | None = None,
+    ) -> None:
+        self.rows = rows
+        self.context = context
+        self.cursor = cursor
+        self.end_known = end_known
+        self.response = response
+        self._key = ""
+        self._received = 0
+        self._positions: list[int] | None = None
+        self._raw: list[bytes] | None = None
 
     @property
     def raw(self) -> list[bytes]:
@@ -83,11 +91,35 @@ class Page(msgspec.Struct, Generic[T], kw_only=True):
         return self._raw
 
     def locate(self, key: str, received: int, positions: list[int] | None = None) -> None:
-        """Remember where the rows are in the response, and how many it has."""
+        """Remember where the rows are in the response.
+
+        Args:
+            key: Member that holds them.
+            received: Their number, including those that are no objects.
+            positions: Positions of those that were kept; None for all.
+        """
         self._key, self._received, self._positions = key, received, positions
 
+    def find_end(self, query: Mapping[str, Any]) -> None:
+        """Set `cursor` and `end_known`, from Zoho's word or else from the number of rows.
+
+        Args:
+            query: Query parameters of the request.
+        """
+        more = self.context.has_more_page
+        self.end_known = more is not None
+        if more is None:
+            asked = _number(query.get("per_page")) or LONGEST_PAGE
+            more = self._received >= min(asked, self.context.per_page or LONGEST_PAGE, LONGEST_PAGE)
+        # The number asked for: a response that repeats its page number must not loop.
+        self.cursor = str((_number(query.get("page")) or self.context.page or 1) + 1) if more else None
+
     def keep(self, positions: list[int]) -> None:
-        """Keep only the rows at these positions."""
+        """Keep only some rows.
+
+        Args:
+            positions: Their positions.
+        """
         known = self._positions
         self._positions = positions if known is None else [known[at] for at in positions]
         self.rows, self._raw = [self.rows[at] for at in positions], None
@@ -107,33 +139,18 @@ class Page(msgspec.Struct, Generic[T], kw_only=True):
     def __iter__(self) -> Iterator[T]:
         return iter(self.rows)
 
-    def __reversed__(self) -> Iterator[T]:
-        return reversed(self.rows)
-
-    def __contains__(self, row: object) -> bool:
-        return row in self.rows
-
-    def index(self, row: Any, *bounds: int) -> int:
-        """The position of a row, as `list.index`."""
-        return self.rows.index(row, *bounds)
-
-    def count(self, row: Any) -> int:
-        """How often a row is in the page, as `list.count`."""
-        return self.rows.count(row)
-
     def __reduce__(self) -> tuple[Any, ...]:
         # Without the response, whose data is this page: pickle and deepcopy restore it last.
-        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name != "response"}
-        return restored, (type(self), fields), self.response
+        state = {name: getattr(self, name) for name in self.__slots__}
+        fields = {name: state.pop(name) for name in ("rows", "context", "cursor", "end_known")}
+        return restored, (type(self), fields), state
 
-    def __setstate__(self, response: Response[Any]) -> None:
-        self.response = response
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def __repr__(self) -> str:
         return f"<Page {self.context.page} {len(self.rows)} rows>"
-
-
-Sequence.register(Page)
 
 
 def raw_rows(response: Response[Any], key: str) -> list[bytes]:
@@ -145,23 +162,6 @@ def raw_rows(response: Response[Any], key: str) -> list[bytes]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         read = untyped(response.body, charset_of(response.headers.get("Content-Type", "")))[key]
         return [to_json(row) for row in (read if is_list(read) else [read])]
-
-
-def find_end(page: Page[Any], query: Mapping[str, Any]) -> None:
-    """Set `cursor` and `end_known` of a page, from Zoho's word or else from its length.
-
-    Args:
-        page: A decoded page.
-        query: Query parameters of its request.
-    """
-    context = page.context
-    more = context.has_more_page
-    page.end_known = more is not None
-    if more is None:
-        asked = _number(query.get("per_page")) or LONGEST_PAGE
-        more = page._received >= min(asked, context.per_page or LONGEST_PAGE, LONGEST_PAGE)
-    # The number asked for: a response that repeats its page number must not loop.
-    page.cursor = str((_number(query.get("page")) or context.page or 1) + 1) if more else None
 
 
 def _number(value: Any) -> int:

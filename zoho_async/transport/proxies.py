@@ -1,0 +1,90 @@
+"""Proxies from the environment variables that curl reads."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from zoho_async.errors import ConfigError
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+
+
+class Proxies:
+    """The proxy of each address, from the environment at the time of creation."""
+
+    __slots__ = ("_addresses", "_variables")
+
+    def __init__(self) -> None:
+        from urllib.request import getproxies_environment
+
+        self._variables = getproxies_environment()
+        self._addresses: dict[str, str | None] = {}
+
+    def address(self, base: str) -> str | None:
+        """The proxy for an API address; None for none. Raises ConfigError naming the variable when it is unusable."""
+        if not self._variables:
+            return None
+        if base not in self._addresses:
+            self._addresses[base] = self._find(base)
+        return self._addresses[base]
+
+    def _find(self, base: str) -> str | None:
+        from urllib.parse import urlsplit
+        from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
+
+        parts = urlsplit(base)
+        # A proxy elsewhere would get the token, and reach another machine.
+        if is_loopback(parts.hostname or "") or proxy_bypass_environment(parts.netloc, self._variables):
+            return None
+        for scheme in (parts.scheme, "all"):
+            if value := self._variables.get(scheme):
+                return proxy_address(_variable(scheme), value)
+        return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine itself."""
+    import ipaddress
+    import socket
+
+    host = host.rstrip(".").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        if ":" not in host:
+            return socket.inet_aton(host)[0] == 127  # also the short forms, such as 127.1
+        address = ipaddress.IPv6Address(host)
+    except (OSError, ValueError):
+        return False
+    return (address.ipv4_mapped or address).is_loopback
+
+
+def proxy_address(variable: str, value: str) -> str:
+    """The URL of a proxy variable; without a scheme it is an HTTP proxy. Raises ConfigError without the value."""
+    from urllib.parse import urlsplit
+
+    text = value.strip()
+    found = _SCHEME.match(text)
+    scheme = found[1].lower() if found else "http"
+    if scheme in ("socks", "socks4", "socks4a", "socks5", "socks5h"):
+        raise ConfigError(
+            f"{variable}: {scheme}:// proxies are not supported; set an http:// proxy, or pass a session with a "
+            "connector for it"
+        )
+    text = text if found else f"http://{text}"
+    try:
+        parts = urlsplit(text)
+        is_usable = scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        # A password with a slash, not percent-encoded, would be taken for a path.
+        is_usable = is_usable and "@" not in f"{parts.path}{parts.query}{parts.fragment}" and not re.search(r"\s", text)
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ConfigError(f"{variable} is not the address of a proxy, such as http://user:password@host:3128")
+    return text
+
+
+def _variable(scheme: str) -> str:
+    names = (f"{scheme}_proxy", f"{scheme}_PROXY".upper())
+    return next((name for name in names if os.environ.get(name)), names[1])
