@@ -14,6 +14,7 @@ _STANDARD = 100
 
 SLOW = (
     "auth/test_oauth.py::test_processes_that_share_a_token_file_cause_one_refresh",
+    "bulk/pushing/test_every_fault.py",
     "bulk/pushing/test_plans_of_all_resources.py",
     "bulk/pushing/test_storms.py",
     "bulk/source/test_cases.py",

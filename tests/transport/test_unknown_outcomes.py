@@ -436,3 +436,17 @@ async def test_losses_are_named_for_what_they_are_and_where(server: FaultServer)
     async with client("http://127.0.0.1:1") as zoho:
         with pytest.raises(UnavailableError, match=r"no connection to 127\.0\.0\.1:1 "):
             await zoho.books.contacts.get("1")
+
+
+async def test_a_decoder_that_fails_loses_the_response(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OddError
+
+    async with client(server.url, retries=1) as zoho:
+        monkeypatch.setattr(Decoders, "decode", broken)
+        monkeypatch.setattr("zoho_async.transport.retry_policy.retry_delay", lambda *_: 0.0)
+        with pytest.raises(UnavailableError):
+            await zoho.books.contacts.get("1")
+        assert len(server.seen) == 2, "a read is repeated"
+        with pytest.raises(OutcomeUnknownError, match="without a result code"):
+            await zoho.books.contacts.create({"contact_name": "x"})

@@ -283,7 +283,7 @@ async def test_a_record_deleted_after_the_list_was_read_has_its_row_routed_again
 
     push = bulk.push(zoho.books.contacts, rows(), upsert_by=KEY, concurrency=1)
     assert [one.action for one in await run(push)] == ["created", "created"]
-    # Its list is read again: it must not show what is said to be deleted.
+    # Its list is read again: it must not show a deleted record.
     assert (push.summary.reads, push.summary.writes) == (3, 2)
 
 

@@ -5,9 +5,10 @@ What befalls which call follows from a seed, which call comes when does not: wha
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 from support.client import client_of
+from support.history import History, contradictions
 
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.pushing import dispatch, writes
@@ -116,16 +118,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_every_row_is_there_once_when_the_storm_is_over(
     mode: Mode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chance = Random(SEED)
+    chance, history = Random(SEED), History()
     async with FakeZoho(per_minute=None, seed=SEED) as fake, client_of(fake) as zoho:
         fake.latency = 0.002
         contacts = fake.seed(mode.there(number) for number in range(0, ROWS, 5))
         rows = [mode.row(number) for number in range(ROWS)]
         if mode.resource == "books.contact_persons":
             rows = [{**row, "contact_id": contacts[number % 8]["contact_id"]} for number, row in enumerate(rows)]
+        history.watch(monkeypatch, fake, row_of_key=row_of_key, row_of_write=row_of_write)
         order_storm(fake, mode.resource)
         for _ in range(RUNS):
             monkeypatch.setattr(writes, "TTL_S", chance.choice([15.0, 0.05, 0.01]))
+            history.run += 1
             push = push_of(zoho, mode, rows, tmp_path / "s", chance)
             end, after = chance.choice(["stop", "leave", ""]), chance.randrange(1, ROWS)
             told = list[RowOutcome]()
@@ -133,16 +137,37 @@ async def test_every_row_is_there_once_when_the_storm_is_over(
                 await listen(push, told, end, after)
                 assert end or push.summary.complete
             check_told(push, told)
+            history.report(told)
             if end != "leave":
                 assert await sent(push, tmp_path / "s") <= {one.identity for one in told}
         fake.clear_faults()
+        history.run += 1
         push, told = push_of(zoho, mode, rows, tmp_path / "s", chance), []
         await listen(push, told)
         check_told(push, told)
+        history.report(told)
+        assert contradictions(history.entries) == []
         assert push.summary.complete
         assert [(one.row.number, one.status, one.reason) for one in told if one.status != "done"] == []
         check_records(fake, mode, len(contacts))
         assert fake.crashes == 0
+
+
+def row_of_key(key: str) -> int:
+    found = re.search(r"=[NKo]([0-9]+)", key)
+    assert found is not None, key
+    return int(found[1]) + 1
+
+
+def row_of_write(target: str, body: bytes, touched: Sequence[Row]) -> int:
+    """By the key that a write sets, or else by the key of the record or person that it changes."""
+    record_id = target.rpartition("/")[2].partition(" ")[0]
+    persons = [person for record in touched for person in record["contact_persons"]]
+    changed = [one for one in touched if one["contact_id"] == record_id]
+    changed += [one for one in persons if one["contact_person_id"] == record_id]
+    found = re.search(r'"K([0-9]+)"', body.decode()) or re.search(r"'K([0-9]+)'", repr(changed))
+    assert found is not None, (target, body)
+    return int(found[1]) + 1
 
 
 def order_storm(fake: FakeZoho, resource: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,49 @@ async def test_a_key_that_the_list_does_not_show_is_known_from_the_state(
         push = bulk.push(zoho.books.contacts, given, match_by="notes", state=tmp_path / "s")
         assert await actions(push) == {action}
         assert (fake.requests(LIST), fake.requests(GET)) == (lists, 0)
+
+
+async def test_what_is_added_while_a_list_is_read_comes_behind_what_was_read(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(target_index, "PER_PAGE", 2)
+    fake.seed([{"contact_name": f"N{number}", "created_time": made(60 - number)} for number in range(5)])
+
+    class Adding(Reader):
+        async def __call__(self, call: Callable[[], Awaitable[Any]]) -> Any:
+            if self.calls == 1:
+                fake.seed([{"contact_name": "A0", "created_time": made(0)}])
+            return await super().__call__(call)
+
+    async with index_of(zoho.books.contacts, Adding(), Options(match_by="company_name")) as (index, database):
+        await index.read()
+        for record_id in fake.organization().contacts:
+            assert await shows(database, record_id)
+    assert [order_of(one.query) for one in fake.received] == ["created_time A"] * 3
+
+
+async def test_only_the_newest_are_read_again_and_those_made_just_before_the_newest(
+    fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clocks differ: what is added now may have been made a moment before what was read."""
+    monkeypatch.setattr(target_index, "PER_PAGE", 1)
+    fake.seed([{"contact_name": f"N{number}", "created_time": made(60 + 10 * number)} for number in range(5)])
+    reader = Reader()
+    async with index_of(zoho.books.contacts, reader, Options(match_by="company_name")) as (index, database):
+        await index.read()
+        reader.calls = 0
+        added = fake.seed([{"contact_name": f"A{age}", "created_time": made(60 + age)} for age in (-30, 1, 2)])
+        await index.read_again([""])
+        for record in added:
+            assert await shows(database, record["contact_id"])
+        # The three that were added, the newest, and the first one that is older.
+        assert reader.calls == 5
+    assert [order_of(one.query) for one in fake.received[-5:]] == ["created_time D"] * 5
+
+
+def order_of(query: Mapping[str, str]) -> str:
+    return f"{query.get('sort_column')} {query.get('sort_order')}"
+
+
+def made(seconds_ago: int) -> str:
+    return (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC) - timedelta(seconds=seconds_ago)).isoformat()

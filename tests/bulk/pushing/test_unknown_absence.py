@@ -20,31 +20,31 @@ from zoho_async.transport import retry_policy as policy
 from zoho_async.transport.http import HttpAdapter, HttpResult
 from zoho_async.wire.encoding import EncodedRequest
 
-Bend = Callable[[EncodedRequest, dict[str, Any]], object]
+Rewrite = Callable[[EncodedRequest, dict[str, Any]], object]
 """Changes the response to a request; what it returns, if anything, takes its place: a status and a body."""
 
 KEY = "cf_external_id"
 RESOURCES = ("books.contacts", "billing.customers", "expense.customers", "books.contact_persons")
 
 
-class Bent:
+class Responses:
     """Responses on their way to the client."""
 
-    bend: Bend | None = None
+    rewrite: Rewrite | None = None
 
 
 @pytest.fixture
-def bent(monkeypatch: pytest.MonkeyPatch) -> Bent:
-    found, send = Bent(), HttpAdapter.send
+def responses(monkeypatch: pytest.MonkeyPatch) -> Responses:
+    found, send = Responses(), HttpAdapter.send
 
     async def sent(
         self: HttpAdapter, base: str, request: EncodedRequest, *arguments: Any, **options: Any
     ) -> HttpResult:
         result = await send(self, base, request, *arguments, **options)
-        if found.bend is None or result.outcome.status is None:
+        if found.rewrite is None or result.outcome.status is None:
             return result
         body = msgspec.json.decode(result.body)
-        other: Any = found.bend(request, body)
+        other: Any = found.rewrite(request, body)
         status, body = other if isinstance(other, tuple) else (result.outcome.status, body)
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)
         outcome = msgspec.structs.replace(result.outcome, status=status)
@@ -109,10 +109,10 @@ CONTEXTS: dict[str, Callable[[dict[str, Any]], Any]] = {
 @pytest.mark.parametrize("count", [7, 8, 12])
 @pytest.mark.parametrize("resource", RESOURCES)
 async def test_a_list_that_does_not_say_its_end_is_read_to_its_end(
-    bent: Bent, monkeypatch: pytest.MonkeyPatch, resource: str, count: int, context: str
+    responses: Responses, monkeypatch: pytest.MonkeyPatch, resource: str, count: int, context: str
 ) -> None:
     monkeypatch.setattr(target_index, "PER_PAGE", 4)
-    bent.bend = lambda request, body: CONTEXTS[context](body) if listed(request, body) else None
+    responses.rewrite = lambda request, body: CONTEXTS[context](body) if listed(request, body) else None
     async with filled(resource, count) as (fake, target, rows):
         assert await actions_of(bulk.push(target, rows, match_by="email")) == ["done updated"] * count
         assert fake.requests(f"{resource}.create") == 0
@@ -127,7 +127,7 @@ async def test_the_documented_shape_makes_no_second_record(resource: str, match_
         assert fake.requests(f"{resource}.create") == 0
 
 
-async def test_a_server_with_smaller_pages_than_asked_for_is_read_to_the_end(bent: Bent) -> None:
+async def test_a_server_with_smaller_pages_than_asked_for_is_read_to_the_end(responses: Responses) -> None:
     def small(request: EncodedRequest, body: dict[str, Any]) -> None:
         if listed(request, body):
             del body["page_context"]
@@ -136,12 +136,12 @@ async def test_a_server_with_smaller_pages_than_asked_for_is_read_to_the_end(ben
 
     async with filled("books.contacts", 8) as (fake, target, rows):
         everything = [msgspec.json.decode(raw) for raw in (await target.list(per_page=200)).raw]
-        bent.bend = small
+        responses.rewrite = small
         assert await actions_of(bulk.push(target, rows, match_by="email")) == ["done updated"] * 8
         assert fake.requests("books.contacts.create") == 0
 
 
-async def test_a_list_that_knows_no_pages_has_them_all_on_its_first(bent: Bent) -> None:
+async def test_a_list_that_knows_no_pages_has_them_all_on_its_first(responses: Responses) -> None:
     def whole(request: EncodedRequest, body: dict[str, Any]) -> None:
         if listed(request, body):
             del body["page_context"]
@@ -149,7 +149,7 @@ async def test_a_list_that_knows_no_pages_has_them_all_on_its_first(bent: Bent) 
 
     async with filled("books.contacts", 8) as (_, target, rows):
         everything = [msgspec.json.decode(raw) for raw in (await target.list(per_page=200)).raw]
-        bent.bend = whole
+        responses.rewrite = whole
         new = {"contact_name": "New", "contact_persons": [{"email": "new@x.example"}]}
         actions = await actions_of(bulk.push(target, [*rows, new], match_by="email"))
         assert sorted(actions) == ["done created", *["done updated"] * 8]
@@ -168,12 +168,12 @@ def without_ids(request: EncodedRequest, body: dict[str, Any]) -> None:
         body["page_context"]["has_more_page"] = True
 
 
-@pytest.mark.parametrize("bend", [repeats, without_ids])
+@pytest.mark.parametrize("rewrite", [repeats, without_ids])
 @pytest.mark.parametrize("options", [{"match_by": "email"}, {}, {"upsert_by": KEY}])
 async def test_a_list_without_an_end_makes_nothing_and_ends_the_push(
-    bent: Bent, bend: Bend, options: dict[str, Any]
+    responses: Responses, rewrite: Rewrite, options: dict[str, Any]
 ) -> None:
-    bent.bend = bend
+    responses.rewrite = rewrite
     async with filled("books.contacts", 3) as (fake, target, rows):
         given = [{**row, KEY: f"K{number}"} for number, row in enumerate(rows)]
         with pytest.raises(UnavailableError, match=r"the end of the list is not known: page \d should"):
@@ -192,7 +192,7 @@ GATEWAY: list[tuple[int, Any]] = [
 ]
 
 
-def says(response: tuple[int, Any]) -> Bend:
+def says(response: tuple[int, Any]) -> Rewrite:
     """Every record by itself is answered so."""
     return lambda request, body: response if request.method == "GET" and not listed(request, body) else None
 
@@ -219,11 +219,11 @@ async def made_and_enriched(fake: FakeZoho, target: Any, options: dict[str, Any]
 @pytest.mark.parametrize("options", [{"match_by": "email"}, {"on_existing": "update"}, {"upsert_by": KEY}])
 @pytest.mark.parametrize("known", [True, False])
 async def test_a_record_that_the_list_shows_is_not_deleted(
-    bent: Bent, tmp_path: Path, response: tuple[int, Any], options: dict[str, Any], known: bool
+    responses: Responses, tmp_path: Path, response: tuple[int, Any], options: dict[str, Any], known: bool
 ) -> None:
     async with filled("books.contacts", 0) as (fake, target, _):
         rows = await made_and_enriched(fake, target, options, tmp_path / "s")
-        bent.bend = says(response)
+        responses.rewrite = says(response)
         push = bulk.push(target, rows, state=tmp_path / "s" if known else None, **options)
         if response is GONE:
             with pytest.raises(UnavailableError, match=r"Zoho lists record \d+ and says that it does not exist"):
@@ -233,16 +233,16 @@ async def test_a_record_that_the_list_shows_is_not_deleted(
             assert await actions_of(push) == ["failed none"] * 3
         contacts = fake.organization().contacts.values()
         assert [len(one["contact_persons"]) for one in contacts] == [2, 2, 2]
-        bent.bend = None
+        responses.rewrite = None
         again = bulk.push(target, rows, state=tmp_path / "s", **options)
         assert await actions_of(again) == ["done updated"] * 3
         assert [len(one["contact_persons"]) for one in contacts] == [2, 2, 2]
 
 
 @pytest.mark.parametrize("response", [GONE, *GATEWAY])
-async def test_a_key_that_the_list_does_not_show_is_not_absent(bent: Bent, response: tuple[int, Any]) -> None:
+async def test_a_key_that_the_list_does_not_show_is_not_absent(responses: Responses, response: tuple[int, Any]) -> None:
     async with filled("books.contacts", 3) as (fake, target, rows):
-        bent.bend = says(response)
+        responses.rewrite = says(response)
         with pytest.raises(ZohoError, match=r"does not exist|HTTP 404|Invalid URL"):
             await actions_of(bulk.push(target, rows, match_by="notes"))
         assert fake.requests("books.contacts.create") == 0
@@ -269,7 +269,7 @@ async def test_a_record_that_was_deleted_is_made_again(resource: str, tmp_path: 
         assert await actions_of(push) == ["done updated", end]
 
 
-async def test_many_deleted_records_in_a_row_end_the_push(bent: Bent, tmp_path: Path) -> None:
+async def test_many_deleted_records_in_a_row_end_the_push(responses: Responses, tmp_path: Path) -> None:
     """What an earlier run has made, the list does not show any more, and Zoho says does not exist."""
 
     def hides(request: EncodedRequest, body: dict[str, Any]) -> Any:
@@ -283,7 +283,7 @@ async def test_many_deleted_records_in_a_row_end_the_push(bent: Bent, tmp_path: 
         rows = [{"contact_name": f"N{number}", "company_name": f"K{number}"} for number in range(count)]
         options: dict[str, Any] = {"match_by": "company_name", "state": tmp_path / "s", "concurrency": 1}
         assert await actions_of(bulk.push(target, rows, **options)) == ["done created"] * count
-        bent.bend = hides
+        responses.rewrite = hides
         with pytest.raises(UnavailableError, match=f"{DELETED_THRESHOLD} records in a row that they do not exist"):
             await actions_of(bulk.push(target, rows, **options))
         assert fake.requests("books.contacts.create") < count + DELETED_THRESHOLD

@@ -253,7 +253,7 @@ async def test_a_kill_before_any_statement_loses_nothing(
             folded_lost.append(statement)
         else:
             assert await rows_of(folded) == rows, statement
-    assert (before, await rows_of(path)) == (ROWS - 1, ROWS)
+    assert (before, await rows_of(path)) == (ROWS, ROWS)
     assert lost > ROWS
     # Nothing was sent after the announcement, but only the log can tell.
     assert {one.split(" = ")[0] for one in folded_lost} == WINDOW
@@ -277,11 +277,37 @@ async def test_a_torn_log_loses_its_end_alone(tmp_path: Path) -> None:
     assert set(found) == set(range(6))
 
 
+async def test_a_failure_after_a_kill_between_announcement_and_confirmation_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "s"
+    async with Database(path):
+        for one in (path, log_of(path)):
+            shutil.copyfile(one, one.with_name(one.name.replace("s", "k", 1)))
+    killed = tmp_path / "k"
+    cut(log_of(killed), HEAD)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_PRAGMAS", ("a mistake",))
+        with pytest.raises(StateError, match="the state file cannot be used"):
+            await rows_of(killed)
+    assert await rows_of(killed) == 0
+
+
 async def test_a_file_that_was_moved_leaves_no_log_to_the_next(killed: Path) -> None:
     shutil.move(killed, killed.with_name("moved"))
     log = log_of(killed).read_bytes()
     assert await rows_of(killed) == 0
     assert killed.with_name("s-wal.old").read_bytes() == log
+
+
+async def test_a_new_file_is_not_left_beside_a_log_that_cannot_be_set_aside(killed: Path) -> None:
+    shutil.move(killed, killed.with_name("moved"))
+    occupied = killed.with_name("s-wal.old")
+    (occupied / "sub").mkdir(parents=True)
+    for _ in range(2):
+        with pytest.raises(StateError, match="the state file cannot be opened"):
+            await rows_of(killed)
+    assert sorted(one.name for one in occupied.parent.iterdir()) == ["moved", "s-wal", "s-wal.old"]
 
 
 OPENS = """

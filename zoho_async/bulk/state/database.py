@@ -14,6 +14,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from zoho_async.bulk.errors import StateError, printable
 
 from .locked_file import open_locked
-from .log_epoch import begin_epoch, has_lost_log, log_head
+from .log_epoch import begin_epoch, confirm_epoch, has_lost_log, log_head
 from .migrations import APPLICATION, VERSION, migrate
 from .owned_file import MEMORY, FileKind, open_owned
 from .snapshot import copy_database
@@ -122,7 +123,7 @@ class Database:
         try:
             if connection is not None:
                 # Unshielded, a cancellation could leave the file open.
-                await asyncio.shield(asyncio.wrap_future(self._thread.submit(connection.close)))
+                await asyncio.shield(asyncio.wrap_future(self._thread.submit(_close, connection)))
         finally:
             self._end()
         if cancelled is not None:
@@ -275,16 +276,17 @@ class Database:
             if version == VERSION and has_lost_log(connection, head):
                 raise StateError(f"{where}: {_LOG_LOST}")
             migrate(connection, version)
+            confirm_epoch(connection)
 
         connection = open_owned(file, STATE_FILE, prepare, where=where, exclusive=True, pragmas=pragmas)
         try:
             if self._create:
                 begin_epoch(connection, file)
         except sqlite3.Error as error:
-            connection.close()
+            _close(connection)
             raise StateError(f"{where}: the state cannot be written: {error}") from error
         except BaseException:
-            connection.close()
+            _close(connection)
             raise
         return connection
 
@@ -314,7 +316,14 @@ class Database:
 
 def _close_opened(opening: Future[sqlite3.Connection]) -> None:
     if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
+        _close(opening.result())
+
+
+def _close(connection: sqlite3.Connection) -> None:
+    """Closes a state file, which puts its log into it: nothing of it is missing then."""
+    with suppress(sqlite3.Error):
+        confirm_epoch(connection)
+    connection.close()
 
 
 def now() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 
 from zoho_async._atomic_file import AtomicFile, remove_leftovers
@@ -60,9 +59,6 @@ def _made(path: Path) -> int | None:
         raise
     finally:
         temporary.discard()
-    with suppress(FileNotFoundError):
-        # The log of a file that was moved or removed: SQLite would put it into this one.
-        Path(f"{path}-wal").replace(f"{path}-wal.old")
     return descriptor
 
 
@@ -74,3 +70,11 @@ def _place(temporary: AtomicFile, path: Path) -> None:
     except OSError:
         # A file system without links.
         temporary.commit()
+    try:
+        # The log of a file that was moved or removed: SQLite would put it into this one.
+        Path(f"{path}-wal").replace(f"{path}-wal.old")
+    except FileNotFoundError:
+        pass
+    except OSError:
+        path.unlink()
+        raise

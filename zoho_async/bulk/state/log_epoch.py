@@ -44,9 +44,14 @@ def begin_epoch(connection: sqlite3.Connection, file: str) -> None:
     # A power cut must not take the confirmation and leave the announcement.
     connection.execute("PRAGMA synchronous = FULL")
     try:
-        connection.execute("UPDATE epoch SET confirmed = announced")
+        confirm_epoch(connection)
     finally:
         connection.execute(f"PRAGMA synchronous = {level}")
+
+
+def confirm_epoch(connection: sqlite3.Connection) -> None:
+    """Confirms an epoch whose confirmation is missing though no log was lost; else writes nothing."""
+    connection.execute("UPDATE epoch SET confirmed = announced WHERE confirmed <> announced")
 
 
 def _salt(head: bytes) -> int:
