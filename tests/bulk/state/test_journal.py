@@ -143,9 +143,7 @@ async def test_a_rollback_forgets_only_an_intent(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "unknown"])
-async def test_a_rollback_brings_back_what_was_there(
-    database: Database, journal: Journal, state: JournalState
-) -> None:
+async def test_a_rollback_brings_back_what_was_there(database: Database, journal: Journal, state: JournalState) -> None:
     await journal.record_intent("A", "d", operation="upsert", display_key='An "n"')
     await journal.record_outcome(
         "A", state, record_id="77", child_ids=[("person", "k", "78")], code="9", message="it's “so”\n"
