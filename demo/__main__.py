@@ -40,7 +40,7 @@ def main() -> int:
     spoiled = with_faults(rows, 0.01)
     source = folder / "customers.csv"
     write_csv(source, rows)
-    print(f"wrote {source}: {len(rows):,} contacts, {len(spoiled)} of them faulty on purpose")
+    print(f"wrote {source}: {len(rows):,} contacts, {len(spoiled)} of them invalid on purpose")
     fake = subprocess.Popen(
         [sys.executable, "-m", "zoho_async.fake", "--port", "0", "--per-minute", "0", "--unique", "cf_external_id"],
         stdout=subprocess.PIPE,
@@ -96,7 +96,7 @@ def main() -> int:
 
 
 def command(line: str, environment: dict[str, str], *, allowed: set[int]) -> dict[str, Any]:
-    """Runs `zoho-async` as anybody would, and gives what it said on stdout."""
+    """Runs `zoho-async` as anybody would, and returns its stdout."""
     print(f"zoho-async {line}", flush=True)
     done = subprocess.run(
         [sys.executable, "-m", "zoho_async.cli", *shlex.split(line)],

@@ -1,4 +1,4 @@
-"""Made-up contacts of many countries and scripts, the same ones every time, with a few faulty rows among them."""
+"""Made-up contacts of many countries and scripts, the same ones every time, with a few invalid rows among them."""
 
 from __future__ import annotations
 

@@ -258,7 +258,7 @@ async def test_any_path_is_sent_as_one_line() -> None:
     assert "x" not in server.seen[0].headers
 
 
-async def test_a_page_given_as_text_is_gone_on_from() -> None:
+async def test_a_page_given_as_text_is_continued_from() -> None:
     async with FakeZoho(per_minute=None) as fake, client_of(fake) as zoho:
         fake.seed([{"contact_name": f"Contact {number}"} for number in range(5)])
         loose: Any = zoho.books.contacts.list

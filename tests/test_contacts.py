@@ -84,7 +84,7 @@ async def test_active_and_inactive(zoho: Zoho) -> None:
     assert (await zoho.books.contacts.get(contact.contact_id)).status == "active"
 
 
-async def test_refusals_say_what_zoho_said(zoho: Zoho) -> None:
+async def test_refusals_say_what_zoho_says(zoho: Zoho) -> None:
     await zoho.books.contacts.create({"contact_name": "Alpha"})
     with pytest.raises(DuplicateError) as taken:
         await zoho.books.contacts.create({"contact_name": "Alpha"})

@@ -10,7 +10,7 @@ from zoho_async.bulk import errors as bulk_errors
 
 
 @given(st.text(), st.text())
-def test_an_error_prints_on_one_line_whatever_a_server_said(first: str, second: str) -> None:
+def test_an_error_prints_on_one_line_whatever_a_server_says(first: str, second: str) -> None:
     fault = errors.Fault(path=first, rule="applied", message=second)
     error = errors.InvalidError(f"call: {first}", message=second, faults=[fault])
     for text in (str(error), repr(error), str(fault), str(pickle.loads(pickle.dumps(error)))):

@@ -190,3 +190,9 @@ def test_every_command_and_option_of_the_program_is_documented() -> None:
         commands += getattr(command, "commands", {}).values()
         options = {name for one in command.params if one.param_type_name == "option" for name in one.opts}
         assert options <= documented, command.name
+
+
+def test_the_setting_that_tests_need_is_named() -> None:
+    """Without it pytest-asyncio does not run the coroutine."""
+    pages = (README, (ROOT / "docs" / "testing.md").read_text(encoding="utf-8"))
+    assert ['asyncio_mode = "auto"' in page for page in pages] == [True, True]

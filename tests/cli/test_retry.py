@@ -231,7 +231,7 @@ async def test_a_row_whose_name_another_has_stays_refused(
     assert found == {"A": "first", "A (2)": "second"}
 
 
-async def test_after_a_retry_the_failed_file_holds_what_is_undone(fake: FakeZoho, cli: Cli, write: Write) -> None:
+async def test_after_a_retry_the_failed_file_holds_what_remains(fake: FakeZoho, cli: Cli, write: Write) -> None:
     path = cli.folder / "a.failed.csv"
     write("a.csv", HEAD + "A,1\nB,2\n,3\n,4\nE,5\n")
     assert (await cli(*PUSH, "--from", "a.csv", *KEY)).json["failed"] == 2

@@ -355,11 +355,20 @@ class FakeService:
         )
 
     def crashed(self, fault: BaseException | None) -> None:
-        """Former name of `record_crash`."""
+        """Former name of `record_crash`.
+
+        Args:
+            fault: The error.
+        """
         self.record_crash(fault)
 
     def note(self, request: FakeRequest, reply: Reply | None) -> None:
-        """Former name of `record_received`."""
+        """Former name of `record_received`.
+
+        Args:
+            request: What was received.
+            reply: None when the connection was cut.
+        """
         self.record_received(request, reply)
 
 

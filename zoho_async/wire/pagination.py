@@ -56,7 +56,7 @@ class Page(Sequence[T]):
         rows: The rows.
         context: Zoho's description of the page.
         cursor: Start of the next page, for `Pages.resume()`; None after the last page.
-        end_known: Whether Zoho said if another page follows. Where it did not, the list goes on after a full page. Only
+        end_known: Whether Zoho has stated if a page follows. Where it did not, the list goes on after a full page. Only
             when it is true on the last page has the whole list been read, so that a record it lacks does not exist.
         response: The whole response.
     """
@@ -191,7 +191,7 @@ class Pages(Generic[T]):
         self._row_id = row_id
         self._start = start
         self.end_known = False
-        """Whether the last iteration ended at a page that Zoho said is the last; see `Page.end_known`."""
+        """Whether the last iteration ended at a page that Zoho calls the last; see `Page.end_known`."""
 
     def resume(self, cursor: str) -> Pages[T]:
         """The same list from a later page on.

@@ -96,7 +96,7 @@ async def test_only_changed_records_are_read_again(fake: FakeZoho, zoho: Zoho, t
     assert sqlite(path, "detail")[changed]["notes"] == "new"
 
 
-async def test_records_that_are_gone_stay_unless_full(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+async def test_records_that_are_deleted_stay_unless_full(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
     seed(fake, 3)
     path = tmp_path / "a.sqlite"
     await bulk.pull(zoho.books.contacts, path)

@@ -569,7 +569,7 @@ async def test_a_reading_that_is_cancelled_elsewhere_fails_its_row_alone(
         assert await heard.all() == [("failed", "none"), ("done", "updated"), ("done", "updated")]
 
 
-@pytest.mark.parametrize("place", [(writes, "parts_of"), (Journal, "record_outcome"), (writes, "existed_before")])
+@pytest.mark.parametrize("place", [(writes, "child_ids_of"), (Journal, "record_outcome"), (writes, "existed_before")])
 @pytest.mark.parametrize("error", [ValueError("a bug"), AwaitCancelledError("elsewhere")])
 async def test_what_is_raised_after_a_create_was_sent_leaves_its_row_unknown(
     fake: FakeZoho,

@@ -585,7 +585,7 @@ async def test_an_error_outside_calls_leaves_what_was_sent_unknown(
     assert fake.created() == {f"Name K{i}": 1 for i in range(1, 4)}
 
 
-async def test_an_error_that_is_no_calls_withdraws_what_was_refused(
+async def test_an_error_that_is_no_calls_rolls_back_what_was_refused(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: Any) -> None:

@@ -239,7 +239,7 @@ async def test_a_target_that_has_the_rows_already_is_left_alone(fake: FakeZoho, 
     assert (push.summary.reads, push.summary.writes) == (expected.reads, expected.writes) == (6, 2)
 
 
-async def test_a_record_that_is_gone_is_made_again(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+async def test_a_record_that_is_deleted_is_made_again(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
     for options in ({"upsert_by": KEY}, {"match_by": "contact_name"}, {}):
         state = tmp_path / str(len(options) and next(iter(options)))
         given = [row(1), row(2)]

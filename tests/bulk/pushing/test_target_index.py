@@ -101,7 +101,7 @@ async def test_a_list_that_cannot_be_sorted_is_known_while_it_is_read_again(fake
     assert seen == [(False, False), (True, True)]
 
 
-async def test_what_a_parent_has_lost_is_gone_after_another_reading(fake: FakeZoho, zoho: Zoho) -> None:
+async def test_what_a_parent_has_lost_is_absent_after_another_reading(fake: FakeZoho, zoho: Zoho) -> None:
     people = [{"first_name": name, "email": f"{name}@x.example"} for name in ("ann", "bob")]
     (contact,) = fake.seed([{"contact_name": "A", "contact_persons": people}])
     parent, organization = contact["contact_id"], fake.organization()

@@ -126,14 +126,14 @@ async def test_a_row_can_be_done_without_a_call(database: Database, journal: Jou
     assert (row["code"], row["message"], row["prior"]) == ("", "", "")
 
 
-async def test_a_note_over_an_intent_leaves_nothing_to_withdraw(journal: Journal) -> None:
+async def test_a_note_over_an_intent_leaves_nothing_to_roll_back(journal: Journal) -> None:
     await journal.record_intent("A", "d", operation="create")
     await journal.record_done("A", "d", display_key="", record_id="77")
     await journal.rollback_intent("A")
     assert (await entry_of(journal, "A")).record_id == "77"
 
 
-async def test_withdrawing_forgets_only_an_intent(journal: Journal) -> None:
+async def test_a_rollback_forgets_only_an_intent(journal: Journal) -> None:
     await journal.record_intent("a", "d", operation="create")
     await journal.record_intent("b", "d", operation="create")
     await journal.record_outcome("b", "done")
@@ -143,9 +143,7 @@ async def test_withdrawing_forgets_only_an_intent(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "unknown"])
-async def test_withdrawing_brings_back_what_was_there(
-    database: Database, journal: Journal, state: JournalState
-) -> None:
+async def test_a_rollback_brings_back_what_was_there(database: Database, journal: Journal, state: JournalState) -> None:
     await journal.record_intent("A", "d", operation="upsert", display_key='An "n"')
     await journal.record_outcome(
         "A", state, record_id="77", child_ids=[("person", "k", "78")], code="9", message="it's “so”\n"

@@ -209,7 +209,7 @@ class ChangeReader:
         self._swept = True
 
     async def _counted(self) -> AsyncGenerator[Change, None]:
-        """Sweeps the ids when the count says so, when a day has gone by, or on demand."""
+        """Sweeps the ids when the count says so, when a day has passed, or on demand."""
         document = self._document
         count, surplus = await self._surplus()
         if surplus < 0:

@@ -54,11 +54,11 @@ async def deleted_of(
     """
     if read is None:
         return []
-    gone: list[str] = []
+    deleted: list[str] = []
     async with aclosing(closable(map(read, missing, concurrency=concurrency))) as outcomes:
         async for outcome in outcomes:
             if isinstance(outcome.error, NotFoundError):
-                gone.append(outcome.item)
+                deleted.append(outcome.item)
             elif outcome.error is not None and not isinstance(outcome.error, DecodeError | RefusedError):
                 raise outcome.error
-    return gone
+    return deleted

@@ -116,7 +116,7 @@ class WholeList:
         self._reader = reader
         self._seen: set[str] = set()
         self.end_known = False
-        """Whether Zoho said where the list ends."""
+        """Whether Zoho has stated where the list ends."""
         self.seen = 0
         """Records read, each counted once."""
         self.without_id = 0
@@ -174,7 +174,7 @@ class WholeList:
 async def last_page(
     reader: ListReader, count: int | None, order: Mapping[str, str], first: ListPage | None = None
 ) -> tuple[ListPage, bool]:
-    """The last page that has rows, and whether Zoho said that the list ends there.
+    """The last page that has rows, and whether Zoho has stated that the list ends there.
 
     It is looked for where the count says, then by doubling and halving.
 

@@ -43,7 +43,7 @@ class PullSummary(msgspec.Struct, kw_only=True):
         details: Records read in full.
         vanished: Records of the list that were deleted before their details were read.
         dropped: Records of an earlier pull that are deleted in Zoho.
-        end_known: Whether Zoho said where the list ends; nothing is dropped otherwise.
+        end_known: Whether Zoho has stated where the list ends; nothing is dropped otherwise.
         reads: Calls, without the client's retries.
         seconds: Time since the start.
     """

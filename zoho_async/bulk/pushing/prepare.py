@@ -399,7 +399,7 @@ class Planner:
 
 
 def repeatable(rows: Any) -> bool:
-    """Whether an input can be gone through twice."""
+    """Whether an input can be read twice."""
     return isinstance(rows, RowFile) or (isinstance(rows, Sequence) and not isinstance(rows, str | bytes))
 
 

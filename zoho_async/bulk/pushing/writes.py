@@ -25,7 +25,7 @@ TTL_S = 15.0
 
 _OVERWRITTEN = (
     "somebody has made a record with this key since the list was read, and the upsert has written over it: contact "
-    "persons that the row does not have are gone"
+    "persons that the row does not have are lost"
 )
 
 

@@ -16,7 +16,7 @@ KEYS: Final = "="
 class DuplicateDetector:
     """The keys and names of one run's rows. Every object sees its own rows only.
 
-    They stand in a temporary table of the state file's connection: nothing of them is in the file, and they are gone
+    They stand in a temporary table of the state file's connection: nothing of them is in the file, and it is dropped
     when the database is closed.
     """
 

@@ -142,7 +142,7 @@ class RowReader:
 
     def _read(self, row: Row) -> WorkItem:
         if (mark := _UNREAD.search(str(row.values))) is not None:
-            names = row.values if is_mapping(row.values) else {}
+            names: Mapping[Any, Any] = row.values if is_mapping(row.values) else dict[Any, Any]()
             path = next((str(name) for name, cell in names.items() if mark[0] in str(cell)), "")
             message = f"holds {mark[0]} in place of what could not be read; write the text itself"
             return WorkItem(row=row, faults=(Fault(path=path, rule="unreadable", message=message),))

@@ -263,8 +263,8 @@ class Journal:
     ) -> tuple[str, ...]:
         """A row for `_RECORD_OUTCOME`."""
         written = _written(child_ids) if child_ids else ""
-        said = (sqlite_text(code), sqlite_text(message))
-        return (state, *said, now(), record_id, written, self._target, row_key)
+        reason = (sqlite_text(code), sqlite_text(message))
+        return (state, *reason, now(), record_id, written, self._target, row_key)
 
 
 def _written(child_ids: Sequence[ChildId]) -> str:

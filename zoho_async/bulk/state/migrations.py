@@ -41,7 +41,7 @@ MIGRATIONS: dict[int, Sequence[str]] = {
         "ALTER TABLE journal ADD COLUMN parts TEXT NOT NULL DEFAULT ''",
         # the run that wrote the row last
         "ALTER TABLE journal ADD COLUMN run INTEGER NOT NULL DEFAULT 0",
-        # JSON: what an intent was written over, for the case that it is withdrawn
+        # JSON: what an intent was written over, for the case that it is rolled back
         "ALTER TABLE journal ADD COLUMN prior TEXT NOT NULL DEFAULT ''",
         """
         CREATE TABLE images (

@@ -210,7 +210,11 @@ class FakeZoho(FakeService):
         return (found is not None or is_token) and self.faults.take_refusal(TOKEN if found is None else found[0].id)
 
     def refuses(self, request: FakeRequest) -> bool:
-        """Former, public name: whether an ordered fault resets the connection; consumes it."""
+        """Former, public name: whether an ordered fault resets the connection; consumes it.
+
+        Args:
+            request: The request, before its body is received.
+        """
         return self._refuses_connection(request)
 
 

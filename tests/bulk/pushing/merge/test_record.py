@@ -47,7 +47,7 @@ def test_a_cleared_field_is_sent_as_none_if_the_record_has_something(emptied: st
     assert contact({"notes": "old"}, {"notes": "new"}, "notes").changes == {"notes": "new"}, "a value goes first"
 
 
-def test_what_an_update_does_not_take_is_left_out_and_said() -> None:
+def test_what_an_update_does_not_take_is_left_out_and_listed() -> None:
     record = {"language_code": "en", "contact_type": "customer", "skype": ""}
     body = {"language_code": "de", "contact_type": "customer", "is_portal_enabled": False}
     assert contact(record, body) == Merged(changes={}, left_out=("language_code", "is_portal_enabled"))
