@@ -20,7 +20,6 @@ OBSERVED: Mapping[Direction, str] = {
 ERROR_CLASSES = {
     2: "InvalidError",
     4: "InvalidError",
-    5: "NotFoundError",
     6: "InvalidError",
     15: "InvalidError",
     1002: "NotFoundError",

@@ -18,7 +18,7 @@ from zoho_async.fake import FakeZoho
 
 Write = Callable[[str, str], Path]
 PUSH = ("push", "books", "contacts", "--per-minute", "0", "--from", "a.csv")
-ROWS = "contact_name\n" + "".join(f"日本{number}\n" for number in range(30)) + '""\n' * 30
+ROWS = "contact_name,notes\n" + "".join(f"日本{number},\n" for number in range(30)) + ",x\n" * 30
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ async def test_for_machines_every_line_is_json(fake: FakeZoho, cli: Cli, write: 
     def events(result: Ended) -> list[str]:
         return [json.loads(line)["event"] for line in result.err.splitlines()]
 
-    write("a.csv", "contact_name\n" + '""\n' * 30 + "A\n")
+    write("a.csv", "contact_name,notes\n" + ",x\n" * 30 + "A,\n")
     fake.script("books.contacts.create", ["stall"])
     process = await cli.start(*PUSH, "--json")
     await until(lambda: "books.contacts.create" in fake.counts)

@@ -166,7 +166,7 @@ async def generic(zoho: Zoho) -> None:
     assert_type(await zoho.request("GET", "/books/v3/items"), Response[Any])
     assert_type(operations(), tuple[Operation[Any], ...])
     assert_type(scopes([GET, LIST]), str)
-    kind: Literal["record", "page", "list", "nothing", "untyped", "file"] = GET.kind
+    kind: Literal["record", "page", "list", "nothing", "untyped", "file", "any"] = GET.kind
     assert_type(GET.reads, bool)
     print(kind)
 

@@ -273,6 +273,9 @@ class Decoders:
         context: PageContext = self._coercer.build(
             PageContext, value, "page_context", lambda path: self.count_drift(operation, path)
         )
+        if context.has_more_page is False and not (is_object(value) and value.get("has_more_page") is False):
+            # An end in another form than Zoho's is not believed; that more follows is.
+            context = msgspec.structs.replace(context, has_more_page=None)
         return context
 
     def count_drift(self, operation: Operation[Any], path: str) -> None:

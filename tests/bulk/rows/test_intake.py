@@ -43,7 +43,7 @@ def test_a_name_stands_for_a_column(intake: Intake, given: str, column: str) -> 
     assert list(intake.values({given: "x"})) == [column]
 
 
-def test_what_is_taken_by_its_common_meaning_is_said(intake: Intake) -> None:
+def test_what_is_taken_by_its_common_meaning_is_reported(intake: Intake) -> None:
     _, notes = intake.check(["Name", "E-Mail", "Notes"])
     assert notes == ["taken by their common meaning: `Name` as `contact_name`, `E-Mail` as `contact_persons[0].email`"]
 

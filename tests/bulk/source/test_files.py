@@ -62,7 +62,7 @@ def test_encodings_and_separators_are_recognised(tmp_path: Path, encoding: str, 
         (
             "a.csv",
             "contact_name\nA\n".encode("utf-16-le"),
-            "cannot be read as UTF-8 (a zero byte): remove the zero bytes (a file in UTF-16 ",
+            "(a zero byte): save it as UTF-8 and try again, or name its encoding: --encoding utf-16-le",
         ),
         ("a.jsonl", '{"contact_name": "A"}\n'.encode("utf-16-be"), "cannot be read as UTF-8 (a zero byte)"),
         ("a.csv", b"contact_name,no\0tes\nA,B\n", "line 1 cannot be read as UTF-8 (a zero byte)"),

@@ -20,7 +20,7 @@ from .deletions import check_missing, too_many
 from .id_index import IdIndex, PendingRecord, content_hash
 from .listing import NEWEST_CHANGE_FIRST, OLDEST_FIRST, ListPage, ListReader, last_page
 from .sink import Record
-from .state_document import PullDocument, Reading
+from .state_document import ListProgress, PullDocument
 
 Deletes = Literal["auto", "off", "now"]
 
@@ -169,7 +169,7 @@ class ChangeReader:
                 if repeated or not page.goes_on or self._reaches_watermark(page, fresh):
                     break
                 previous = ids
-                document.reading = Reading(kind="changed", page=page.number + 1, top=top)
+                document.reading = ListProgress(kind="changed", page=page.number + 1, top=top)
                 page = await self._list.page(page.number + 1, NEWEST_CHANGE_FIRST)
             document.reading = None
             # A server that repeats a page has not shown all changes.
@@ -270,7 +270,7 @@ class ChangeReader:
         """Begins a reading of the whole list, with its last page."""
         page, end_known = await last_page(self._list, count, OLDEST_FIRST)
         self._next_generation()
-        self._document.reading = Reading(kind="whole", page=page.number, end_known=end_known)
+        self._document.reading = ListProgress(kind="whole", page=page.number, end_known=end_known)
         return page
 
     def _next_generation(self) -> None:
@@ -288,7 +288,7 @@ class ChangeReader:
                 document.reading = None
             if document.reading is None:
                 self._next_generation()
-                document.reading = Reading(kind="whole", page=1)
+                document.reading = ListProgress(kind="whole", page=1)
             reading = document.reading
             previous: set[str] = set()
             while reading.page:
@@ -300,7 +300,7 @@ class ChangeReader:
                 index.mark_listed(ids, document.generation)
                 last = not page.goes_on or ids == previous
                 previous = ids
-                document.reading = reading = Reading(
+                document.reading = reading = ListProgress(
                     kind="whole", page=0 if last else reading.page + 1, end_known=page.more is False
                 )
             if reading.end_known and self._deletes != "off":

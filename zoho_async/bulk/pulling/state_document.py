@@ -17,7 +17,7 @@ from .id_index import IdIndex, SqliteIndex
 VERSION = 1
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ListProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A reading of the list that has begun.
 
     Attributes:
@@ -60,7 +60,7 @@ class PullDocument(msgspec.Struct, kw_only=True, rename={"reading": "pass"}):
     generation: int = 0
     swept_at: float = 0
     uncounted: int = 0
-    reading: Reading | None = None
+    reading: ListProgress | None = None
 
 
 class PullState(Protocol):

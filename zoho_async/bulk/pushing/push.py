@@ -76,7 +76,7 @@ class Push:
 
     def __init__(
         self,
-        destination: Destination,
+        target: Destination,
         rows: Iterable[Any] | AsyncIterable[Any],
         options: Options,
         *,
@@ -92,7 +92,7 @@ class Push:
         rows = tuple(rows) if isinstance(rows, MutableSequence) else rows
         of, input_rows = _extent(rows)
         self.summary = PushSummary(of=of, input_rows=input_rows)
-        self._destination = destination
+        self._destination = target
         self._rows = rows
         self._options = options
         self._state = state

@@ -10,7 +10,7 @@ from itertools import islice
 from zoho_async.bulk.errors import InputError
 
 from .content import Content
-from .reading import SEARCHED, Reading, Record, find_header
+from .reading import SEARCHED, LineCells, Reading, find_header
 from .table import Table, header_of
 from .text import is_filled
 
@@ -31,7 +31,7 @@ def csv_table(content: Content, encoding: str, reading: Reading, wanted: frozens
     skip = 1 if named else 0
     separator = reading.separator or (named[1] if named else _separator(content, encoding, reading, wanted))
 
-    def records() -> Iterator[Record]:
+    def records() -> Iterator[LineCells]:
         return _records(content, encoding, separator, skip)
 
     # To the end: an error of quoting refuses the file.
@@ -39,7 +39,7 @@ def csv_table(content: Content, encoding: str, reading: Reading, wanted: frozens
     return Table(content.path, records, header, reading, separator)
 
 
-def _records(content: Content, encoding: str, separator: str, skip: int = 0) -> Iterator[Record]:
+def _records(content: Content, encoding: str, separator: str, skip: int = 0) -> Iterator[LineCells]:
     """The line where each record begins, and its cells; blank lines left out."""
     with content.text(encoding) as file:
         for _ in range(skip):
@@ -83,7 +83,7 @@ def _separator(content: Content, encoding: str, reading: Reading, wanted: frozen
     return max(scores, key=scores.__getitem__, default=SEPARATORS[0])
 
 
-def _first(content: Content, encoding: str, separator: str) -> list[Record]:
+def _first(content: Content, encoding: str, separator: str) -> list[LineCells]:
     try:
         return list(islice(_records(content, encoding, separator), 1))
     except InputError:

@@ -46,7 +46,7 @@ _TEXTS = (
     (r"---\s*\n|%YAML|-\s+[\w\"'][^,;\t|\n]*:(\s|$)", "is YAML; convert it to JSON, or export CSV,"),
 )
 
-Kind = Literal["excel", "text"]
+ContentKind = Literal["excel", "text"]
 
 
 def refuse_address(path: Path) -> None:
@@ -55,7 +55,7 @@ def refuse_address(path: Path) -> None:
         raise InputError(f"{found[1]}://{found[2]}: is an address (URL), which is not read; download the file first")
 
 
-def kind_of(content: Content) -> Kind:
+def kind_of(content: Content) -> ContentKind:
     """Whether it is an Excel workbook or may be text.
 
     Raises:
@@ -101,7 +101,7 @@ def _old_excel(content: Content) -> str:
     return "is an old Excel workbook (.xls); open it in Excel and save it as .xlsx"
 
 
-def _zipped(content: Content) -> Kind:
+def _zipped(content: Content) -> ContentKind:
     try:
         with content.open() as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()

@@ -10,7 +10,7 @@ from typing import Any
 from zoho_async.bulk.errors import InputError, printable
 
 from .content import Content
-from .reading import Reading, Record
+from .reading import LineCells, Reading
 from .table import Table, header_of
 from .text import listed
 
@@ -27,7 +27,7 @@ def excel_table(content: Content, reading: Reading, wanted: frozenset[str]) -> T
     """
     name, rows, others = _sheet(content, reading.sheet)
 
-    def records() -> Iterator[Record]:
+    def records() -> Iterator[LineCells]:
         return ((line, _texts(cells)) for line, cells in rows)
 
     header = header_of(content.path, records, reading, wanted)

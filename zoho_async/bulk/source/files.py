@@ -99,7 +99,11 @@ class RowFile:
         return tuple(dict.fromkeys([*self._reader.notes, *self._notes]))
 
     def note(self, text: str) -> None:
-        """Adds a sentence to `notes`."""
+        """Adds a message to `notes`.
+
+        Args:
+            text: The message.
+        """
         self._notes.append(text)
 
     def only(self, identities: Mapping[int, str]) -> RowFile:

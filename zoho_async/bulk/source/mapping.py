@@ -86,6 +86,9 @@ def presets() -> tuple[str, ...]:
 def preset_text(name: str) -> str:
     """The TOML of a preset.
 
+    Args:
+        name: One of `presets()`.
+
     Raises:
         InputError: There is none of that name.
     """

@@ -15,7 +15,7 @@ ADDED_ROW = "zoho_row"
 SEARCHED = 50
 """Records among which the header is looked for."""
 
-Record = tuple[int, list[str]]
+LineCells = tuple[int, list[str]]
 """The line where a record begins, and its cells."""
 
 
@@ -49,13 +49,13 @@ class Header(msgspec.Struct, frozen=True):
 
     line: int
     cells: list[str]
-    before: list[Record]
+    before: list[LineCells]
     """The records before it: titles and comments."""
     hits: int = 0
     """How many of the wanted columns it has."""
 
 
-def find_header(path: object, sample: Sequence[Record], header_row: int, wanted: frozenset[str]) -> Header:
+def find_header(path: object, sample: Sequence[LineCells], header_row: int, wanted: frozenset[str]) -> Header:
     """The header among the first records of a table.
 
     Args:
@@ -89,7 +89,7 @@ def find_header(path: object, sample: Sequence[Record], header_row: int, wanted:
     return Header(line, cells, list(sample[:place]))
 
 
-def check_header(path: object, header: Header, sample: Iterable[Record]) -> None:
+def check_header(path: object, header: Header, sample: Iterable[LineCells]) -> None:
     """Raises InputError when the rows below a header of one name have several cells: it is a title."""
     if _filled(header.cells) != 1:
         return

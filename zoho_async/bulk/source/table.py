@@ -10,11 +10,11 @@ from typing import Literal
 
 from zoho_async.bulk.errors import InputError, printable
 
-from .reading import SEARCHED, Header, Reading, Record, check_header, find_header
+from .reading import SEARCHED, Header, LineCells, Reading, check_header, find_header
 from .row import ADDED_IDENTITY, IGNORED, LONGEST, Row
 from .text import comparable, excerpt, is_filled, listed, strip_blanks
 
-Records = Callable[[], Iterator[Record]]
+Records = Callable[[], Iterator[LineCells]]
 
 
 class Table:
@@ -100,7 +100,7 @@ class Table:
                 break
         return {name: found[name] for name in self.columns if name in found}
 
-    def _below(self) -> Iterator[Record]:
+    def _below(self) -> Iterator[LineCells]:
         """The records below the header."""
         line = self._header.line
         return (record for record in self._records() if record[0] > line)
