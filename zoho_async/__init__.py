@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from zoho_async.wire.multipart import Upload
     from zoho_async.wire.pagination import Page, PageContext, Pages
 
+    from . import bulk, errors
+
 _MODULES = {
     "auth.oauth": ("Credentials", "OAuth", "StaticToken"),
     "schema.catalog": ("operations", "scopes"),
