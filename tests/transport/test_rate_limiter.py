@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections import deque
 from datetime import UTC, datetime
 
@@ -402,3 +403,30 @@ def test_an_older_answer_does_not_raise_what_is_left() -> None:
         assert limiter.quota().remaining == 49, "a call in flight is not in Zoho's number yet"
 
     simulate(main())
+
+
+def test_a_cancelled_wait_costs_the_same_however_many_wait() -> None:
+    """Function calls are counted: a queue that is built again for each cancellation makes 500 times as many."""
+
+    async def calls(waiting: int) -> int:
+        limiter = Limiter(Limits(per_minute=1, concurrency=1, burst=1))
+        await limiter.acquire()
+        tasks = [asyncio.ensure_future(limiter.acquire()) for _ in range(waiting)]
+        await asyncio.sleep(0)
+        counted = 0
+
+        def count(*_: object) -> None:
+            nonlocal counted
+            counted += 1
+
+        for task in tasks:
+            task.cancel()
+        sys.setprofile(count)
+        try:
+            await asyncio.wait(tasks)
+        finally:
+            sys.setprofile(None)
+        return counted
+
+    few, many = (simulate(calls(waiting)) for waiting in (10, 1_000))
+    assert many < 150 * few

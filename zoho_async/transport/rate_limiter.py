@@ -7,7 +7,7 @@ in the order of their arrival.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import floor, inf
@@ -140,7 +140,8 @@ class Limiter:
         self._finished: deque[float] = deque()
         self._next_start = 0.0
         self._paused_until = 0.0
-        self._waiters: deque[tuple[asyncio.Future[None], float]] = deque()
+        # In the order they start; one that is cancelled leaves at a constant cost.
+        self._waiters: OrderedDict[asyncio.Future[None], float] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
         self._day_limit: int | None = None
         self._day_left: int | None = None
@@ -176,7 +177,9 @@ class Limiter:
             self._start(loop.time())
             return
         waiter: asyncio.Future[None] = loop.create_future()
-        (self._waiters.appendleft if priority else self._waiters.append)((waiter, max_pause_s))
+        self._waiters[waiter] = max_pause_s
+        if priority:
+            self._waiters.move_to_end(waiter, last=False)
         self._admit(loop)
         try:
             await waiter
@@ -208,7 +211,7 @@ class Limiter:
         until = asyncio.get_running_loop().time() + seconds
         self._paused_until = max(self._paused_until, until)
         held = self.paused_for()
-        for waiter, max_pause_s in self._waiters:
+        for waiter, max_pause_s in self._waiters.items():
             if held > max_pause_s and not waiter.done():
                 waiter.set_exception(Paused(held))
 
@@ -314,8 +317,8 @@ class Limiter:
             self._timer = None
         now = loop.time()
         while self._waiters:
-            if self._waiters[0][0].done():
-                self._waiters.popleft()
+            if next(iter(self._waiters)).done():
+                self._waiters.popitem(last=False)
                 continue
             if self._exhausted(now):
                 self._fail_waiters(now)
@@ -327,10 +330,10 @@ class Limiter:
                 self._timer = loop.call_at(now + wait, self._admit, loop)
                 return
             self._start(now)
-            self._waiters.popleft()[0].set_result(None)
+            self._waiters.popitem(last=False)[0].set_result(None)
 
     def _forget(self, waiter: asyncio.Future[None]) -> None:
-        self._waiters = deque(entry for entry in self._waiters if entry[0] is not waiter)
+        self._waiters.pop(waiter, None)
         if not self._waiters and self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -364,7 +367,7 @@ class Limiter:
 
     def _fail_waiters(self, now: float) -> None:
         while self._waiters:
-            waiter, _ = self._waiters.popleft()
+            waiter, _ = self._waiters.popitem(last=False)
             if not waiter.done():
                 waiter.set_exception(self._exhausted_error(now))
 
