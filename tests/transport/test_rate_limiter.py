@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from support.profiles import examples
 from support.simulation import simulate
 
+from zoho_async.transport import rate_limiter
 from zoho_async.transport.rate_limiter import Exhausted, Limiter, Limits, Paused
 
 
@@ -430,3 +431,36 @@ def test_a_cancelled_wait_costs_the_same_however_many_wait() -> None:
 
     few, many = (simulate(calls(waiting)) for waiting in (10, 1_000))
     assert many < 150 * few
+
+
+@pytest.mark.parametrize(("jump", "left"), [(8 * 3600.0, 0.0), (900.0, 900.0), (-86_400.0, 1_800.0)])
+def test_a_pause_ends_by_the_clock_that_comes_first(monkeypatch: pytest.MonkeyPatch, jump: float, left: float) -> None:
+    """The machine sleeps for so long, or its clock is set back by a day: the loop's clock stands still."""
+    wall = 1_800_000_000.0
+
+    async def paused() -> float:
+        nonlocal wall
+        limiter = Limiter(Limits())
+        await limiter.acquire()
+        limiter.pause(1_800)
+        wall += jump
+        return limiter.paused_for()
+
+    monkeypatch.setattr(rate_limiter, "time", lambda: wall)
+    assert simulate(paused()) == pytest.approx(left, abs=1)
+
+
+def test_a_day_ends_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = 1_800_000_000.0
+
+    async def used_up() -> None:
+        nonlocal wall
+        limiter = Limiter(Limits())
+        limiter.mark_exhausted(8 * 3600)
+        with pytest.raises(Exhausted):
+            await limiter.acquire()
+        wall += 9 * 3600
+        await limiter.acquire()
+
+    monkeypatch.setattr(rate_limiter, "time", lambda: wall)
+    simulate(used_up())

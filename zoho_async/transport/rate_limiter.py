@@ -11,12 +11,16 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import floor, inf
+from time import time
 
 import msgspec
 
 WINDOW = 60.01
 """Seconds of the sliding window: a minute, and a margin for clocks that round differently."""
 _DAY = 86400.0
+_CLOCKS_DIFFER = 5.0
+"""Seconds by which the wall clock must get ahead of the loop's to count."""
+_LONGEST_TIMER = 60.0
 _UNKNOWN_RESET = 900.0
 """Seconds to wait when the daily quota is used up and its reset time is unknown."""
 
@@ -115,6 +119,7 @@ class Limiter:
     """The rate limiter of one organisation. `await acquire()`, send, `release()`."""
 
     __slots__ = (
+        "_clock_offset",
         "_day_ends",
         "_day_left",
         "_day_limit",
@@ -147,6 +152,8 @@ class Limiter:
         self._day_left: int | None = None
         self._day_used = 0
         self._day_ends: float | None = None
+        self._clock_offset: float | None = None
+        """Wall clock minus the loop's, as last seen."""
 
     def change(self, limits: Limits) -> None:
         """Set other limits; calls counted so far stay counted."""
@@ -217,7 +224,9 @@ class Limiter:
 
     def paused_for(self) -> float:
         """Seconds left of the pause; 0 without one."""
-        return max(0.0, self._paused_until - asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        self._follow_wall_clock(now)
+        return max(0.0, self._paused_until - now)
 
     def slow_down(self) -> None:
         """Halve the slots: Zoho reports too many calls at once."""
@@ -238,7 +247,7 @@ class Limiter:
         now = asyncio.get_running_loop().time()
         self._roll_over_day(now)
         # Responses arrive out of order: the smallest number of a day is the newest.
-        ends = now + seconds if seconds is not None else self._day_ends
+        ends = now + min(seconds, _DAY) if seconds is not None else self._day_ends
         if ends is None:
             ends = now + _UNKNOWN_RESET
         same_day = self._day_ends is not None and abs(ends - self._day_ends) < WINDOW
@@ -249,7 +258,7 @@ class Limiter:
         """Record that the daily quota is used up; returns when the next day begins."""
         now = asyncio.get_running_loop().time()
         if seconds is not None:
-            self._day_ends = now + seconds
+            self._day_ends = now + min(seconds, _DAY)
         elif self._day_ends is None or self._day_ends <= now:
             self._day_ends = now + _UNKNOWN_RESET
         self._day_left = 0
@@ -327,7 +336,8 @@ class Limiter:
             if wait is None:
                 return
             if wait > 0.0:
-                self._timer = loop.call_at(now + wait, self._admit, loop)
+                # Not longer: a timer stands still while the machine sleeps.
+                self._timer = loop.call_at(now + min(wait, _LONGEST_TIMER), self._admit, loop)
                 return
             self._start(now)
             self._waiters.popitem(last=False)[0].set_result(None)
@@ -355,7 +365,18 @@ class Limiter:
         left = self._remaining()
         return left is not None and left <= self.limits.reserve
 
+    def _follow_wall_clock(self, now: float) -> None:
+        """Bring ends nearer by what the wall clock is ahead: the loop's clock stands still while a machine sleeps."""
+        offset = time() - now
+        ahead = 0.0 if self._clock_offset is None else offset - self._clock_offset
+        self._clock_offset = offset
+        if ahead > _CLOCKS_DIFFER:
+            self._paused_until -= ahead
+            if self._day_ends is not None:
+                self._day_ends -= ahead
+
     def _roll_over_day(self, now: float) -> None:
+        self._follow_wall_clock(now)
         if self._day_ends is not None and now >= self._day_ends:
             # The new day's numbers come with the next response.
             self._day_ends = self._day_left = None
