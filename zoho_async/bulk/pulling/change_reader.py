@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
@@ -156,9 +156,8 @@ class ChangeReader:
             previous: set[str] = set()
             while True:
                 fresh = self._unknown(page.records)
-                for record in fresh:
-                    if (change := self._handed_out(record)) is not None:
-                        yield change
+                for change in self._handed_out(fresh):
+                    yield change
                 ids = {record.id for record in page.records}
                 repeated = ids == previous
                 if repeated or not page.goes_on or self._reaches_watermark(page, fresh):
@@ -190,9 +189,8 @@ class ChangeReader:
 
     async def _snapshot(self, page: ListPage) -> AsyncGenerator[Change, None]:
         """A list that one page holds shows deletes too."""
-        for record in self._unknown(page.records):
-            if (change := self._handed_out(record)) is not None:
-                yield change
+        for change in self._handed_out(self._unknown(page.records)):
+            yield change
         if self._deletes == "off" or page.more is not False:
             return
         document, index = self._document, self._index
@@ -248,9 +246,8 @@ class ChangeReader:
         while reading is not None and reading.page:
             if page is None:
                 page = await self._list.page(reading.page, OLDEST_FIRST)
-            for record in self._unknown(page.records):
-                if (change := self._handed_out(record)) is not None:
-                    yield change
+            for change in self._handed_out(self._unknown(page.records)):
+                yield change
             index.mark_listed([record.id for record in page.records], document.generation)
             document.reading = reading = msgspec.structs.replace(reading, page=reading.page - 1)
             page = None
@@ -288,9 +285,8 @@ class ChangeReader:
             previous: set[str] = set()
             while reading.page:
                 page = await self._list.page(reading.page, {})
-                for record in self._unknown(page.records):
-                    if (change := self._handed_out(record)) is not None:
-                        yield change
+                for change in self._handed_out(self._unknown(page.records)):
+                    yield change
                 ids = {record.id for record in page.records}
                 index.mark_listed(ids, document.generation)
                 last = not page.goes_on or ids == previous
@@ -337,6 +333,11 @@ class ChangeReader:
         """Reads the details of changed records, the longest unchanged first."""
         index, vanished = self._index, list[str]()
         known = index.count()
+        while not self._details and (wanted := index.pending(_GROUP)):
+            # Of an earlier run, which was to read their details.
+            for one in wanted:
+                index.settle(one.id)
+                yield _with_details(one, None)
         while wanted := [one for one in index.pending(_GROUP + len(vanished)) if one.id not in vanished]:
             by_id = {one.id: one for one in wanted}
             read = 0
@@ -389,18 +390,22 @@ class ChangeReader:
         hashes = self._index.hashes([record.id for record in records])
         return [record for record in records if hashes.get(record.id) != content_hash(record.raw)]
 
-    def _handed_out(self, record: Record) -> Change | None:
-        """Puts a record into the index; the change to hand out, unless its details are pending or it is our own."""
-        own = self._own is not None and self._own.wrote(record.id, record.modified)
-        pending = record.raw if self._details and not own else None
-        generation = self._document.generation
-        self._index.put(record.id, content_hash(record.raw), record.modified, generation, pending_row=pending)
-        if own or pending is not None:
-            return None
-        return Change(kind="upsert", id=record.id, row=record.raw, modified=_moment(record.modified))
+    def _handed_out(self, records: list[Record]) -> Generator[Change, None, None]:
+        """Puts records into the index, one when the one before was handed out; not those that are ours or pending."""
+        if records:
+            self._index.announce([record.id for record in records])
+        for record in records:
+            generation, hashed = self._document.generation, content_hash(record.raw)
+            own = self._own is not None and self._own.wrote(record.id, record.modified)
+            if self._details and not own:
+                self._index.put_pending(record.id, hashed, record.modified, generation, record.raw)
+                continue
+            self._index.put(record.id, hashed, record.modified, generation)
+            if not own:
+                yield Change(kind="upsert", id=record.id, row=record.raw, modified=_moment(record.modified))
 
 
-def _with_details(pending: PendingRecord, record: bytes) -> Change:
+def _with_details(pending: PendingRecord, record: bytes | None) -> Change:
     return Change(kind="upsert", id=pending.id, row=pending.row, record=record, modified=_moment(pending.modified))
 
 

@@ -78,6 +78,8 @@ class Changes:
             # An index that is not this document's, or none, cannot say what the consumer has.
             if not self._state.index.begin(document.index):
                 document = msgspec.structs.replace(document, watermark="", reading=None, generation=0, uncounted=0)
+                # Before anything is handed out: the next run has to find the index that belongs to it.
+                self._state.commit(msgspec.json.encode(document))
         except BaseException:
             self._state.close()
             raise

@@ -9,10 +9,11 @@ from typing import Literal, Protocol
 import msgspec
 
 from zoho_async._atomic_file import atomic_write, remove_leftovers
-from zoho_async.bulk.errors import StateError
+from zoho_async.bulk.errors import InputError, StateError
 from zoho_async.bulk.state.owned_file import FileKind, open_owned
 
 from .id_index import IdIndex, SqliteIndex
+from .target_lock import TargetLock
 
 VERSION = 1
 
@@ -64,7 +65,7 @@ class PullDocument(msgspec.Struct, kw_only=True, rename={"reading": "pass"}):
 
 
 class PullState(Protocol):
-    """Keeps the state of `changes`. Of what is written since the last commit nothing is kept by a crash."""
+    """Keeps the state of `changes`; see `IdIndex` for what holds before a commit."""
 
     def open(self) -> bytes | None:
         """The document of the last commit, None at first; StateError when it cannot be used."""
@@ -76,11 +77,11 @@ class PullState(Protocol):
         ...
 
     def commit(self, document: bytes) -> None:
-        """Keeps the index as it is, and then the document."""
+        """Keeps what the index was given, and then the document."""
         ...
 
     def close(self) -> None:
-        """Closes it without what was not committed."""
+        """Closes it."""
         ...
 
 
@@ -103,36 +104,41 @@ class FileState:
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
+        self._lock = TargetLock(self._path)
         self._connection: sqlite3.Connection | None = None
 
     def open(self) -> bytes | None:
         def prepare(connection: sqlite3.Connection, version: int) -> None:
             SqliteIndex.create(connection)
 
-        file = self._path.with_name(f"{self._path.name}.ids")
-        self._connection = open_owned(str(file), _INDEX_FILE, prepare, pragmas=("synchronous = NORMAL",))
         try:
-            # Held to the end: the index has one writer.
+            self._lock.take()
+        except InputError:
+            raise StateError(f"{self._path}: {_INDEX_FILE.in_use}") from None
+        try:
+            file = self._path.with_name(f"{self._path.name}.ids")
+            self._connection = open_owned(str(file), _INDEX_FILE, prepare)
             self._connection.execute("BEGIN IMMEDIATE")
             remove_leftovers(self._path)
             return self._path.read_bytes()
         except FileNotFoundError:
             return None
-        except sqlite3.OperationalError:
-            self.close()
-            raise StateError(f"{self._path}: {_INDEX_FILE.in_use}") from None
         except OSError as error:
             self.close()
             raise StateError(f"{self._path}: the state cannot be read: {error.strerror or error}") from None
+        except BaseException:
+            self.close()
+            raise
 
     @property
-    def index(self) -> IdIndex:
+    def index(self) -> SqliteIndex:
         assert self._connection is not None
         return SqliteIndex(self._connection)
 
     def commit(self, document: bytes) -> None:
         assert self._connection is not None
         try:
+            self.index.confirm()
             # First: a document must never be ahead of its index.
             self._connection.execute("COMMIT")
             self._connection.execute("BEGIN IMMEDIATE")
@@ -145,6 +151,7 @@ class FileState:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._lock.release()
 
 
 def read_document(raw: bytes | None, *, resource: str, origin: tuple[str, str], token: str, where: str) -> PullDocument:
