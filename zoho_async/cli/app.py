@@ -48,6 +48,14 @@ class DetailsChoice(StrEnum):
     all = "all"
 
 
+class DeletesChoice(StrEnum):
+    """When a pull looks for records that are deleted in Zoho."""
+
+    auto = "auto"
+    off = "off"
+    now = "now"
+
+
 class ShapeChoice(StrEnum):
     """How the fake's answers are written."""
 
@@ -115,27 +123,36 @@ def pull(
     product: Product,
     resource: Resource,
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help=".sqlite, .db, .jsonl, .ndjson or .csv")],
-    full: Annotated[bool, typer.Option("--full", help="Drop records from the SQLite file that Zoho has no more.")] = (
-        False
-    ),
+    full: Annotated[
+        bool, typer.Option("--full", help="Remove records from the SQLite file that are deleted in Zoho.")
+    ] = (False),
     details: Annotated[
         DetailsChoice, typer.Option("--details", help="Read each record in full: one call each.")
     ] = DetailsChoice.none,
     max_deleted: Annotated[
         str, typer.Option("--max-deleted", metavar="N%", help="Refuse a list that lacks more of the file's records.")
     ] = "20%",
+    max_calls: Annotated[
+        int | None,
+        typer.Option("--max-calls", min=1, metavar="N", help="Most calls; the next pull goes on. SQLite only."),
+    ] = None,
+    deletes: Annotated[
+        DeletesChoice, typer.Option("--deletes", help="When to look for records that are deleted in Zoho. SQLite only.")
+    ] = DeletesChoice.auto,
     json: Json = False,
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
     profile: Profile = None,
 ) -> None:
-    """Read a whole list into a file, nothing lost."""
+    """Bring a file up to date with a list: SQLite by what has changed, the others in full."""
     args = PullArgs(
         name=f"{product}.{resource}",
         to=to,
         details=details.value,
         full=full,
         max_deleted=max_deleted,
+        max_calls=max_calls,
+        deletes=deletes.value,
         json=json,
         limits=limits(per_minute, concurrency),
         profile=profile,

@@ -18,7 +18,7 @@ from support.client import client_of
 from support.profiles import examples
 
 from zoho_async import bulk, errors
-from zoho_async.bulk.pulling import listing
+from zoho_async.bulk.pulling import change_reader, listing
 from zoho_async.bulk.pulling.listing import ListPage, ListReader
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.rendering.billing import billing_row
@@ -43,9 +43,12 @@ class CopyOfContacts(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.folder = Path(tempfile.mkdtemp())
+        # In memory where the system can: it makes hundreds of commits.
+        memory = Path("/dev/shm")
+        self.folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(listing, "PER_PAGE", 4)
+        for module in (listing, change_reader):
+            self.patch.setattr(module, "PER_PAGE", 4)
         self.fake = self.run(FakeZoho(per_minute=None).__aenter__())
         self.zoho = client_of(self.fake, retries=0)
         self.resource = self.zoho.books.contacts if self.product == "books" else self.zoho.billing.customers

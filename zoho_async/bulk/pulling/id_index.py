@@ -85,47 +85,52 @@ class IdIndex(Protocol):
         ...
 
 
-_TABLES = (
-    "CREATE TABLE IF NOT EXISTS pulled_ids (id TEXT PRIMARY KEY, hash BLOB NOT NULL, handed BLOB, "
-    "modified TEXT NOT NULL, generation INTEGER NOT NULL, pending INTEGER NOT NULL DEFAULT 0, row BLOB) WITHOUT ROWID",
-    "CREATE INDEX IF NOT EXISTS pulled_handed ON pulled_ids (id) WHERE handed IS NOT NULL",
-    "CREATE INDEX IF NOT EXISTS pulled_pending ON pulled_ids (modified, id) WHERE pending",
-    "CREATE TABLE IF NOT EXISTS pulled_index (token TEXT NOT NULL)",
-)
-"""`hash` is of the content that the consumer has, `handed` of what was handed out since the commit; both are empty for
-a record that it does not have."""
-
 _KNOWN = "handed IS NOT x''"
 
 
 class SqliteIndex:
-    """An index in two tables of an SQLite database, `pulled_ids` and `pulled_index`.
+    """An index in two tables of an SQLite database.
+
+    `hash` is of the content that the consumer has, `handed` of what was handed out since the commit; both are empty for
+    a record that it does not have.
 
     Args:
         connection: The database, in a transaction whenever this is used.
+        table: Name of the first table, without characters that need quotes.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, table: str = "pulled_ids") -> None:
         self._connection = connection
+        self._table = table
 
     @staticmethod
-    def create(connection: sqlite3.Connection) -> None:
+    def create(connection: sqlite3.Connection, table: str = "pulled_ids") -> None:
         """Makes the tables."""
-        for statement in _TABLES:
-            connection.execute(statement)
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {table} (id TEXT PRIMARY KEY, hash BLOB NOT NULL, handed BLOB, "
+            "modified TEXT NOT NULL, generation INTEGER NOT NULL, pending INTEGER NOT NULL DEFAULT 0, row BLOB) "
+            "WITHOUT ROWID"
+        )
+        connection.execute(f"CREATE INDEX IF NOT EXISTS {table}_handed ON {table} (id) WHERE handed IS NOT NULL")
+        connection.execute(f"CREATE INDEX IF NOT EXISTS {table}_pending ON {table} (modified, id) WHERE pending")
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {table}_token (token TEXT NOT NULL)")
 
     def begin(self, token: str) -> bool:
-        if self._connection.execute("SELECT token FROM pulled_index").fetchone() == (token,):
-            self._connection.execute("UPDATE pulled_ids SET handed = NULL WHERE handed IS NOT NULL")
+        if self._connection.execute(f"SELECT token FROM {self._table}_token").fetchone() == (token,):
+            self._connection.execute(f"UPDATE {self._table} SET handed = NULL WHERE handed IS NOT NULL")
             return True
-        self._connection.execute("DELETE FROM pulled_ids")
-        self._connection.execute("DELETE FROM pulled_index")
-        self._connection.execute("INSERT INTO pulled_index VALUES (?)", (token,))
+        self._connection.execute(f"DELETE FROM {self._table}")
+        self.mark_begun(token)
         return False
+
+    def mark_begun(self, token: str) -> None:
+        """Notes the document that it belongs to."""
+        self._connection.execute(f"DELETE FROM {self._table}_token")
+        self._connection.execute(f"INSERT INTO {self._table}_token VALUES (?)", (token,))
 
     def announce(self, ids: Sequence[str]) -> None:
         self._connection.executemany(
-            "INSERT OR IGNORE INTO pulled_ids (id, hash, modified, generation) VALUES (?, x'', '', 0)",
+            f"INSERT OR IGNORE INTO {self._table} (id, hash, modified, generation) VALUES (?, x'', '', 0)",
             [(record_id,) for record_id in ids],
         )
         self._connection.execute("COMMIT")
@@ -133,19 +138,19 @@ class SqliteIndex:
 
     def confirm(self) -> None:
         """Keeps what was handed out; the caller commits."""
-        self._connection.execute("DELETE FROM pulled_ids WHERE handed = x''")
+        self._connection.execute(f"DELETE FROM {self._table} WHERE handed = x''")
         self._connection.execute(
-            "UPDATE pulled_ids SET hash = handed, handed = NULL, pending = 0, row = NULL WHERE handed IS NOT NULL"
+            f"UPDATE {self._table} SET hash = handed, handed = NULL, pending = 0, row = NULL WHERE handed IS NOT NULL"
         )
 
     def hashes(self, ids: Sequence[str]) -> dict[str, bytes]:
         marks = ", ".join("?" * len(ids))
-        query = f"SELECT id, coalesce(handed, hash) FROM pulled_ids WHERE id IN ({marks})"
+        query = f"SELECT id, coalesce(handed, hash) FROM {self._table} WHERE id IN ({marks})"
         return dict(self._connection.execute(query, ids))
 
     def put(self, record_id: str, content_hash: bytes, modified: str, generation: int) -> None:
         self._connection.execute(
-            "INSERT INTO pulled_ids (id, hash, handed, modified, generation) VALUES (?, x'', ?, ?, ?) "
+            f"INSERT INTO {self._table} (id, hash, handed, modified, generation) VALUES (?, x'', ?, ?, ?) "
             "ON CONFLICT (id) DO UPDATE SET handed = excluded.handed, modified = excluded.modified, "
             "generation = excluded.generation",
             (record_id, content_hash, modified, generation),
@@ -154,49 +159,47 @@ class SqliteIndex:
     def put_pending(self, record_id: str, content_hash: bytes, modified: str, generation: int, row: bytes) -> None:
         # At once: a pending record is not forgotten, so its hash need not be.
         self._connection.execute(
-            "INSERT OR REPLACE INTO pulled_ids (id, hash, modified, generation, pending, row) "
+            f"INSERT OR REPLACE INTO {self._table} (id, hash, modified, generation, pending, row) "
             "VALUES (?, ?, ?, ?, 1, ?)",
             (record_id, content_hash, modified, generation, row),
         )
 
     def remove(self, record_id: str) -> None:
-        self._connection.execute("UPDATE pulled_ids SET handed = x'' WHERE id = ?", (record_id,))
+        self._connection.execute(f"UPDATE {self._table} SET handed = x'' WHERE id = ?", (record_id,))
 
     def settle(self, record_id: str) -> None:
-        self._connection.execute("UPDATE pulled_ids SET handed = hash WHERE id = ?", (record_id,))
+        self._connection.execute(f"UPDATE {self._table} SET handed = hash WHERE id = ?", (record_id,))
 
     def mark_listed(self, ids: Iterable[str], generation: int) -> None:
         self._connection.executemany(
-            "UPDATE pulled_ids SET generation = ? WHERE id = ?", [(generation, record_id) for record_id in ids]
+            f"UPDATE {self._table} SET generation = ? WHERE id = ?", [(generation, record_id) for record_id in ids]
         )
 
     def count(self, generation: int | None = None) -> int:
-        query = f"SELECT count(*) FROM pulled_ids WHERE {_KNOWN}"
+        query = f"SELECT count(*) FROM {self._table} WHERE {_KNOWN}"
         if generation is None:
             return int(self._connection.execute(query).fetchone()[0])
         return int(self._connection.execute(f"{query} AND generation <> ?", (generation,)).fetchone()[0])
 
     def unlisted(self, generation: int, limit: int) -> list[str]:
-        query = f"SELECT id FROM pulled_ids WHERE {_KNOWN} AND generation <> ? LIMIT ?"
+        query = f"SELECT id FROM {self._table} WHERE {_KNOWN} AND generation <> ? LIMIT ?"
         return [record_id for (record_id,) in self._connection.execute(query, (generation, limit))]
 
     def last_generation(self) -> int:
-        return int(self._connection.execute("SELECT coalesce(max(generation), 0) FROM pulled_ids").fetchone()[0])
+        return int(self._connection.execute(f"SELECT coalesce(max(generation), 0) FROM {self._table}").fetchone()[0])
 
     def pending(self, limit: int) -> list[PendingRecord]:
-        query = (
-            "SELECT id, modified, row FROM pulled_ids WHERE pending AND handed IS NULL ORDER BY modified, id LIMIT ?"
-        )
-        found = self._connection.execute(query, (limit,))
+        query = f"SELECT id, modified, row FROM {self._table} WHERE pending AND handed IS NULL"
+        found = self._connection.execute(f"{query} ORDER BY modified, id LIMIT ?", (limit,))
         return [PendingRecord(id=record_id, modified=modified, row=row) for record_id, modified, row in found]
 
     def pending_count(self) -> int:
-        query = "SELECT count(*) FROM pulled_ids WHERE pending AND handed IS NULL"
+        query = f"SELECT count(*) FROM {self._table} WHERE pending AND handed IS NULL"
         return int(self._connection.execute(query).fetchone()[0])
 
     def ask_for_all(self) -> None:
         """Makes the details of every record pending."""
-        self._connection.execute("UPDATE pulled_ids SET pending = 1")
+        self._connection.execute(f"UPDATE {self._table} SET pending = 1 WHERE hash <> x''")
 
 
 def content_hash(raw: bytes) -> bytes:

@@ -23,6 +23,8 @@ class PullArgs(msgspec.Struct, frozen=True, kw_only=True):
     details: Literal["none", "changed", "all"]
     full: bool
     max_deleted: str
+    max_calls: int | None
+    deletes: Literal["auto", "off", "now"]
     json: bool
     limits: Limits
     profile: str | None
@@ -45,6 +47,8 @@ async def pull_command(args: PullArgs, interruption: Interruption) -> int:
                 args.to,
                 details=args.details,
                 full=args.full,
+                max_calls=args.max_calls,
+                deletes=args.deletes,
                 max_deleted=max_deleted,
                 concurrency=args.limits.concurrency,
                 on_progress=on_progress,
@@ -54,12 +58,15 @@ async def pull_command(args: PullArgs, interruption: Interruption) -> int:
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
     else:
         more = f", {summary.vanished:,} gone meanwhile" * bool(summary.vanished)
+        more += f", {summary.deleted:,} deleted in Zoho" * bool(summary.deleted)
         more += f", {summary.dropped:,} dropped" * bool(summary.dropped)
         if not summary.end_known:
             more += "; nothing was dropped, for Zoho did not say where the list ends"
+        if not summary.complete:
+            more += f"; {summary.pending:,} details and what else is left come with the next pull"
         sys.stdout.write(
             f"{args.name} of organisation {zoho.organization_id} -> {args.to}\n"
-            f"  {summary.records:,} records, {summary.details:,} read in full{more}\n"
+            f"  {summary.records:,} records, {summary.changed:,} written, {summary.details:,} read in full{more}\n"
             f"  {summary.reads:,} calls in {summary.seconds:.1f} s\n"
         )
     return DONE
