@@ -18,7 +18,7 @@ from zoho_async.cli.console.streams import best_effort
 
 from .commands.call import CallArgs, call_command, operations_text
 from .commands.dry_run import dry_run_command
-from .commands.pull import PullArgs, pull_command
+from .commands.pull import ChangesArgs, PullArgs, changes_command, pull_command
 from .commands.push import PushArgs, push_command
 from .commands.state import ids_command, images_command, runs_command, show_command
 from .profiles import limits
@@ -46,6 +46,13 @@ class DetailsChoice(StrEnum):
     none = "none"
     changed = "changed"
     all = "all"
+
+
+class ChangeDetailsChoice(StrEnum):
+    """How much of each changed record is read."""
+
+    none = "none"
+    changed = "changed"
 
 
 class DeletesChoice(StrEnum):
@@ -158,6 +165,41 @@ def pull(
         profile=profile,
     )
     _finish(lambda interruption: pull_command(args, interruption), json=json)
+
+
+@app.command()
+def changes(
+    product: Product,
+    resource: Resource,
+    state: Annotated[Path, typer.Option("--state", metavar="FILE", help="A JSON file; made by the first run.")],
+    details: Annotated[
+        ChangeDetailsChoice, typer.Option("--details", help="Read each changed record in full: one call each.")
+    ] = ChangeDetailsChoice.none,
+    max_deleted: Annotated[
+        str, typer.Option("--max-deleted", metavar="N%", help="Refuse a list that lacks more known records.")
+    ] = "20%",
+    max_calls: Annotated[
+        int | None, typer.Option("--max-calls", min=1, metavar="N", help="Most calls; the next run goes on.")
+    ] = None,
+    deletes: Annotated[
+        DeletesChoice, typer.Option("--deletes", help="When to look for records that are deleted in Zoho.")
+    ] = DeletesChoice.auto,
+    per_minute: PerMinute = None,
+    concurrency: Concurrency = 10,
+    profile: Profile = None,
+) -> None:
+    """Write what has changed since the last run, one JSON object a line."""
+    args = ChangesArgs(
+        name=f"{product}.{resource}",
+        state=state,
+        details=details.value,
+        max_deleted=max_deleted,
+        max_calls=max_calls,
+        deletes=deletes.value,
+        limits=limits(per_minute, concurrency),
+        profile=profile,
+    )
+    _finish(lambda interruption: changes_command(args, interruption), json=False)
 
 
 @app.command()

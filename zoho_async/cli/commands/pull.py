@@ -1,4 +1,4 @@
-"""`zoho-async pull`."""
+"""`zoho-async pull` and `zoho-async changes`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Literal
 import msgspec
 
 from zoho_async import Limits, bulk
-from zoho_async.cli.console.exit_codes import DONE
+from zoho_async.cli.console.exit_codes import ABORTED, DONE
 from zoho_async.cli.console.progress import open_progress
 from zoho_async.cli.console.runner import Interruption
+from zoho_async.cli.console.streams import is_output_lost
 from zoho_async.cli.profiles import check_resource, connect, resource_of
 
 
@@ -28,6 +29,73 @@ class PullArgs(msgspec.Struct, frozen=True, kw_only=True):
     json: bool
     limits: Limits
     profile: str | None
+
+
+class ChangesArgs(msgspec.Struct, frozen=True, kw_only=True):
+    """The arguments of `changes`."""
+
+    name: str
+    state: Path
+    details: Literal["none", "changed"]
+    max_deleted: str
+    max_calls: int | None
+    deletes: Literal["auto", "off", "now"]
+    limits: Limits
+    profile: str | None
+
+
+_COMMIT_EVERY = 200
+"""Changes that are written together, before they are committed."""
+
+
+async def changes_command(args: ChangesArgs, interruption: Interruption) -> int:
+    """Writes one change a line to stdout; each is flushed before it is committed."""
+    check_resource(args.name)
+    max_deleted = _share(args.max_deleted)
+    zoho = connect(args.profile, allowed=args.limits)
+    async with (
+        zoho,
+        bulk.changes(
+            resource_of(zoho, args.name),
+            args.state,
+            details=args.details,
+            max_calls=args.max_calls,
+            deletes=args.deletes,
+            max_deleted=max_deleted,
+        ) as changes,
+    ):
+        waiting = 0
+        async for change in changes:
+            sys.stdout.write(change_line(change))
+            waiting += 1
+            if waiting == _COMMIT_EVERY:
+                waiting = 0
+                if not _flushed():
+                    return ABORTED
+                await changes.commit()
+        if not _flushed():
+            return ABORTED
+        await changes.commit()
+    return DONE
+
+
+def change_line(change: bulk.Change) -> str:
+    """A change as one line of JSON, its row and record as they came over the wire."""
+    members = {
+        "kind": change.kind,
+        "id": change.id,
+        "row": msgspec.Raw(change.row) if change.row is not None else None,
+        "record": msgspec.Raw(change.record) if change.record is not None else None,
+        "modified": change.modified,
+        "seen_at": change.seen_at,
+    }
+    return msgspec.json.encode(members).decode().replace("\r", " ").replace("\n", " ") + "\n"
+
+
+def _flushed() -> bool:
+    """Whether everything that was written has reached its reader."""
+    sys.stdout.flush()
+    return not is_output_lost()
 
 
 async def pull_command(args: PullArgs, interruption: Interruption) -> int:
