@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from support.client import client_of
@@ -176,7 +176,7 @@ class CopyOfCustomers(CopyOfContacts):
     product = "billing"
 
 
-SETTINGS = settings(max_examples=examples(60), stateful_step_count=12, phases=[Phase.generate])
+SETTINGS = settings(max_examples=examples(60), stateful_step_count=12)
 CopyOfContacts.TestCase.settings = SETTINGS
 CopyOfCustomers.TestCase.settings = SETTINGS
 TestContacts = CopyOfContacts.TestCase
