@@ -26,7 +26,10 @@ PAGES = [
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-COMMANDS = {"push", "pull", "operations", "call", "fake", "runs", "ids", "map", "presets", "columns", "template"}
+COMMANDS = {
+    *("push", "pull", "changes", "operations", "call", "fake", "runs", "ids"),
+    *("map", "presets", "columns", "template"),
+}
 
 
 def name_of(page: Path) -> str:

@@ -14,10 +14,11 @@ from zoho_async.bulk.concurrent_map import (
     map,  # noqa: A004 - our own map, named like the builtin
 )
 from zoho_async.bulk.errors import InputError, StateError, Status, UnknownColumnError, status_of
-from zoho_async.bulk.pulling.change_reader import Change, OwnWrites
+from zoho_async.bulk.pulling.change import Change, OwnWrites
 from zoho_async.bulk.pulling.changes import Changes, ChangesSummary, changes
 from zoho_async.bulk.pulling.pull import PullSummary, pull
 from zoho_async.bulk.pulling.state_document import PullState
+from zoho_async.bulk.pulling.typed_columns import columns
 from zoho_async.bulk.pushing.events import Event
 from zoho_async.bulk.pushing.plan import Plan, PlannedRow, check, plan
 from zoho_async.bulk.pushing.plan_forecast import PlanForecast, forecast_of
@@ -75,6 +76,7 @@ __all__ = [
     "before_images",
     "changes",
     "check",
+    "columns",
     "default_state",
     "draft_mapping",
     "forecast_of",

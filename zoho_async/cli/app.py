@@ -20,7 +20,7 @@ from .commands.call import CallArgs, call_command, operations_text
 from .commands.columns import columns_command, template_command
 from .commands.dry_run import dry_run_command
 from .commands.mapping import map_command, presets_command
-from .commands.pull import PullArgs, pull_command
+from .commands.pull import ChangesArgs, PullArgs, changes_command, pull_command
 from .commands.push import PushArgs, push_command
 from .commands.state import ids_command, images_command, runs_command, show_command
 from .profiles import limits
@@ -50,6 +50,21 @@ class DetailsChoice(StrEnum):
     none = "none"
     changed = "changed"
     all = "all"
+
+
+class ChangeDetailsChoice(StrEnum):
+    """How much of each changed record is read."""
+
+    none = "none"
+    changed = "changed"
+
+
+class DeletesChoice(StrEnum):
+    """When a pull looks for records that are deleted in Zoho."""
+
+    auto = "auto"
+    off = "off"
+    now = "now"
 
 
 class ShapeChoice(StrEnum):
@@ -136,32 +151,76 @@ def pull(
     product: ProductName,
     resource: ResourceName,
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help=".sqlite, .db, .jsonl, .ndjson or .csv")],
-    full: Annotated[bool, typer.Option("--full", help="Drop records from the SQLite file that Zoho has no more.")] = (
-        False
-    ),
+    full: Annotated[
+        bool, typer.Option("--full", help="Remove records from the SQLite file that are deleted in Zoho.")
+    ] = (False),
     details: Annotated[
         DetailsChoice, typer.Option("--details", help="Read each record in full: one call each.")
     ] = DetailsChoice.none,
     max_deleted: Annotated[
         str, typer.Option("--max-deleted", metavar="N%", help="Refuse a list that lacks more of the file's records.")
     ] = "20%",
+    max_calls: Annotated[
+        int | None,
+        typer.Option("--max-calls", min=1, metavar="N", help="Most calls; the next pull goes on. SQLite only."),
+    ] = None,
+    deletes: Annotated[
+        DeletesChoice, typer.Option("--deletes", help="When to look for records that are deleted in Zoho. SQLite only.")
+    ] = DeletesChoice.auto,
     json: Json = False,
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
     profile: Profile = None,
 ) -> None:
-    """Read a whole list into a file, nothing lost."""
+    """Bring a file up to date with a list: SQLite by what has changed, the others in full."""
     args = PullArgs(
         name=f"{product}.{resource}",
         to=to,
         details=details.value,
         full=full,
         max_deleted=max_deleted,
+        max_calls=max_calls,
+        deletes=deletes.value,
         json=json,
         limits=limits(per_minute, concurrency),
         profile=profile,
     )
     _finish(lambda _: pull_command(args), json=json)
+
+
+@app.command()
+def changes(
+    product: ProductName,
+    resource: ResourceName,
+    state: Annotated[Path, typer.Option("--state", metavar="FILE", help="A JSON file; made by the first run.")],
+    details: Annotated[
+        ChangeDetailsChoice, typer.Option("--details", help="Read each changed record in full: one call each.")
+    ] = ChangeDetailsChoice.none,
+    max_deleted: Annotated[
+        str, typer.Option("--max-deleted", metavar="N%", help="Refuse a list that lacks more known records.")
+    ] = "20%",
+    max_calls: Annotated[
+        int | None, typer.Option("--max-calls", min=1, metavar="N", help="Most calls; the next run goes on.")
+    ] = None,
+    deletes: Annotated[
+        DeletesChoice, typer.Option("--deletes", help="When to look for records that are deleted in Zoho.")
+    ] = DeletesChoice.auto,
+    per_minute: PerMinute = None,
+    concurrency: Concurrency = 10,
+    profile: Profile = None,
+) -> None:
+    """Write what has changed since the last run, one JSON object a line."""
+    args = ChangesArgs(
+        name=f"{product}.{resource}",
+        state=state,
+        details=details.value,
+        max_deleted=max_deleted,
+        max_calls=max_calls,
+        deletes=deletes.value,
+        limits=limits(per_minute, concurrency),
+        profile=profile,
+    )
+    _finish(lambda _: changes_command(args), json=False)
 
 
 @app.command()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +114,7 @@ async def test_without_a_count_deletes_are_found_on_demand_and_once_a_day(
     fake: FakeZoho, copy: Copy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def count(self: ListReader) -> None:
-        self._on_call()
+        return None
 
     monkeypatch.setattr(ListReader, "count", count)
     seed(fake, 450)
@@ -259,7 +261,7 @@ async def test_a_list_without_an_order_is_compared(fake: FakeZoho, zoho: Zoho, t
     copy = Copy(getattr(zoho, product).customers, tmp_path / "state.json")
     assert len(await copy.pull()) == 430
     assert await copy.pull() == []
-    assert (copy.summary.full_reads, copy.summary.calls) == (1, 3)
+    assert (copy.summary.full_reads, copy.summary.calls) == (1, 4)
     first, second, *_ = fake.organization().contacts
     fake.organization().remove(first)
     await zoho.books.contacts.update(second, {"contact_name": "A"})
@@ -289,3 +291,52 @@ async def test_two_organisations_have_two_states(tmp_path: Path) -> None:
         async with client_of(fake, organization_id="2") as zoho:
             with pytest.raises(bulk.StateError, match=r"of organisation 1 .*, not .* of 2 "):
                 await Copy(zoho.books.contacts, tmp_path / "state.json").pull()
+
+
+async def test_a_record_that_was_stored_but_not_committed_is_deleted_too(fake: FakeZoho, copy: Copy) -> None:
+    seed(fake, 450)
+    async with bulk.changes(copy.resource, copy.state) as changes:
+        async for change in changes:
+            copy.keep(change)
+            break
+    (stored,) = copy.rows
+    fake.organization().remove(stored)
+    await copy.pull()
+    assert set(copy.rows) == set(fake.organization().contacts)
+
+
+async def test_deletes_between_two_runs_hide_no_change_of_a_later_page(
+    fake: FakeZoho, copy: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def count(self: ListReader) -> None:
+        return None
+
+    seed(fake, 1000)
+    await copy.pull()
+    # Nothing but the pages shows what is missing.
+    monkeypatch.setattr(ListReader, "count", count)
+    organization = fake.organization()
+    fake.clock.advance(1000)
+    for number, contact_id in enumerate(list(organization.contacts)[:700]):
+        stamp = organization.stamp(fake.clock.now())
+        changed = {"contact_name": f"changed {number}", "last_modified_time": stamp}
+        organization.put({**organization.contacts[contact_id], **changed})
+    first = await copy.pull(max_calls=2, deletes="off")
+    assert len(first) == 400
+    for change in first[:50]:
+        organization.remove(change.id)
+    await copy.pull(deletes="off")
+    assert all(copy.rows[one]["contact_name"] == each["contact_name"] for one, each in organization.contacts.items())
+
+
+async def test_a_sweep_that_was_killed_does_not_vouch_for_a_record(fake: FakeZoho, copy: Copy) -> None:
+    seed(fake, 450)
+    await copy.pull()
+    gone = next(iter(fake.organization().contacts))
+    generation = json.loads(copy.state.read_bytes())["generation"]
+    with closing(sqlite3.connect(copy.state.with_name("contacts.json.ids"))) as connection:
+        # What a sweep leaves that was killed after it had seen the record.
+        connection.execute("UPDATE pulled_ids SET generation = ? WHERE id = ?", (generation + 1, gone))
+        connection.commit()
+    fake.organization().remove(gone)
+    assert [one.id for one in await copy.pull()] == [gone]

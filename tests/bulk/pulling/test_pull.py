@@ -8,12 +8,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from support.client import client_of
 
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.pulling.csv_sink import flat
-from zoho_async.bulk.pulling.formats import open_sink
+from zoho_async.bulk.pulling.sqlite_copy import SqliteCopy
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.errors import UnavailableError
 from zoho_async.fake import FakeZoho
 
@@ -63,15 +65,15 @@ async def test_every_format_holds_what_the_api_gave(fake: FakeZoho, zoho: Zoho, 
     expected = await answers(zoho, full=full)
     assert len(expected) == 230
     before = fake.requests(LIST)
-    for name in ("a.sqlite", "a.jsonl", "a.csv"):
+    # Page 1, the count, and both pages from the last one on; for SQLite also what has changed meanwhile, and a count.
+    for name, calls in (("a.sqlite", 6), ("a.jsonl", 4), ("a.csv", 4)):
         summary = await bulk.pull(zoho.books.contacts, tmp_path / name, details=details)
-        # Page 1, the count, and both pages from the last one on.
-        assert (summary.records, summary.details, summary.reads) == (230, 230 * full, 4 + 230 * full)
-    assert fake.requests(LIST) - before == 12
+        assert (summary.records, summary.details, summary.reads) == (230, 230 * full, calls + 230 * full)
+    assert fake.requests(LIST) - before == 14
     assert sqlite(tmp_path / "a.sqlite", "detail" if full else "row") == expected
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text("utf-8").splitlines()]
     assert {line["contact_id"]: line for line in lines} == expected
-    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+    with (tmp_path / "a.csv").open(encoding="utf-8-sig", newline="") as file:
         table = list(csv.DictReader(file))
     assert len(table) == 230
     for row in table:
@@ -202,8 +204,8 @@ async def test_two_organisations_never_come_together_in_a_file(tmp_path: Path, f
             before = sqlite(path, "row")
             # Another product's list may have the same name.
             with pytest.raises(bulk.InputError, match=r"holds books\.contacts .*, not invoice\.contacts"):
-                origin = (fake.url, "1")
-                open_sink(path, "invoice.contacts", record_id="contact_id", origin=origin, details=False).open()
+                target = msgspec.structs.replace(Destination.of(zoho.books.contacts), name="invoice.contacts")
+                SqliteCopy(path, target).open()
         async with client_of(fake, organization_id="2") as zoho:
             with pytest.raises(bulk.InputError, match=r"holds books\.contacts of organisation 1 .*, not .* of 2 "):
                 await bulk.pull(zoho.books.contacts, path, full=full)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 
@@ -15,10 +15,19 @@ from zoho_async.bulk.concurrent_map import map  # noqa: A004 - our own map, name
 from zoho_async.bulk.rows.resource import Destination, required_path
 from zoho_async.errors import DecodeError, NotFoundError, RefusedError
 
-from .call_budget import BudgetSpentError, CallBudget
+from .change import Change, OwnWrites
 from .deletions import check_missing, too_many
 from .id_index import IdIndex, PendingRecord, content_hash
-from .listing import NEWEST_CHANGE_FIRST, OLDEST_FIRST, ListPage, ListReader, last_page
+from .listing import (
+    NEWEST_CHANGE_FIRST,
+    OLDEST_FIRST,
+    PER_PAGE,
+    BudgetSpentError,
+    CallBudget,
+    ListPage,
+    ListReader,
+    last_page,
+)
 from .sink import Record
 from .state_document import ListProgress, PullDocument
 
@@ -29,42 +38,8 @@ OVERLAP = timedelta(seconds=300)
 SWEEP_AFTER_S = 24 * 3600
 _GROUP = 100
 """Records that are asked for together."""
-_CONCURRENCY = 10
 
 _json = msgspec.json.Encoder(decimal_format="number")
-
-
-class OwnWrites(Protocol):
-    """Knows what a push of ours has written."""
-
-    def wrote(self, record_id: str, modified: str) -> bool:
-        """Tells whether the last change of a record is ours.
-
-        Args:
-            record_id: Zoho's id.
-            modified: The time of that change, as Zoho wrote it.
-        """
-        ...
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One record that was created, changed or deleted.
-
-    Attributes:
-        kind: `upsert` or `delete`.
-        id: Zoho's id.
-        row: The list's row as JSON, as it came over the wire; None for a delete.
-        record: The record read by itself, as JSON; None for a delete and without details.
-        modified: The time of its last change, UTC; None when Zoho gave none.
-        seen_at: When it was read, UTC.
-    """
-
-    kind: Literal["upsert", "delete"]
-    id: str
-    row: bytes | None = None
-    record: bytes | None = None
-    modified: datetime | None = None
-    seen_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
 
 class ChangeReader:
@@ -79,6 +54,7 @@ class ChangeReader:
         deletes: When the ids are swept.
         max_deleted: Share of the known records that may be deleted at once.
         own: What a push of ours has written.
+        concurrency: Records read by themselves at a time.
     """
 
     def __init__(
@@ -92,6 +68,7 @@ class ChangeReader:
         deletes: Deletes,
         max_deleted: float,
         own: OwnWrites | None,
+        concurrency: int,
     ) -> None:
         self._target = target
         self._document = document
@@ -101,6 +78,7 @@ class ChangeReader:
         self._deletes: Deletes = deletes
         self._max_deleted = max_deleted
         self._own = own
+        self._concurrency = concurrency
         self._list = ListReader(target, budget.take)
         self._sorted = self._list.sorts_by("last_modified_time") and self._list.sorts_by("created_time")
         self._swept = False
@@ -109,6 +87,8 @@ class ChangeReader:
         """The page that a reading of the whole list has begun with."""
         self.full_reads = 0
         """Readings of the whole list."""
+        self.end_known = True
+        """Whether Zoho said where the list ends, each time that it was read to there."""
 
     async def changes(self) -> AsyncGenerator[Change, None]:
         """Everything that is to be handed out; BudgetSpentError when calls are missing for the rest."""
@@ -161,9 +141,8 @@ class ChangeReader:
             previous: set[str] = set()
             while True:
                 fresh = self._unknown(page.records)
-                for record in fresh:
-                    if (updated := self._handed_out(record)) is not None:
-                        yield updated
+                for change in self._handed_out(fresh):
+                    yield change
                 ids = {record.id for record in page.records}
                 repeated = ids == previous
                 if repeated or not page.goes_on or self._reaches_watermark(page, fresh):
@@ -195,9 +174,9 @@ class ChangeReader:
 
     async def _snapshot(self, page: ListPage) -> AsyncGenerator[Change, None]:
         """A list that one page holds shows deletes too."""
-        for record in self._unknown(page.records):
-            if (change := self._handed_out(record)) is not None:
-                yield change
+        for change in self._handed_out(self._unknown(page.records)):
+            yield change
+        self._note_end(page.more is False)
         if self._deletes == "off" or page.more is not False:
             return
         document, index = self._document, self._index
@@ -209,7 +188,7 @@ class ChangeReader:
         self._swept = True
 
     async def _counted(self) -> AsyncGenerator[Change, None]:
-        """Sweeps the ids when the count says so, when a day has passed, or on demand."""
+        """Sweeps the ids when the count says so, when a day has gone by, or on demand."""
         document = self._document
         count, surplus = await self._surplus()
         if surplus < 0:
@@ -241,7 +220,7 @@ class ChangeReader:
 
     async def _whole(self) -> AsyncGenerator[Change, None]:
         """Every record by `created_time` ascending, from the last page to the first, and then the missing ones."""
-        document, index = self._document, self._index
+        document = self._document
         page, self._started = self._started, None
         self.full_reads += 1
         if document.reading is not None and document.reading.page == 0 and self._lacks_too_many():
@@ -253,12 +232,11 @@ class ChangeReader:
         while reading is not None and reading.page:
             if page is None:
                 page = await self._list.page(reading.page, OLDEST_FIRST)
-            for record in self._unknown(page.records):
-                if (change := self._handed_out(record)) is not None:
-                    yield change
-            index.mark_listed([record.id for record in page.records], document.generation)
+            for change in self._listed_page(page):
+                yield change
             document.reading = reading = msgspec.structs.replace(reading, page=reading.page - 1)
             page = None
+        self._note_end(reading is not None and reading.end_known)
         if reading is not None and reading.end_known and self._deletes != "off":
             async for change in self._missing():
                 yield change
@@ -279,35 +257,60 @@ class ChangeReader:
 
     async def _compared(self) -> AsyncGenerator[Change, None]:
         """Lists without an order are read in full, forward."""
-        document, index = self._document, self._index
+        document = self._document
         resumed = True
         while resumed:
             resumed = document.reading is not None
             self.full_reads += 1
             if document.reading is not None and document.reading.page == 0 and self._lacks_too_many():
                 document.reading = None
-            if document.reading is None:
-                self._next_generation()
-                document.reading = ListProgress(kind="whole", page=1)
-            reading = document.reading
-            previous: set[str] = set()
-            while reading.page:
-                page = await self._list.page(reading.page, {})
-                for record in self._unknown(page.records):
-                    if (change := self._handed_out(record)) is not None:
-                        yield change
-                ids = {record.id for record in page.records}
-                index.mark_listed(ids, document.generation)
-                last = not page.goes_on or ids == previous
-                previous = ids
-                document.reading = reading = ListProgress(
-                    kind="whole", page=0 if last else reading.page + 1, end_known=page.more is False
-                )
-            if reading.end_known and self._deletes != "off":
+            async for change in self._forward():
+                yield change
+            if document.reading is not None and document.reading.end_known and self._deletes != "off":
                 async for change in self._missing():
                     yield change
             document.reading = None
             document.swept_at = time.time()
+
+    async def _forward(self) -> AsyncGenerator[Change, None]:
+        """All pages from the first to the last, and back when records may have moved past what was read."""
+        document, index = self._document, self._index
+        begins, quiet = document.reading is None, True
+        before = await self._list.count() if begins and index.count() > PER_PAGE else None
+        if document.reading is None:
+            self._next_generation()
+            document.reading = ListProgress(kind="whole", page=1)
+        reading, last, previous = document.reading, 0, set[str]()
+        while reading.page:
+            page = await self._list.page(reading.page, {})
+            if begins and page.number == 1 and page.goes_on and before is None:
+                # The count comes first: what is deleted after it must not go unnoticed.
+                before = await self._list.count()
+                page = await self._list.page(1, {})
+            for change in self._listed_page(page):
+                quiet = False
+                yield change
+            ids = {record.id for record in page.records}
+            ends = not page.goes_on or ids == previous
+            last, previous = page.number, ids
+            reading = ListProgress(kind="whole", page=0 if ends else page.number + 1, end_known=page.more is False)
+            document.reading = reading
+        self._note_end(reading.end_known)
+        unlisted = index.count(document.generation)
+        if not begins or last < 2 or (quiet and not unlisted):
+            return
+        if before is None or not before == index.count() - unlisted == await self._list.count():
+            for number in range(last - 1, 0, -1):
+                for change in self._listed_page(await self._list.page(number, {})):
+                    yield change
+
+    def _listed_page(self, page: ListPage) -> Generator[Change, None, None]:
+        """Hands out what is new on a page of a whole reading."""
+        yield from self._handed_out(self._unknown(page.records))
+        self._index.mark_listed([record.id for record in page.records], self._document.generation)
+
+    def _note_end(self, known: bool) -> None:
+        self.end_known = self.end_known and known
 
     # -- deletes and details
 
@@ -342,6 +345,11 @@ class ChangeReader:
         """Reads the details of changed records, the longest unchanged first."""
         index, vanished = self._index, list[str]()
         known = index.count()
+        while not self._details and (wanted := index.pending(_GROUP)):
+            # Of an earlier run, which was to read their details.
+            for one in wanted:
+                index.settle(one.id)
+                yield _with_details(one, None)
         while wanted := [one for one in index.pending(_GROUP + len(vanished)) if one.id not in vanished]:
             by_id = {one.id: one for one in wanted}
             read = 0
@@ -376,7 +384,7 @@ class ChangeReader:
                 self._budget.take()
                 yield record_id
 
-        async with aclosing(closable(map(self._read_one, affordable(), concurrency=_CONCURRENCY))) as outcomes:
+        async with aclosing(closable(map(self._read_one, affordable(), concurrency=self._concurrency))) as outcomes:
             async for outcome in outcomes:
                 error = outcome.error
                 if error is not None and not isinstance(error, DecodeError | RefusedError):
@@ -394,18 +402,22 @@ class ChangeReader:
         hashes = self._index.hashes([record.id for record in records])
         return [record for record in records if hashes.get(record.id) != content_hash(record.raw)]
 
-    def _handed_out(self, record: Record) -> Change | None:
-        """Puts a record into the index; the change to hand out, unless its details are pending or it is our own."""
-        own = self._own is not None and self._own.wrote(record.id, record.modified)
-        pending = record.raw if self._details and not own else None
-        generation = self._document.generation
-        self._index.put(record.id, content_hash(record.raw), record.modified, generation, pending_row=pending)
-        if own or pending is not None:
-            return None
-        return Change(kind="upsert", id=record.id, row=record.raw, modified=_moment(record.modified))
+    def _handed_out(self, records: list[Record]) -> Generator[Change, None, None]:
+        """Puts records into the index, one when the one before was handed out; not those that are ours or pending."""
+        if records:
+            self._index.announce([record.id for record in records])
+        for record in records:
+            generation, hashed = self._document.generation, content_hash(record.raw)
+            own = self._own is not None and self._own.wrote(record.id, record.modified)
+            if self._details and not own:
+                self._index.put_pending(record.id, hashed, record.modified, generation, record.raw)
+                continue
+            self._index.put(record.id, hashed, record.modified, generation)
+            if not own:
+                yield Change(kind="upsert", id=record.id, row=record.raw, modified=_moment(record.modified))
 
 
-def _with_details(pending: PendingRecord, record: bytes) -> Change:
+def _with_details(pending: PendingRecord, record: bytes | None) -> Change:
     return Change(kind="upsert", id=pending.id, row=pending.row, record=record, modified=_moment(pending.modified))
 
 

@@ -13,9 +13,10 @@ import msgspec
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Destination, required_path
 
-from .call_budget import BudgetSpentError, CallBudget
-from .change_reader import Change, ChangeReader, Deletes, OwnWrites
+from .change import Change, OwnWrites
+from .change_reader import ChangeReader, Deletes
 from .deletions import MAX_DELETED
+from .listing import BudgetSpentError, CallBudget
 from .state_document import FileState, PullDocument, PullState, read_document
 
 
@@ -28,6 +29,7 @@ class ChangesSummary(msgspec.Struct, kw_only=True):
         calls: Calls, without the client's retries.
         pending: Records whose details are left to the next run.
         complete: Whether everything was handed out; False when `max_calls` was too few, or the iteration was left.
+        end_known: Whether Zoho said where the list ends; without that no record is taken for deleted.
         full_reads: Readings of the whole list: the first one, sweeps for deletes, and every run over a list that cannot
             be sorted.
     """
@@ -37,6 +39,7 @@ class ChangesSummary(msgspec.Struct, kw_only=True):
     calls: int = 0
     pending: int = 0
     complete: bool = False
+    end_known: bool = True
     full_reads: int = 0
 
 
@@ -53,7 +56,8 @@ class Changes:
         max_calls: int | None,
         deletes: Deletes,
         max_deleted: float,
-        own: OwnWrites | None,
+        own: OwnWrites | None = None,
+        concurrency: int = 10,
     ) -> None:
         self._target = target
         self._state = state
@@ -62,6 +66,7 @@ class Changes:
         self._deletes: Deletes = deletes
         self._max_deleted = max_deleted
         self._own = own
+        self._concurrency = concurrency
         self._budget = CallBudget(max_calls)
         self._summary = ChangesSummary()
         self._document: PullDocument | None = None
@@ -78,6 +83,8 @@ class Changes:
             # An index that is not this document's, or none, cannot say what the consumer has.
             if not self._state.index.begin(document.index):
                 document = msgspec.structs.replace(document, watermark="", reading=None, generation=0, uncounted=0)
+                # Before anything is handed out: the next run has to find the index that belongs to it.
+                self._state.commit(msgspec.json.encode(document))
         except BaseException:
             self._state.close()
             raise
@@ -91,6 +98,7 @@ class Changes:
             deletes=self._deletes,
             max_deleted=self._max_deleted,
             own=self._own,
+            concurrency=self._concurrency,
         )
         return self
 
@@ -156,6 +164,7 @@ class Changes:
     def _update_summary(self) -> None:
         assert self._reader is not None
         self._summary.calls = self._budget.used
+        self._summary.end_known = self._reader.end_known
         self._summary.full_reads = self._reader.full_reads
         self._summary.pending = self._state.index.pending_count()
 

@@ -31,6 +31,8 @@ class CsvSink(JsonLinesSink):
 
     def _complete(self, target: AtomicFile) -> None:
         columns = list(dict.fromkeys(name for record in self._records() for name in flat(record)))
+        # Without it spreadsheets take the text for their own code page.
+        target.file.write("\ufeff")
         writer = csv.writer(target.file, lineterminator="\n")
         writer.writerow(map(escape_cell, columns))
         for record in self._records():

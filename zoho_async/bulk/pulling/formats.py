@@ -1,4 +1,4 @@
-"""The sink for a file name: SQLite, JSON Lines or CSV."""
+"""What a file name asks for: SQLite, JSON Lines or CSV."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from zoho_async.bulk.errors import InputError
 from .csv_sink import CsvSink
 from .jsonl_sink import JsonLinesSink
 from .sink import Sink
-from .sqlite_sink import SqliteSink
 
 
-def open_sink(path: Path, name: str, *, record_id: str, origin: tuple[str, str], details: bool) -> Sink:
-    """The sink that a file name asks for: `.sqlite`, `.sqlite3` or `.db`, `.jsonl` or `.ndjson`, `.csv`.
+def is_sqlite(path: Path) -> bool:
+    """Whether the name is that of an SQLite file: `.sqlite`, `.sqlite3` or `.db`."""
+    return path.suffix.lower() in (".sqlite", ".sqlite3", ".db")
+
+
+def open_sink(path: Path, *, record_id: str, details: bool) -> Sink:
+    """The sink that any other file name asks for: `.jsonl` or `.ndjson`, `.csv`.
 
     Args:
         path: The file; nothing is opened yet.
-        name: Product and resource, as `books.contacts`.
         record_id: Field that identifies a record.
-        origin: API address and organisation of the records.
         details: Whether records will come in full.
 
     Raises:
         InputError: Another kind of file.
     """
     match path.suffix.lower():
-        case ".sqlite" | ".sqlite3" | ".db":
-            return SqliteSink(path, name, origin)
         case ".jsonl" | ".ndjson":
             return JsonLinesSink(path, record_id, details=details)
         case ".csv":

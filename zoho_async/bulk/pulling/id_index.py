@@ -25,16 +25,39 @@ class PendingRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IdIndex(Protocol):
-    """What `changes` keeps of every record. Its writes take effect with the commit of its state only."""
+    """What `changes` keeps of every record.
 
-    def hashes(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """The hash of each of these records that is known."""
+    `announce` takes effect at once, for a consumer may store a change and be killed: the next run has to know the
+    record. That a change was handed out (`put`, `remove`, `settle`) counts from the commit of the state on; until then
+    it is forgotten by a crash.
+    """
+
+    def begin(self, token: str) -> bool:
+        """Forgets what was not committed; removes everything unless it was begun with this token, and says so."""
         ...
 
-    def put(
-        self, record_id: str, content_hash: bytes, modified: str, generation: int, *, pending_row: bytes | None
-    ) -> None:
-        """Adds or replaces a record, with its row when its details are still to be read."""
+    def announce(self, ids: Sequence[str]) -> None:
+        """Notes records that are about to be handed out."""
+        ...
+
+    def hashes(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """The hash of each of these records whose content the consumer has."""
+        ...
+
+    def put(self, record_id: str, content_hash: bytes, modified: str, generation: int) -> None:
+        """Adds or replaces a record that is handed out."""
+        ...
+
+    def put_pending(self, record_id: str, content_hash: bytes, modified: str, generation: int, row: bytes) -> None:
+        """Adds or replaces a record that is handed out later, with its details."""
+        ...
+
+    def remove(self, record_id: str) -> None:
+        """Removes a record that is handed out as deleted."""
+        ...
+
+    def settle(self, record_id: str) -> None:
+        """Notes that a pending record is handed out."""
         ...
 
     def mark_listed(self, ids: Iterable[str], generation: int) -> None:
@@ -49,8 +72,8 @@ class IdIndex(Protocol):
         """Ids of records that the reading of this number has not shown."""
         ...
 
-    def remove(self, record_id: str) -> None:
-        """Removes a record."""
+    def last_generation(self) -> int:
+        """The highest number of a reading that any record has."""
         ...
 
     def pending(self, limit: int) -> list[PendingRecord]:
@@ -61,95 +84,122 @@ class IdIndex(Protocol):
         """How many they are."""
         ...
 
-    def settle(self, record_id: str) -> None:
-        """Notes that the details of a record were read."""
-        ...
 
-    def last_generation(self) -> int:
-        """The highest number of a reading that any record has."""
-        ...
-
-    def begin(self, token: str) -> bool:
-        """Removes everything unless it was begun with this token; whether it was."""
-        ...
+_KNOWN = "handed IS NOT x''"
 
 
 class SqliteIndex:
-    """An index in two tables of an SQLite database, `pulled_ids` and `pulled_index`.
+    """An index in two tables of an SQLite database.
+
+    `hash` is of the content that the consumer has, `handed` of what was handed out since the commit; both are empty for
+    a record that it does not have.
 
     Args:
         connection: The database, in a transaction whenever this is used.
+        table: Name of the first table, without characters that need quotes.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, table: str = "pulled_ids") -> None:
         self._connection = connection
+        self._table = table
 
     @staticmethod
-    def create(connection: sqlite3.Connection) -> None:
+    def create(connection: sqlite3.Connection, table: str = "pulled_ids") -> None:
         """Makes the tables."""
         connection.execute(
-            "CREATE TABLE IF NOT EXISTS pulled_ids (id TEXT PRIMARY KEY, hash BLOB NOT NULL, modified TEXT NOT NULL, "
-            "generation INTEGER NOT NULL, pending INTEGER NOT NULL DEFAULT 0, row BLOB) WITHOUT ROWID"
+            f"CREATE TABLE IF NOT EXISTS {table} (id TEXT PRIMARY KEY, hash BLOB NOT NULL, handed BLOB, "
+            "modified TEXT NOT NULL, generation INTEGER NOT NULL, pending INTEGER NOT NULL DEFAULT 0, row BLOB) "
+            "WITHOUT ROWID"
         )
-        connection.execute("CREATE INDEX IF NOT EXISTS pulled_pending ON pulled_ids (modified, id) WHERE pending")
-        connection.execute("CREATE TABLE IF NOT EXISTS pulled_index (token TEXT NOT NULL)")
+        connection.execute(f"CREATE INDEX IF NOT EXISTS {table}_handed ON {table} (id) WHERE handed IS NOT NULL")
+        connection.execute(f"CREATE INDEX IF NOT EXISTS {table}_pending ON {table} (modified, id) WHERE pending")
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {table}_token (token TEXT NOT NULL)")
+
+    def begin(self, token: str) -> bool:
+        if self._connection.execute(f"SELECT token FROM {self._table}_token").fetchone() == (token,):
+            self._connection.execute(f"UPDATE {self._table} SET handed = NULL WHERE handed IS NOT NULL")
+            return True
+        self._connection.execute(f"DELETE FROM {self._table}")
+        self.mark_begun(token)
+        return False
+
+    def mark_begun(self, token: str) -> None:
+        """Notes the document that it belongs to."""
+        self._connection.execute(f"DELETE FROM {self._table}_token")
+        self._connection.execute(f"INSERT INTO {self._table}_token VALUES (?)", (token,))
+
+    def announce(self, ids: Sequence[str]) -> None:
+        self._connection.executemany(
+            f"INSERT OR IGNORE INTO {self._table} (id, hash, modified, generation) VALUES (?, x'', '', 0)",
+            [(record_id,) for record_id in ids],
+        )
+        self._connection.execute("COMMIT")
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def confirm(self) -> None:
+        """Keeps what was handed out; the caller commits."""
+        self._connection.execute(f"DELETE FROM {self._table} WHERE handed = x''")
+        self._connection.execute(
+            f"UPDATE {self._table} SET hash = handed, handed = NULL, pending = 0, row = NULL WHERE handed IS NOT NULL"
+        )
 
     def hashes(self, ids: Sequence[str]) -> dict[str, bytes]:
         marks = ", ".join("?" * len(ids))
-        return dict(self._connection.execute(f"SELECT id, hash FROM pulled_ids WHERE id IN ({marks})", ids))
+        query = f"SELECT id, coalesce(handed, hash) FROM {self._table} WHERE id IN ({marks})"
+        return dict(self._connection.execute(query, ids))
 
-    def put(
-        self, record_id: str, content_hash: bytes, modified: str, generation: int, *, pending_row: bytes | None
-    ) -> None:
+    def put(self, record_id: str, content_hash: bytes, modified: str, generation: int) -> None:
         self._connection.execute(
-            "INSERT OR REPLACE INTO pulled_ids (id, hash, modified, generation, pending, row) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            (record_id, content_hash, modified, generation, pending_row is not None, pending_row),
+            f"INSERT INTO {self._table} (id, hash, handed, modified, generation) VALUES (?, x'', ?, ?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET handed = excluded.handed, modified = excluded.modified, "
+            "generation = excluded.generation",
+            (record_id, content_hash, modified, generation),
         )
+
+    def put_pending(self, record_id: str, content_hash: bytes, modified: str, generation: int, row: bytes) -> None:
+        # At once: a pending record is not forgotten, so its hash need not be.
+        self._connection.execute(
+            f"INSERT OR REPLACE INTO {self._table} (id, hash, modified, generation, pending, row) "
+            "VALUES (?, ?, ?, ?, 1, ?)",
+            (record_id, content_hash, modified, generation, row),
+        )
+
+    def remove(self, record_id: str) -> None:
+        self._connection.execute(f"UPDATE {self._table} SET handed = x'' WHERE id = ?", (record_id,))
+
+    def settle(self, record_id: str) -> None:
+        self._connection.execute(f"UPDATE {self._table} SET handed = hash WHERE id = ?", (record_id,))
 
     def mark_listed(self, ids: Iterable[str], generation: int) -> None:
         self._connection.executemany(
-            "UPDATE pulled_ids SET generation = ? WHERE id = ?", [(generation, record_id) for record_id in ids]
+            f"UPDATE {self._table} SET generation = ? WHERE id = ?", [(generation, record_id) for record_id in ids]
         )
 
     def count(self, generation: int | None = None) -> int:
-        query = "SELECT count(*) FROM pulled_ids"
+        query = f"SELECT count(*) FROM {self._table} WHERE {_KNOWN}"
         if generation is None:
             return int(self._connection.execute(query).fetchone()[0])
-        return int(self._connection.execute(f"{query} WHERE generation <> ?", (generation,)).fetchone()[0])
+        return int(self._connection.execute(f"{query} AND generation <> ?", (generation,)).fetchone()[0])
 
     def unlisted(self, generation: int, limit: int) -> list[str]:
-        query = "SELECT id FROM pulled_ids WHERE generation <> ? LIMIT ?"
+        query = f"SELECT id FROM {self._table} WHERE {_KNOWN} AND generation <> ? LIMIT ?"
         return [record_id for (record_id,) in self._connection.execute(query, (generation, limit))]
 
-    def remove(self, record_id: str) -> None:
-        self._connection.execute("DELETE FROM pulled_ids WHERE id = ?", (record_id,))
+    def last_generation(self) -> int:
+        return int(self._connection.execute(f"SELECT coalesce(max(generation), 0) FROM {self._table}").fetchone()[0])
 
     def pending(self, limit: int) -> list[PendingRecord]:
-        query = "SELECT id, modified, row FROM pulled_ids WHERE pending ORDER BY modified, id LIMIT ?"
-        found = self._connection.execute(query, (limit,))
+        query = f"SELECT id, modified, row FROM {self._table} WHERE pending AND handed IS NULL"
+        found = self._connection.execute(f"{query} ORDER BY modified, id LIMIT ?", (limit,))
         return [PendingRecord(id=record_id, modified=modified, row=row) for record_id, modified, row in found]
 
     def pending_count(self) -> int:
-        return int(self._connection.execute("SELECT count(*) FROM pulled_ids WHERE pending").fetchone()[0])
-
-    def settle(self, record_id: str) -> None:
-        self._connection.execute("UPDATE pulled_ids SET pending = 0, row = NULL WHERE id = ?", (record_id,))
+        query = f"SELECT count(*) FROM {self._table} WHERE pending AND handed IS NULL"
+        return int(self._connection.execute(query).fetchone()[0])
 
     def ask_for_all(self) -> None:
         """Makes the details of every record pending."""
-        self._connection.execute("UPDATE pulled_ids SET pending = 1")
-
-    def last_generation(self) -> int:
-        return int(self._connection.execute("SELECT coalesce(max(generation), 0) FROM pulled_ids").fetchone()[0])
-
-    def begin(self, token: str) -> bool:
-        if self._connection.execute("SELECT token FROM pulled_index").fetchone() == (token,):
-            return True
-        self._connection.execute("DELETE FROM pulled_ids")
-        self._connection.execute("DELETE FROM pulled_index")
-        self._connection.execute("INSERT INTO pulled_index VALUES (?)", (token,))
-        return False
+        self._connection.execute(f"UPDATE {self._table} SET pending = 1 WHERE hash <> x''")
 
 
 def content_hash(raw: bytes) -> bytes:

@@ -22,8 +22,6 @@ class JsonLinesSink:
     unless it is deleted.
     """
 
-    remembers = False
-
     def __init__(self, path: Path, record_id: str, *, details: bool) -> None:
         self._path = path
         self._record_id = record_id
@@ -40,9 +38,6 @@ class JsonLinesSink:
             self.abandon()
             raise InputError(f"{self._path}: cannot be written: {error.strerror or error}") from None
         remove_leftovers(self._path)
-
-    def stale(self, records: Sequence[Record]) -> list[Record]:
-        return list(records)
 
     def rows(self, records: Sequence[Record]) -> None:
         self._brought.update(record.id for record in records)

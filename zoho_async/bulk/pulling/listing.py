@@ -25,6 +25,36 @@ _COUNT_ONLY = Parameter(name="response_option", location="query")
 """Seen with 2 for counts alone, not documented."""
 
 
+class BudgetSpentError(Exception):
+    """The calls of this run are used up; the next run goes on."""
+
+
+class CallBudget:
+    """Counts calls, at most `limit` of them.
+
+    Args:
+        limit: None for any number.
+
+    Attributes:
+        used: Calls so far, without the client's retries.
+    """
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self.used = 0
+
+    def take(self) -> None:
+        """Counts a call that is about to be made; raises BudgetSpentError when none is left."""
+        if not self.left:
+            raise BudgetSpentError
+        self.used += 1
+
+    @property
+    def left(self) -> bool:
+        """Whether a call may be made."""
+        return self._limit is None or self.used < self._limit
+
+
 class ListPage(msgspec.Struct, frozen=True, kw_only=True):
     """One page of a list.
 

@@ -1,4 +1,4 @@
-"""Reads a resource's list, with details on request, into SQLite, JSON Lines or CSV."""
+"""Brings a file up to date with a resource's list: SQLite, JSON Lines or CSV."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ import msgspec
 from zoho_async.bulk._aio import closable
 from zoho_async.bulk.concurrent_map import map  # noqa: A004 - our own map, named like the builtin
 from zoho_async.bulk.errors import InputError
-from zoho_async.bulk.rows.resource import Destination, required_path
+from zoho_async.bulk.rows.resource import Destination
 from zoho_async.errors import NotFoundError
 
+from .change_reader import Deletes
+from .changes import Changes, check_pullable, is_read_alone
 from .deletions import MAX_DELETED, check_missing, deleted_of
-from .formats import open_sink
+from .formats import is_sqlite, open_sink
 from .listing import ListReader, WholeList
 from .sink import Record, Sink
+from .sqlite_copy import SqliteCopy
 from .target_lock import TargetLock
 
 T = TypeVar("T")
@@ -33,17 +36,23 @@ _json = msgspec.json.Encoder(decimal_format="number")
 
 _GROUP = 50
 """Details written together."""
+_COMMIT_EVERY = 200
+"""Changes written together."""
 
 
 class PullSummary(msgspec.Struct, kw_only=True):
     """Totals of a pull; handed to `on_progress` as it grows.
 
     Attributes:
-        records: Records of the list.
-        details: Records read in full.
-        vanished: Records of the list that were deleted before their details were read.
-        dropped: Records of an earlier pull that are deleted in Zoho.
-        end_known: Whether Zoho has stated where the list ends; nothing is dropped otherwise.
+        records: Records of the list; in SQLite those of the file that are not deleted.
+        details: Records read by themselves.
+        vanished: Records of the list that were deleted before their details were read (JSON Lines and CSV).
+        dropped: Records of an earlier pull that were removed from the file, because they are deleted in Zoho.
+        changed: Records that were written, new ones included.
+        deleted: Records found to be deleted in Zoho; in SQLite they stay, with `deleted_at`.
+        pending: Records whose details are left to the next pull (`max_calls`).
+        complete: Whether everything was read; False when `max_calls` was too few.
+        end_known: Whether Zoho said where the list ends; nothing is dropped otherwise.
         reads: Calls, without the client's retries.
         seconds: Time since the start.
     """
@@ -52,6 +61,10 @@ class PullSummary(msgspec.Struct, kw_only=True):
     details: int = 0
     vanished: int = 0
     dropped: int = 0
+    changed: int = 0
+    deleted: int = 0
+    pending: int = 0
+    complete: bool = True
     end_known: bool = True
     reads: int = 0
     seconds: float = 0.0
@@ -64,14 +77,19 @@ async def pull(
     details: Details = "none",
     full: bool = False,
     concurrency: int = 10,
+    max_calls: int | None = None,
+    deletes: Deletes = "auto",
     max_deleted: float = MAX_DELETED,
     on_progress: Callable[[PullSummary], None] | None = None,
 ) -> PullSummary:
-    """Reads a whole list into a file.
+    """Brings a file up to date with a list.
 
-    JSON Lines and CSV hold the fullest form that was read, and appear only when complete. SQLite keeps the pages of an
-    interrupted pull, and records that the list has no more unless `full`. A file is made for its owner alone, and one
-    pull at a time writes it.
+    SQLite keeps a copy: the first pull reads the whole list, later ones what has changed (see `changes`), in one or two
+    calls when nothing has. A record that is deleted in Zoho stays, with `deleted_at`. An interrupted pull keeps what it
+    has.
+
+    JSON Lines and CSV are read in full each time. They hold the fullest form that was read, and appear only when
+    complete. A file is made for its owner alone, and one pull at a time writes it.
 
     A record of the earlier file that the list lacks is asked for, and dropped only when Zoho says that it is not there.
     Nothing is dropped when Zoho does not say where the list ends.
@@ -79,10 +97,14 @@ async def pull(
     Args:
         resource: A client's resource, such as `zoho.books.contacts`.
         to: The file: `.sqlite` or `.db`, `.jsonl` or `.ndjson`, `.csv`.
-        details: `none` keeps the rows of the list; `all` also reads every record alone, one call each; `changed` only
-            those modified since the file has them (SQLite only).
-        full: Drop records that the list has no more (SQLite only; the other files always do).
+        details: `none` keeps the rows of the list; `all` also reads every record by itself, one call each; `changed`
+            only those that were changed since the file has them (SQLite only).
+        full: Look for deletes in any case, and remove deleted records from the file (SQLite only; the other files never
+            keep them).
         concurrency: Details read at a time.
+        max_calls: Most calls of this pull, without the client's retries; the rest is left to the next one (SQLite
+            only).
+        deletes: `auto`, `off` or `now`, as in `changes` (SQLite only).
         max_deleted: Share of the file's records, from 0 to 1, that may be deleted at once; ten may be in any case. An
             empty list is believed with 1 only.
         on_progress: Is called after every page and group of details.
@@ -97,35 +119,79 @@ async def pull(
         ZohoError: What the client's calls raise.
     """
     destination = Destination.of(resource)
-    _check(destination, details)
+    check_pullable(destination, details=details != "none")
     path = Path(to)
-    sink = open_sink(
-        path, destination.name, record_id=destination.record_id, origin=destination.origin, details=details != "none"
-    )
-    if details == "changed" and not sink.remembers:
-        raise InputError(f"{path}: only SQLite remembers what has changed; use --details all or a .sqlite file")
+    if not is_sqlite(path) and (details == "changed" or max_calls is not None):
+        raise InputError(
+            f"{path}: only SQLite remembers what has changed; use --details all without --max-calls, or a .sqlite file"
+        )
     lock = TargetLock(path)
     lock.take()
     try:
-        # One thread does all the writing, so a slow disk does not delay the event loop.
+        # One thread does the writing, so that a slow disk does not delay the event loop.
         with ThreadPoolExecutor(1, thread_name_prefix="zoho-pull") as thread:
+            if is_sqlite(path):
+                copy = SqliteCopy(path, destination)
+                chosen: dict[str, Any] = {"max_calls": max_calls, "concurrency": concurrency}
+                chosen |= {"deletes": "now" if full else deletes, "max_deleted": max_deleted}
+                updating = _Update(copy, Changes(destination, copy, str(path), details=details != "none", **chosen))
+                return await updating.run(thread, details, full=full, on_progress=on_progress)
+            sink = open_sink(path, record_id=destination.record_id, details=details != "none")
             running = _Pull(destination, sink, thread, details, on_progress)
-            return await running.run(full=full, concurrency=concurrency, max_deleted=max_deleted)
+            return await running.run(concurrency=concurrency, max_deleted=max_deleted)
     finally:
         lock.release()
 
 
-def _check(destination: Destination, details: Details) -> None:
-    listing = destination.operations.get("list")
-    if listing is None or listing.kind != "page" or required_path(listing):
-        raise InputError(f"{destination.name} cannot be pulled: it has no paged list")
-    if details != "none" and not _read_alone(destination):
-        raise InputError(f"{destination.name} has no details to pull: its records cannot be read alone")
+class _Update:
+    """One pull into an SQLite file."""
 
+    def __init__(self, copy: SqliteCopy, changes: Changes) -> None:
+        self._copy = copy
+        self._changes = changes
 
-def _read_alone(destination: Destination) -> bool:
-    get = destination.operations.get("get")
-    return get is not None and len(required_path(get)) == 1
+    async def run(
+        self,
+        thread: ThreadPoolExecutor,
+        details: Details,
+        *,
+        full: bool,
+        on_progress: Callable[[PullSummary], None] | None,
+    ) -> PullSummary:
+        started = monotonic()
+        summary = PullSummary()
+
+        async def commit() -> None:
+            committing = asyncio.get_running_loop().run_in_executor(thread, self._changes.commit)
+            try:
+                await asyncio.shield(committing)
+            finally:
+                # Cancelled or not: the file is not closed under a commit.
+                await asyncio.wait([committing])
+            done = self._changes.summary
+            summary.reads, summary.pending, summary.complete = done.calls, done.pending, done.complete
+            summary.changed, summary.deleted = done.upserts, done.deletes
+            summary.end_known = done.end_known
+            summary.records = self._copy.count()
+            summary.seconds = monotonic() - started
+            if on_progress is not None:
+                on_progress(summary)
+
+        async with self._changes:
+            if details != "none" and not self._changes.pending:
+                self._copy.ask_for_details(every=details == "all")
+            since_commit = 0
+            async for change in self._changes:
+                self._copy.store(change)
+                summary.details += change.record is not None
+                since_commit += 1
+                if since_commit >= _COMMIT_EVERY:
+                    since_commit = 0
+                    await commit()
+            if full:
+                summary.dropped = self._copy.purge()
+            await commit()
+        return summary
 
 
 class _Pull:
@@ -148,22 +214,21 @@ class _Pull:
         self._summary = PullSummary()
         self._list = WholeList(ListReader(destination, self._count_call))
 
-    async def run(self, *, full: bool, concurrency: int, max_deleted: float) -> PullSummary:
+    async def run(self, *, concurrency: int, max_deleted: float) -> PullSummary:
         await self._in_thread(self._sink.open)
         try:
             await self._read_all(concurrency)
-            deleted: list[str] = []
-            if full or not self._sink.remembers or not self._summary.records:
-                deleted = await self._deleted(full, concurrency, max_deleted)
+            deleted = await self._deleted(concurrency, max_deleted)
             await self._in_thread(partial(self._sink.finish, deleted))
-            self._summary.dropped = len(deleted)
+            self._summary.dropped = self._summary.deleted = len(deleted)
+            self._summary.changed = self._summary.records - self._summary.vanished
         except BaseException:
             await asyncio.shield(self._in_thread(self._sink.abandon))
             raise
         self._report()
         return self._summary
 
-    async def _deleted(self, full: bool, concurrency: int, max_deleted: float) -> list[str]:
+    async def _deleted(self, concurrency: int, max_deleted: float) -> list[str]:
         """The file's records that are to be dropped."""
         missing = await self._in_thread(self._sink.missing)
         summary = self._summary
@@ -179,9 +244,9 @@ class _Pull:
             max_deleted=max_deleted,
         )
         self._summary.end_known = self._list.end_known
-        if not self._list.end_known or (self._sink.remembers and not full):
+        if not self._list.end_known:
             return []
-        read = self._read if _read_alone(self._destination) else None
+        read = self._read if is_read_alone(self._destination) else None
         return await deleted_of(missing.ids, read, concurrency=concurrency)
 
     async def _read_all(self, concurrency: int) -> None:
@@ -210,11 +275,8 @@ class _Pull:
             async for records in pages:
                 self._summary.records += len(records)
                 await self._in_thread(partial(self._sink.rows, records))
-                wanted = records if self._details == "all" else []
-                if self._details == "changed":
-                    wanted = await self._in_thread(partial(self._sink.stale, records))
                 self._report()
-                for record in wanted:
+                for record in records if self._details == "all" else ():
                     yield record
 
     async def _read_record(self, record: Record) -> bytes:

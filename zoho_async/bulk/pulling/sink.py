@@ -39,17 +39,8 @@ class Missing(msgspec.Struct, frozen=True, kw_only=True):
 class Sink(Protocol):
     """Takes the rows of a list page by page, and records read in full. All calls come from one thread."""
 
-    @property
-    def remembers(self) -> bool:
-        """Whether it knows of which modification the details of an earlier pull are."""
-        ...
-
     def open(self) -> None:
         """Raises InputError when it cannot be written."""
-        ...
-
-    def stale(self, records: Sequence[Record]) -> list[Record]:
-        """Those of a page whose details it does not have, or has of another modification."""
         ...
 
     def rows(self, records: Sequence[Record]) -> None:

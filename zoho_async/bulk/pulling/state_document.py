@@ -9,10 +9,11 @@ from typing import Literal, Protocol
 import msgspec
 
 from zoho_async._atomic_file import atomic_write, remove_leftovers
-from zoho_async.bulk.errors import StateError
+from zoho_async.bulk.errors import InputError, StateError
 from zoho_async.bulk.state.owned_file import FileKind, open_owned
 
 from .id_index import IdIndex, SqliteIndex
+from .target_lock import TargetLock
 
 VERSION = 1
 
@@ -24,7 +25,7 @@ class ListProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         kind: `changed`: newest changes first, down to the watermark; `whole`: every record.
         page: The next page; 0: all pages of a whole list were read, and missing records are still to be asked for.
         top: The watermark when it is done.
-        end_known: Whether Zoho has stated where the list ends.
+        end_known: Whether Zoho said where the list ends.
     """
 
     kind: Literal["changed", "whole"]
@@ -64,7 +65,7 @@ class PullDocument(msgspec.Struct, kw_only=True, rename={"reading": "pass"}):
 
 
 class PullState(Protocol):
-    """Keeps the state of `changes`. Of what is written since the last commit nothing is kept by a crash."""
+    """Keeps the state of `changes`; see `IdIndex` for what holds before a commit."""
 
     def open(self) -> bytes | None:
         """The document of the last commit, None at first; StateError when it cannot be used."""
@@ -76,7 +77,7 @@ class PullState(Protocol):
         ...
 
     def commit(self, document: bytes) -> None:
-        """Keeps the index as it is, and then the document.
+        """Keeps what the index was given, and then the document.
 
         Args:
             document: The whole document, as JSON.
@@ -84,7 +85,7 @@ class PullState(Protocol):
         ...
 
     def close(self) -> None:
-        """Closes it without what was not committed."""
+        """Closes it."""
         ...
 
 
@@ -107,36 +108,41 @@ class FileState:
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
+        self._lock = TargetLock(self._path)
         self._connection: sqlite3.Connection | None = None
 
     def open(self) -> bytes | None:
         def prepare(connection: sqlite3.Connection, version: int) -> None:
             SqliteIndex.create(connection)
 
-        file = self._path.with_name(f"{self._path.name}.ids")
-        self._connection = open_owned(str(file), _INDEX_FILE, prepare, pragmas=("synchronous = NORMAL",))
         try:
-            # Held to the end: the index has one writer.
+            self._lock.take()
+        except InputError:
+            raise StateError(f"{self._path}: {_INDEX_FILE.in_use}") from None
+        try:
+            file = self._path.with_name(f"{self._path.name}.ids")
+            self._connection = open_owned(str(file), _INDEX_FILE, prepare)
             self._connection.execute("BEGIN IMMEDIATE")
             remove_leftovers(self._path)
             return self._path.read_bytes()
         except FileNotFoundError:
             return None
-        except sqlite3.OperationalError:
-            self.close()
-            raise StateError(f"{self._path}: {_INDEX_FILE.in_use}") from None
         except OSError as error:
             self.close()
             raise StateError(f"{self._path}: the state cannot be read: {error.strerror or error}") from None
+        except BaseException:
+            self.close()
+            raise
 
     @property
-    def index(self) -> IdIndex:
+    def index(self) -> SqliteIndex:
         assert self._connection is not None
         return SqliteIndex(self._connection)
 
     def commit(self, document: bytes) -> None:
         assert self._connection is not None
         try:
+            self.index.confirm()
             # First: a document must never be ahead of its index.
             self._connection.execute("COMMIT")
             self._connection.execute("BEGIN IMMEDIATE")
@@ -149,6 +155,7 @@ class FileState:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._lock.release()
 
 
 def read_document(raw: bytes | None, *, resource: str, origin: tuple[str, str], token: str, where: str) -> PullDocument:

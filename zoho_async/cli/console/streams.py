@@ -43,11 +43,21 @@ def best_effort() -> None:
         raw.needed = False
 
 
+def is_output_lost() -> bool:
+    """Whether stdout has dropped something, for want of a reader."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return isinstance(raw, _Output) and raw.is_lost
+
+
 class _Output(io.FileIO):
     """A stream that drops everything after a write has failed."""
 
     needed = False
     _lost = False
+
+    @property
+    def is_lost(self) -> bool:
+        return self._lost
 
     def write(self, data: ReadableBuffer, /) -> int:
         if not self._lost:

@@ -1,0 +1,282 @@
+"""A copy of a list in an SQLite file, with the state that keeps it up to date in the same transactions."""
+
+from __future__ import annotations
+
+import inspect
+import sqlite3
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_args
+from uuid import uuid4
+
+import msgspec
+
+from zoho_async._typeguards import is_mapping, is_sequence
+from zoho_async.bulk.errors import InputError
+from zoho_async.bulk.rows.resource import Destination
+from zoho_async.bulk.state.owned_file import FileKind, open_owned
+
+from .change import Change
+from .id_index import SqliteIndex, content_hash
+from .state_document import PullDocument
+from .typed_columns import ColumnType, cell, columns_of, columns_of_target, custom_fields
+from .typed_table import SqlValue, TypedTable
+
+PULL_FILE = FileKind(
+    application_id=0x5A6F5031,  # "ZoP1"
+    version=2,
+    subject="the file",
+    wrong_kind="is not a file of an earlier pull; name another",
+    in_use="",
+    error=InputError,
+)
+
+_BASE = {
+    "id": "TEXT PRIMARY KEY",
+    "name": "TEXT NOT NULL",
+    "last_modified_time": "TEXT NOT NULL",
+    "row": "TEXT NOT NULL",
+    "detail": "TEXT",
+    "detail_of": "TEXT",
+    "pulled_at": "TEXT NOT NULL",
+    "deleted_at": "TEXT",
+}
+_json = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class SqliteCopy:
+    """The table of one resource: columns from the specs, custom fields as they are met, and the raw JSON beside them.
+
+    `row` is the record as the list has it; `detail` the record as read by itself (NULL until then), with its
+    modification time in `detail_of`; `deleted_at` is when the pull found that Zoho has it no more. With details the
+    tables `contact_persons` and `addresses` hold those of every record. The table `pulled_from` names the organisation
+    of each resource: records of two never come together. A `PullState`.
+
+    Args:
+        path: The file.
+        target: The resource.
+    """
+
+    def __init__(self, path: Path, target: Destination) -> None:
+        self._path = path
+        self._target = target
+        self._name = target.name
+        self._table_name = target.name.rpartition(".")[2]
+        self._types: dict[str, ColumnType] = columns_of_target(target)
+        self._opened: sqlite3.Connection | None = None
+        self._table: TypedTable | None = None
+        self._parts: dict[str, TypedTable] = {}
+
+    # -- the state
+
+    def open(self) -> bytes | None:
+        self._opened = open_owned(
+            str(self._path.absolute()),
+            PULL_FILE,
+            self._prepare,
+            where=str(self._path),
+            timeout=5,
+            pragmas=("synchronous = NORMAL",),
+        )
+        self._opened.execute("BEGIN IMMEDIATE")
+        found = self._opened.execute("SELECT document FROM pulled_state WHERE resource = ?", (self._name,)).fetchone()
+        return found[0] if found is not None else None
+
+    @property
+    def index(self) -> SqliteIndex:
+        return SqliteIndex(self._connection, self._index_name)
+
+    def commit(self, document: bytes) -> None:
+        connection = self._connection
+        self.index.confirm()
+        connection.execute("INSERT OR REPLACE INTO pulled_state VALUES (?, ?)", (self._name, document))
+        connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    # -- the records
+
+    def store(self, change: Change) -> None:
+        """Writes one change."""
+        if change.kind == "delete":
+            query = f'UPDATE "{self._table_name}" SET deleted_at = ? WHERE id = ?'
+            self._connection.execute(query, (_now(), change.id))
+            for part in self._parts:
+                self._connection.execute(f'DELETE FROM "{part}" WHERE {self._part_key} = ?', (change.id,))
+            return
+        raw = change.row if change.row is not None else self._row_of(change.id)
+        cells = self._cells(change.id, raw, change.record)
+        if change.record is not None:
+            cells |= {"detail": change.record.decode(), "detail_of": cells["last_modified_time"]}
+            self._store_parts(change.id, _json.decode(change.record))
+        assert self._table is not None
+        self._table.write(cells)
+
+    def ask_for_details(self, *, every: bool) -> None:
+        """Makes the details of every record pending, or of those whose details are missing or old."""
+        if every:
+            self.index.ask_for_all()
+        else:
+            self._connection.execute(
+                f"UPDATE {self._index_name} SET pending = 1 WHERE hash <> x'' AND id IN (SELECT id FROM "
+                f'"{self._table_name}" WHERE detail_of IS NOT last_modified_time AND deleted_at IS NULL)'
+            )
+
+    def count(self) -> int:
+        """How many records it has, deleted ones left out."""
+        query = f'SELECT count(*) FROM "{self._table_name}" WHERE deleted_at IS NULL'
+        return int(self._connection.execute(query).fetchone()[0])
+
+    def purge(self) -> int:
+        """Removes the rows of deleted records; how many."""
+        return self._connection.execute(f'DELETE FROM "{self._table_name}" WHERE deleted_at IS NOT NULL').rowcount
+
+    def _cells(self, record_id: str, raw: bytes, detail: bytes | None) -> dict[str, SqlValue]:
+        row: Mapping[str, Any] = _json.decode(raw)
+        name = row.get(self._target.name_field, "") if self._target.name_field else ""
+        modified = row.get("last_modified_time") or row.get("updated_time") or ""
+        cells: dict[str, SqlValue] = {"id": record_id}
+        for record in (row, _json.decode(detail)) if detail is not None else (row,):
+            cells |= {one: cell(record[one], kind) for one, kind in self._types.items() if one in record}
+            cells |= {one: cell(value, None) for one, value in custom_fields(record)}
+        return cells | {
+            "name": str(name or ""),
+            "last_modified_time": str(modified),
+            "row": raw.decode(),
+            "pulled_at": _now(),
+            "deleted_at": None,
+        }
+
+    def _row_of(self, record_id: str) -> bytes:
+        query = f'SELECT row FROM "{self._table_name}" WHERE id = ?'
+        found = self._connection.execute(query, (record_id,)).fetchone()
+        return str(found[0]).encode() if found is not None else b"{}"
+
+    # -- persons and addresses
+
+    @property
+    def _part_key(self) -> str:
+        return self._target.record_id
+
+    def _store_parts(self, record_id: str, record: Mapping[str, Any]) -> None:
+        for part, table in self._parts.items():
+            self._connection.execute(f'DELETE FROM "{part}" WHERE {self._part_key} = ?', (record_id,))
+            for position, (kind, item) in enumerate(_parts_of(record, part)):
+                cells = {one: cell(item[one], type_) for one, type_ in self._part_types[part].items() if one in item}
+                cells |= {one: cell(value, None) for one, value in custom_fields(item)}
+                cells.pop(self._part_key, None)
+                key: dict[str, SqlValue] = {"part": f"{record_id}/{position}", self._part_key: record_id}
+                table.write(key | {"position": position, "kind": kind, "row": _encoder.encode(item).decode()} | cells)
+
+    @property
+    def _part_types(self) -> dict[str, dict[str, ColumnType]]:
+        get = self._target.operations.get("get")
+        fields = {one.encode_name: one.type for one in msgspec.structs.fields(get.response)} if get else {}
+        persons, address = _struct_in(fields.get("contact_persons")), _struct_in(fields.get("billing_address"))
+        found = {"contact_persons": persons, "addresses": address}
+        return {name: columns_of(struct) for name, struct in found.items() if struct is not None}
+
+    # -- the file
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        assert self._opened is not None
+        return self._opened
+
+    @property
+    def _index_name(self) -> str:
+        return f"pulled_ids_{self._name.replace('.', '_')}"
+
+    def _prepare(self, connection: sqlite3.Connection, version: int) -> None:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS pulled_from (resource TEXT PRIMARY KEY, place TEXT NOT NULL, "
+            "organization_id TEXT NOT NULL, held_in TEXT NOT NULL UNIQUE)"
+        )
+        self._check_origin(connection)
+        connection.execute(
+            "INSERT OR IGNORE INTO pulled_from VALUES (?, ?, ?, ?)",
+            (self._name, *self._target.origin, f'"{self._table_name}"'),
+        )
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS pulled_state (resource TEXT PRIMARY KEY, document BLOB NOT NULL)"
+        )
+        SqliteIndex.create(connection, self._index_name)
+        self._table = TypedTable(connection, self._table_name, _BASE, self._types)
+        for part, types in self._part_types.items():
+            base = {
+                "part": "TEXT PRIMARY KEY",
+                self._part_key: "TEXT NOT NULL",
+                "position": "INTEGER NOT NULL",
+                "kind": "TEXT",
+                "row": "TEXT NOT NULL",
+            }
+            self._parts[part] = TypedTable(connection, part, base, types)
+            connection.execute(f'CREATE INDEX IF NOT EXISTS "{part}_of" ON "{part}" ({self._part_key})')
+        if version < PULL_FILE.version:
+            self._migrate(connection)
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        """Fills the columns of a file of version 1, and the index with what it has."""
+        assert self._table is not None
+        self._opened = connection
+        query = f'SELECT id, row, detail, detail_of, last_modified_time, pulled_at FROM "{self._table_name}"'
+        for record_id, row, detail, detail_of, modified, pulled_at in connection.execute(query).fetchall():
+            cells = self._cells(record_id, row.encode(), detail.encode() if detail is not None else None)
+            cells |= {"detail_of": detail_of, "last_modified_time": modified, "pulled_at": pulled_at}
+            self._table.write(cells)
+            if detail is not None:
+                self._store_parts(record_id, _json.decode(detail))
+            self.index.put(record_id, content_hash(row.encode()), modified, 0)
+        place, organization_id = self._target.origin
+        token = uuid4().hex
+        document = PullDocument(resource=self._name, place=place, organization_id=organization_id, index=token)
+        self.index.confirm()
+        self.index.mark_begun(token)
+        connection.execute(
+            "INSERT OR REPLACE INTO pulled_state VALUES (?, ?)", (self._name, msgspec.json.encode(document))
+        )
+        self._opened = None
+
+    def _check_origin(self, connection: sqlite3.Connection) -> None:
+        held = f'"{self._table_name}"'
+        for resource, held_in, *origin in connection.execute(
+            "SELECT resource, held_in, place, organization_id FROM pulled_from"
+        ):
+            if tuple(origin) != self._target.origin or (held_in == held and resource != self._name):
+                place, organization = origin
+                raise InputError(
+                    f"{self._path}: holds {resource} of organisation {organization} ({place}), not {self._name} of "
+                    f"{self._target.origin[1]} ({self._target.origin[0]}); name another file"
+                )
+
+
+def _parts_of(record: Mapping[str, Any], part: str) -> list[tuple[str | None, Mapping[str, Any]]]:
+    """The persons or addresses of a record, each with its kind."""
+    listed: Any = record.get(part)
+    found: list[tuple[str | None, Mapping[str, Any]]] = []
+    if part == "addresses":
+        kinds = {"billing": record.get("billing_address"), "shipping": record.get("shipping_address")}
+        found += [(kind, address) for kind, address in kinds.items() if is_mapping(address)]
+    found += [(None, item) for item in (listed if is_sequence(listed) else ()) if is_mapping(item)]
+    return found
+
+
+def _struct_in(kind: Any) -> Any:
+    """The struct in a type such as `list[Address] | None`; None when there is none."""
+    if inspect.isclass(kind) and issubclass(kind, msgspec.Struct):
+        return kind
+    for argument in get_args(kind):
+        if (found := _struct_in(argument)) is not None:
+            return found
+    return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
