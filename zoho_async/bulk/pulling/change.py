@@ -12,7 +12,12 @@ class OwnWrites(Protocol):
     """Knows what a push of ours has written."""
 
     def wrote(self, record_id: str, modified: str) -> bool:
-        """Whether the record's last change, at a time as Zoho wrote it, is ours."""
+        """Tells whether the last change of a record is ours.
+
+        Args:
+            record_id: Zoho's id.
+            modified: The time of that change, as Zoho wrote it.
+        """
         ...
 
 

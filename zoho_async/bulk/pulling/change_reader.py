@@ -88,7 +88,7 @@ class ChangeReader:
         self.full_reads = 0
         """Readings of the whole list."""
         self.end_known = True
-        """Whether Zoho said where the list ends, each time that it was read to there."""
+        """Whether Zoho reported where the list ends, each time that it was read to there."""
 
     async def changes(self) -> AsyncGenerator[Change, None]:
         """Everything that is to be handed out; BudgetSpentError when calls are missing for the rest."""
@@ -188,7 +188,7 @@ class ChangeReader:
         self._swept = True
 
     async def _counted(self) -> AsyncGenerator[Change, None]:
-        """Sweeps the ids when the count says so, when a day has gone by, or on demand."""
+        """Sweeps the ids when the count says so, when a day has passed, or on demand."""
         document = self._document
         count, surplus = await self._surplus()
         if surplus < 0:

@@ -29,7 +29,7 @@ class ChangesSummary(msgspec.Struct, kw_only=True):
         calls: Calls, without the client's retries.
         pending: Records whose details are left to the next run.
         complete: Whether everything was handed out; False when `max_calls` was too few, or the iteration was left.
-        end_known: Whether Zoho said where the list ends; without that no record is taken for deleted.
+        end_known: Whether Zoho reported where the list ends; without that no record is taken for deleted.
         full_reads: Readings of the whole list: the first one, sweeps for deletes, and every run over a list that cannot
             be sorted.
     """

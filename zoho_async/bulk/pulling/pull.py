@@ -52,7 +52,7 @@ class PullSummary(msgspec.Struct, kw_only=True):
         deleted: Records found to be deleted in Zoho; in SQLite they stay, with `deleted_at`.
         pending: Records whose details are left to the next pull (`max_calls`).
         complete: Whether everything was read; False when `max_calls` was too few.
-        end_known: Whether Zoho said where the list ends; nothing is dropped otherwise.
+        end_known: Whether Zoho reported where the list ends; nothing is dropped otherwise.
         reads: Calls, without the client's retries.
         seconds: Time since the start.
     """

@@ -25,7 +25,7 @@ class ListProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         kind: `changed`: newest changes first, down to the watermark; `whole`: every record.
         page: The next page; 0: all pages of a whole list were read, and missing records are still to be asked for.
         top: The watermark when it is done.
-        end_known: Whether Zoho said where the list ends.
+        end_known: Whether Zoho reported where the list ends.
     """
 
     kind: Literal["changed", "whole"]

@@ -124,7 +124,7 @@ async def pull_command(args: PullArgs) -> int:
         result = {"target": args.name, "to": str(args.to), **msgspec.structs.asdict(summary)}
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
     else:
-        more = f", {summary.vanished:,} gone meanwhile" * bool(summary.vanished)
+        more = f", {summary.vanished:,} deleted meanwhile" * bool(summary.vanished)
         more += f", {summary.deleted:,} deleted in Zoho" * bool(summary.deleted)
         more += f", {summary.dropped:,} dropped" * bool(summary.dropped)
         if not summary.end_known:
