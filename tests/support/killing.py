@@ -19,7 +19,7 @@ Phase = Literal["start", "check", "list", "write", "end"]
 CONCURRENCY = 10
 RUNS_TO_KILL = 6
 """So many runs for every kill: one may end by itself, over a line so bad, before it is killed."""
-ENDING_RUNS = 10
+ENDING_RUNS = 6
 """So many runs may end with unknown rows; each settles what the one before it could not."""
 FAULTS = ("reset_before", "reset_after", "torn", "status:503", "status:503_after", "html:502_after")
 FAULT_RATE = 0.03
