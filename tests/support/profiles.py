@@ -13,6 +13,13 @@ _STANDARD = 100
 
 
 SLOW = (
+    "bulk/pushing/test_keys.py",
+    "bulk/pushing/test_plan_equals_push.py",
+    "bulk/pulling/test_changes_model.py",
+    "bulk/pulling/test_full_pulls.py",
+    "bulk/state/test_log_epoch.py",
+    "fake/test_fake_threads.py",
+    "bulk/pushing/test_two_processes.py",
     "auth/test_oauth.py::test_processes_that_share_a_token_file_cause_one_refresh",
     "bulk/pushing/test_every_fault.py",
     "bulk/pushing/test_plans_of_all_resources.py",
