@@ -16,6 +16,7 @@ from zoho_async.auth.token_stores import TokenStore
 from zoho_async.schema.operation import Operation, Response
 from zoho_async.schema.registry import PRODUCTS
 from zoho_async.transport.config import Settings
+from zoho_async.transport.hooks import Limiters
 from zoho_async.transport.rate_limiter import Limits, Quota, tightest
 from zoho_async.transport.transport import Shared, Transport
 from zoho_async.wire.encoding import Request, invalid, parameter_text, target, to_json, travels
@@ -43,6 +44,7 @@ class Zoho:
     `organization_id`: the organisation to work in; Zoho would silently take the user's default one without it.
     `data_center`: us, eu, in, au, jp, ca, cn, sa or uk: where the account lives.
     `limits`: what this process allows itself; shared by everything that works in the same organisation.
+    `limiters`: where limits are counted: this process alone (None), or a `FileLimiters` or a fleet's, for more than one.
     `retries`: extra attempts for reads and for writes that may be repeated.
     `max_wait`: the longest pause (seconds) Zoho may impose before a call gives up with RateLimitError; None: any.
     `deadline`: seconds for a whole call, waiting included; None: as long as it takes.
@@ -63,6 +65,7 @@ class Zoho:
         organization_id: str | int | None = None,
         data_center: str = "us",
         limits: Limits | None = None,
+        limiters: Limiters | None = None,
         retries: int = 3,
         max_wait: float | None = 120.0,
         deadline: float | None = None,
@@ -84,7 +87,7 @@ class Zoho:
             accounts_url=accounts_url,
         )
         _check(settings)
-        self._transport = Transport(settings, Shared(session))
+        self._transport = Transport(settings, Shared(session, limiters))
         self._original = True
 
     @classmethod

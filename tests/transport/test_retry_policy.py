@@ -126,7 +126,9 @@ def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
     later = now + timedelta(seconds=90)
     assert policy.retry_after(later.strftime("%a, %d %b %Y %H:%M:%S GMT"), now) == 90
     assert policy.retry_after("Sat, 21 Nov 2020 12:00:00 GMT", now) == 0
-    assert policy.retry_after("9" * 30, now) == 366 * 86400
+    assert policy.retry_after("9" * 30, now) == 86400, "a year is not believed"
+    assert policy.retry_after("Sat, 21 Nov 2026 11:00:30 GMT", now, "Sat, 21 Nov 2026 11:00:00 GMT") == 30
+    assert policy.retry_after("Sat, 21 Nov 2026 12:00:30 GMT", now, "yesterday") == 30
     for nonsense in (None, "", "soon", "-5", "1e9", "Sat, 21 Nov 99999999999 12:00:00 GMT"):
         assert policy.retry_after(nonsense, now) is None
 

@@ -16,7 +16,7 @@ from zoho_async.schema.operation import Operation, Response
 from . import retry_policy
 from .config import Settings
 from .http import Answer, UploadReadError
-from .rate_limiter import Limiter
+from .permits import Report
 from .retry_policy import Action, Sent, Verdict
 
 E = TypeVar("E", bound=errors.ZohoError)
@@ -35,6 +35,7 @@ class Call:
         "_budget",
         "_deadline",
         "_failures",
+        "_held_s",
         "_last",
         "_loop",
         "_operation",
@@ -63,6 +64,7 @@ class Call:
         self._begun = 0.0
         self._sent_at = datetime.now(UTC)
         self._failures = 0
+        self._held_s = 0.0
         self._refusals = throttle_count
         self._last: Answer | None = None
         self._sent: bool | None = False
@@ -93,9 +95,13 @@ class Call:
             token: Token = await self.with_deadline(asyncio.shield(task))
             return token
         except errors.ZohoError as error:
-            error.operation = self._operation.id
-            error.organization_id = self._settings.organization_id
+            self.identify(error)
             raise
+
+    def identify(self, error: errors.ZohoError) -> None:
+        """Give an error from below, which knows no operation, that of this call."""
+        error.operation = self._operation.id
+        error.organization_id = self._settings.organization_id
 
     async def in_flight(self, attempt: Any) -> Answer:
         """Await an attempt. Past the deadline or when cancelled, a write's outcome is unknown."""
@@ -142,16 +148,26 @@ class Call:
         except errors.AuthError as error:
             raise self._auth_error(f"{error}") from error
 
-    async def apply_throttle(self, verdict: Verdict, answer: Answer, limiter: Limiter) -> None:
-        """Zoho refused for a limit: hold the organisation back, or this call alone, and come again."""
-        self._refusals += 1
-        floor = self.retry_after(answer)
-        if verdict.action is Action.SLOW:
-            limiter.slow_down()
-            seconds = retry_policy.slow_delay(self._refusals, chance(), floor)
-        else:
-            seconds = retry_policy.pause_delay(self._refusals, floor)
-            limiter.pause(seconds)
+    def report(self, answer: Answer, verdict: Verdict) -> Report:
+        """What the rate limiter learns from an attempt; also decides how long a throttled call waits."""
+        sent, headers = answer.outcome.sent is not Sent.NEVER, answer.headers
+        if verdict.action is Action.DONE:
+            return Report(sent=sent, headers=headers, verdict="done")
+        if verdict.action in (Action.SLOW, Action.PAUSE):
+            self._refusals += 1
+            floor = self.retry_after(answer)
+            if verdict.action is Action.SLOW:
+                self._held_s = retry_policy.slow_delay(self._refusals, chance(), floor)
+                return Report(sent=sent, headers=headers, verdict="slow")
+            self._held_s = retry_policy.pause_delay(self._refusals, floor)
+            return Report(sent=sent, headers=headers, verdict="throttled", seconds=self._held_s)
+        if verdict.error is errors.QuotaExceededError:
+            return Report(sent=sent, headers=headers, verdict="exhausted", seconds=self.retry_after(answer))
+        return Report(sent=sent, headers=headers)
+
+    async def apply_throttle(self, verdict: Verdict) -> None:
+        """Zoho refused for a limit and the limiter knows: wait, or raise when the wait is too long."""
+        seconds = self._held_s
         too_long = self._settings.max_wait is not None and seconds > self._settings.max_wait
         if too_long or self._refusals > _MOST_REFUSALS:
             raise self.rate_limit_exceeded(seconds)
@@ -178,7 +194,8 @@ class Call:
 
     def retry_after(self, answer: Answer) -> float | None:
         """Seconds Zoho asks to wait, when it says so."""
-        return retry_policy.retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
+        headers = answer.headers
+        return retry_policy.retry_after(headers.get("Retry-After"), datetime.now(UTC), headers.get("Date"))
 
     def _log_wait(self, seconds: float) -> None:
         log.info(

@@ -133,17 +133,31 @@ LONGEST_BLOCK = 1800.0
 """Seconds Zoho has been seen to hold an organisation back."""
 
 
-_LONGEST_ASKED = 366 * 86400.0
-"""A header that asks for more than a year is nonsense, and its number must not break the arithmetic of dates."""
+_LONGEST_ASKED = 86400.0
+"""Seconds; a header that asks for more than a day is not believed: Zoho's longest limit is a day's."""
 
 
-def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds a Retry-After header asks for, from its number or its HTTP date; None when it says nothing usable."""
+def retry_after(value: str | None, now: datetime, date: str | None = None) -> float | None:
+    """Seconds a Retry-After header asks for, from its number or its HTTP date; None when it says nothing usable.
+
+    Args:
+        value: The header.
+        now: The time here.
+        date: The response's Date header, which goes before `now`: both dates are then of one clock.
+    """
     if value is None:
         return None
     text = value.strip()
     if text.isdecimal():
         return min(float(text), _LONGEST_ASKED)
+    moment = _http_date(text)
+    if moment is None:
+        return None
+    since = (None if date is None else _http_date(date)) or now
+    return min(max(0.0, (moment - since).total_seconds()), _LONGEST_ASKED)
+
+
+def _http_date(text: str) -> datetime | None:
     # Costs more to import than all the rest of this module, and is rarely needed.
     from email.utils import parsedate_to_datetime
 
@@ -151,8 +165,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError, TypeError):
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - now).total_seconds()), _LONGEST_ASKED)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def retry_delay(attempt: int, chance: float, floor: float | None = None) -> float:

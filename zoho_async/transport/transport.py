@@ -20,9 +20,9 @@ from zoho_async.wire.pagination import Page, Pages
 from . import retry_policy
 from .call_state import Call
 from .config import Settings
-from .hooks import DispatchHook
+from .hooks import DispatchHook, Exhausted, Gatekeeper, Limiters, Limits, Paused, Report
 from .http import Answer, DownloadWriteError, HttpAdapter, UploadReadError
-from .rate_limiter import Exhausted, Limiter, Limits, Paused
+from .rate_limiter import ProcessLimiters
 from .retry_policy import Action, Outcome, Sent
 
 if TYPE_CHECKING:
@@ -32,15 +32,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NOT_SENT = Report(sent=False)
+_SENT = Report(sent=True)
+
 
 class Shared:
     """What all `with_options()` copies of a client have in common: the session, the limiters, the decoders."""
 
-    __slots__ = ("_chosen", "budget", "decoders", "exchange", "limiters", "refreshing")
+    __slots__ = ("_chosen", "_source", "budget", "decoders", "exchange", "limiters", "refreshing")
 
-    def __init__(self, session: ClientSession | None) -> None:
+    def __init__(self, session: ClientSession | None, limiters: Limiters | None = None) -> None:
         self.exchange = HttpAdapter(session)
-        self.limiters: dict[tuple[str, ...], Limiter] = {}
+        self._source: Limiters = ProcessLimiters() if limiters is None else limiters
+        self.limiters: dict[tuple[str, ...], Gatekeeper] = {}
         self._chosen: dict[tuple[str, ...], Limits] = {}
         self.refreshing: set[asyncio.Future[Token]] = set()
         """Token requests whose callers ran out of time: they are finished all the same, for they are counted."""
@@ -54,13 +58,13 @@ class Shared:
             if known[: len(key)] == key:
                 limiter.change(limits)
 
-    def limiter(self, organization: tuple[str, ...], product: str, limits: Limits) -> Limiter:
+    def limiter(self, organization: tuple[str, ...], product: str, limits: Limits) -> Gatekeeper:
         """The limiter of one organisation; whoever comes first decides its limits, `change_limits` at any time."""
         limits = self._chosen.get(organization, limits)
         key = (*organization, product) if limits.per_product else organization
         found = self.limiters.get(key)
         if found is None:
-            found = self.limiters[key] = Limiter(limits)
+            found = self.limiters[key] = self._source.of(key, limits)
         return found
 
     async def close(self) -> None:
@@ -230,7 +234,7 @@ class Transport:
         while True:
             try:
                 token = await call.token(self._token(), self.shared.refreshing)
-                await call.with_deadline(limiter.acquire(self.settings.max_wait, priority=priority))
+                permit = await call.with_deadline(limiter.acquire(self.settings.max_wait, priority=priority))
                 # It may have been renewed while this call waited its turn.
                 token = self.settings.auth.latest(token)
             except Exhausted as error:
@@ -239,28 +243,29 @@ class Transport:
                 raise call.quota_exceeded(error.resets_at) from None
             except Paused as error:
                 raise call.rate_limit_exceeded(error.seconds) from None
-            sent = False
+            except errors.UnavailableError as error:
+                call.identify(error)
+                raise
+            report = _NOT_SENT
             try:
                 if hook is not None:
                     await hook.before_send()
-                sent = True
+                report = _SENT
                 answer = await call.in_flight(self._attempt(operation, request, token, wanted, to))
-                sent = answer.outcome.sent is not Sent.NEVER
-                limiter.update_from_headers(answer.headers)
+                verdict = retry_policy.classify(
+                    answer.outcome,
+                    repeatable=operation.idempotent and hook is None,
+                    deletes=operation.method == "DELETE",
+                    repeated=call.maybe_acted,
+                )
+                report = call.report(answer, verdict)
             except UploadReadError as broken:
                 raise call.unreadable(broken) from broken.error
             finally:
-                limiter.release(sent=sent)
-            verdict = retry_policy.classify(
-                answer.outcome,
-                repeatable=operation.idempotent and hook is None,
-                deletes=operation.method == "DELETE",
-                repeated=call.maybe_acted,
-            )
+                permit.done(report)
             call.note(answer, verdict)
             if verdict.action is Action.DONE:
                 self.shared.budget.earn()
-                limiter.succeeded()
                 return call.response(answer)
             if hook is not None and verdict.action in (Action.REFRESH, Action.PAUSE, Action.SLOW, Action.RETRY):
                 hook.on_rejected()
@@ -268,15 +273,15 @@ class Transport:
                 refreshed = True
                 await call.refresh(self.settings.auth.refresh(token, self.accounts), self.shared.refreshing)
             elif verdict.action in (Action.PAUSE, Action.SLOW):
-                await call.apply_throttle(verdict, answer, limiter)
+                await call.apply_throttle(verdict)
             elif verdict.action is Action.RETRY:
                 await call.retry(verdict, answer)
             elif verdict.error is errors.QuotaExceededError:
-                raise call.quota_exceeded(limiter.mark_exhausted(call.retry_after(answer)))
+                raise call.quota_exceeded(limiter.quota().resets_at)
             else:
                 raise call.failure(verdict, answer)
 
-    def limiter(self, product: str) -> Limiter:
+    def limiter(self, product: str) -> Gatekeeper:
         """The gate of this client's organisation."""
         return self.shared.limiter(self.organization, product, self.settings.limits)
 
@@ -285,7 +290,7 @@ class Transport:
         """What tells this client's organisation from all others: where it lives, and its number."""
         return self.settings.api_url or self.settings.data_center, self.settings.organization_id or ""
 
-    def limiters(self) -> list[Limiter]:
+    def limiters(self) -> list[Gatekeeper]:
         """All gates of this client's organisation: one, or one a product."""
         per_product = self.settings.limits.per_product
         return [self.limiter(product) for product in PRODUCTS] if per_product else [self.limiter("")]
