@@ -19,7 +19,7 @@ LAYERS = [
     *("_typeguards", "_atomic_file", "errors", "schema", "wire", "auth", "transport", "product", "client"),
     *("bulk.errors", "bulk._aio", "bulk.concurrent_map", "bulk.source", "bulk.state", "bulk.rows", "bulk.results"),
     *("bulk.pushing", "bulk.pulling", "bulk.recovery", "bulk"),
-    *("fake", "testing", "cli"),
+    *("fleet", "fake", "testing", "cli"),
 ]
 ONLY = {"schema": {"errors"}, "auth": {"errors", "_atomic_file"}, "fake": {"schema"}, "testing": {"fake"}}
 """Wings that stand apart: they import nothing of ours but these."""

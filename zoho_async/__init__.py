@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         UnavailableError,
         ZohoError,
     )
+    from zoho_async.fleet.files import FileLimiters
     from zoho_async.schema.catalog import operations, scopes
     from zoho_async.schema.custom_fields import custom_fields
     from zoho_async.schema.operation import Operation, Response
@@ -63,6 +64,7 @@ _MODULES = {
         "UnavailableError",
         "ZohoError",
     ),
+    "fleet.files": ("FileLimiters",),
     "schema.custom_fields": ("custom_fields",),
     "transport.rate_limiter": ("Limits", "Quota"),
     "schema.operation": ("Operation", "Response"),
@@ -83,6 +85,7 @@ __all__ = [
     "DecodeError",
     "DuplicateError",
     "Fault",
+    "FileLimiters",
     "FileStore",
     "InvalidError",
     "Limits",

@@ -44,7 +44,7 @@ class Zoho:
     `organization_id`: the organisation to work in; Zoho would silently take the user's default one without it.
     `data_center`: us, eu, in, au, jp, ca, cn, sa or uk: where the account lives.
     `limits`: what this process allows itself; shared by everything that works in the same organisation.
-    `limiters`: where limits are counted: this process alone (None), or a `FileLimiters` or a fleet's, for more than one.
+    `limiters`: where limits are counted: None for this process alone, else a `FileLimiters` or those of a fleet.
     `retries`: extra attempts for reads and for writes that may be repeated.
     `max_wait`: the longest pause (seconds) Zoho may impose before a call gives up with RateLimitError; None: any.
     `deadline`: seconds for a whole call, waiting included; None: as long as it takes.

@@ -1,0 +1,1 @@
+"""Limits, tokens and leases that processes and machines share."""
