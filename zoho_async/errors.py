@@ -128,5 +128,9 @@ class DeadlineError(ZohoError):
     """The call's `deadline` passed; `sent` says whether a request was under way."""
 
 
+class LeaseError(ZohoError):
+    """Another process holds the lease, or has taken it over; nothing was sent."""
+
+
 class DecodeError(ZohoError):
     """The call succeeded, but its answer cannot be read; `body` has the bytes. It is never repeated."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from zoho_async.errors import AuthError, ConfigError, UnavailableError
+from zoho_async.errors import AuthError, ConfigError, LeaseError, UnavailableError
 
 from .data_centers import trusted_api_url
 from .token_stores import MemoryStore, Stored, Token, TokenStore, client_digest
@@ -133,8 +133,10 @@ class OAuth:
         """The refresh token comes from a grant code, which the first call exchanges: it lives for minutes, once.
 
         The store keeps the refresh token, for nobody else has it; a store that has one already is used as it is.
-        A self client needs no `redirect_uri`.
+        A self client needs no `redirect_uri`. Raises ConfigError for a store that is not durable.
         """
+        if not getattr(store, "durable", True):
+            raise ConfigError(f"{store!r} may lose what it is given, and the refresh token of a code is nowhere else")
         auth = cls.__new__(cls)
 
         async def credentials() -> Credentials:
@@ -210,7 +212,14 @@ class OAuth:
                 if stored.token is not None and stored.token.value != dead and _seconds_left(stored.token) > _NOW:
                     self._token = stored.token
                     return stored.token
-                self._token = await self._request(credentials, stored, accounts)
+                try:
+                    self._token = await self._request(credentials, stored, accounts)
+                except LeaseError:
+                    # Another process has taken the lock over; its token is as good.
+                    stored = await self._load(credentials)
+                    if stored.token is None or stored.token.value == dead:
+                        raise
+                    self._token = stored.token
                 return self._token
         finally:
             self._renewing = False
