@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from hashlib import sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
@@ -58,6 +59,7 @@ class RedisConnection:
             exceptions.ClusterDownError,
             OSError,
         )
+        self._running: set[asyncio.Task[Any]] = set()
         self._failures = 0
         self._next_try = 0.0
         self.away_since: float | None = None
@@ -84,11 +86,11 @@ class RedisConnection:
         Raises:
             RedisAwayError: Redis is away. The script may have been executed all the same.
         """
-        command = (len(keys), *keys, *arguments)
-        try:
-            return await self.command("EVALSHA", script.digest, *command)
-        except self._script_missing:
-            return await self.command("EVAL", script.text, *command)
+        return await asyncio.shield(self.start_script(script, keys, *arguments))
+
+    def start_script(self, script: Script, keys: Sequence[str], *arguments: str | bytes | int) -> asyncio.Task[Any]:
+        """Run a script to its end, even when the one who awaits it is cancelled."""
+        return self._start(self._script(script, (len(keys), *keys, *arguments)))
 
     async def command(self, *command: Any) -> Any:
         """Run one command.
@@ -96,6 +98,22 @@ class RedisConnection:
         Raises:
             RedisAwayError: Redis is away. The command may have been executed all the same.
         """
+        return await asyncio.shield(self._start(self._command(command)))
+
+    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        # A task of its own is never cancelled: redis-py 8.1 swallows cancellations.
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _script(self, script: Script, arguments: tuple[str | bytes | int, ...]) -> Any:
+        try:
+            return await self._command(("EVALSHA", script.digest, *arguments))
+        except self._script_missing:
+            return await self._command(("EVAL", script.text, *arguments))
+
+    async def _command(self, command: tuple[Any, ...]) -> Any:
         if self.until_next_try():
             raise self._error("no answer a moment ago")
         try:
@@ -119,7 +137,8 @@ class RedisConnection:
         )
 
     async def close(self) -> None:
-        """Close the connections, unless the client came from the caller."""
+        """Close the connections, unless the client came from the caller, after the commands under way."""
+        await asyncio.gather(*self._running, return_exceptions=True)
         if self._own:
             await self.client.aclose()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
 from zoho_async.errors import ConfigError
-from zoho_async.transport.hooks import Limiters, Limits, Quota
+from zoho_async.transport.hooks import Limiters, Quota
 from zoho_async.transport.limits import WINDOW
 
 from .clocks import moment_in
@@ -136,10 +136,9 @@ class Fleet:
         """
         place = (data_center, organization) if isinstance(organization, str) else organization
         keys = self._limiters.keys(place)
-        turn = await RedisBackend(self._limiters, keys).look_at_redis(Limits(per_minute=None), peek=True)
-        client: Any = self._connection.client
+        turn = await RedisBackend(self._limiters, keys).peek()
         in_flight: dict[str, int] = {}
-        for member in await client.zrange(keys[2], 0, -1):
+        for member in await self._connection.command("ZRANGE", keys[2], 0, -1):
             holder = _text(member).rpartition(":")[0]
             in_flight[holder] = in_flight.get(holder, 0) + 1
         return FleetView(
@@ -151,7 +150,7 @@ class Fleet:
             ),
             counted=turn.counted,
             in_flight=in_flight,
-            waiting=[_text(member) for member in await client.zrange(keys[3], 0, -1)],
+            waiting=[_text(member) for member in await self._connection.command("ZRANGE", keys[3], 0, -1)],
         )
 
     async def close(self) -> None:

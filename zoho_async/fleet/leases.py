@@ -109,7 +109,7 @@ class Lease:
                 )
             except RedisAwayError:
                 continue
-            if not held:
-                self._valid_until = 0.0
+            if not held or self.lost:
+                self._valid_until = 0.0  # for good, even if Redis has just renewed it
                 return
             self._held_since(begun)

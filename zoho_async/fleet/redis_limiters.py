@@ -122,6 +122,7 @@ class RedisBackend:
         self._withdrawn = False
         self._limits = Limits()
         self._seen: tuple[Turn, float] | None = None
+        self._running: asyncio.Task[list[int]] | None = None
         self._spare: Limiter | None = None
         self._spare_permits: dict[int, Permit] = {}
 
@@ -227,11 +228,14 @@ class RedisBackend:
         self.in_flight.update((slot, now) for slot in slots if slot in self.in_flight)
 
     async def _run(self, **more: Any) -> Turn:
-        """Run the script once, with all that waits to be delivered."""
+        """Run the script once, with all that waits to be delivered, after every earlier run has ended."""
+        while self._running is not None and not self._running.done():
+            await asyncio.wait([self._running])
         reports, self._outbox = self._outbox, []
         withdrawn, self._withdrawn = self._withdrawn, False
         try:
-            turn = await self.look_at_redis(self._limits, reports=reports, withdraw=withdrawn, **more)
+            self._running = self._start(self._limits, reports=reports, withdraw=withdrawn, **more)
+            turn = _turn(await asyncio.shield(self._running))
         except BaseException:
             self._outbox = reports + self._outbox
             self._withdrawn |= withdrawn and not self._ticket
@@ -239,8 +243,11 @@ class RedisBackend:
         self._seen = turn, host_time()
         return turn
 
-    async def look_at_redis(self, limits: Limits, **more: Any) -> Turn:
-        """Run the script once."""
+    async def peek(self) -> Turn:
+        """What Redis knows of the organisation; changes nothing."""
+        return _turn(await asyncio.shield(self._start(Limits(per_minute=None), peek=True)))
+
+    def _start(self, limits: Limits, **more: Any) -> asyncio.Task[list[int]]:
         limiters = self._limiters
         given: dict[str, Any] = {
             "holder": limiters.holder,
@@ -256,19 +263,7 @@ class RedisBackend:
             },
             **{name: value for name, value in more.items() if value},
         }
-        answer: list[int] = await limiters.connection.script(limiters.script, self._keys, msgspec.json.encode(given))
-        slot, wait, day_limit, remaining, resets = (None if one == -1 else one for one in answer[:5])
-        paused, exhausted, counted = answer[5:]
-        return Turn(
-            slot=slot,
-            wait=None if wait is None else wait / 1000,
-            paused=paused / 1000,
-            exhausted=bool(exhausted),
-            day_limit=day_limit,
-            remaining=remaining,
-            resets=None if resets is None else resets / 1000,
-            counted=counted,
-        )
+        return limiters.connection.start_script(limiters.script, self._keys, msgspec.json.encode(given))
 
     def _note(self, report: Report) -> None:
         """What a call has shown is known here at once, before Redis has it."""
@@ -316,3 +311,18 @@ class RedisBackend:
         self._slot += 1
         self._spare_permits[self._slot] = permit
         return Turn(slot=self._slot)
+
+
+def _turn(answer: list[int]) -> Turn:
+    slot, wait, day_limit, remaining, resets = (None if one == -1 else one for one in answer[:5])
+    paused, exhausted, counted = answer[5:]
+    return Turn(
+        slot=slot,
+        wait=None if wait is None else wait / 1000,
+        paused=paused / 1000,
+        exhausted=bool(exhausted),
+        day_limit=day_limit,
+        remaining=remaining,
+        resets=None if resets is None else resets / 1000,
+        counted=counted,
+    )
