@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -256,6 +258,30 @@ async def test_the_redis_clock_is_set_back(redis: RedisServer, fleets: Fleets) -
         (await gatekeeper.acquire()).done(SENT)
 
 
+async def test_a_redis_that_was_restarted_or_replaced_holds_though_it_kept_its_data(
+    redis: RedisServer, fleets: Fleets
+) -> None:
+    gatekeeper = fleets.gate()
+    (await gatekeeper.acquire()).done(SENT)
+    assert not await waits(gatekeeper)
+    keys = fleets.made[0].limiters.keys(PLACE)  # type: ignore[attr-defined]
+    async with Redis.from_url(redis.url) as client:
+        await client.hset(keys[0], "run", "of the server before")
+    assert await waits(gatekeeper)
+    await asyncio.sleep(WINDOW)
+    assert not await waits(gatekeeper)
+
+
+async def test_hundreds_of_organisations_at_once(fleets: Fleets, caplog: pytest.LogCaptureFixture) -> None:
+    fleet = fleets()
+
+    async def call(number: int) -> None:
+        (await fleet.limiters.of(("us", str(number)), OFF).acquire()).done(SENT)
+
+    await asyncio.gather(*(call(number) for number in range(400)))
+    assert "away" not in caplog.text
+
+
 async def test_keys_of_an_organisation_are_of_one_hash_slot_and_end_by_themselves(
     redis: RedisServer, fleets: Fleets
 ) -> None:
@@ -351,6 +377,49 @@ async def test_a_lease_ends_here_before_redis_gives_it_to_another(redis: RedisSe
             assert await client.pttl(lease.keys[0]) != 0
         with pytest.raises(LeaseError):
             lease.check()
+
+
+ZOMBIE = """
+import asyncio, sys
+from zoho_async import LeaseError, StaticToken, Zoho
+from zoho_async.fleet import Fleet
+class Hook:
+    throttle_count = 0
+    def __init__(self, lease):
+        self.lease = lease
+    async def before_send(self):
+        self.lease.check()
+    def on_rejected(self):
+        pass
+async def main(redis, url, organization, token):
+    async with Fleet(redis, lease=0.6, _window=0.1) as fleet, fleet.lease("contacts") as lease:
+        async with Zoho(StaticToken(token), organization_id=organization, api_url=url, limiters=fleet.limiters) as zoho:
+            for number in range(10_000):
+                try:
+                    await zoho._transport.send(CREATE, body={"contact_name": f"a {number}"}, hook=Hook(lease))
+                except LeaseError:
+                    print("lost", flush=True)
+                    return
+from zoho_async.books.contacts import CREATE
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_an_owner_that_was_stopped_sends_nothing_more(fake: FakeZoho, redis: RedisServer, fleets: Fleets) -> None:
+    zombie = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", ZOMBIE, redis.url, fake.url, fake.organization_id, fake.access_token),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    while fake.requests() < 5:  # noqa: ASYNC110 - the server counts, and tells nobody
+        await asyncio.sleep(0.01)
+    zombie.send_signal(signal.SIGSTOP)
+    async with fleets(lease=30).lease("contacts", wait=10):
+        await asyncio.sleep(0.2)
+        before = fake.requests()
+        zombie.send_signal(signal.SIGCONT)
+        out, _ = await zombie.communicate()
+        assert out == b"lost\n"
+        assert fake.requests() == before
 
 
 async def test_a_lease_names_what_it_is_for(fleets: Fleets) -> None:

@@ -43,7 +43,7 @@ async def until_in_flight(fake: FakeZoho, count: int) -> None:
 async def test_processes_share_the_pace_fairly_and_waste_none(
     fake: FakeZoho, redis: RedisServer, processes: int
 ) -> None:
-    seconds = 15.0  # the first window is held
+    seconds = 12.0  # the first window is held
     several = [options(redis, seconds, clock_ahead=90 * (number == 0)) for number in range(processes)]
     made = await counts(fake, several)
     assert most(fake) <= RATE
@@ -57,7 +57,7 @@ async def test_processes_share_the_pace_fairly_and_waste_none(
 
 async def test_a_process_killed_and_started_again_never_exceeds_the_pace(fake: FakeZoho, redis: RedisServer) -> None:
     loop = asyncio.get_running_loop()
-    end = loop.time() + 15
+    end = loop.time() + 12
     kills = 0
     while loop.time() < end:
         fleet = {"lease": 0.5}

@@ -20,6 +20,8 @@ log = logging.getLogger("zoho_async")
 
 _TIMEOUT = 2.0
 """Seconds for a connection, and for an answer."""
+_CONNECTIONS = 32
+"""Commands at once; redis-py's pool fails beyond 100."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 """Seconds without a try after the first failure, and at most."""
 
@@ -59,6 +61,7 @@ class RedisConnection:
             exceptions.ClusterDownError,
             OSError,
         )
+        self._turns = asyncio.Semaphore(_CONNECTIONS)
         self._running: set[asyncio.Task[Any]] = set()
         self._failures = 0
         self._next_try = 0.0
@@ -114,6 +117,10 @@ class RedisConnection:
             return await self._command(("EVAL", script.text, *arguments))
 
     async def _command(self, command: tuple[Any, ...]) -> Any:
+        async with self._turns:
+            return await self._execute(command)
+
+    async def _execute(self, command: tuple[Any, ...]) -> Any:
         if self.until_next_try():
             raise self._error("no answer a moment ago")
         try:
