@@ -56,18 +56,14 @@ async def test_processes_share_the_pace_fairly_and_waste_none(
 
 
 async def test_a_process_killed_and_started_again_never_exceeds_the_pace(fake: FakeZoho, redis: RedisServer) -> None:
-    loop = asyncio.get_running_loop()
-    end = loop.time() + 12
     kills = 0
-    while loop.time() < end:
+    while kills < 5 or fake.requests() <= 2 * RATE:
         fleet = {"lease": 0.5}
         worker = await Worker.start(fake, **options(redis, 60, limits={"concurrency": 3}, fleet=fleet))
         await asyncio.sleep(0.2 + kills % 5 * 0.1)
         await worker.kill()
         kills += 1
-    assert kills >= 5
     assert most(fake) <= RATE
-    assert fake.requests() > RATE, "it has gone on"
     assert fake.limits[fake.organization_id].most_in_process <= 3
 
 

@@ -43,7 +43,7 @@ class RedisConnection:
             raise ConfigError("a fleet needs the redis package: pip install 'zoho_async[redis]'") from None
         self._own = isinstance(source, str)
         if isinstance(source, str):
-            self.client: Redis = Redis.from_url(
+            self.client: Redis = cast("Any", Redis).from_url(
                 source,
                 socket_timeout=_TIMEOUT,
                 socket_connect_timeout=_TIMEOUT,
