@@ -7,115 +7,73 @@ in the order of their arrival.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from math import floor, inf
+from math import inf
 
-import msgspec
+from .limits import (
+    DAY,
+    UNKNOWN_RESET,
+    WINDOW,
+    Exhausted,
+    Limits,
+    Paused,
+    Quota,
+    never_reason,
+    rate_of,
+    remaining_of,
+    slots_of,
+    tightest,
+)
+from .permits import Report
 
-WINDOW = 60.01
-"""Seconds of the sliding window: a minute, and a margin for clocks that round differently."""
-_DAY = 86400.0
-_UNKNOWN_RESET = 900.0
-"""Seconds to wait when the daily quota is used up and its reset time is unknown."""
+__all__ = ["WINDOW", "Exhausted", "Limiter", "Limits", "Paused", "ProcessLimiters", "Quota", "tightest"]
 
-
-class Limits(msgspec.Struct, frozen=True):
-    """The calls that this process allows itself per organisation.
-
-    Zoho Books allows 100 calls a minute, 5 to 10 at once, and 1,000 to 10,000 a day, depending on the plan
-    (https://www.zoho.com/books/api/v3/introduction/).
-
-    Args:
-        per_minute: Calls in any 60 seconds; None for no limit. The default leaves room for other clients.
-        concurrency: Calls in flight at once.
-        per_day: Calls per day; None to take the limit from Zoho's `x-rate-limit-*` headers.
-        burst: Calls that may start back to back before they are spread evenly.
-        reserve: Calls of the day left to other clients.
-        share: This process's part of all limits, above 0 and at most 1, for workers that split an organisation.
-        per_product: Count each product separately instead of all of an organisation together.
-
-    Raises:
-        ValueError: A value is out of range.
-    """
-
-    per_minute: int | None = 95
-    concurrency: int = 10
-    per_day: int | None = None
-    burst: int = 10
-    reserve: int = 0
-    share: float = 1.0
-    per_product: bool = False
-
-    def __post_init__(self) -> None:
-        positive = {"concurrency": self.concurrency, "burst": self.burst}
-        positive |= {"per_minute": self.per_minute} if self.per_minute is not None else {}
-        positive |= {"per_day": self.per_day} if self.per_day is not None else {}
-        for name, value in positive.items():
-            if value < 1:
-                raise ValueError(f"Limits({name}={value}): must be at least 1")
-        if self.reserve < 0 or not 0 < self.share <= 1:
-            raise ValueError("Limits: reserve must not be negative, share must be above 0 and at most 1")
+_LONGEST_TIMER = 60.0
+"""Seconds; a longer wait looks at the clocks in between, for one of them may have jumped."""
 
 
-class Quota(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of an organisation's remaining calls. None means unknown.
+class ProcessLimiters:
+    """Limits of this process alone: the default of `Zoho`. Clients that are given the same object share it."""
 
-    Attributes:
-        limit: Calls per day.
-        remaining: Calls left of the day.
-        resets_at: When the next day begins (aware, UTC).
-        sent: Calls that this client has sent to the organisation.
-        minute_left: Calls allowed at this moment; None without a limit per minute.
-        paused_until: When the organisation's pause ends (aware, UTC); None when it is not paused.
-    """
+    __slots__ = ("_known", "_window")
 
-    limit: int | None = None
-    remaining: int | None = None
-    resets_at: datetime | None = None
-    sent: int = 0
-    minute_left: int | None = None
-    paused_until: datetime | None = None
+    def __init__(self, *, _window: float = WINDOW) -> None:
+        self._known: dict[tuple[str, ...], Limiter] = {}
+        self._window = _window
+
+    def of(self, organization: tuple[str, ...], limits: Limits) -> Limiter:
+        """The rate limiter of an organisation; `limits` are those of a new one."""
+        found = self._known.get(organization)
+        if found is None:
+            found = self._known[organization] = Limiter(limits, window=self._window)
+        return found
 
 
-def tightest(quotas: Sequence[Quota]) -> Quota:
-    """The quota with the least left of its day, then of its minute; `sent` is the sum of all.
+class ProcessPermit:
+    """One call of a `Limiter`, from its start to its end."""
 
-    Unknown values count as unlimited.
-    """
+    __slots__ = ("_limiter",)
 
-    def left(quota: Quota) -> tuple[float, float]:
-        return (
-            inf if quota.remaining is None else quota.remaining,
-            inf if quota.minute_left is None else quota.minute_left,
-        )
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter: Limiter | None = limiter
 
-    return msgspec.structs.replace(min(quotas, key=left), sent=sum(quota.sent for quota in quotas))
-
-
-class Exhausted(Exception):  # noqa: N818 - a signal for the transport, which knows the operation
-    """The daily quota is used up until `resets_at` (None: unknown). `never`: why no day allows a call, or empty."""
-
-    def __init__(self, resets_at: datetime | None, never: str = "") -> None:
-        super().__init__("the daily quota is used up")
-        self.resets_at = resets_at
-        self.never = never
-
-
-class Paused(Exception):  # noqa: N818 - a signal for the transport, which knows the operation
-    """The organisation is paused for `seconds`, longer than the caller waits."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__("the organisation is paused")
-        self.seconds = seconds
+    def done(self, report: Report) -> None:
+        """End the call. Further calls change nothing."""
+        limiter, self._limiter = self._limiter, None
+        if limiter is not None:
+            limiter.record(report)
 
 
 class Limiter:
-    """The rate limiter of one organisation. `await acquire()`, send, `release()`."""
+    """The rate limiter of one organisation in this process."""
 
     __slots__ = (
+        "_cancelled",
         "_day_ends",
+        "_day_ends_wall",
         "_day_left",
         "_day_limit",
         "_day_used",
@@ -123,15 +81,18 @@ class Limiter:
         "_in_flight",
         "_next_start",
         "_paused_until",
+        "_paused_until_wall",
         "_sent",
         "_slots",
         "_timer",
         "_waiters",
+        "_window",
         "limits",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, window: float = WINDOW) -> None:
         self.limits = limits
+        self._window = window
         self._slots = float(limits.concurrency)
         self._in_flight = 0
         self._sent = 0
@@ -140,12 +101,15 @@ class Limiter:
         self._finished: deque[float] = deque()
         self._next_start = 0.0
         self._paused_until = 0.0
+        self._paused_until_wall = 0.0
         self._waiters: deque[tuple[asyncio.Future[None], float]] = deque()
+        self._cancelled = 0
         self._timer: asyncio.TimerHandle | None = None
         self._day_limit: int | None = None
         self._day_left: int | None = None
         self._day_used = 0
         self._day_ends: float | None = None
+        self._day_ends_wall = 0.0
 
     def change(self, limits: Limits) -> None:
         """Set other limits; calls counted so far stay counted."""
@@ -156,7 +120,7 @@ class Limiter:
         if self._waiters:
             self._admit(asyncio.get_running_loop())
 
-    async def acquire(self, max_pause: float | None = None, *, priority: bool = False) -> None:
+    async def acquire(self, max_pause: float | None = None, *, priority: bool = False) -> ProcessPermit:
         """Wait until a call may start, and count it. A cancelled wait counts nothing.
 
         Args:
@@ -174,18 +138,38 @@ class Limiter:
             raise Paused(self.paused_for())
         if not self._waiters and self._wait(loop.time()) == 0.0:
             self._start(loop.time())
-            return
+            return ProcessPermit(self)
         waiter: asyncio.Future[None] = loop.create_future()
         (self._waiters.appendleft if priority else self._waiters.append)((waiter, max_pause_s))
         self._admit(loop)
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            if waiter.cancelled():
+                self._forget_cancelled()
+            elif waiter.exception() is None:
                 self.release(sent=False)  # admitted and cancelled at the same time
-            else:
-                self._forget(waiter)
             raise
+        return ProcessPermit(self)
+
+    def record(self, report: Report) -> None:
+        """Take in how a call ended, and end it: the pause it met holds before its slot is free."""
+        try:
+            if report.headers:
+                self.update_from_headers(report.headers)
+            match report.decision:
+                case "done":
+                    self.succeeded()
+                case "throttled":
+                    self.pause(report.seconds or 0.0)
+                case "slow":
+                    self.slow_down()
+                case "exhausted":
+                    self.mark_exhausted(report.seconds)
+                case "other":
+                    pass
+        finally:
+            self.release(sent=report.sent)
 
     def release(self, *, sent: bool = True) -> None:
         """End a call. `sent=False`: nothing was sent, so it does not count."""
@@ -200,13 +184,15 @@ class Limiter:
         else:
             rate = self._rate()
             self._day_used -= 1
-            self._next_start -= WINDOW / rate if rate is not None else 0.0
+            self._next_start -= self._window / rate if rate is not None else 0.0
         self._admit(loop)
 
     def pause(self, seconds: float) -> None:
         """Start no call of this organisation for so many seconds; a longer current pause stays."""
-        until = asyncio.get_running_loop().time() + seconds
-        self._paused_until = max(self._paused_until, until)
+        seconds = min(seconds, DAY)
+        if seconds > self.paused_for():
+            self._paused_until = asyncio.get_running_loop().time() + seconds
+            self._paused_until_wall = time.time() + seconds
         held = self.paused_for()
         for waiter, max_pause_s in self._waiters:
             if held > max_pause_s and not waiter.done():
@@ -214,7 +200,12 @@ class Limiter:
 
     def paused_for(self) -> float:
         """Seconds left of the pause; 0 without one."""
-        return max(0.0, self._paused_until - asyncio.get_running_loop().time())
+        return self._pause_left(asyncio.get_running_loop().time())
+
+    def _pause_left(self, now: float) -> float:
+        left = self._paused_until - now
+        # The loop's clock stands still while the machine sleeps.
+        return max(0.0, min(left, self._paused_until_wall - time.time())) if left > 0 else 0.0
 
     def slow_down(self) -> None:
         """Halve the slots: Zoho reports too many calls at once."""
@@ -222,7 +213,7 @@ class Limiter:
 
     def succeeded(self) -> None:
         """Regain slots after a successful call: one for each full round of slots."""
-        self._slots = min(self._most_slots(), self._slots + 1.0 / self._slots)
+        self._slots = min(slots_of(self.limits), self._slots + 1.0 / self._slots)
 
     def update_from_headers(self, headers: Mapping[str, str]) -> None:
         """Take the daily quota from a response's `x-rate-limit-*` headers."""
@@ -237,18 +228,18 @@ class Limiter:
         # Responses arrive out of order: the smallest number of a day is the newest.
         ends = now + seconds if seconds is not None else self._day_ends
         if ends is None:
-            ends = now + _UNKNOWN_RESET
+            ends = now + UNKNOWN_RESET
         same_day = self._day_ends is not None and abs(ends - self._day_ends) < WINDOW
         self._day_left = min(left, self._day_left) if same_day and self._day_left is not None else left
-        self._day_ends = ends
+        self._end_day_at(ends, now)
 
     def mark_exhausted(self, seconds: float | None) -> datetime | None:
         """Record that the daily quota is used up; returns when the next day begins."""
         now = asyncio.get_running_loop().time()
         if seconds is not None:
-            self._day_ends = now + seconds
+            self._end_day_at(now + seconds, now)
         elif self._day_ends is None or self._day_ends <= now:
-            self._day_ends = now + _UNKNOWN_RESET
+            self._end_day_at(now + UNKNOWN_RESET, now)
         self._day_left = 0
         self._fail_waiters(now)
         return _moment(self._day_ends, now)
@@ -263,17 +254,13 @@ class Limiter:
             resets_at=_moment(self._day_ends, now),
             sent=self._sent,
             minute_left=None if rate is None else max(0, rate - self._counted(now)),
-            paused_until=_moment(self._paused_until, now) if self._paused_until > now else None,
+            paused_until=_moment(now + held, now) if (held := self._pause_left(now)) else None,
         )
 
     # -- decisions
 
     def _rate(self) -> int | None:
-        per_minute = self.limits.per_minute
-        return None if per_minute is None else max(1, floor(per_minute * self.limits.share))
-
-    def _most_slots(self) -> float:
-        return max(1.0, float(floor(self.limits.concurrency * self.limits.share)))
+        return rate_of(self.limits)
 
     def _counted(self, now: float) -> int:
         self._forget_finished(now)
@@ -281,32 +268,32 @@ class Limiter:
 
     def _forget_finished(self, now: float) -> None:
         finished = self._finished
-        while finished and finished[0] <= now - WINDOW:
+        while finished and finished[0] <= now - self._window:
             finished.popleft()
 
     def _wait(self, now: float) -> float | None:
         """Seconds until the next call may start; None: when a call in flight ends."""
-        if self._in_flight >= int(min(self._slots, self._most_slots())):
+        if self._in_flight >= int(min(self._slots, slots_of(self.limits))):
             return None
-        wait = max(0.0, self._paused_until - now)
+        wait = self._pause_left(now)
         rate = self._rate()
         if rate is None:
             return wait
         if self._counted(now) >= rate:
             if not self._finished:
                 return None
-            wait = max(wait, self._finished[0] + WINDOW - now)
-        interval = WINDOW / rate
+            wait = max(wait, self._finished[0] + self._window - now)
+        interval = self._window / rate
         return max(wait, self._next_start - interval * (min(self.limits.burst, rate) - 1) - now, 0.0)
 
     def _start(self, now: float) -> None:
         self._in_flight += 1
         self._day_used += 1
         if self._day_ends is None and self.limits.per_day is not None:
-            self._day_ends = now + _DAY
+            self._end_day_at(now + DAY, now)
         rate = self._rate()
         if rate is not None:
-            self._next_start = max(self._next_start, now) + WINDOW / rate
+            self._next_start = max(self._next_start, now) + self._window / rate
 
     def _admit(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is not None:
@@ -316,6 +303,7 @@ class Limiter:
         while self._waiters:
             if self._waiters[0][0].done():
                 self._waiters.popleft()
+                self._cancelled = max(0, self._cancelled - 1)
                 continue
             if self._exhausted(now):
                 self._fail_waiters(now)
@@ -324,13 +312,18 @@ class Limiter:
             if wait is None:
                 return
             if wait > 0.0:
-                self._timer = loop.call_at(now + wait, self._admit, loop)
+                self._timer = loop.call_at(now + min(wait, _LONGEST_TIMER), self._admit, loop)
                 return
             self._start(now)
             self._waiters.popleft()[0].set_result(None)
 
-    def _forget(self, waiter: asyncio.Future[None]) -> None:
-        self._waiters = deque(entry for entry in self._waiters if entry[0] is not waiter)
+    def _forget_cancelled(self) -> None:
+        """Drop cancelled waiters once they are half of all: a constant cost for each."""
+        self._cancelled += 1
+        if self._cancelled * 2 < len(self._waiters):
+            return
+        self._waiters = deque(entry for entry in self._waiters if not entry[0].done())
+        self._cancelled = 0
         if not self._waiters and self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -338,14 +331,7 @@ class Limiter:
     # -- the daily quota
 
     def _remaining(self) -> int | None:
-        own = None
-        limit = self.limits.per_day or self._day_limit
-        if limit is not None and (self.limits.per_day is not None or self.limits.share < 1):
-            own = floor(limit * self.limits.share) - self._day_used
-        # Zoho's number does not include calls in flight.
-        theirs = None if self._day_left is None else self._day_left - self._in_flight
-        known = [number for number in (own, theirs) if number is not None]
-        return max(0, min(known)) if known else None
+        return remaining_of(self.limits, self._day_limit, self._day_left, self._day_used, self._in_flight)
 
     def _exhausted(self, now: float) -> bool:
         self._roll_over_day(now)
@@ -353,10 +339,14 @@ class Limiter:
         return left is not None and left <= self.limits.reserve
 
     def _roll_over_day(self, now: float) -> None:
-        if self._day_ends is not None and now >= self._day_ends:
+        if self._day_ends is not None and (now >= self._day_ends or time.time() >= self._day_ends_wall):
             # The new day's numbers come with the next response.
             self._day_ends = self._day_left = None
             self._day_used = self._in_flight
+
+    def _end_day_at(self, ends: float, now: float) -> None:
+        left = min(ends - now, DAY)
+        self._day_ends, self._day_ends_wall = now + left, time.time() + left
 
     def _check_quota(self, now: float) -> None:
         if self._exhausted(now):
@@ -367,16 +357,10 @@ class Limiter:
             waiter, _ = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_exception(self._exhausted_error(now))
+        self._cancelled = 0
 
     def _exhausted_error(self, now: float) -> Exhausted:
-        limits = self.limits
-        whole = [] if self._day_limit is None else [self._day_limit]
-        if limits.per_day is not None or (whole and limits.share < 1):
-            whole.append(floor((limits.per_day or whole[0]) * limits.share))
-        never = ""
-        if whole and min(whole) <= limits.reserve:
-            never = f"the reserve of {limits.reserve:,} leaves none of the {min(whole):,} calls a day"
-        return Exhausted(_moment(self._day_ends, now), never)
+        return Exhausted(_moment(self._day_ends, now), never_reason(self.limits, self._day_limit))
 
 
 def _number(text: str | None) -> int | None:
