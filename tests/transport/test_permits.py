@@ -12,7 +12,8 @@ import pytest
 from support.client import client_of
 from support.simulation import simulate
 
-from zoho_async import Limits, QuotaExceededError, RateLimitError, UnavailableError
+from zoho_async import Limits, QuotaExceededError, RateLimitError, StaticToken, UnavailableError
+from zoho_async.auth.token_stores import Token
 from zoho_async.fake import FakeZoho
 from zoho_async.transport import rate_limiter
 from zoho_async.transport.hooks import Exhausted, Gatekeeper, Limiters, Paused, Permit, Quota, Report
@@ -231,3 +232,30 @@ async def test_two_clients_that_are_given_the_same_limiters_share_them(fake: Fak
     assert fake.requests("books.contacts.list") == 1
     with pytest.raises(Paused):
         await shared.of((fake.url, fake.organization_id), Limits()).acquire(0)
+
+
+def test_a_limiter_that_fails_while_it_records_frees_the_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError
+
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=None, concurrency=1))
+        permit = await limiter.acquire()
+        monkeypatch.setattr(Limiter, "update_from_headers", broken)
+        with pytest.raises(OSError):
+            permit.done(Report(sent=True, headers={"x-rate-limit-remaining": "1"}))
+        await asyncio.wait_for(limiter.acquire(), 1)
+
+    simulate(main())
+
+
+async def test_an_auth_that_raises_after_the_wait_leaves_no_slot_taken(fake: FakeZoho) -> None:
+    class Auth(StaticToken):
+        def latest(self, token: Token) -> Token:
+            raise OSError
+
+    async with client_of(fake, auth=Auth(fake.access_token), limits=Limits(per_minute=None, concurrency=1)) as zoho:
+        for _ in range(2):
+            with pytest.raises(OSError):
+                await asyncio.wait_for(zoho.books.contacts.list(), 5)
+    assert fake.requests() == 0
