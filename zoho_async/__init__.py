@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         DuplicateError,
         Fault,
         InvalidError,
+        LeaseError,
         MassDeleteError,
         NotFoundError,
         OutcomeUnknownError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         UnavailableError,
         ZohoError,
     )
+    from zoho_async.fleet.files import FileLimiters
     from zoho_async.schema.catalog import operations, scopes
     from zoho_async.schema.custom_fields import custom_fields
     from zoho_async.schema.operation import Operation, Response
@@ -57,6 +59,7 @@ _MODULES = {
         "DuplicateError",
         "Fault",
         "InvalidError",
+        "LeaseError",
         "MassDeleteError",
         "NotFoundError",
         "OutcomeUnknownError",
@@ -67,6 +70,7 @@ _MODULES = {
         "UnavailableError",
         "ZohoError",
     ),
+    "fleet.files": ("FileLimiters",),
     "schema.custom_fields": ("custom_fields",),
     "transport.rate_limiter": ("Limits", "Quota"),
     "schema.operation": ("Operation", "Response"),
@@ -87,8 +91,10 @@ __all__ = [
     "DecodeError",
     "DuplicateError",
     "Fault",
+    "FileLimiters",
     "FileStore",
     "InvalidError",
+    "LeaseError",
     "Limits",
     "MassDeleteError",
     "MemoryStore",

@@ -14,6 +14,7 @@ from zoho_async.auth.token_stores import TokenStore
 from zoho_async.schema.operation import Operation, Response
 from zoho_async.schema.registry import PRODUCTS
 from zoho_async.transport.config import TransportConfig, check_config
+from zoho_async.transport.hooks import Limiters
 from zoho_async.transport.rate_limiter import Limits, Quota, tightest
 from zoho_async.transport.transport import SharedState, Transport
 from zoho_async.wire.encoding import EncodedRequest, invalid_request, is_header_safe, parameter_text, target, to_json
@@ -49,6 +50,8 @@ class Zoho:
             user's default organisation.
         data_center: Where the account is hosted: us, eu, in, au, jp, ca, cn, sa, uk or ae.
         limits: The calls this client may make; shared by all copies that work in the same organisation.
+        limiters: Where these calls are counted; None: in this client. `FileLimiters` counts them for all processes of a
+            host, `zoho_async.fleet` for many hosts.
         retries: Further attempts of a call, for reads and for writes that may be repeated.
         max_wait: Longest single wait for Zoho's rate limits in seconds; a longer one raises RateLimitError. None:
             unlimited.
@@ -73,6 +76,7 @@ class Zoho:
         organization_id: str | int | None = None,
         data_center: str = "us",
         limits: Limits | None = None,
+        limiters: Limiters | None = None,
         retries: int = 3,
         max_wait: float | None = 120.0,
         deadline: float | None = None,
@@ -94,7 +98,7 @@ class Zoho:
             accounts_url=accounts_url,
         )
         check_config(settings)
-        self._transport = Transport(settings, SharedState(session))
+        self._transport = Transport(settings, SharedState(session, limiters))
         self._original = True
 
     @classmethod

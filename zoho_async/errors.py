@@ -190,6 +190,10 @@ class DeadlineError(ZohoError):
     """The call's `deadline` passed; `sent` says whether a request was in flight."""
 
 
+class LeaseError(ZohoError):
+    """Another process holds the lease, or has taken it over; nothing was sent."""
+
+
 class DecodeError(ZohoError):
     """The call succeeded, but its response cannot be decoded; `body` has the bytes. It is never repeated."""
 

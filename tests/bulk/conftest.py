@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from zoho_async.bulk.pushing import call_control as line
-from zoho_async.transport.rate_limiter import Limiter
+from zoho_async.transport.rate_limiter import Limiter, Quota
 
 
 @pytest.fixture
@@ -19,5 +19,6 @@ def days(monkeypatch: pytest.MonkeyPatch) -> None:
     async def sleep(moment: datetime, **_: Any) -> None:
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(Limiter, "mark_exhausted", lambda *_: datetime.now(UTC) + timedelta(days=next(numbers)))
+    monkeypatch.setattr(Limiter, "mark_exhausted", lambda *_: None)
+    monkeypatch.setattr(Limiter, "quota", lambda _: Quota(resets_at=datetime.now(UTC) + timedelta(days=next(numbers))))
     monkeypatch.setattr(line, "sleep_until", sleep)

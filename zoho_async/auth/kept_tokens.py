@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from zoho_async.errors import ConfigError
+from zoho_async.errors import ConfigError, LeaseError
 
 from .loop_lock import LoopLock
 from .token_budget import TokenRequests, budget_used_up
@@ -96,6 +96,8 @@ class KeptTokens:
     async def _save(self, stored: Stored, *, required: bool = False) -> None:
         try:
             await self._store.save(stored)
+        except LeaseError:  # another process has the lock, and its tokens are the newer ones
+            raise
         except Exception as error:  # a token that was issued is used even when it cannot be kept
             if required:
                 raise unsaved_code(error) from error

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 import msgspec
 
-from zoho_async.errors import AuthError, UnavailableError
+from zoho_async.errors import AuthError, ConfigError, LeaseError, UnavailableError
 
 from .kept_tokens import KeptTokens, unsaved_code
 from .token_budget import refresh_windows, seconds_left
@@ -220,7 +220,12 @@ class OAuth:
 
         Returns:
             The `auth` of a client.
+
+        Raises:
+            ConfigError: The store's `durable` is False: it may lose the refresh token.
         """
+        if not getattr(store, "durable", True):
+            raise ConfigError(f"{store!r} is not durable, and the refresh token of a grant code exists nowhere else")
         auth = cls.__new__(cls)
 
         async def credentials() -> Credentials:
@@ -379,7 +384,14 @@ class OAuth:
                     if left > refresh_windows(token)[1]:
                         self._token = token
                         return token
-                self._token = await self._request(credentials, stored, accounts, unlocked)
+                try:
+                    self._token = await self._request(credentials, stored, accounts, unlocked)
+                except LeaseError:
+                    # Another process has taken the lock over; its token is as good.
+                    token = (await self._load(credentials)).token
+                    if token is None or token.value in replaced or seconds_left(token, time.time()) <= 0:
+                        raise
+                    self._token = token
                 return self._token
         finally:
             self._refreshing = False

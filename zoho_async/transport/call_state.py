@@ -17,7 +17,7 @@ from . import retry_policy
 from .bodies import UploadReadError
 from .config import TransportConfig
 from .http import HttpResult
-from .rate_limiter import Limiter
+from .permits import Report
 from .retry_policy import RetryAction, RetryDecision, SendStatus
 
 _LONGEST_MESSAGE = 1000
@@ -43,6 +43,7 @@ class CallState:
         "_callers_error",
         "_deadline",
         "_failures",
+        "_held_s",
         "_last",
         "_loop",
         "_operation",
@@ -74,6 +75,7 @@ class CallState:
         self._started = 0.0
         self._sent_at = datetime.now(UTC)
         self._failures = 0
+        self._held_s = 0.0
         self._throttle_count = throttle_count
         self._last: HttpResult | None = None
         self._sent: bool | None = False
@@ -110,9 +112,13 @@ class CallState:
             token: Token = await self.with_deadline(asyncio.shield(task))
             return token
         except errors.ZohoError as error:
-            error.operation = self._operation.id
-            error.organization_id = self._settings.organization_id
+            self.identify(error)
             raise
+
+    def identify(self, error: errors.ZohoError) -> None:
+        """Name this call's operation and organisation in an error of the token or the rate limiter."""
+        error.operation = self._operation.id
+        error.organization_id = self._settings.organization_id
 
     async def in_flight(self, attempt: Any) -> HttpResult:
         """Await an attempt. After the deadline or a cancellation the outcome of a write is unknown."""
@@ -155,16 +161,26 @@ class CallState:
         except errors.AuthError as error:
             raise self._auth_error(f"{error}") from error
 
-    async def apply_throttle(self, decision: RetryDecision, result: HttpResult, limiter: Limiter) -> None:
-        """Pause the organisation or slow it down after a rate limit, and wait; raise when the wait is too long."""
-        self._throttle_count += 1
-        floor = self.retry_after(result)
-        if decision.action is RetryAction.SLOW:
-            limiter.slow_down()
-            seconds = retry_policy.slow_delay(self._throttle_count, random_fraction(), floor)
-        else:
-            seconds = retry_policy.pause_delay(self._throttle_count, floor)
-            limiter.pause(seconds)
+    def report(self, result: HttpResult, decision: RetryDecision) -> Report:
+        """What the rate limiter learns from an attempt; also sets how long a throttled call waits."""
+        sent, headers = result.outcome.sent is not SendStatus.NOT_SENT, result.headers
+        if decision.action is RetryAction.DONE:
+            return Report(sent=sent, headers=headers, decision="done")
+        if decision.action in (RetryAction.SLOW, RetryAction.PAUSE):
+            self._throttle_count += 1
+            floor = self.retry_after(result)
+            if decision.action is RetryAction.SLOW:
+                self._held_s = retry_policy.slow_delay(self._throttle_count, random_fraction(), floor)
+                return Report(sent=sent, headers=headers, decision="slow")
+            self._held_s = retry_policy.pause_delay(self._throttle_count, floor)
+            return Report(sent=sent, headers=headers, decision="throttled", seconds=self._held_s)
+        if decision.error is errors.QuotaExceededError:
+            return Report(sent=sent, headers=headers, decision="exhausted", seconds=self.retry_after(result))
+        return Report(sent=sent, headers=headers)
+
+    async def apply_throttle(self, decision: RetryDecision) -> None:
+        """Wait after a rate limit that the rate limiter was informed of; raise when the wait is too long."""
+        seconds = self._held_s
         too_long = self._settings.max_wait is not None and seconds > self._settings.max_wait
         if too_long or self._throttle_count > _MAX_THROTTLES:
             raise self.rate_limit_exceeded(seconds)

@@ -10,7 +10,22 @@ from typing import Any, Protocol
 
 from zoho_async.schema.operation import Operation, Response
 
-__all__ = ["DispatchHook", "origin", "send"]
+from .limits import Exhausted, Limits, Paused, Quota
+from .permits import Permit, Report
+
+__all__ = [
+    "DispatchHook",
+    "Exhausted",
+    "Gatekeeper",
+    "Limiters",
+    "Limits",
+    "Paused",
+    "Permit",
+    "Quota",
+    "Report",
+    "origin",
+    "send",
+]
 
 
 class DispatchHook(Protocol):
@@ -120,3 +135,45 @@ def _transport_of(resource: Any) -> Any:
     if transport is None:
         raise TypeError(f"{resource!r} is no resource of a client, such as zoho.books.contacts")
     return transport
+
+
+class Gatekeeper(Protocol):
+    """The rate limiter of one organisation."""
+
+    async def acquire(self, max_pause: float | None = None, *, priority: bool = False) -> Permit:
+        """Wait until a call may start, and count it. A cancelled wait counts nothing.
+
+        Args:
+            max_pause: Longest pause of the organisation to wait for, in seconds; None for no limit.
+            priority: Whether to overtake all that wait without it.
+
+        Raises:
+            Exhausted: The daily quota is used up.
+            Paused: The organisation is paused for more than `max_pause`.
+            UnavailableError: What the limits are shared through cannot be reached.
+        """
+        ...
+
+    def quota(self) -> Quota:
+        """What is known in this process of the remaining calls."""
+        ...
+
+    def change(self, limits: Limits) -> None:
+        """Set other limits; calls counted so far stay counted.
+
+        Args:
+            limits: The limits from now on.
+        """
+
+
+class Limiters(Protocol):
+    """Where the limits of organisations are kept: in this process, on this host, or for many hosts."""
+
+    def of(self, organization: tuple[str, ...], limits: Limits) -> Gatekeeper:
+        """The gatekeeper of an organisation, the same one for every caller in this process.
+
+        Args:
+            organization: Identifies it: API address or data center, id, and the product if each counts separately.
+            limits: Its limits, unless an earlier caller has set others; `Gatekeeper.change` sets them at any time.
+        """
+        ...

@@ -8,115 +8,69 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from math import floor, inf
+from math import inf
 from time import time
 
-import msgspec
+from .limits import (
+    DAY,
+    UNKNOWN_RESET,
+    WINDOW,
+    Exhausted,
+    Limits,
+    Paused,
+    Quota,
+    never_reason,
+    rate_of,
+    remaining_of,
+    slots_of,
+    tightest,
+)
+from .permits import Report
 
-WINDOW = 60.01
-"""Seconds of the sliding window: a minute, and a margin for clocks that round differently."""
-_DAY = 86400.0
+__all__ = ["WINDOW", "Exhausted", "Limiter", "Limits", "Paused", "ProcessLimiters", "Quota", "tightest"]
+
 _CLOCKS_DIFFER = 5.0
 """Seconds by which the wall clock must get ahead of the loop's to count."""
 _LONGEST_TIMER = 60.0
-_UNKNOWN_RESET = 900.0
-"""Seconds to wait when the daily quota is used up and its reset time is unknown."""
+"""Seconds; a longer wait looks at the clocks in between, for one of them may have jumped."""
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """The calls that this process allows itself per organisation.
+class ProcessLimiters:
+    """Limits of this process alone: the default of `Zoho`. Clients that are given the same object share it."""
 
-    Zoho Books allows 100 calls a minute, 5 to 10 at once, and 1,000 to 10,000 a day, depending on the plan
-    (https://www.zoho.com/books/api/v3/introduction/).
+    __slots__ = ("_known", "_window")
 
-    Args:
-        per_minute: Calls in any 60 seconds; None for no limit. The default leaves room for other clients.
-        concurrency: Calls in flight at once.
-        per_day: Calls per day; None to take the limit from Zoho's `x-rate-limit-*` headers.
-        burst: Calls that may start back to back before they are spread evenly.
-        reserve: Calls of the day left to other clients.
-        share: This process's part of all limits, above 0 and at most 1, for workers that split an organisation.
-        per_product: Count each product separately instead of all of an organisation together.
+    def __init__(self, *, _window: float = WINDOW) -> None:
+        self._known: dict[tuple[str, ...], Limiter] = {}
+        self._window = _window
 
-    Raises:
-        ValueError: A value is out of range.
-    """
-
-    per_minute: int | None = 95
-    concurrency: int = 10
-    per_day: int | None = None
-    burst: int = 10
-    reserve: int = 0
-    share: float = 1.0
-    per_product: bool = False
-
-    def __post_init__(self) -> None:
-        positive = {"concurrency": self.concurrency, "burst": self.burst}
-        positive |= {"per_minute": self.per_minute} if self.per_minute is not None else {}
-        positive |= {"per_day": self.per_day} if self.per_day is not None else {}
-        for name, value in positive.items():
-            if value < 1:
-                raise ValueError(f"Limits({name}={value}): must be at least 1")
-        if self.reserve < 0 or not 0 < self.share <= 1:
-            raise ValueError("Limits: reserve must not be negative, share must be above 0 and at most 1")
+    def of(self, organization: tuple[str, ...], limits: Limits) -> Limiter:
+        """The rate limiter of an organisation; `limits` are those of a new one."""
+        found = self._known.get(organization)
+        if found is None:
+            found = self._known[organization] = Limiter(limits, window=self._window)
+        return found
 
 
-class Quota(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of an organisation's remaining calls. None means unknown.
+class ProcessPermit:
+    """One call of a `Limiter`, from its start to its end."""
 
-    Attributes:
-        limit: Calls per day.
-        remaining: Calls left of the day.
-        resets_at: When the next day begins (aware, UTC).
-        sent: Calls that this client has sent to the organisation.
-        minute_left: Calls allowed at this moment; None without a limit per minute.
-        paused_until: When the organisation's pause ends (aware, UTC); None when it is not paused.
-    """
+    __slots__ = ("_limiter",)
 
-    limit: int | None = None
-    remaining: int | None = None
-    resets_at: datetime | None = None
-    sent: int = 0
-    minute_left: int | None = None
-    paused_until: datetime | None = None
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter: Limiter | None = limiter
 
-
-def tightest(quotas: Sequence[Quota]) -> Quota:
-    """The quota with the least left of its day, then of its minute; `sent` is the sum of all.
-
-    Unknown values count as unlimited.
-    """
-
-    def left(quota: Quota) -> tuple[float, float]:
-        return (
-            inf if quota.remaining is None else quota.remaining,
-            inf if quota.minute_left is None else quota.minute_left,
-        )
-
-    return msgspec.structs.replace(min(quotas, key=left), sent=sum(quota.sent for quota in quotas))
-
-
-class Exhausted(Exception):  # noqa: N818 - a signal for the transport, which knows the operation
-    """The daily quota is used up until `resets_at` (None: unknown). `never`: why no day allows a call, or empty."""
-
-    def __init__(self, resets_at: datetime | None, never: str = "") -> None:
-        super().__init__("the daily quota is used up")
-        self.resets_at = resets_at
-        self.never = never
-
-
-class Paused(Exception):  # noqa: N818 - a signal for the transport, which knows the operation
-    """The organisation is paused for `seconds`, longer than the caller waits."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__("the organisation is paused")
-        self.seconds = seconds
+    def done(self, report: Report) -> None:
+        """End the call. Further calls change nothing."""
+        limiter, self._limiter = self._limiter, None
+        if limiter is not None:
+            limiter.record(report)
 
 
 class Limiter:
-    """The rate limiter of one organisation. `await acquire()`, send, `release()`."""
+    """The rate limiter of one organisation in this process."""
 
     __slots__ = (
         "_clock_offset",
@@ -132,11 +86,13 @@ class Limiter:
         "_slots",
         "_timer",
         "_waiters",
+        "_window",
         "limits",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, window: float = WINDOW) -> None:
         self.limits = limits
+        self._window = window
         self._slots = float(limits.concurrency)
         self._in_flight = 0
         self._sent = 0
@@ -164,7 +120,7 @@ class Limiter:
         if self._waiters:
             self._admit(asyncio.get_running_loop())
 
-    async def acquire(self, max_pause: float | None = None, *, priority: bool = False) -> None:
+    async def acquire(self, max_pause: float | None = None, *, priority: bool = False) -> ProcessPermit:
         """Wait until a call may start, and count it. A cancelled wait counts nothing.
 
         Args:
@@ -182,7 +138,7 @@ class Limiter:
             raise Paused(self.paused_for())
         if not self._waiters and self._wait(loop.time()) == 0.0:
             self._start(loop.time())
-            return
+            return ProcessPermit(self)
         waiter: asyncio.Future[None] = loop.create_future()
         self._waiters[waiter] = max_pause_s
         if priority:
@@ -191,11 +147,31 @@ class Limiter:
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self.release(sent=False)  # admitted and cancelled at the same time
-            else:
+            if waiter.cancelled():
                 self._forget(waiter)
+            elif waiter.exception() is None:
+                self.release(sent=False)  # admitted and cancelled at the same time
             raise
+        return ProcessPermit(self)
+
+    def record(self, report: Report) -> None:
+        """Take in how a call ended, and end it: the pause it met holds before its slot is free."""
+        try:
+            if report.headers:
+                self.update_from_headers(report.headers)
+            match report.decision:
+                case "done":
+                    self.succeeded()
+                case "throttled":
+                    self.pause(report.seconds or 0.0)
+                case "slow":
+                    self.slow_down()
+                case "exhausted":
+                    self.mark_exhausted(report.seconds)
+                case "other":
+                    pass
+        finally:
+            self.release(sent=report.sent)
 
     def release(self, *, sent: bool = True) -> None:
         """End a call. `sent=False`: nothing was sent, so it does not count."""
@@ -210,13 +186,14 @@ class Limiter:
         else:
             rate = self._rate()
             self._day_used -= 1
-            self._next_start -= WINDOW / rate if rate is not None else 0.0
+            self._next_start -= self._window / rate if rate is not None else 0.0
         self._admit(loop)
 
     def pause(self, seconds: float) -> None:
         """Start no call of this organisation for so many seconds; a longer current pause stays."""
-        until = asyncio.get_running_loop().time() + seconds
-        self._paused_until = max(self._paused_until, until)
+        seconds = min(seconds, DAY)
+        if seconds > self.paused_for():
+            self._paused_until = asyncio.get_running_loop().time() + seconds
         held = self.paused_for()
         for waiter, max_pause_s in self._waiters.items():
             if held > max_pause_s and not waiter.done():
@@ -234,7 +211,7 @@ class Limiter:
 
     def succeeded(self) -> None:
         """Regain slots after a successful call: one for each full round of slots."""
-        self._slots = min(self._most_slots(), self._slots + 1.0 / self._slots)
+        self._slots = min(slots_of(self.limits), self._slots + 1.0 / self._slots)
 
     def update_from_headers(self, headers: Mapping[str, str]) -> None:
         """Take the daily quota from a response's `x-rate-limit-*` headers."""
@@ -247,9 +224,9 @@ class Limiter:
         now = asyncio.get_running_loop().time()
         self._roll_over_day(now)
         # Responses arrive out of order: the smallest number of a day is the newest.
-        ends = now + min(seconds, _DAY) if seconds is not None else self._day_ends
+        ends = now + min(seconds, DAY) if seconds is not None else self._day_ends
         if ends is None:
-            ends = now + _UNKNOWN_RESET
+            ends = now + UNKNOWN_RESET
         same_day = self._day_ends is not None and abs(ends - self._day_ends) < WINDOW
         self._day_left = min(left, self._day_left) if same_day and self._day_left is not None else left
         self._day_ends = ends
@@ -258,9 +235,9 @@ class Limiter:
         """Record that the daily quota is used up; returns when the next day begins."""
         now = asyncio.get_running_loop().time()
         if seconds is not None:
-            self._day_ends = now + min(seconds, _DAY)
+            self._day_ends = now + min(seconds, DAY)
         elif self._day_ends is None or self._day_ends <= now:
-            self._day_ends = now + _UNKNOWN_RESET
+            self._day_ends = now + UNKNOWN_RESET
         self._day_left = 0
         self._fail_waiters(now)
         return _moment(self._day_ends, now)
@@ -275,17 +252,13 @@ class Limiter:
             resets_at=_moment(self._day_ends, now),
             sent=self._sent,
             minute_left=None if rate is None else max(0, rate - self._counted(now)),
-            paused_until=_moment(self._paused_until, now) if self._paused_until > now else None,
+            paused_until=_moment(now + held, now) if (held := self.paused_for()) else None,
         )
 
     # -- decisions
 
     def _rate(self) -> int | None:
-        per_minute = self.limits.per_minute
-        return None if per_minute is None else max(1, floor(per_minute * self.limits.share))
-
-    def _most_slots(self) -> float:
-        return max(1.0, float(floor(self.limits.concurrency * self.limits.share)))
+        return rate_of(self.limits)
 
     def _counted(self, now: float) -> int:
         self._forget_finished(now)
@@ -293,12 +266,12 @@ class Limiter:
 
     def _forget_finished(self, now: float) -> None:
         finished = self._finished
-        while finished and finished[0] <= now - WINDOW:
+        while finished and finished[0] <= now - self._window:
             finished.popleft()
 
     def _wait(self, now: float) -> float | None:
         """Seconds until the next call may start; None: when a call in flight ends."""
-        if self._in_flight >= int(min(self._slots, self._most_slots())):
+        if self._in_flight >= int(min(self._slots, slots_of(self.limits))):
             return None
         wait = max(0.0, self._paused_until - now)
         rate = self._rate()
@@ -307,18 +280,18 @@ class Limiter:
         if self._counted(now) >= rate:
             if not self._finished:
                 return None
-            wait = max(wait, self._finished[0] + WINDOW - now)
-        interval = WINDOW / rate
+            wait = max(wait, self._finished[0] + self._window - now)
+        interval = self._window / rate
         return max(wait, self._next_start - interval * (min(self.limits.burst, rate) - 1) - now, 0.0)
 
     def _start(self, now: float) -> None:
         self._in_flight += 1
         self._day_used += 1
         if self._day_ends is None and self.limits.per_day is not None:
-            self._day_ends = now + _DAY
+            self._day_ends = now + DAY
         rate = self._rate()
         if rate is not None:
-            self._next_start = max(self._next_start, now) + WINDOW / rate
+            self._next_start = max(self._next_start, now) + self._window / rate
 
     def _admit(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is not None:
@@ -336,7 +309,6 @@ class Limiter:
             if wait is None:
                 return
             if wait > 0.0:
-                # Not longer: a timer stands still while the machine sleeps.
                 self._timer = loop.call_at(now + min(wait, _LONGEST_TIMER), self._admit, loop)
                 return
             self._start(now)
@@ -351,14 +323,7 @@ class Limiter:
     # -- the daily quota
 
     def _remaining(self) -> int | None:
-        own = None
-        limit = self.limits.per_day or self._day_limit
-        if limit is not None and (self.limits.per_day is not None or self.limits.share < 1):
-            own = floor(limit * self.limits.share) - self._day_used
-        # Zoho's number does not include calls in flight.
-        theirs = None if self._day_left is None else self._day_left - self._in_flight
-        known = [number for number in (own, theirs) if number is not None]
-        return max(0, min(known)) if known else None
+        return remaining_of(self.limits, self._day_limit, self._day_left, self._day_used, self._in_flight)
 
     def _exhausted(self, now: float) -> bool:
         self._roll_over_day(now)
@@ -393,14 +358,7 @@ class Limiter:
                 waiter.set_exception(self._exhausted_error(now))
 
     def _exhausted_error(self, now: float) -> Exhausted:
-        limits = self.limits
-        whole = [] if self._day_limit is None else [self._day_limit]
-        if limits.per_day is not None or (whole and limits.share < 1):
-            whole.append(floor((limits.per_day or whole[0]) * limits.share))
-        never = ""
-        if whole and min(whole) <= limits.reserve:
-            never = f"the reserve of {limits.reserve:,} leaves none of the {min(whole):,} calls a day"
-        return Exhausted(_moment(self._day_ends, now), never)
+        return Exhausted(_moment(self._day_ends, now), never_reason(self.limits, self._day_limit))
 
 
 def _number(text: str | None) -> int | None:

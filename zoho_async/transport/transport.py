@@ -21,11 +21,11 @@ from .accounts_server import HttpAccountsServer
 from .bodies import DownloadWriteError, UploadReadError, in_thread
 from .call_state import CallState
 from .config import TransportConfig
-from .hooks import DispatchHook
+from .hooks import DispatchHook, Exhausted, Gatekeeper, Limiters, Limits, Paused, Permit, Report
 from .http import HttpAdapter, HttpResult
-from .rate_limiter import Exhausted, Limiter, Limits, Paused
+from .rate_limiter import ProcessLimiters
 from .responses import decoded
-from .retry_policy import RetryAction, RetryDecision, SendStatus
+from .retry_policy import RetryAction, RetryDecision
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,15 +34,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NOT_SENT = Report(sent=False)
+_SENT = Report(sent=True)
+
 
 class SharedState:
     """What all `with_options()` copies of a client share: the session, the rate limiters, the decoders."""
 
-    __slots__ = ("_chosen_limits", "budget", "decoders", "http", "limiters", "token_requests")
+    __slots__ = ("_chosen_limits", "_source", "budget", "decoders", "http", "limiters", "token_requests")
 
-    def __init__(self, session: ClientSession | None) -> None:
+    def __init__(self, session: ClientSession | None, limiters: Limiters | None = None) -> None:
         self.http = HttpAdapter(session)
-        self.limiters: dict[tuple[str, ...], Limiter] = {}
+        self._source: Limiters = ProcessLimiters() if limiters is None else limiters
+        self.limiters: dict[tuple[str, ...], Gatekeeper] = {}
         self._chosen_limits: dict[tuple[str, ...], Limits] = {}
         self.token_requests: set[asyncio.Future[Token]] = set()
         """Token requests whose callers ran out of time; they are completed, because Zoho counts them."""
@@ -56,13 +60,13 @@ class SharedState:
             if known[: len(key)] == key:
                 limiter.change(limits)
 
-    def limiter(self, organization: tuple[str, ...], product: str, limits: Limits) -> Limiter:
+    def limiter(self, organization: tuple[str, ...], product: str, limits: Limits) -> Gatekeeper:
         """The rate limiter of an organisation. The first caller's limits hold until `change_limits`."""
         limits = self._chosen_limits.get(organization, limits)
         key = (*organization, product) if limits.per_product else organization
         found = self.limiters.get(key)
         if found is None:
-            found = self.limiters[key] = Limiter(limits)
+            found = self.limiters[key] = self._source.of(key, limits)
         return found
 
     async def close(self) -> None:
@@ -238,18 +242,10 @@ class Transport:
         limiter = self.limiter(operation.product)
         try:
             while True:
-                token = await self._acquire(call, limiter, priority)
-                result = await self._attempt(call, limiter, operation, request, token, type, to, hook)
-                decision = retry_policy.classify(
-                    result.outcome,
-                    repeatable=operation.idempotent and hook is None,
-                    deletes=operation.method == "DELETE",
-                    repeated=call.may_have_executed,
-                )
-                call.record_attempt(result, decision)
+                token, permit = await self._acquire(call, limiter, priority)
+                result, decision = await self._attempt(call, permit, operation, request, token, type, to, hook)
                 if decision.action is RetryAction.DONE:
                     self.shared.budget.earn()
-                    limiter.succeeded()
                     return call.response(result)
                 await self._prepare_retry(call, limiter, token, result, decision, hook)
         except errors.ZohoError:
@@ -261,56 +257,69 @@ class Transport:
                 raise
             raise failure from error
 
-    async def _acquire(self, call: CallState, limiter: Limiter, priority: bool) -> Token:
+    async def _acquire(self, call: CallState, limiter: Gatekeeper, priority: bool) -> tuple[Token, Permit]:
         """Wait for a token and for the rate limiter."""
         auth = self.settings.auth
         try:
             token = await call.token(auth.token(self.accounts), self.shared.token_requests)
-            await call.with_deadline(limiter.acquire(self.settings.max_wait, priority=priority))
+            permit: Permit = await call.with_deadline(limiter.acquire(self.settings.max_wait, priority=priority))
         except Exhausted as error:
             if error.never:
                 raise call.quota_unsatisfiable(error.never) from None
             raise call.quota_exceeded(error.resets_at) from None
         except Paused as error:
             raise call.rate_limit_exceeded(error.seconds) from None
-        # It may have been refreshed during the wait.
-        return auth.latest(token)
+        except errors.UnavailableError as error:
+            call.identify(error)
+            raise
+        try:
+            # It may have been refreshed during the wait.
+            return auth.latest(token), permit
+        except BaseException:
+            permit.done(_NOT_SENT)
+            raise
 
     async def _attempt(
         self,
         call: CallState,
-        limiter: Limiter,
+        permit: Permit,
         operation: Operation[Any],
         request: EncodedRequest,
         token: Token,
         type: Any,
         to: Path | None,
         hook: DispatchHook | None,
-    ) -> HttpResult:
-        """Send the request once and release the slot."""
-        sent = False
+    ) -> tuple[HttpResult, RetryDecision]:
+        """Send the request once, decide what follows, and report it to the rate limiter."""
+        report = _NOT_SENT
         try:
             base = self.api_url(token)
             if hook is not None:
                 with call.callers_code():
                     await hook.before_send()
-            sent = True
+            report = _SENT
             result = await call.in_flight(self._send_once(operation, request, base, token, type, to))
-            sent = result.outcome.sent is not SendStatus.NOT_SENT
-            limiter.update_from_headers(result.headers)
-            return result
+            decision = retry_policy.classify(
+                result.outcome,
+                repeatable=operation.idempotent and hook is None,
+                deletes=operation.method == "DELETE",
+                repeated=call.may_have_executed,
+            )
+            call.record_attempt(result, decision)
+            report = call.report(result, decision)
+            return result, decision
         except UploadReadError as error:
             raise call.upload_failed(error) from error.error
         except DownloadWriteError as error:
             with call.callers_code():
                 raise error.error from None
         finally:
-            limiter.release(sent=sent)
+            permit.done(report)
 
     async def _prepare_retry(
         self,
         call: CallState,
-        limiter: Limiter,
+        limiter: Gatekeeper,
         token: Token,
         result: HttpResult,
         decision: RetryDecision,
@@ -325,15 +334,15 @@ class Transport:
             call.refreshed = True
             await call.refresh(self.settings.auth.refresh(token, self.accounts), self.shared.token_requests)
         elif action in (RetryAction.PAUSE, RetryAction.SLOW):
-            await call.apply_throttle(decision, result, limiter)
+            await call.apply_throttle(decision)
         elif action is RetryAction.RETRY:
             await call.retry(decision, result)
         elif decision.error is errors.QuotaExceededError:
-            raise call.quota_exceeded(limiter.mark_exhausted(call.retry_after(result)))
+            raise call.quota_exceeded(limiter.quota().resets_at)
         else:
             raise call.failure(decision, result)
 
-    def limiter(self, product: str) -> Limiter:
+    def limiter(self, product: str) -> Gatekeeper:
         """The rate limiter of this client's organisation."""
         return self.shared.limiter(self.organization, product, self.settings.limits)
 
@@ -342,7 +351,7 @@ class Transport:
         """Identifies the organisation: its API address or data center, and its id."""
         return self.settings.api_url or self.settings.data_center, self.settings.organization_id or ""
 
-    def limiters(self) -> list[Limiter]:
+    def limiters(self) -> list[Gatekeeper]:
         """All rate limiters of this client's organisation: one, or one per product."""
         per_product = self.settings.limits.per_product
         return [self.limiter(product) for product in PRODUCTS] if per_product else [self.limiter("")]

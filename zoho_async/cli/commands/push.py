@@ -70,7 +70,7 @@ async def push_command(args: PushArgs, interruption: Interruption) -> int:
                     _show(outcome, run.summary, rejects, progress, file.path)
         except ZohoError as ended:
             error = ended
-    report = _Report(args=args, file=file.path, zoho=zoho, state=state, rejects=rejects, summary=run.summary)
+    report = _PushReport(args=args, file=file.path, zoho=zoho, state=state, rejects=rejects, summary=run.summary)
     sys.stdout.write(report.json(error) if args.json else report.text(error))
     if error is not None:
         raise error
@@ -136,7 +136,7 @@ def _show(
     progress.advance(summary.rows, f"{summary.failed:,} failed, {summary.unknown:,} unknown", **numbers)
 
 
-class _Report(msgspec.Struct, frozen=True, kw_only=True):
+class _PushReport(msgspec.Struct, frozen=True, kw_only=True):
     """What is reported of a push at its end."""
 
     args: PushArgs

@@ -1,0 +1,90 @@
+"""Processes of one host under limits in a folder, against a server that counts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.limit_workers import Worker, counts
+from support.profiles import sized
+
+from zoho_async.fake import FakeZoho
+
+SERVER_WINDOW, WINDOW = sized((1.5, 1.51), (3.0, 3.01))
+RATE = sized(12, 24)
+
+
+@pytest.fixture(autouse=True)
+def short_window(fake: FakeZoho) -> None:
+    fake.limits[fake.organization_id].window = SERVER_WINDOW
+    fake.limits[fake.organization_id].per_minute = None  # it counts and refuses nothing
+
+
+def options(folder: Path, seconds: float, **more: Any) -> dict[str, Any]:
+    limits = {"per_minute": RATE, "burst": 4, **more.pop("limits", {})}
+    return {"folder": str(folder), "window": WINDOW, "seconds": seconds, "limits": limits, **more}
+
+
+def most(fake: FakeZoho) -> int:
+    return fake.limits[fake.organization_id].most_in_window
+
+
+@pytest.mark.parametrize("processes", sized([3], [2, 3]))
+async def test_processes_share_the_pace_fairly_and_waste_none(fake: FakeZoho, tmp_path: Path, processes: int) -> None:
+    seconds = sized(5.0, 12.0)
+    # One of them believes that it is 90 s later, which changes nothing.
+    several = [options(tmp_path, seconds, clock_ahead=90 * (number == 0)) for number in range(processes)]
+    made = await counts(fake, several)
+    assert most(fake) <= RATE
+    assert fake.requests() >= 0.9 * RATE * seconds / WINDOW
+    mean = sum(made) / processes
+    assert all(0.75 * mean <= count <= 1.25 * mean for count in made), made
+
+
+async def test_a_process_killed_and_started_again_never_exceeds_the_pace(fake: FakeZoho, tmp_path: Path) -> None:
+    kills = 0
+    while kills < sized(3, 5) or fake.requests() <= 2 * RATE:
+        worker = await Worker.start(fake, **options(tmp_path, 60, limits={"concurrency": 3}))
+        await asyncio.sleep(0.2 + kills % 5 * 0.1)
+        await worker.kill()
+        kills += 1
+    assert most(fake) <= RATE
+    assert fake.limits[fake.organization_id].most_in_process <= 3
+
+
+async def test_the_slots_of_a_killed_process_are_free_at_once(fake: FakeZoho, tmp_path: Path) -> None:
+    fake.chance("*", "latency:0.5", 1.0)
+    limits = {"concurrency": 5, "per_minute": None}
+    first = await Worker.start(fake, **options(tmp_path, 60, limits=limits))
+    second = await Worker.start(fake, **options(tmp_path, 60, limits=limits))
+    while fake.limits[fake.organization_id].in_process < 5:  # noqa: ASYNC110 - the server counts, and tells nobody
+        await asyncio.sleep(0.01)
+    # A process that stands still keeps its slots.
+    os.kill(first.process.pid, signal.SIGSTOP)
+    os.kill(second.process.pid, signal.SIGSTOP)
+    await asyncio.sleep(0.7)
+    before = fake.requests()
+    heir = await Worker.start(fake, **options(tmp_path, 60, limits=limits))
+    await asyncio.sleep(0.5)
+    assert fake.requests() == before
+    await first.kill()
+    await second.kill()
+    async with asyncio.timeout(2):
+        while fake.requests() < before + 5:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await heir.kill()
+    assert fake.limits[fake.organization_id].most_in_process <= 5
+
+
+async def test_a_pause_met_by_one_process_holds_the_other(fake: FakeZoho, tmp_path: Path) -> None:
+    fake.script("books.contacts.list", ["429:44:2"])
+    first = await Worker.start(fake, **options(tmp_path, 1.5, tasks=1))
+    while not fake.requests():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    second = await Worker.start(fake, **options(tmp_path, 1.0, tasks=3))
+    assert ((await first.ended())["calls"], (await second.ended())["calls"]) == (0, 0)
+    assert fake.requests() == 1

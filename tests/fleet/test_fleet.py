@@ -1,0 +1,428 @@
+"""A fleet in one process: Redis away, restarted, emptied; queue, day and view; leases and their fences."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from support.client import client_of
+from support.redis_server import RedisServer
+
+from zoho_async import ConfigError, LeaseError, Limits, UnavailableError
+from zoho_async.fake import FakeZoho
+from zoho_async.fleet import Fleet, connection, redis_limiters
+from zoho_async.transport.hooks import Exhausted, Gatekeeper, Paused, Report
+
+PLACE = ("us", "10234695")
+SENT = Report(sent=True, decision="done")
+WINDOW = 0.3
+OFF = Limits(per_minute=None)
+
+
+class Fleets:
+    """Fleets of one test, as of several hosts."""
+
+    def __init__(self, redis: RedisServer) -> None:
+        self.redis = redis
+        self.made: list[Fleet] = []
+
+    def __call__(self, **options: Any) -> Fleet:
+        self.made.append(Fleet(self.redis.url, **{"_window": WINDOW, **options}))
+        return self.made[-1]
+
+    def gate(self, limits: Limits = OFF, **options: Any) -> Gatekeeper:
+        return self(**options).limiters.of(PLACE, limits)
+
+
+@pytest.fixture
+async def fleets(redis: RedisServer) -> AsyncIterator[Fleets]:
+    made = Fleets(redis)
+    yield made
+    for fleet in made.made:
+        await fleet.close()
+
+
+async def waits(gatekeeper: Gatekeeper, seconds: float = 0.15) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            (await gatekeeper.acquire()).done(SENT)
+    except TimeoutError:
+        return True
+    return False
+
+
+async def test_an_organisation_that_redis_has_never_met_is_held_for_a_window(fleets: Fleets) -> None:
+    gatekeeper = fleets.gate(_window=0.6)
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    (await gatekeeper.acquire()).done(SENT)
+    assert loop.time() - start >= 0.6
+    assert not await waits(fleets.gate(_window=0.6))
+
+
+async def test_two_fleets_share_slots_pauses_and_the_day(fleets: Fleets) -> None:
+    limits = Limits(per_minute=None, concurrency=2, reserve=7)
+    one, two = fleets.gate(limits), fleets.gate(limits)
+    first, second = await one.acquire(), await two.acquire()
+    assert await waits(one)
+    assert await waits(two)
+    second.done(Report(sent=True, decision="throttled", seconds=0.5))
+    second.done(SENT)
+    with pytest.raises(Paused):
+        await two.acquire(0.1)
+    with pytest.raises(Paused):
+        await one.acquire(0.1)
+    headers = {"x-rate-limit-limit": "1000", "x-rate-limit-remaining": "7", "x-rate-limit-reset": "3600"}
+    first.done(Report(sent=True, headers=headers))
+    assert one.quota().remaining == 7, "known here before Redis has it"
+    with pytest.raises(Exhausted) as caught:
+        await one.acquire()
+    assert caught.value.resets_at is not None
+    with pytest.raises(Exhausted):
+        await two.acquire()
+    view = await fleets().look(PLACE[1])
+    assert (view.quota.limit, view.quota.remaining, view.in_flight, view.waiting) == (1000, 7, {}, [])
+
+
+async def test_who_holds_and_who_waits_can_be_seen(fleets: Fleets) -> None:
+    limits = Limits(per_minute=None, concurrency=1)
+    one, two = fleets(), fleets()
+    permit = await one.limiters.of(PLACE, limits).acquire()
+    waiting = asyncio.ensure_future(two.limiters.of(PLACE, limits).acquire())
+    await asyncio.sleep(0.1)
+    view = await two.look(PLACE)
+    assert view.in_flight == {one.limiters.holder: 1}  # type: ignore[attr-defined]
+    assert view.waiting == [two.limiters.holder]  # type: ignore[attr-defined]
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    permit.done(SENT)
+    await asyncio.sleep(0.1)
+    view = await two.look(PLACE)
+    assert (view.in_flight, view.waiting) == ({}, [])
+
+
+async def test_priority_goes_before_the_bulk_of_other_processes(fleets: Fleets) -> None:
+    limits = Limits(per_minute=None, concurrency=1)
+    one, two = fleets.gate(limits), fleets.gate(limits)
+    permit = await one.acquire()
+    order: list[str] = []
+
+    async def call(gatekeeper: Gatekeeper, name: str, priority: bool = False) -> None:
+        started = await gatekeeper.acquire(priority=priority)
+        order.append(name)
+        await asyncio.sleep(0.05)
+        started.done(SENT)
+
+    running = [asyncio.ensure_future(call(one, "bulk"))]
+    await asyncio.sleep(0.05)
+    running.append(asyncio.ensure_future(call(two, "priority", True)))
+    await asyncio.sleep(0.05)
+    permit.done(SENT)
+    await asyncio.gather(*running)
+    assert order == ["priority", "bulk"]
+
+
+async def test_1070_halves_the_slots_of_the_fleet_and_successes_give_them_back(fleets: Fleets) -> None:
+    limits = Limits(per_minute=None, concurrency=4)
+    one, two = fleets.gate(limits), fleets.gate(limits)
+    (await one.acquire()).done(Report(sent=True, decision="slow"))
+    permits = [await two.acquire() for _ in range(2)]
+    assert await waits(two)
+    for permit in permits:
+        permit.done(SENT)
+    for _ in range(20):
+        (await one.acquire()).done(SENT)
+    for _ in range(4):
+        await two.acquire()
+
+
+async def test_a_day_of_its_own_is_counted_for_the_fleet_and_unsent_calls_are_not(fleets: Fleets) -> None:
+    limits = Limits(per_minute=None, per_day=6)
+    one, two = fleets.gate(limits), fleets.gate(limits)
+    for _ in range(10):
+        (await one.acquire()).done(Report(sent=False))
+    for _ in range(3):
+        (await one.acquire()).done(SENT)
+        (await two.acquire()).done(SENT)
+    with pytest.raises(Exhausted):
+        await two.acquire()
+
+
+async def test_a_cancelled_wait_leaves_no_slot(fleets: Fleets) -> None:
+    limits = Limits(per_minute=None, concurrency=1)
+    one, two = fleets.gate(limits), fleets.gate(limits)
+    permit = await one.acquire()
+    for delay in (0.0, 0.0001, 0.0005, 0.001, 0.01):
+        waiting = [asyncio.ensure_future(gatekeeper.acquire()) for gatekeeper in (one, two) for _ in range(20)]
+        await asyncio.sleep(delay)
+        permit.done(SENT)
+        for task in waiting:
+            task.cancel()
+        for result in await asyncio.gather(*waiting, return_exceptions=True):
+            if not isinstance(result, BaseException):
+                result.done(SENT)
+        permit = await two.acquire()
+    permit.done(SENT)
+    assert not await waits(one)
+
+
+@pytest.mark.parametrize("how", ["killed", "silent"])
+async def test_calls_fail_while_redis_is_away_and_nothing_is_sent(
+    fake: FakeZoho, redis: RedisServer, fleets: Fleets, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_limiters, "_LONGEST_AWAY", 0.3)
+    monkeypatch.setattr(connection, "_TIMEOUT", 0.2)
+    async with client_of(fake, limiters=fleets().limiters) as zoho:
+        await zoho.books.contacts.list()
+        await (redis.kill() if how == "killed" else asyncio.to_thread(redis.stop))
+        for _ in range(3):
+            with pytest.raises(UnavailableError, match=f"Redis at {redis.folder}/s") as caught:
+                await zoho.books.contacts.list()
+            assert (caught.value.operation, caught.value.sent) == ("books.contacts.list", False)
+        assert fake.requests() == 1
+        await (redis.start() if how == "killed" else asyncio.to_thread(redis.go_on))
+        await asyncio.sleep(5)
+        await zoho.books.contacts.list()
+    assert fake.requests() == 2
+
+
+async def test_a_short_absence_is_waited_for(fake: FakeZoho, redis: RedisServer, fleets: Fleets) -> None:
+    async with client_of(fake, limiters=fleets().limiters) as zoho:
+        await zoho.books.contacts.list()
+        await redis.kill()
+        waiting = asyncio.ensure_future(zoho.books.contacts.list())
+        await asyncio.sleep(0.5)
+        assert not waiting.done()
+        await redis.start()
+        await waiting
+
+
+async def test_spare_calls_go_on_while_redis_is_away(redis: RedisServer, fleets: Fleets) -> None:
+    limits = Limits(per_minute=60, concurrency=8)
+    gatekeeper = fleets.gate(limits, when_down="spare", workers=4, _window=1.0)
+    (await gatekeeper.acquire()).done(SENT)
+    await redis.kill()
+    loop = asyncio.get_running_loop()
+    start, count = loop.time(), 0
+    while loop.time() - start < 2:
+        (await gatekeeper.acquire()).done(SENT)
+        count += 1
+    assert 10 <= count <= 22, "(100 - 60) / 4 in a window, and none at first that the window would not bear"
+    (await gatekeeper.acquire()).done(Report(sent=True, decision="throttled", seconds=30))
+    with pytest.raises(Paused):
+        await gatekeeper.acquire(1)
+    await redis.start()
+    await asyncio.sleep(5.2)
+    with pytest.raises(Paused):
+        await fleets.gate(limits, _window=1.0).acquire(1)
+
+
+async def test_ends_are_delivered_when_redis_is_back(redis: RedisServer, fleets: Fleets) -> None:
+    limits = Limits(per_minute=None, concurrency=1)
+    one = fleets.gate(limits, lease=60)
+    permit = await one.acquire()
+    redis.stop()
+    permit.done(Report(sent=True, decision="exhausted", seconds=100))
+    await asyncio.sleep(0.1)
+    redis.go_on()
+    async with asyncio.timeout(5):
+        with pytest.raises(Exhausted):
+            await fleets.gate(limits).acquire()
+
+
+async def test_closing_delivers_the_last_ends(fleets: Fleets) -> None:
+    limits = Limits(per_minute=None, concurrency=1)
+    fleet = fleets(lease=60)
+    (await fleet.limiters.of(PLACE, limits).acquire()).done(SENT)
+    await fleet.close()
+    assert (await fleets().look(PLACE)).in_flight == {}
+
+
+async def test_the_redis_clock_is_set_back(redis: RedisServer, fleets: Fleets) -> None:
+    limits = Limits(per_minute=100, burst=100)
+    gatekeeper = fleets.gate(limits)
+    for _ in range(3):
+        (await gatekeeper.acquire()).done(Report(sent=True, decision="throttled", seconds=0.2))
+    keys = fleets.made[0].limiters.keys(PLACE)  # type: ignore[attr-defined]
+    async with Redis.from_url(redis.url) as client:
+        for field in ("time", "next", "paused"):
+            await client.hincrbyfloat(keys[0], field, 7_200_000)
+        await client.zadd(keys[1], {"late:1": 2e12})
+    assert await waits(gatekeeper)
+    async with asyncio.timeout(3):
+        (await gatekeeper.acquire()).done(SENT)
+
+
+async def test_a_redis_that_was_restarted_or_replaced_holds_though_it_kept_its_data(
+    redis: RedisServer, fleets: Fleets
+) -> None:
+    gatekeeper = fleets.gate()
+    (await gatekeeper.acquire()).done(SENT)
+    assert not await waits(gatekeeper)
+    keys = fleets.made[0].limiters.keys(PLACE)  # type: ignore[attr-defined]
+    async with Redis.from_url(redis.url) as client:
+        await client.hset(keys[0], "run", "of the server before")
+    assert await waits(gatekeeper)
+    await asyncio.sleep(WINDOW)
+    assert not await waits(gatekeeper)
+
+
+async def test_hundreds_of_organisations_at_once(fleets: Fleets, caplog: pytest.LogCaptureFixture) -> None:
+    fleet = fleets()
+
+    async def call(number: int) -> None:
+        (await fleet.limiters.of(("us", str(number)), OFF).acquire()).done(SENT)
+
+    await asyncio.gather(*(call(number) for number in range(400)))
+    assert "away" not in caplog.text
+
+
+async def test_keys_of_an_organisation_are_of_one_hash_slot_and_end_by_themselves(
+    redis: RedisServer, fleets: Fleets
+) -> None:
+    gatekeeper = fleets.gate(Limits())
+    permit = await gatekeeper.acquire()
+    waiting = asyncio.ensure_future(fleets.gate(Limits(concurrency=1)).acquire())
+    await asyncio.sleep(0.1)
+    async with Redis.from_url(redis.url, decode_responses=True) as client:
+        keys = await client.keys()
+        assert len(keys) == 4
+        assert {key.partition("{")[2].partition("}")[0] for key in keys} == {"us/10234695"}
+        assert all([await client.pttl(key) > 0 for key in keys])
+    waiting.cancel()
+    permit.done(SENT)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"workers": 0}, {"lease": 0}, {"when_down": "guess"}], ids=["workers", "lease", "when_down"]
+)
+def test_settings_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        Fleet("redis://localhost", **wrong)
+
+
+async def test_no_password_is_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_limiters, "_LONGEST_AWAY", 0.0)
+    async with Fleet("redis://:hunter2@127.0.0.1:9/3") as fleet:
+        assert "hunter2" not in repr(fleet)
+        with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:9") as caught:
+            await fleet.limiters.of(PLACE, OFF).acquire()
+        assert "hunter2" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
+
+
+# -- leases
+
+
+async def test_a_lease_is_held_by_one_and_its_fence_grows(fleets: Fleets) -> None:
+    one, two = fleets(), fleets()
+    async with one.lease("10234695", "contacts") as first:
+        first.check()
+        assert first.fence > 0
+        with pytest.raises(LeaseError, match="10234695/contacts is being worked on by"):
+            async with two.lease("10234695", "contacts"):
+                pass
+        async with two.lease("10234695", "vendors"):
+            pass
+        fence = first.fence
+    with pytest.raises(LeaseError):
+        first.check()
+    async with two.lease("10234695", "contacts") as second:
+        assert second.fence > fence
+
+
+async def test_a_lease_is_renewed_and_waited_for(fleets: Fleets) -> None:
+    one, two = fleets(lease=0.4), fleets(lease=0.4)
+    async with one.lease("a") as first:
+        waiting = asyncio.ensure_future(two.lease("a", wait=20).__aenter__())
+        await asyncio.sleep(1)
+        first.check()
+        assert not waiting.done()
+    second = await asyncio.wait_for(waiting, 5)
+    second.check()
+    await second.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+async def test_a_lease_that_was_taken_over_is_lost(redis: RedisServer, fleets: Fleets, emptied: bool) -> None:
+    one, two = fleets(lease=0.4), fleets(lease=30)
+    async with one.lease("a") as first:
+        async with Redis.from_url(redis.url) as client:
+            await (client.flushall() if emptied else client.delete(first.keys[0]))
+        async with two.lease("a") as second:
+            assert second.fence > first.fence
+            async with asyncio.timeout(5):
+                while not first.lost:  # noqa: ASYNC110 - it notices by itself
+                    await asyncio.sleep(0.01)
+            with pytest.raises(LeaseError):
+                first.check()
+            second.check()
+        second_keys = second.keys
+    async with Redis.from_url(redis.url) as client:
+        assert not await client.exists(second_keys[0])
+
+
+async def test_a_lease_ends_here_before_redis_gives_it_to_another(redis: RedisServer, fleets: Fleets) -> None:
+    async with fleets(lease=0.6).lease("a") as lease:
+        redis.stop()
+        async with asyncio.timeout(5):
+            while not lease.lost:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        redis.go_on()
+        async with Redis.from_url(redis.url) as client:
+            assert await client.pttl(lease.keys[0]) != 0
+        with pytest.raises(LeaseError):
+            lease.check()
+
+
+ZOMBIE = """
+import asyncio, sys
+from zoho_async import LeaseError, StaticToken, Zoho
+from zoho_async.fleet import Fleet
+class Hook:
+    throttle_count = 0
+    def __init__(self, lease):
+        self.lease = lease
+    async def before_send(self):
+        self.lease.check()
+    def on_rejected(self):
+        pass
+async def main(redis, url, organization, token):
+    async with Fleet(redis, lease=0.6, _window=0.1) as fleet, fleet.lease("contacts") as lease:
+        async with Zoho(StaticToken(token), organization_id=organization, api_url=url, limiters=fleet.limiters) as zoho:
+            for number in range(10_000):
+                try:
+                    await zoho._transport.send(CREATE, body={"contact_name": f"a {number}"}, hook=Hook(lease))
+                except LeaseError:
+                    print("lost", flush=True)
+                    return
+from zoho_async.books.contacts import CREATE
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_an_owner_that_was_stopped_sends_nothing_more(fake: FakeZoho, redis: RedisServer, fleets: Fleets) -> None:
+    zombie = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", ZOMBIE, redis.url, fake.url, fake.organization_id, fake.access_token),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    while fake.requests() < 5:  # noqa: ASYNC110 - the server counts, and tells nobody
+        await asyncio.sleep(0.01)
+    zombie.send_signal(signal.SIGSTOP)
+    async with fleets(lease=30).lease("contacts", wait=10):
+        await asyncio.sleep(0.2)
+        before = fake.requests()
+        zombie.send_signal(signal.SIGCONT)
+        out, _ = await zombie.communicate()
+        assert out == b"lost\n"
+        assert fake.requests() == before
+
+
+async def test_a_lease_names_what_it_is_for(fleets: Fleets) -> None:
+    for what in ((), ("",), ("a", "")):
+        with pytest.raises(ConfigError):
+            fleets().lease(*what)

@@ -1,0 +1,67 @@
+"""A process that makes calls under shared limits for some seconds, then prints how many: see `limit_workers`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from zoho_async import Limits, StaticToken, Zoho
+from zoho_async.transport.hooks import Limiters
+
+
+def limiters_of(options: dict[str, Any]) -> tuple[Limiters, Any]:
+    """The limiters and what has to be closed, if anything."""
+    if "folder" in options:
+        from zoho_async.fleet.files import FileLimiters
+
+        return FileLimiters(options["folder"], _window=options["window"]), None
+    from zoho_async.fleet import Fleet
+
+    fleet = Fleet(options["redis"], _window=options["window"], **options.get("fleet", {}))
+    return fleet.limiters, fleet
+
+
+async def main(options: dict[str, Any]) -> None:
+    limiters, closing = limiters_of(options)
+    limits, tasks = Limits(**options["limits"]), options.get("tasks", 10)
+    count = 0
+    async with Zoho(
+        StaticToken(options["token"]),
+        organization_id=options["organization"],
+        api_url=options["url"],
+        accounts_url=options["url"],
+        limits=limits,
+        limiters=limiters,
+        max_wait=None,
+    ) as zoho:
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        end = asyncio.get_running_loop().time() + options["seconds"]
+
+        async def calls() -> None:
+            nonlocal count
+            while asyncio.get_running_loop().time() < end:
+                await zoho.books.contacts.list()
+                count += 1
+
+        running = [asyncio.ensure_future(calls()) for _ in range(tasks)]
+        await asyncio.wait(running, timeout=options["seconds"])
+        for one in running:
+            one.cancel()
+        ended = await asyncio.gather(*running, return_exceptions=True)
+    if closing is not None:
+        await closing.close()
+    errors = sorted({f"{type(one).__name__}: {one}" for one in ended if isinstance(one, Exception)})
+    print(json.dumps({"calls": count, "errors": errors, "pid": os.getpid()}), flush=True)
+
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv[1])
+    if ahead := given.get("clock_ahead"):
+        real = time.time
+        time.time = lambda: real() + ahead
+    asyncio.run(main(given))

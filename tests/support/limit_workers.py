@@ -1,0 +1,69 @@
+"""Processes that share limits, and a server that counts what all of them do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from zoho_async.fake import FakeZoho
+
+SCRIPT = Path(__file__).with_name("limit_worker.py")
+
+
+class Worker:
+    """One process of `limit_worker.py`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    @classmethod
+    async def ready(cls, fake: FakeZoho, **options: Any) -> Worker:
+        """Start a process that waits for `go`."""
+        given = {"url": fake.url, "token": fake.access_token, "organization": fake.organization_id, **options}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # not `support.secrets` for the `secrets` of the library
+            str(SCRIPT),
+            json.dumps(given),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+        return cls(process)
+
+    @classmethod
+    async def start(cls, fake: FakeZoho, **options: Any) -> Worker:
+        """Start a process that calls at once."""
+        worker = await cls.ready(fake, **options)
+        worker.go()
+        return worker
+
+    def go(self) -> None:
+        """Let it begin to call."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"\n")
+
+    async def ended(self) -> dict[str, Any]:
+        """What it printed at its end."""
+        out, _ = await self.process.communicate()
+        assert self.process.returncode == 0
+        result: dict[str, Any] = json.loads(out)
+        assert result["errors"] == [], result
+        return result
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        await self.process.communicate()
+
+
+async def counts(fake: FakeZoho, several: list[dict[str, Any]]) -> list[int]:
+    """Run processes side by side; how many calls each made."""
+    workers = [await Worker.ready(fake, **options) for options in several]
+    for worker in workers:
+        worker.go()
+    return [(await worker.ended())["calls"] for worker in workers]
