@@ -66,7 +66,8 @@ def _arguments(operation: Operation) -> Iterator[tuple[str, str]]:
         yield it.python, it.description or f"Path parameter `{it.wire}`."
     optional = " Optional." if operation.body_optional else ""
     if operation.request == "dict":
-        yield "body", f"A mapping, sent unchanged: its fields are not documented.{optional}"
+        or_file = " Or the file." if operation.file_or_body else ""
+        yield "body", f"A mapping, sent unchanged: its fields are not documented.{optional}{or_file}"
     elif operation.request:
         yield "body", f"A `{operation.request}`, or a mapping with the names that Zoho uses.{optional}"
     for it in operation.by_name:

@@ -20,6 +20,7 @@ from .schemas import Field, choices, is_struct, properties, result_keys, results
 _TYPES = {"string": "str", "integer": "int", "number": "Decimal | int", "boolean": "bool", "date": "date | str"} | {
     "strings": "Sequence[str]"
 }
+_FILE = "Upload | str | PathLike[str] | bytes"
 
 
 def camel(name: str) -> str:
@@ -262,9 +263,23 @@ class Operation:
         if not self.request:
             return ""
         kind = "Mapping[str, Any]" if self.request == "dict" else f"{self.request} | Mapping[str, Any]"
+        kind += f" | {_FILE}" if self.file_or_body else ""
         # A file may replace an undocumented body.
         required = not self.body_optional and not (self.files and self.request == "dict")
         return f"body: {kind}" if required else f"body: {kind} | None = None"
+
+    @property
+    def file_or_body(self) -> str:
+        """The file that may stand in the body's place, because no document describes a body; empty for all others."""
+        return next(iter(self.files)) if self.request == "dict" and len(self.files) == 1 else ""
+
+    @property
+    def body_argument(self) -> str:
+        unique = self.node.get("x-unique-field")
+        if not unique:
+            return "body"
+        names = {it.wire: it.python for it in self.parameters}
+        return f"with_custom_field(body, {names[unique['name']]}, {names[unique['value']]})"
 
     def signature(self, last: str = "") -> str:
         """The parameters, `self` included."""
@@ -272,7 +287,7 @@ class Operation:
         places += [self.body_signature] if self.request else []
         places += ["/"] if len(places) > 1 else []
         names = [it.signature for it in self.by_name]
-        names += [f"{name}: Upload | str | PathLike[str] | bytes | None = None" for name in self.files]
+        names += [f"{name}: {_FILE} | None = None" for name in self.files]
         names += [last] if last else []
         return ", ".join([*places, *(["*"] if names else []), *names])
 
@@ -283,7 +298,7 @@ class Operation:
         for location, argument in (("path", "path"), ("query", "query"), ("header", "headers")):
             if found := self.of(location):
                 given.append(f"{argument}={{{', '.join(f'{it.wire!r}: {it.python}' for it in found)}}}")
-        given += ["body=body"] if self.request else []
+        given += [f"body={self.body_argument}"] if self.request else []
         given += [f"files={{{', '.join(f'{name!r}: {name}' for name in self.files)}}}"] if self.files else []
         given += ["type=type"] if self.typed else []
         given += ["to=to"] if self.kind == "file" else []

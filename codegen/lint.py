@@ -15,7 +15,7 @@ from .schemas import is_struct, properties, unwrap, uses
 EXTENSIONS = {
     "info": {"x-product", "x-resource"},
     "operation": {"x-scope", "x-source", "x-idempotent", "x-envelope", "x-envelope-one", "x-page", "x-errors"}
-    | {"x-no-organization", "x-extra", "x-message-only"},
+    | {"x-no-organization", "x-extra", "x-message-only", "x-unique-field"},
     "parameter": {"x-organization", "x-python-name", "x-observed", "x-editions", "x-disputed"},
     "schema": {"x-kind", "x-disputed", "x-observed", "x-editions", "x-secret", "x-undocumented"},
 }
@@ -213,6 +213,7 @@ SHAPE: tuple[Callable[[Specs], Errors], ...] = (
     lint_operations.files,
     lint_operations.undocumented,
     lint_operations.arguments,
+    lint_operations.unique_fields,
     lint_operations.organizations,
 )
 MEANING: tuple[Callable[[Specs], Errors], ...] = (schema_names, directions, response_fields, request_fields)

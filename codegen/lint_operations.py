@@ -224,6 +224,21 @@ def arguments(specs: Specs) -> Errors:
                 yield node.error(f"{name} cannot be an argument; give the parameter an x-python-name in snake_case")
 
 
+def unique_fields(specs: Specs) -> Errors:
+    for node in every_operation(specs):
+        given = node.get("x-unique-field")
+        if given is None:
+            continue
+        if not isinstance(given, dict) or given.keys() != {"name", "value"}:
+            yield node.error("x-unique-field must have a name and a value: two of the operation's parameters")
+            continue
+        known = {str(it.get("name")) for it in parameters(node)}
+        for name in sorted({str(name) for name in given.values()} - known):
+            yield node.error(f"x-unique-field: there is no parameter {name}")
+        if body(node) is None:
+            yield node.error("x-unique-field needs a body to put the field into")
+
+
 def organizations(specs: Specs) -> Errors:
     places: dict[str, Node] = {}
     for node in every_operation(specs):

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast, overload
 
 import msgspec
 
 from zoho_async.auth.oauth import Auth, OAuth, StaticToken
 from zoho_async.auth.token_stores import TokenStore
+from zoho_async.schema.catalog import find_operation
 from zoho_async.schema.operation import Operation, Response
-from zoho_async.schema.registry import PRODUCTS
-from zoho_async.transport.config import TransportConfig, check_config
+from zoho_async.transport.config import ClientOptions, CopyOptions, TransportConfig, check_config
 from zoho_async.transport.hooks import Limiters
 from zoho_async.transport.rate_limiter import Limits, Quota, tightest
 from zoho_async.transport.transport import SharedState, Transport
-from zoho_async.wire.encoding import EncodedRequest, invalid_request, is_header_safe, parameter_text, target, to_json
+from zoho_async.wire.raw_request import raw_request
 
 from . import errors
 
@@ -103,7 +104,11 @@ class Zoho:
 
     @classmethod
     def from_env(
-        cls, environ: Mapping[str, str] | None = None, *, store: TokenStore | None = None, **options: Any
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        store: TokenStore | None = None,
+        **options: Unpack[ClientOptions],
     ) -> Self:
         """Create a client from environment variables.
 
@@ -123,15 +128,15 @@ class Zoho:
             ConfigError: Some credentials are missing, or a setting is invalid.
         """
         env = os.environ if environ is None else environ
+        given = dict(options)
         for name in ("organization_id", "data_center", "api_url", "accounts_url"):
             value = env.get(f"ZOHO_{name.upper()}")
-            if value and options.get(name) is None:
-                options[name] = value
-        if "auth" in options:
-            return cls(**options)
-        return cls(_auth_from(env, store), **options)
+            if value and given.get(name) is None:
+                given[name] = value
+        auth = given.pop("auth", None) or _auth_from(env, store)
+        return cls(cast("Auth", auth), **cast("Any", given))
 
-    def with_options(self, **options: Any) -> Self:
+    def with_options(self, **options: Unpack[CopyOptions]) -> Self:
         """Create a copy with other settings, which is cheap and need not be closed.
 
         It shares the session, and the rate limiter of every organisation that both work in.
@@ -150,14 +155,15 @@ class Zoho:
         unknown = options.keys() - set(TransportConfig.__struct_fields__)
         if unknown:
             raise TypeError(f"with_options() has no argument {', '.join(sorted(unknown))}")
-        if options.get("organization_id") is not None:
-            options["organization_id"] = str(options["organization_id"])
-        if "data_center" in options:
+        given: dict[str, Any] = dict(options)
+        if given.get("organization_id") is not None:
+            given["organization_id"] = str(given["organization_id"])
+        if "data_center" in given:
             # The addresses belong to the previous data center.
-            options = {"api_url": None, "accounts_url": None, **options}
-        if "limits" in options:
-            options["limits"] = options["limits"] or Limits()
-        settings = msgspec.structs.replace(self._transport.settings, **options)
+            given = {"api_url": None, "accounts_url": None, **given}
+        if "limits" in given:
+            given["limits"] = given["limits"] or Limits()
+        settings = msgspec.structs.replace(self._transport.settings, **given)
         check_config(settings)
         copy = object.__new__(type(self))
         copy._transport = Transport(settings, self._transport.shared)
@@ -237,6 +243,22 @@ class Zoho:
     @overload
     async def send(
         self,
+        operation: str,
+        *,
+        path: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        body: Any = None,
+        files: Mapping[str, Any] | None = None,
+        type: Any = None,
+        to: str | PathLike[str] | None = None,
+        hook: DispatchHook | None = None,
+        priority: bool = False,
+    ) -> Response[Any]: ...
+
+    @overload
+    async def send(
+        self,
         operation: Operation[Any],
         *,
         path: Mapping[str, Any] | None = None,
@@ -268,7 +290,7 @@ class Zoho:
 
     async def send(
         self,
-        operation: Operation[Any],
+        operation: Operation[Any] | str,
         *,
         path: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
@@ -283,7 +305,7 @@ class Zoho:
         """Execute an operation with values by the names that Zoho uses.
 
         Args:
-            operation: One of `operations()`.
+            operation: One of `operations()`, or its id, such as `books.contacts.create`.
             path: Path parameters.
             query: Query parameters.
             headers: Header parameters.
@@ -300,6 +322,7 @@ class Zoho:
             The response; its `data` is what the operation's method returns (with `to`, the path).
 
         Raises:
+            ConfigError: There is no operation of that id.
             InvalidError: Unknown or missing names, values out of range or unreadable files; nothing was sent.
             OSError: `to` cannot be written.
             TypeError: The body is of the wrong type.
@@ -307,7 +330,7 @@ class Zoho:
             ZohoError: As for every call, see `zoho_async.errors`.
         """
         return await self._transport.send(
-            operation,
+            find_operation(operation),
             path=path,
             query=query,
             headers=headers,
@@ -318,6 +341,30 @@ class Zoho:
             hook=hook,
             priority=priority,
         )
+
+    @overload
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        body: Any = None,
+        type: builtins.type[T],
+    ) -> Response[T]: ...
+
+    @overload
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        body: Any = None,
+        type: Any = None,
+    ) -> Response[Any]: ...
 
     async def request(
         self,
@@ -350,35 +397,9 @@ class Zoho:
             InvalidError: A header or the body cannot be sent.
             ZohoError: As for every call, see `zoho_async.errors`.
         """
-        method, path = _check_target(method, path)
-        product = next((product for product in PRODUCTS.values() if path.startswith(f"{product.root}/")), None)
-        pairs = {name: parameter_text(value) for name, value in (query or {}).items() if value is not None}
-        fields = {name: parameter_text(value) for name, value in (headers or {}).items() if value is not None}
-        for name, value in fields.items():
-            if not is_header_safe(value):
-                message = "contains characters that HTTP headers do not allow"
-                fault = errors.Fault(path=name, rule="header", message=message)
-                raise invalid_request(f"{method} {path}", [fault], organization_id=self.organization_id)
-        parameter = product.organization if product is not None else None
-        if parameter is not None and self.organization_id is not None:
-            (pairs if parameter.location == "query" else fields).setdefault(parameter.name, self.organization_id)
-        content = None if body is None else to_json(body)
-        given = {name.lower() for name in fields}
-        if content is not None and "content-type" not in given:
-            fields["Content-Type"] = "application/json"
-        if "accept" not in given:
-            fields["Accept"] = "application/json, */*;q=0.5"
-        operation = Operation[Any](
-            id=f"{method} {path}",
-            product=product.name if product is not None else "",
-            method=method,
-            path=path,
-            scope="",
-            title="",
-            kind="any",
-            idempotent=method == "GET",
+        operation, request = raw_request(
+            method, path, query=query, headers=headers, body=body, organization_id=self.organization_id
         )
-        request = EncodedRequest(method=method, target=target(path, pairs), headers=fields, body=content)
         return await self._transport.perform(operation, request, type)
 
     async def revoke(self) -> None:
@@ -410,19 +431,6 @@ class Zoho:
         settings = self._transport.settings
         place = settings.api_url or settings.data_center
         return f"<Zoho organization_id={settings.organization_id} {place}>"
-
-
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
-
-def _check_target(method: str, path: str) -> tuple[str, str]:
-    if not path.startswith("/") or "?" in path or "#" in path or {".", ".."} & set(path.split("/")):
-        raise errors.ConfigError(f"{path!r} is not a path: it starts with / and has no query (use query=)")
-    if method.upper() not in _METHODS:
-        raise errors.ConfigError(f"{method!r} is not one of {', '.join(_METHODS)}")
-    from urllib.parse import quote  # 3 ms that `import zoho_async` need not pay
-
-    return method.upper(), quote(path, safe="/%:@!$&'()*+,;=~")
 
 
 def _auth_from(env: Mapping[str, str], store: TokenStore | None) -> Auth:

@@ -7,6 +7,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from zoho_async.errors import ConfigError
+
 from .operation import Operation
 from .registry import OPERATIONS
 
@@ -21,13 +23,40 @@ def operations() -> tuple[Operation[Any], ...]:
     return tuple(getattr(import_module(module), name) for _, (module, name) in sorted(OPERATIONS.items()))
 
 
-def scopes(operations: Iterable[Operation[Any]]) -> str:
+def scopes(operations: Iterable[Operation[Any] | str]) -> str:
     """The OAuth scope string that some operations need, for example for the `scope` of Zoho's consent page.
 
     Args:
-        operations: The operations; `scopes(operations())` gives the scopes of all.
+        operations: The operations or their ids, such as `books.contacts.create`; `scopes(operations())` gives the
+            scopes of all.
 
     Returns:
         The scopes without repetition, sorted and separated by commas.
+
+    Raises:
+        ConfigError: There is no operation of an id.
     """
-    return ",".join(sorted({part.strip() for operation in operations for part in operation.scope.split(",")} - {""}))
+    found = [find_operation(operations)] if isinstance(operations, str) else map(find_operation, operations)
+    return ",".join(sorted({part.strip() for operation in found for part in operation.scope.split(",")} - {""}))
+
+
+def find_operation(operation: Operation[Any] | str) -> Operation[Any]:
+    """The operation of an id; an operation is returned as it is.
+
+    Args:
+        operation: An operation or its id.
+
+    Raises:
+        ConfigError: There is no operation of that id.
+    """
+    if isinstance(operation, Operation):
+        return operation
+    if operation not in OPERATIONS:
+        from difflib import get_close_matches  # only for the message
+
+        near = get_close_matches(str(operation), OPERATIONS, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`zoho_async.operations()` lists all"
+        raise ConfigError(f"there is no operation {operation!r}; {hint}")
+    module, name = OPERATIONS[operation]
+    found: Operation[Any] = getattr(import_module(module), name)
+    return found

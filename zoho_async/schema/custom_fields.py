@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import msgspec
+
+from zoho_async._typeguards import is_list
 
 
 def custom_fields(**values: Any) -> list[Any]:
@@ -22,3 +27,33 @@ def custom_fields(**values: Any) -> list[Any]:
         if not name.startswith("cf_"):
             raise ValueError(f"{name!r} is not the API name of a custom field, which starts with cf_")
     return [{"api_name": name, "value": value} for name, value in values.items()]
+
+
+def with_custom_field(body: Any, name: str, value: Any) -> Any:
+    """The body of a request with a custom field in its `custom_fields`, unless they name it.
+
+    Args:
+        body: A request struct or a mapping; it is not changed. Anything else is returned as it is.
+        name: API name of the field.
+        value: Its value.
+
+    Returns:
+        The body, or a copy with the field.
+    """
+    if isinstance(body, Mapping):
+        given = body.get("custom_fields")
+    elif isinstance(body, msgspec.Struct):
+        given = getattr(body, "custom_fields", None)
+    else:
+        return body
+    fields = list(given) if is_list(given) else []
+    if (given not in (None, msgspec.UNSET) and not is_list(given)) or any(_name_of(field) == name for field in fields):
+        return body
+    fields.append({"api_name": name, "value": value})
+    if isinstance(body, Mapping):
+        return {**body, "custom_fields": fields}
+    return msgspec.structs.replace(body, custom_fields=fields)
+
+
+def _name_of(field: Any) -> Any:
+    return field.get("api_name") if isinstance(field, Mapping) else getattr(field, "api_name", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, TypedDict
 
 import msgspec
 
@@ -10,7 +11,11 @@ from zoho_async.auth.data_centers import DATA_CENTERS
 from zoho_async.auth.oauth import Auth
 from zoho_async.errors import ConfigError
 
+from .hooks import Limiters
 from .rate_limiter import Limits
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 _SAFE_ADDRESS = re.compile(
     r"(https://(\[[0-9a-fA-F:]+\]|[^/@:\s?#]+)|http://(127\.0\.0\.1|localhost|\[::1\]))(:(?P<port>\d{1,5}))?(/[^\s?#]*)?"
@@ -30,6 +35,28 @@ class TransportConfig(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 60.0
     api_url: str | None = None
     accounts_url: str | None = None
+
+
+class CopyOptions(TypedDict, total=False):
+    """The arguments of `Zoho.with_options`. See `Zoho` for their meaning."""
+
+    auth: Auth
+    organization_id: str | int | None
+    data_center: str
+    limits: Limits | None
+    retries: int
+    max_wait: float | None
+    deadline: float | None
+    timeout: float
+    api_url: str | None
+    accounts_url: str | None
+
+
+class ClientOptions(CopyOptions, total=False):
+    """The arguments of `Zoho`, as `Zoho.from_env` takes them."""
+
+    limiters: Limiters | None
+    session: ClientSession | None
 
 
 def check_config(settings: TransportConfig) -> None:

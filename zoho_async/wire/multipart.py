@@ -48,6 +48,26 @@ class FormPart(msgspec.Struct, frozen=True, kw_only=True):
     """None for a field that is not a file."""
 
 
+def body_or_file(body: Any, file: Any) -> tuple[Any, Any]:
+    """The body and the file of an operation that takes its file in the body's place.
+
+    Args:
+        body: What stands in the body's place: a mapping or a file.
+        file: The file by its name.
+
+    Returns:
+        The body, None where a file stood in its place; and the file.
+
+    Raises:
+        TypeError: There are two files.
+    """
+    if body is None or isinstance(body, Mapping):
+        return body, file
+    if file is not None:
+        raise TypeError("a file is given twice: in the body's place, and by name")
+    return None, body
+
+
 def file_parts(known: tuple[str, ...], given: Mapping[str, Any], faults: list[Fault]) -> tuple[FormPart, ...]:
     """The form parts of the files given by name, in that order; None is not sent.
 
