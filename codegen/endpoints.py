@@ -89,6 +89,7 @@ class Parameter:
         """The code of its `Parameter` of zoho_async.schema.operation."""
         values, closed = choices(self.schema)
         given: dict[str, Any] = {"name": self.wire, "location": self.location}
+        given |= {"argument": self.python} if self.python != self.wire else {}
         given |= {"required": True} if self.required else {}
         given |= {"type": self.type} if self.type != "string" else {}
         given |= {"values": tuple(values)} if values and closed else {}

@@ -23,10 +23,10 @@ LAYERS = [
     *("fleet", "fake", "testing", "cli", "__main__"),
 ]
 ONLY = {
-    "schema": {"errors"},
+    "schema": {"errors", "_typeguards"},
     "auth": {"errors", "_atomic_file"},
     "fake": {"schema", "_typeguards"},
-    "testing": {"fake"},
+    "testing": {"fake", "transport"},
 }
 """Wings that stand apart: they import nothing of ours but these."""
 AIOHTTP = {"transport.http", "fake"}

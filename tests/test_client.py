@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,17 +16,22 @@ from zoho_async import (
     AuthError,
     ConfigError,
     DecodeError,
+    InvalidError,
     Limits,
     OAuth,
     OutcomeUnknownError,
     RefusedError,
     StaticToken,
     UnavailableError,
+    Upload,
     Zoho,
     operations,
+    scopes,
 )
 from zoho_async.auth import data_centers
+from zoho_async.books import ContactUpsert
 from zoho_async.fake import FakeZoho
+from zoho_async.schema.custom_fields import with_custom_field
 
 
 async def test_copies_share_session_and_limiter_of_the_same_organisation() -> None:
@@ -358,3 +364,71 @@ async def test_request_takes_responses_without_a_code_other_media_and_no_content
             await zoho.request("POST", "/books/v3/items", body={})
         with pytest.raises(DecodeError):
             await zoho.request("GET", "/books/v3/invoices/1", type=dict)
+
+
+async def test_send_takes_the_id_of_an_operation(fake: FakeZoho, zoho: Zoho) -> None:
+    made = await zoho.send("books.contacts.create", body={"contact_name": "Bowman"})
+    assert made.data.contact_name == "Bowman"
+    assert (await zoho.send("books.contacts.get", path={"contact_id": made.data.contact_id})).data == made.data
+    before = len(fake.received)
+    with pytest.raises(ConfigError, match=r"no operation 'books.contacts.gett'; did you mean books.contacts.get "):
+        await zoho.send("books.contacts.gett")
+    assert len(fake.received) == before
+
+
+def test_scopes_take_ids() -> None:
+    assert (
+        scopes(["books.contacts.get", "expense.customers.list"]) == "ZohoBooks.contacts.READ,ZohoExpense.customer.READ"
+    )
+    assert scopes("books.contacts.get") == "ZohoBooks.contacts.READ"
+    with pytest.raises(ConfigError, match=r"no operation 'nothing like it'; `zoho_async.operations\(\)` lists all"):
+        scopes(["nothing like it"])
+
+
+@pytest.mark.parametrize("make", [dict, ContactUpsert])
+async def test_an_upsert_finds_again_what_it_made(fake: FakeZoho, zoho: Zoho, make: Any) -> None:
+    body = make(contact_name="Bowman")
+    first = await zoho.books.contacts.upsert(body, field="cf_external_id", value="42", create=True)
+    again = await zoho.books.contacts.upsert(body, field="cf_external_id", value="42", create=True)
+    assert again.contact_id == first.contact_id
+    assert fake.created() == {"Bowman": 1}
+    assert body == make(contact_name="Bowman"), "the caller's body is unchanged"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (None, [{"api_name": "cf_id", "value": "1"}]),
+        (msgspec.UNSET, [{"api_name": "cf_id", "value": "1"}]),
+        ([], [{"api_name": "cf_id", "value": "1"}]),
+        ([{"api_name": "cf_id", "value": "2"}], [{"api_name": "cf_id", "value": "2"}]),
+        (
+            [{"api_name": "cf_b", "value": "2"}],
+            [{"api_name": "cf_b", "value": "2"}, {"api_name": "cf_id", "value": "1"}],
+        ),
+        ("odd", "odd"),
+    ],
+)
+def test_the_field_of_an_upsert_is_put_into_the_body(given: Any, sent: Any) -> None:
+    assert with_custom_field({"custom_fields": given}, "cf_id", "1") == {"custom_fields": sent}
+    if given != "odd":
+        assert with_custom_field(ContactUpsert(custom_fields=given), "cf_id", "1") == ContactUpsert(custom_fields=sent)
+    assert with_custom_field(7, "cf_id", "1") == 7
+
+
+async def test_the_name_of_the_argument_is_in_the_error(zoho: Zoho) -> None:
+    missing: Any = None
+    with pytest.raises(InvalidError, match=r"X-Unique-Identifier-Key: is required \(header parameter, field=\)"):
+        await zoho.books.contacts.upsert({}, field=missing, value="1")
+
+
+async def test_a_file_may_stand_in_the_place_of_the_body(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    contact = await zoho.books.contacts.create({"contact_name": "Bowman"})
+    (tmp_path / "a.txt").write_bytes(b"content of the file")
+    for given in (tmp_path / "a.txt", str(tmp_path / "a.txt"), b"content of the file", Upload(tmp_path / "a.txt")):
+        await zoho.books.contacts.add_attachment(contact.contact_id, given)
+        assert b"content of the file" in fake.received[-1].body
+    with pytest.raises(TypeError, match="two files"):
+        await zoho.books.contacts.add_attachment(contact.contact_id, b"one", attachment=b"two")
+    with pytest.raises(TypeError, match="needs a file"):
+        await zoho.books.contacts.add_attachment(contact.contact_id)

@@ -1,12 +1,15 @@
-"""A pytest plugin with two fixtures: `fake_zoho`, a FakeZoho on this machine, and `zoho`, a client of it.
+"""A pytest plugin with two fixtures: `zoho_fake`, a FakeZoho on this machine, and `zoho_client`, a client of it.
 
-    async def test_a_customer_is_created(fake_zoho, zoho):
-        await zoho.books.contacts.create({"contact_name": "Bowman and Co"})
-        assert fake_zoho.created() == {"Bowman and Co": 1}
+    async def test_a_customer_is_created(zoho_fake: FakeZoho, zoho_client: Zoho) -> None:
+        await zoho_client.books.contacts.create({"contact_name": "Bowman and Co"})
+        assert zoho_fake.created() == {"Bowman and Co": 1}
 
 pytest loads it when the package is installed; pytest-asyncio runs the tests, in auto or strict mode and in loops of any
 scope: the fake serves in a thread of its own, and the client belongs to the loop of its test. Arguments of `FakeZoho`
 go into a mark: `@pytest.mark.fake_zoho(shape="clean", per_minute=100)`. By default there is no limit per minute.
+
+Where the client would wait for a limit or a retry, the fake's clock is advanced instead: a test of a 429 takes no time.
+The fixtures have the shorter names `fake_zoho` and `zoho` too.
 """
 
 # Every pytest run loads this module: import nothing heavy before a fixture is used.
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from . import Zoho
     from .fake import FakeZoho
 
-__all__ = ["fake_zoho", "zoho"]
+__all__ = ["fake_zoho", "zoho", "zoho_client", "zoho_fake"]
 
 _LOOP_SCOPES = ("function", "class", "module", "package", "session")
 
@@ -66,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def fake_zoho(request: pytest.FixtureRequest) -> Iterator[FakeZoho]:
+def zoho_fake(request: pytest.FixtureRequest) -> Iterator[FakeZoho]:
     """A running, empty FakeZoho for each test. An exception inside the fake fails the test.
 
     Args:
@@ -83,29 +86,56 @@ def fake_zoho(request: pytest.FixtureRequest) -> Iterator[FakeZoho]:
 
 
 @pytest.fixture
-def zoho(request: pytest.FixtureRequest, fake_zoho: FakeZoho) -> Zoho:
+def fake_zoho(request: pytest.FixtureRequest) -> FakeZoho:
+    """The fake under its shorter name.
+
+    Args:
+        request: pytest's request, for the fake.
+    """
+    fake: FakeZoho = request.getfixturevalue("zoho_fake")
+    return fake
+
+
+@pytest.fixture
+def zoho_client(request: pytest.FixtureRequest, zoho_fake: FakeZoho) -> Zoho:
     """A client of that fake, without rate limits of its own.
 
     Args:
         request: pytest's request, for the scope of the test's event loop.
-        fake_zoho: The fake.
+        zoho_fake: The fake.
     """
     client: Zoho = request.getfixturevalue(_name_in_loop(_loop_scope_of(request)))
     return client
 
 
+@pytest.fixture
+def zoho(request: pytest.FixtureRequest, fake_zoho: FakeZoho) -> Zoho:
+    """The client under its shorter name.
+
+    Args:
+        request: pytest's request, for the client.
+        fake_zoho: The fake.
+    """
+    client: Zoho = request.getfixturevalue("zoho_client")
+    return client
+
+
 def _client_in_loop(scope: str) -> Any:
     # A function for each: pytest-asyncio notes the scope on the function.
-    async def client(fake_zoho: FakeZoho) -> AsyncIterator[Zoho]:
+    async def client(zoho_fake: FakeZoho) -> AsyncIterator[Zoho]:
         from . import Limits, StaticToken, Zoho
+        from .transport.skipped_waits import SkippingLimiters
 
+        limiters = SkippingLimiters(zoho_fake.clock)
         async with Zoho(
-            StaticToken(fake_zoho.access_token),
-            organization_id=fake_zoho.organization_id,
-            api_url=fake_zoho.url,
-            accounts_url=fake_zoho.url,
+            StaticToken(zoho_fake.access_token),
+            organization_id=zoho_fake.organization_id,
+            api_url=zoho_fake.url,
+            accounts_url=zoho_fake.url,
             limits=Limits(per_minute=None),
+            limiters=limiters,
         ) as client:
+            limiters.skip_sleeps(client._transport.shared)  # pyright: ignore[reportPrivateUsage]
             yield client
 
     return _in_loop(scope)(client)

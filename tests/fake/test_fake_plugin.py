@@ -48,7 +48,44 @@ async def test_broken(fake_zoho, zoho):
 """
 
 
+WAITS = """\
+import time
+import pytest
+from zoho_async import QuotaExceededError, Zoho
+from zoho_async.fake import FakeZoho
+
+@pytest.fixture
+def zoho() -> str:
+    return "a fixture of this file"
+
+@pytest.mark.parametrize("fault", ["429:44", "429:44:110", "429:1070:40", "status:503"])
+async def test_waits_take_no_time(zoho_fake: FakeZoho, zoho_client: Zoho, zoho: str, fault: str) -> None:
+    zoho_fake.script("books.contacts.list", [fault] * 3)
+    before, start = zoho_fake.clock.time(), time.monotonic()
+    await zoho_client.books.contacts.list()
+    advanced = zoho_fake.clock.time() - before
+    assert advanced > 3 * int(fault.split(":")[2]) if fault.count(":") == 2 else advanced > 0
+    assert time.monotonic() - start < 20, "the client waits 15 s and more for a real 429"
+
+@pytest.mark.fake_zoho(per_minute=20)
+async def test_minutes_take_no_time(zoho_fake: FakeZoho, zoho_client: Zoho) -> None:
+    start = time.monotonic()
+    for _ in range(70):
+        await zoho_client.books.contacts.list()
+    assert time.monotonic() - start < 60
+
+async def test_a_day_ends_by_the_clock_of_the_fake(zoho_fake: FakeZoho, zoho_client: Zoho) -> None:
+    zoho_fake.script("books.contacts.list", "429:45")
+    for _ in range(2):
+        with pytest.raises(QuotaExceededError):
+            await zoho_client.books.contacts.list()
+    zoho_fake.clock.advance(86_400)
+    await zoho_client.books.contacts.list()
+"""
+
+
 FILES = {
+    "test_waits.py": WAITS,
     "test_readme.py": README,
     "test_wrong.py": README.replace("errors.DuplicateError", "errors.QuotaExceededError"),
     "test_faults.py": FAULTS,
@@ -101,6 +138,10 @@ def test_the_test_of_the_readme_can_fail(done: Run) -> None:
 
 def test_marks_faults_and_a_fresh_one_each_time(done: Run) -> None:
     assert done.passed["test_faults.py"] == 2, done.text
+
+
+def test_waits_advance_the_clock_of_the_fake(done: Run) -> None:
+    assert done.passed["test_waits.py"] == 6, done.text
 
 
 def test_a_crash_of_the_fake_fails_the_test(done: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -12,6 +13,7 @@ import pytest
 
 from zoho_async.fake import FakeZoho, Fault
 from zoho_async.fake.routes import Router
+from zoho_async.fake.world.faults import FAULT_WORDS
 from zoho_async.schema.operation import Operation
 
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
@@ -292,3 +294,28 @@ async def test_it_starts_again_with_its_state(session: aiohttp.ClientSession) ->
 async def test_a_port_that_is_taken(fake: FakeZoho) -> None:
     with pytest.raises(OSError, match="address already in use"):
         await FakeZoho(port=int(fake.url.rpartition(":")[2])).start()
+
+
+def test_unknown_operations_and_faults_are_refused_with_what_is_possible() -> None:
+    fake = FakeZoho()
+    with pytest.raises(ValueError, match=r"no operation 'books.contacts.gett'; did you mean books.contacts.get "):
+        fake.script("books.contacts.gett", ["torn"])
+    with pytest.raises(ValueError, match=r"no operation 'xyz'; possible are \*, billing.customers.create, "):
+        fake.chance("xyz", "torn", 1.0)
+    with pytest.raises(ValueError, match=r"not a fault: '429'; possible are pass, .* 429:CODE"):
+        fake.script("books.contacts.get", ["429"])
+    assert not fake.faults.scripts
+
+
+def test_every_possible_fault_that_is_listed_can_be_read() -> None:
+    values = {"SECONDS": "2", "STATUS": "502", "CODE": "44"}
+    for word in re.split(r", | and ", FAULT_WORDS):
+        for name, value in values.items():
+            word = word.replace(name, value)
+        Fault.parse(word)
+
+
+def test_one_fault_needs_no_list() -> None:
+    fake = FakeZoho()
+    fake.script("books.contacts.get", "429:44")
+    assert len(fake.faults.scripts["books.contacts.get"]) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -27,9 +28,12 @@ from zoho_async import (
     Upload,
     Zoho,
     ZohoError,
+    operations,
 )
 from zoho_async.auth.token_stores import Token
 from zoho_async.books import contact_persons, contacts
+from zoho_async.schema.catalog import find_operation
+from zoho_async.transport.call_state import how_to_check
 from zoho_async.transport.rate_limiter import Limiter
 from zoho_async.wire.decoding import Decoders
 
@@ -450,3 +454,26 @@ async def test_a_decoder_that_fails_loses_the_response(server: FaultServer, monk
         assert len(server.seen) == 2, "a read is repeated"
         with pytest.raises(OutcomeUnknownError, match="without a result code"):
             await zoho.books.contacts.create({"contact_name": "x"})
+
+
+@pytest.mark.parametrize(
+    ("operation", "advice"),
+    [
+        ("books.contacts.create", "look with books.contacts.list for a record of this name"),
+        ("books.contacts.upsert", "look with books.contacts.list for a record with this unique value"),
+        ("billing.customers.update", "look with billing.customers.get whether"),
+        ("books.addresses.delete", "look with books.addresses.list whether"),
+        ("books.contacts.email", "look in Zoho whether"),
+        ("books.cards.create", "look with books.cards.list for a record"),
+        ("books.contacts.delete_many", "look in Zoho whether"),
+    ],
+)
+def test_what_to_look_for_after_an_unknown_outcome(operation: str, advice: str) -> None:
+    assert how_to_check(find_operation(operation)).startswith(advice)
+
+
+def test_every_operation_named_in_advice_exists() -> None:
+    known = {operation.id for operation in operations()}
+    for operation in operations():
+        named = re.findall(r"\w+\.\w+\.\w+", how_to_check(operation))
+        assert set(named) <= known

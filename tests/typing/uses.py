@@ -21,6 +21,7 @@ from zoho_async import (
     Response,
     Upload,
     Zoho,
+    bulk,
     custom_fields,
     operations,
     scopes,
@@ -65,6 +66,7 @@ def clients() -> None:
     zoho = Zoho(auth, organization_id="10234695", data_center="eu", limits=Limits(per_minute=50, per_day=None))
     assert_type(zoho.with_options(retries=0), Zoho)
     assert_type(Zoho.from_env(), Zoho)
+    assert_type(Zoho.from_env(retries=0, session=None, organization_id=10234695), Zoho)
     assert_type(zoho.quota, Quota)
     assert_type(zoho.drift(), dict[str, dict[str, int]])
 
@@ -112,6 +114,8 @@ async def lists(zoho: Zoho) -> None:
     page = await pages
     assert_type(page, Page[ContactRow])
     assert_type(page.rows, list[ContactRow])
+    assert_type([*page], list[ContactRow])
+    assert_type(len(page), int)
     assert_type(page.cursor, str | None)
     assert_type(page.context.has_more_page, bool | None)
     async for row in pages:
@@ -145,6 +149,8 @@ async def files(zoho: Zoho) -> None:
     await zoho.books.contacts.add_attachment("46", attachment="contract.pdf")
     await zoho.books.contacts.add_attachment("46", attachment=Path("contract.pdf"))
     await zoho.books.contacts.add_attachment("46", attachment=b"bytes")
+    await zoho.books.contacts.add_attachment("46", "contract.pdf")
+    await zoho.books.contacts.add_attachment("46", Path("contract.pdf"))
     await zoho.books.contacts.add_attachment("46", attachment=Upload(chunks, filename="contract.pdf"))
     letter = ContactEmail(to_mail_ids=["will@example.com"], subject="Statement", body="See the attachment.")
     await zoho.books.contacts.email("46", letter, attachments=Upload(b"bytes", content_type="application/pdf"))
@@ -164,11 +170,23 @@ async def generic(zoho: Zoho) -> None:
     saved = await zoho.send(DOWNLOAD, path={"contact_id": "46", "document_id": "47"}, to="contract.pdf")
     assert_type(saved.data, Path)
     assert_type(await zoho.request("GET", "/books/v3/items"), Response[Any])
+    assert_type(await zoho.request("GET", "/books/v3/items", type=Crm), Response[Crm])
+    assert_type(await zoho.send("books.contacts.get", path={"contact_id": "46"}), Response[Any])
     assert_type(operations(), tuple[Operation[Any], ...])
     assert_type(scopes([GET, LIST]), str)
+    assert_type(scopes(["books.contacts.get", LIST]), str)
     kind: Literal["record", "page", "list", "nothing", "untyped", "file", "any"] = GET.kind
     assert_type(GET.reads, bool)
     print(kind)
+
+
+async def bulk_work(zoho: Zoho) -> None:
+    rows = [{"contact_name": "Bowman and Co"}]
+    async with bulk.push(zoho.books.contacts, rows, upsert_by="cf_crm_id") as run:
+        async for outcome in run:
+            assert_type(outcome, bulk.RowOutcome)
+    bulk.push(zoho.billing.customers, rows)
+    assert_type(await bulk.plan(zoho.books.contact_persons, bulk.open_rows("persons.csv")), bulk.Plan)
 
 
 async def failures(zoho: Zoho) -> None:
@@ -191,6 +209,12 @@ async def refused(zoho: Zoho, contact: Contact, day: date) -> None:
     await zoho.books.contacts.delete_many(["46"])  # type: ignore[call-arg]
     await zoho.books.documents.get("46", "47", type=Crm)  # type: ignore[call-overload]
     await zoho.books.contacts.add_attachment("46", attachment=day)  # type: ignore[arg-type]
+    zoho.with_options(retry=1)  # type: ignore[call-arg]
+    zoho.with_options(session=None)  # type: ignore[call-arg]
+    zoho.with_options(deadline="soon")  # type: ignore[arg-type]
+    Zoho.from_env(organisation_id="1")  # type: ignore[call-arg]
+    bulk.push(zoho.books.cards, [])  # type: ignore[arg-type]
+    bulk.push(zoho.books, [])  # type: ignore[arg-type]
     ContactCreate()  # type: ignore[call-arg]
     ContactCreate(contact_name="B", credit_limit=1.5)  # type: ignore[arg-type]
     ContactCreate(contact_name="B", contact_type="friend")  # type: ignore[arg-type]

@@ -156,9 +156,9 @@ UPSERT: Final = Operation[Contact](
     response=Contact,
     envelope=("contact",),
     parameters=(
-        Parameter(name="X-Unique-Identifier-Key", location="header", required=True),
-        Parameter(name="X-Unique-Identifier-Value", location="header", required=True),
-        Parameter(name="X-Upsert", location="header", type="boolean"),
+        Parameter(name="X-Unique-Identifier-Key", location="header", argument="field", required=True),
+        Parameter(name="X-Unique-Identifier-Value", location="header", argument="value", required=True),
+        Parameter(name="X-Upsert", location="header", argument="create", type="boolean"),
     ),
     organization=_ORGANIZATION,
     source="https://www.zoho.com/books/api/v3/contacts/#update-a-contact-using-a-custom-fields-unique-value",

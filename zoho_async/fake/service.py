@@ -6,12 +6,13 @@ import threading
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
-from zoho_async.fake.handlers import contact_records
+from zoho_async.fake.handlers import contact_records, settings
 from zoho_async.fake.rendering.shapes import SHAPES, Shape
 from zoho_async.fake.world.audit_log import AuditLog
 from zoho_async.fake.world.clock import Clock
@@ -19,6 +20,7 @@ from zoho_async.fake.world.faults import Fault, FaultPlan
 from zoho_async.fake.world.grants import OAuthServer
 from zoho_async.fake.world.quotas import MINUTE, Allowance
 from zoho_async.fake.world.state import PLANS, ContactRecord, Organization, OrganizationProfile
+from zoho_async.schema.registry import OPERATIONS
 
 from .messages import FakeRequest, Received, Reply
 from .refusals import Refusal
@@ -222,18 +224,19 @@ class FakeService:
         self.accounts.expire()
 
     @synchronized
-    def script(self, operation_id: str, faults: Iterable[Fault | str]) -> None:
+    def script(self, operation_id: str, faults: Iterable[Fault | str] | Fault | str) -> None:
         """Order faults: each of the next requests of the operation has one, in turn.
 
         A request refused before it reaches its operation (credentials, limits) consumes none.
 
         Args:
             operation_id: `*`: any operation without a script of its own; `oauth.token`: the token endpoint.
-            faults: Faults, or texts for `Fault.parse`.
+            faults: Faults, or texts for `Fault.parse`; one alone needs no list.
 
         Raises:
-            ValueError: One is no fault; none is ordered then.
+            ValueError: One is no fault, or there is no such operation; none is ordered then.
         """
+        _check_operation(operation_id)
         self.faults.script(operation_id, faults)
 
     @synchronized
@@ -248,8 +251,9 @@ class FakeService:
             probability: From 0 to 1.
 
         Raises:
-            ValueError: It is no fault or no probability.
+            ValueError: It is no fault or no probability, or there is no such operation.
         """
+        _check_operation(operation_id)
         self.faults.chance(operation_id, fault, probability)
 
     @synchronized
@@ -377,3 +381,11 @@ def _profile(given: Mapping[str, Any] | OrganizationProfile) -> OrganizationProf
         return given if isinstance(given, OrganizationProfile) else msgspec.convert(dict(given), OrganizationProfile)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
+
+
+def _check_operation(operation_id: str) -> None:
+    known = {"*", "oauth.token", *OPERATIONS, *(operation.id for operation in settings.OPERATIONS)}
+    if operation_id not in known:
+        near = get_close_matches(operation_id, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"possible are {', '.join(sorted(known))}"
+        raise ValueError(f"there is no operation {operation_id!r}; {hint}")

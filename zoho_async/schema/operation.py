@@ -18,6 +18,8 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     name: str
     """Name on the wire."""
+    argument: str = ""
+    """Name of the method's argument, where it differs."""
     location: Location
     required: bool = False
     type: Literal["string", "integer", "number", "boolean", "date", "strings"] = "string"

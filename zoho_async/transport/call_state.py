@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from zoho_async import errors
 from zoho_async.auth.token_stores import Token
 from zoho_async.schema.operation import Operation, Response
+from zoho_async.schema.registry import OPERATIONS
 
 from . import retry_policy
 from .bodies import UploadReadError
@@ -26,6 +27,8 @@ _LONGEST_MESSAGE = 1000
 E = TypeVar("E", bound=errors.ZohoError)
 log = logging.getLogger("zoho_async")
 
+_WITHOUT_TRACE = ("create", "email", "resend_portal_invite")
+"""Methods that change nothing in the record named by the path."""
 _MAX_THROTTLES = 8
 """How often one call may be refused for a rate limit before it fails."""
 
@@ -50,6 +53,7 @@ class CallState:
         "_sent",
         "_sent_at",
         "_settings",
+        "_sleep",
         "_started",
         "_throttle_count",
         "_uncertain",
@@ -63,9 +67,11 @@ class CallState:
         operation: Operation[Any],
         budget: retry_policy.RetryBudget,
         *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         throttle_count: int = 0,
     ) -> None:
         self._settings = settings
+        self._sleep = sleep
         self._operation = operation
         self._budget = budget
         self._loop = asyncio.get_running_loop()
@@ -187,7 +193,7 @@ class CallState:
         self._log_wait(seconds)
         # A pause is waited for in the rate limiter, with all other calls of the organisation.
         if decision.action is RetryAction.SLOW:
-            await self.with_deadline(asyncio.sleep(seconds))
+            await self.with_deadline(self._sleep(seconds))
 
     async def retry(self, decision: RetryDecision, result: HttpResult) -> None:
         """Wait before the next attempt; raise when none is allowed."""
@@ -203,7 +209,7 @@ class CallState:
             raise self.failure(decision, result)
         seconds = retry_policy.retry_delay(self._failures, random_fraction(), floor)
         self._log_wait(seconds)
-        await self.with_deadline(asyncio.sleep(seconds))
+        await self.with_deadline(self._sleep(seconds))
 
     def retry_after(self, result: HttpResult) -> float | None:
         """Seconds in the response's Retry-After header; None without one."""
@@ -302,7 +308,7 @@ class CallState:
         method, path = self._operation.method, self._operation.path
         return (
             f"{reason}; {method} {path} was sent at {self._sent_at:%Y-%m-%d %H:%M:%S} UTC and its outcome "
-            "is unknown: check (by name, unique value or modification time) before sending it again"
+            f"is unknown: before sending it again, {how_to_check(self._operation)}"
         )
 
     def quota_exceeded(self, resets_at: datetime | None) -> errors.QuotaExceededError:
@@ -375,6 +381,20 @@ class CallState:
             "attempts": self._attempts,
             "body": last.body if last is not None else b"",
         }
+
+
+def how_to_check(operation: Operation[Any]) -> str:
+    """What shows whether a write took effect, as an instruction."""
+    home, _, name = operation.id.rpartition(".")
+    listing = next((one for it in ("list", "list_all") if (one := f"{home}.{it}") in OPERATIONS), None)
+    reading = f"{home}.get" if f"{home}.get" in OPERATIONS else listing
+    if name == "upsert":
+        return f"look with {listing} for a record with this unique value, changed at that time"
+    if name == "create" and listing is not None:
+        return f"look with {listing} for a record of this name or unique value, made at that time"
+    if "{" in operation.path and reading is not None and name not in _WITHOUT_TRACE:
+        return f"look with {reading} whether the record shows the change"
+    return "look in Zoho whether it took effect"
 
 
 def random_fraction() -> float:

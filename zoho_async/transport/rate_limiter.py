@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from math import inf
 from time import time
@@ -86,13 +86,17 @@ class Limiter:
         "_slots",
         "_timer",
         "_waiters",
+        "_wall_clock",
         "_window",
         "limits",
     )
 
-    def __init__(self, limits: Limits, *, window: float = WINDOW) -> None:
+    def __init__(
+        self, limits: Limits, *, window: float = WINDOW, wall_clock: Callable[[], float] | None = None
+    ) -> None:
         self.limits = limits
         self._window = window
+        self._wall_clock = time if wall_clock is None else wall_clock
         self._slots = float(limits.concurrency)
         self._in_flight = 0
         self._sent = 0
@@ -332,7 +336,7 @@ class Limiter:
 
     def _follow_wall_clock(self, now: float) -> None:
         """Bring ends nearer by what the wall clock is ahead: the loop's clock stands still while a machine sleeps."""
-        offset = time() - now
+        offset = self._wall_clock() - now
         ahead = 0.0 if self._clock_offset is None else offset - self._clock_offset
         self._clock_offset = offset
         if ahead > _CLOCKS_DIFFER:

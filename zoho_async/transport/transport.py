@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -41,7 +41,7 @@ _SENT = Report(sent=True)
 class SharedState:
     """What all `with_options()` copies of a client share: the session, the rate limiters, the decoders."""
 
-    __slots__ = ("_chosen_limits", "_source", "budget", "decoders", "http", "limiters", "token_requests")
+    __slots__ = ("_chosen_limits", "_source", "budget", "decoders", "http", "limiters", "sleep", "token_requests")
 
     def __init__(self, session: ClientSession | None, limiters: Limiters | None = None) -> None:
         self.http = HttpAdapter(session)
@@ -52,6 +52,8 @@ class SharedState:
         """Token requests whose callers ran out of time; they are completed, because Zoho counts them."""
         self.decoders = Decoders()
         self.budget = retry_policy.RetryBudget()
+        self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        """What a call waits with between attempts."""
 
     def change_limits(self, key: tuple[str, ...], limits: Limits) -> None:
         """Change the limits of an organisation for every client that shares it."""
@@ -238,7 +240,9 @@ class Transport:
         self.shared.http.check_loop()
         self.shared.decoders.prepare(operation, type)
         throttle_count = 0 if hook is None else hook.throttle_count
-        call = CallState(self.settings, operation, self.shared.budget, throttle_count=throttle_count)
+        call = CallState(
+            self.settings, operation, self.shared.budget, sleep=self.shared.sleep, throttle_count=throttle_count
+        )
         limiter = self.limiter(operation.product)
         try:
             while True:

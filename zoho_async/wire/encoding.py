@@ -178,7 +178,8 @@ def _encode_parameters(
         texts[name] = text
     for name, parameter in known.items():
         if parameter.required and name not in texts and not any(fault.path == name for fault in faults):
-            faults.append(Fault(path=name, rule="required", message=f"is required ({location} parameter)"))
+            argument = f", {parameter.argument}=" if parameter.argument else ""
+            faults.append(Fault(path=name, rule="required", message=f"is required ({location} parameter{argument})"))
     return texts
 
 

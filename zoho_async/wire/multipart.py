@@ -64,7 +64,7 @@ def body_or_file(body: Any, file: Any) -> tuple[Any, Any]:
     if body is None or isinstance(body, Mapping):
         return body, file
     if file is not None:
-        raise TypeError("a file is given twice: in the body's place, and by name")
+        raise TypeError("there are two files: one in the body's place and one by name")
     return None, body
 
 

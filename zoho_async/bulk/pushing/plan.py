@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import msgspec
 
@@ -27,6 +27,9 @@ from .endpoint import read_record
 from .prepare import Planner
 from .push_options import PushOptions, matching, takes_push_options, with_defaults
 from .routing import RoutedRow
+
+if TYPE_CHECKING:
+    from zoho_async.bulk.rows.resource import PushableResource
 
 SAMPLES = 3
 """Bodies of new records that a plan shows."""
@@ -126,7 +129,7 @@ def check(resource: Any, rows: RowFile | None = None, **options: Unpack[PushOpti
 
 @takes_push_options
 async def plan(
-    resource: Any,
+    resource: PushableResource,
     rows: Iterable[Any],
     *,
     max_reads: int = 1_000,

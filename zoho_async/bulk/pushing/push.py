@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 import msgspec
 
@@ -48,6 +48,9 @@ from .events import Event
 from .prepare import Planner, repeatable
 from .push_options import PushOptions, matching, takes_push_options, with_defaults
 from .routing import RoutedRow
+
+if TYPE_CHECKING:
+    from zoho_async.bulk.rows.resource import PushableResource
 
 QUEUE_DEPTH_FACTOR = 2
 """Rows in progress per slot: while some wait for their calls, others wait for the disk."""
@@ -286,7 +289,7 @@ class Push:
 
 
 @takes_push_options
-def push(resource: Any, rows: Iterable[Any] | AsyncIterable[Any], **options: Unpack[PushOptions]) -> Push:
+def push(resource: PushableResource, rows: Iterable[Any] | AsyncIterable[Any], **options: Unpack[PushOptions]) -> Push:
     """Creates a record for every row, or updates the one that is there, each exactly once in effect.
 
     Files and sequences are checked to their end before the first call, and pushed as they were then. A row that matches

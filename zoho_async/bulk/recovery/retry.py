@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import msgspec
 
@@ -18,6 +18,9 @@ from zoho_async.bulk.source.files import RowFile, open_rows
 from zoho_async.bulk.state import runs
 from zoho_async.bulk.state.database import Database, sqlite_text
 from zoho_async.bulk.state.journal import Journal
+
+if TYPE_CHECKING:
+    from zoho_async.bulk.rows.resource import PushableResource
 
 INSTEAD = "without --retry: what is done is skipped"
 
@@ -80,7 +83,9 @@ async def remaining_rows(
 
 
 @takes_push_options
-async def retry(resource: Any, run: int, *, rows: RowFile | None = None, **options: Unpack[PushOptions]) -> Push:
+async def retry(
+    resource: PushableResource, run: int, *, rows: RowFile | None = None, **options: Unpack[PushOptions]
+) -> Push:
     """Pushes the rows that a run has left: `async with await bulk.retry(zoho.books.contacts, 3, state=...) as run`.
 
     The `state` is required. With a rejects file, use `remaining_rows` and `push` instead.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -15,6 +15,18 @@ from zoho_async.schema.validation import Rule, Rules
 from zoho_async.transport import hooks
 
 from .columns import Columns
+
+if TYPE_CHECKING:
+    from zoho_async.billing.customers import Customers as BillingCustomers
+    from zoho_async.books.contact_persons import ContactPersons as BooksContactPersons
+    from zoho_async.books.contacts import Contacts
+    from zoho_async.expense.customers import Customers as ExpenseCustomers
+    from zoho_async.invoice.contact_persons import ContactPersons as InvoiceContactPersons
+
+    PushableResource: TypeAlias = (
+        Contacts | BooksContactPersons | InvoiceContactPersons | ExpenseCustomers | BillingCustomers
+    )
+    """The resources of a client that can be pushed, those of `NATURAL_KEYS`, for type checkers."""
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,13 @@ _FAULT = re.compile(
 )
 
 
+FAULT_WORDS = (
+    "pass, refuse, gzip, latency:SECONDS, drip:SECONDS, reset_before, reset_after, torn, stall, stall_after, html, "
+    "html:STATUS, html_after, html:STATUS_after, status:STATUS, status:STATUS_after, 429:CODE and 429:CODE:SECONDS"
+)
+"""The forms of `Fault.parse`, for people."""
+
+
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """A fault of one request."""
 
@@ -71,7 +78,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
         """
         found = _FAULT.fullmatch(text)
         if found is None:
-            raise ValueError(f"not a fault: {text!r}")
+            raise ValueError(f"not a fault: {text!r}; possible are {FAULT_WORDS}")
         if found["reset"]:
             return cls(kind="reset", after=found["when"] == "after")
         if found["torn"]:
@@ -113,9 +120,10 @@ class FaultPlan:
         """The rest of each operation's script."""
         self._chances: list[FaultChance] = []
 
-    def script(self, operation_id: str, faults: Iterable[Fault | str]) -> None:
+    def script(self, operation_id: str, faults: Iterable[Fault | str] | Fault | str) -> None:
         """Add to the script of an operation; ValueError, with none added, when one is no fault."""
-        parsed = [fault if isinstance(fault, Fault) else Fault.parse(fault) for fault in faults]
+        given = [faults] if isinstance(faults, Fault | str) else faults
+        parsed = [fault if isinstance(fault, Fault) else Fault.parse(fault) for fault in given]
         self.scripts.setdefault(operation_id, deque()).extend(parsed)
 
     def chance(self, operation_id: str, fault: Fault | str, probability: float) -> None:

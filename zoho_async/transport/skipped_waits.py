@@ -1,0 +1,65 @@
+"""Waits that take no time, for tests: a clock is advanced instead."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .limits import Limits
+from .rate_limiter import Limiter
+from .transport import SharedState
+
+
+class SkippableClock(Protocol):
+    """A clock that a test moves, such as that of FakeZoho."""
+
+    def time(self) -> float:
+        """Seconds."""
+        ...
+
+    def advance(self, seconds: float) -> None:
+        """Move it forward."""
+
+
+class SkippingLimiters:
+    """Limits of this process whose pauses advance a clock. Waits for `per_minute` take their time.
+
+    Args:
+        clock: The clock; a day of the quota ends by it too.
+    """
+
+    def __init__(self, clock: SkippableClock) -> None:
+        self._clock = clock
+        self._known: dict[tuple[str, ...], Limiter] = {}
+
+    def of(self, organization: tuple[str, ...], limits: Limits) -> Limiter:
+        """The rate limiter of an organisation.
+
+        Args:
+            organization: Identifies it.
+            limits: Those of a new one.
+        """
+        return self._known.setdefault(organization, _SkippingLimiter(limits, self._clock))
+
+    def skip_sleeps(self, shared: SharedState) -> None:
+        """Let the calls of a client advance the clock where they wait between attempts.
+
+        Args:
+            shared: What the copies of the client share.
+        """
+
+        async def sleep(seconds: float) -> None:
+            self._clock.advance(seconds)
+
+        shared.sleep = sleep
+
+
+class _SkippingLimiter(Limiter):
+    __slots__ = ("_clock",)
+
+    def __init__(self, limits: Limits, clock: SkippableClock) -> None:
+        super().__init__(limits, wall_clock=clock.time)
+        self._clock = clock
+
+    def pause(self, seconds: float) -> None:
+        super().pause(seconds)
+        self._clock.advance(self.paused_for())
