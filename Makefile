@@ -1,6 +1,8 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+EXTRAS := cli,excel
 STAMP := $(VENV)/.installed
 SPREAD := -n auto --dist worksteal
 CORE := tests/schema tests/wire tests/auth tests/transport tests/bulk tests/test_client.py
@@ -9,7 +11,7 @@ TOGETHER := -j $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 RELEASE := $(VENV)/.release
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick soak lint types mypy pyright specs unit pythons lowest generate hooks dist clean
+.PHONY: help docs demo test quick soak lint types mypy pyright specs unit pythons lowest generate hooks dist clean
 
 ## help: this list
 help:
@@ -35,7 +37,8 @@ soak: $(STAMP)
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "zoho_async needs Python 3.11 or later: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PIP) 'pip>=25.1'  # the first that knows dependency groups
+	$(PIP) --editable '.[$(EXTRAS)]' --group dev
 	@touch $(STAMP)
 
 ## lint: ruff, rules and format
@@ -72,7 +75,8 @@ python-%:
 	if [ -z "$$python" ]; then echo "Python $*: not found, not tried"; exit 0; fi; \
 	set -ex; \
 	"$$python" -m venv $(VENV)-$*; \
-	$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,test]'; \
+	$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'; \
+	$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]' --group test; \
 	$(VENV)-$*/bin/python -X dev -m pytest -q $(SPREAD) --hypothesis-profile=quick $(CORE)
 
 ## lowest: tests of the core and the commands with the lowest dependencies that pyproject.toml allows
@@ -80,19 +84,25 @@ lowest:
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*project["dependencies"], *project["optional-dependencies"]["cli"], sep="\n")' \
 	| sed 's/>=/==/' > $(VENV)-lowest/constraints.txt
-	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,test]' --constraint $(VENV)-lowest/constraints.txt
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]' --group test --constraint $(VENV)-lowest/constraints.txt
 	$(VENV)-lowest/bin/python -m pytest -q $(SPREAD) $(CORE) tests/cli
 
 ## generate: write the generated code from specs/
 generate: $(STAMP)
 	$(PY) -m codegen
+	$(PY) docs/make_columns.py
+
+## docs: the documentation as pages, in site/
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 ## hooks: check every commit with pre-commit
 hooks: $(STAMP)
 	$(PY) -m pre_commit install
 
 $(RELEASE): $(STAMP)
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[release]'
+	$(PIP) --group release
 	@touch $(RELEASE)
 
 ## dist: build the wheel and the source archive into dist/ and check them
@@ -103,4 +113,4 @@ dist: $(RELEASE)
 
 ## clean: remove environments, caches and results
 clean:
-	rm -rf $(VENV) $(VENV)-* dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* dist site demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,38 @@
+"""Hooks of mkdocs: addresses from pyproject.toml, and links to files outside `docs/`."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+_LINK = re.compile(r"\]\((\.\./[^)\s]*)\)")
+
+
+def urls() -> dict[str, str]:
+    """The addresses in `project.urls`."""
+    found: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"]
+    return found
+
+
+def on_config(config: Any) -> Any:
+    """Set the addresses of the site and of the repository."""
+    config["site_url"], config["repo_url"] = urls()["Documentation"], urls()["Repository"]
+    return config
+
+
+def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
+    """Turn links to files outside `docs/` into links to the repository."""
+    folder = posixpath.dirname(posixpath.join("docs", page.file.src_uri))
+
+    def absolute(found: re.Match[str]) -> str:
+        path, _, anchor = found[1].partition("#")
+        there = posixpath.normpath(posixpath.join(folder, path))
+        if there.startswith("docs/"):
+            return found[0]
+        return f"]({config['repo_url']}/blob/main/{there}{'#' + anchor if anchor else ''})"
+
+    return _LINK.sub(absolute, markdown)
