@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.profiles import examples
 
 from zoho_async import Limits
 from zoho_async.fleet.limit_record import GRACE, LimitRecord, Now
@@ -197,7 +198,7 @@ def test_a_lost_record_holds_for_a_window() -> None:
     assert record.ask("p", Ask(limits=OFF), now, lambda _: True, WINDOW).wait == 50
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     rate=st.integers(1, 12),
     burst=st.integers(1, 12),
