@@ -15,9 +15,10 @@ from zoho_async.auth.token_stores import TokenStore
 from zoho_async.schema.catalog import find_operation
 from zoho_async.schema.operation import Operation, Response
 from zoho_async.transport.config import ClientOptions, CopyOptions, TransportConfig, check_config
-from zoho_async.transport.hooks import Limiters
+from zoho_async.transport.hooks import CallObserver, Limiters
 from zoho_async.transport.rate_limiter import Limits, Quota, tightest
-from zoho_async.transport.transport import SharedState, Transport
+from zoho_async.transport.shared_state import SharedState
+from zoho_async.transport.transport import Transport
 from zoho_async.wire.raw_request import raw_request
 
 from . import errors
@@ -53,6 +54,7 @@ class Zoho:
         limits: The calls this client may make; shared by all copies that work in the same organisation.
         limiters: Where these calls are counted; None: in this client. `FileLimiters` counts them for all processes of a
             host, `zoho_async.fleet` for many hosts.
+        observer: Learns of every call, its attempts and waits; `zoho_async.otel.OpenTelemetry()` is one.
         retries: Further attempts of a call, for reads and for writes that may be repeated.
         max_wait: Longest single wait for Zoho's rate limits in seconds; a longer one raises RateLimitError. None:
             unlimited.
@@ -78,6 +80,7 @@ class Zoho:
         data_center: str = "us",
         limits: Limits | None = None,
         limiters: Limiters | None = None,
+        observer: CallObserver | None = None,
         retries: int = 3,
         max_wait: float | None = 120.0,
         deadline: float | None = None,
@@ -99,7 +102,7 @@ class Zoho:
             accounts_url=accounts_url,
         )
         check_config(settings)
-        self._transport = Transport(settings, SharedState(session, limiters))
+        self._transport = Transport(settings, SharedState(session, limiters, observer))
         self._original = True
 
     @classmethod

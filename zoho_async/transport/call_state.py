@@ -17,6 +17,7 @@ from zoho_async.schema.registry import OPERATIONS
 from . import retry_policy
 from .bodies import UploadReadError
 from .config import TransportConfig
+from .hooks import CallObserver, ObservedCall
 from .http import HttpResult
 from .permits import Report
 from .retry_policy import RetryAction, RetryDecision, SendStatus
@@ -25,6 +26,7 @@ _LONGEST_MESSAGE = 1000
 """Characters of Zoho's message in an error's text."""
 
 E = TypeVar("E", bound=errors.ZohoError)
+T = TypeVar("T")
 log = logging.getLogger("zoho_async")
 
 _WITHOUT_TRACE = ("create", "email", "resend_portal_invite")
@@ -49,6 +51,7 @@ class CallState:
         "_held_s",
         "_last",
         "_loop",
+        "_observed",
         "_operation",
         "_sent",
         "_sent_at",
@@ -72,6 +75,7 @@ class CallState:
     ) -> None:
         self._settings = settings
         self._sleep = sleep
+        self._observed: ObservedCall | None = None
         self._operation = operation
         self._budget = budget
         self._loop = asyncio.get_running_loop()
@@ -92,6 +96,37 @@ class CallState:
         """Whether an attempt so far may have been executed without a usable response."""
         self.refreshed = False
         """Whether the token has been refreshed for this call."""
+
+    # -- observing
+
+    @contextmanager
+    def observed_by(self, observer: CallObserver) -> Generator[None]:
+        """Tell an observer of the call, from its start to its end."""
+        observed = self._observed = observer.started(self._operation, self._settings.organization_id)
+        ended: BaseException | None = None
+        try:
+            yield
+        except BaseException as error:
+            ended = error
+            raise
+        finally:
+            with suppress(Exception):
+                observed.ended(ended)
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether an observer learns of the call."""
+        return self._observed is not None
+
+    async def timed(self, waiting: Awaitable[T]) -> T:
+        """Await something, and tell the observer how long it took."""
+        started = self._loop.time()
+        try:
+            return await waiting
+        finally:
+            with suppress(Exception):
+                if self._observed is not None:
+                    self._observed.waited(self._loop.time() - started)
 
     # -- waiting
 
@@ -193,7 +228,7 @@ class CallState:
         self._log_wait(seconds)
         # A pause is waited for in the rate limiter, with all other calls of the organisation.
         if decision.action is RetryAction.SLOW:
-            await self.with_deadline(self._sleep(seconds))
+            await self.timed(self.with_deadline(self._sleep(seconds)))
 
     async def retry(self, decision: RetryDecision, result: HttpResult) -> None:
         """Wait before the next attempt; raise when none is allowed."""
@@ -209,7 +244,7 @@ class CallState:
             raise self.failure(decision, result)
         seconds = retry_policy.retry_delay(self._failures, random_fraction(), floor)
         self._log_wait(seconds)
-        await self.with_deadline(self._sleep(seconds))
+        await self.timed(self.with_deadline(self._sleep(seconds)))
 
     def retry_after(self, result: HttpResult) -> float | None:
         """Seconds in the response's Retry-After header; None without one."""
@@ -266,6 +301,10 @@ class CallState:
             self.may_have_executed = True
         if decision.action in _REFUSED:
             self._uncertain = False
+        if self._observed is not None:
+            with suppress(Exception):
+                seconds = self._loop.time() - self._started
+                self._observed.attempted(self._attempts[-1], result.outcome.status, seconds, result.headers)
         if log.isEnabledFor(logging.DEBUG):
             seconds = self._loop.time() - self._started
             self._log(logging.DEBUG, "%s: %s in %.3f s", self._attempts[-1], seconds, duration=seconds)

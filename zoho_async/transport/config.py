@@ -11,7 +11,7 @@ from zoho_async.auth.data_centers import DATA_CENTERS
 from zoho_async.auth.oauth import Auth
 from zoho_async.errors import ConfigError
 
-from .hooks import Limiters
+from .hooks import CallObserver, Limiters
 from .rate_limiter import Limits
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class ClientOptions(CopyOptions, total=False):
     """The arguments of `Zoho`, as `Zoho.from_env` takes them."""
 
     limiters: Limiters | None
+    observer: CallObserver | None
     session: ClientSession | None
 
 

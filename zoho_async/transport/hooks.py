@@ -14,11 +14,13 @@ from .limits import Exhausted, Limits, Paused, Quota
 from .permits import Permit, Report
 
 __all__ = [
+    "CallObserver",
     "DispatchHook",
     "Exhausted",
     "Gatekeeper",
     "Limiters",
     "Limits",
+    "ObservedCall",
     "Paused",
     "Permit",
     "Quota",
@@ -73,6 +75,53 @@ class DispatchHook(Protocol):
         Raises:
             Exception: Anything: it ends the call unchanged instead of another attempt.
         """
+
+
+class ObservedCall(Protocol):
+    """What an observer learns of one call. An exception of these methods is ignored: the call goes on."""
+
+    def waited(self, seconds: float) -> None:
+        """A wait for a token, for the rate limiter, or before another attempt has ended.
+
+        Args:
+            seconds: How long it took.
+        """
+
+    def attempted(self, detail: str, status: int, seconds: float, headers: Mapping[str, str]) -> None:
+        """An attempt has ended.
+
+        Args:
+            detail: What happened, in words, without values of the request.
+            status: HTTP status; 0 without a response.
+            seconds: How long it took.
+            headers: Those of the response.
+        """
+
+    def ended(self, error: BaseException | None) -> None:
+        """The call has ended.
+
+        Args:
+            error: What it raises; None when it returns a response.
+        """
+
+
+class CallObserver(Protocol):
+    """Observes the calls of a client: `Zoho(observer=...)`. `zoho_async.otel` is one."""
+
+    def started(self, operation: Operation[Any], organization_id: str | None) -> ObservedCall:
+        """A call begins. Runs in the task of the call, as `ended` does.
+
+        Args:
+            operation: What is called.
+            organization_id: The organisation it works in.
+
+        Returns:
+            What learns of this call.
+
+        Raises:
+            Exception: Anything: it ends the call before anything is sent.
+        """
+        ...
 
 
 async def send(

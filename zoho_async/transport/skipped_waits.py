@@ -6,7 +6,7 @@ from typing import Protocol
 
 from .limits import Limits
 from .rate_limiter import Limiter
-from .transport import SharedState
+from .shared_state import SharedState
 
 
 class SkippableClock(Protocol):

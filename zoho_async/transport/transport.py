@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -12,7 +11,6 @@ from zoho_async.auth.data_centers import DATA_CENTERS
 from zoho_async.auth.token_stores import Token
 from zoho_async.schema.operation import Operation, Response
 from zoho_async.schema.registry import PRODUCTS
-from zoho_async.wire.decoding import Decoders
 from zoho_async.wire.encoding import EncodedRequest, build_request, invalid_request
 from zoho_async.wire.pagination import Page, Pages
 
@@ -21,60 +19,20 @@ from .accounts_server import HttpAccountsServer
 from .bodies import DownloadWriteError, UploadReadError, in_thread
 from .call_state import CallState
 from .config import TransportConfig
-from .hooks import DispatchHook, Exhausted, Gatekeeper, Limiters, Limits, Paused, Permit, Report
-from .http import HttpAdapter, HttpResult
-from .rate_limiter import ProcessLimiters
+from .hooks import DispatchHook, Exhausted, Gatekeeper, Paused, Permit, Report
+from .http import HttpResult
 from .responses import decoded
 from .retry_policy import RetryAction, RetryDecision
+from .shared_state import SharedState
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aiohttp import ClientSession
 
 T = TypeVar("T")
 
 _NOT_SENT = Report(sent=False)
 _SENT = Report(sent=True)
-
-
-class SharedState:
-    """What all `with_options()` copies of a client share: the session, the rate limiters, the decoders."""
-
-    __slots__ = ("_chosen_limits", "_source", "budget", "decoders", "http", "limiters", "sleep", "token_requests")
-
-    def __init__(self, session: ClientSession | None, limiters: Limiters | None = None) -> None:
-        self.http = HttpAdapter(session)
-        self._source: Limiters = ProcessLimiters() if limiters is None else limiters
-        self.limiters: dict[tuple[str, ...], Gatekeeper] = {}
-        self._chosen_limits: dict[tuple[str, ...], Limits] = {}
-        self.token_requests: set[asyncio.Future[Token]] = set()
-        """Token requests whose callers ran out of time; they are completed, because Zoho counts them."""
-        self.decoders = Decoders()
-        self.budget = retry_policy.RetryBudget()
-        self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-        """What a call waits with between attempts."""
-
-    def change_limits(self, key: tuple[str, ...], limits: Limits) -> None:
-        """Change the limits of an organisation for every client that shares it."""
-        self._chosen_limits[key] = limits
-        for known, limiter in self.limiters.items():
-            if known[: len(key)] == key:
-                limiter.change(limits)
-
-    def limiter(self, organization: tuple[str, ...], product: str, limits: Limits) -> Gatekeeper:
-        """The rate limiter of an organisation. The first caller's limits hold until `change_limits`."""
-        limits = self._chosen_limits.get(organization, limits)
-        key = (*organization, product) if limits.per_product else organization
-        found = self.limiters.get(key)
-        if found is None:
-            found = self.limiters[key] = self._source.of(key, limits)
-        return found
-
-    async def close(self) -> None:
-        """Close the session, unless the caller supplied it, after the token requests in flight."""
-        await asyncio.gather(*self.token_requests, return_exceptions=True)
-        await self.http.close()
 
 
 class Transport:
@@ -243,10 +201,28 @@ class Transport:
         call = CallState(
             self.settings, operation, self.shared.budget, sleep=self.shared.sleep, throttle_count=throttle_count
         )
+        observer = self.shared.observer
+        if observer is None:
+            return await self._run(call, operation, request, type, to, hook, priority)
+        with call.observed_by(observer):
+            return await self._run(call, operation, request, type, to, hook, priority)
+
+    async def _run(
+        self,
+        call: CallState,
+        operation: Operation[Any],
+        request: EncodedRequest,
+        type: Any,
+        to: Path | None,
+        hook: DispatchHook | None,
+        priority: bool,
+    ) -> Response[Any]:
+        """The loop of `perform`."""
         limiter = self.limiter(operation.product)
         try:
             while True:
-                token, permit = await self._acquire(call, limiter, priority)
+                acquiring = self._acquire(call, limiter, priority)
+                token, permit = await (call.timed(acquiring) if call.is_observed else acquiring)
                 result, decision = await self._attempt(call, permit, operation, request, token, type, to, hook)
                 if decision.action is RetryAction.DONE:
                     self.shared.budget.earn()
