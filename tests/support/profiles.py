@@ -32,6 +32,7 @@ SLOW = (
     "codegen/test_generation.py::test_the_project_holds_what_its_specs_say",
     "fake/test_fake_plugin.py",
     "fake/test_fake_schemathesis.py",
+    "test_dlt.py",
     "test_typing.py",
     "transport/test_bounds.py",
     "transport/test_transport.py::test_no_write_is_sent_twice_unless_it_was_refused",
