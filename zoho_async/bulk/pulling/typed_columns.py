@@ -148,7 +148,7 @@ def plain_value(value: Any, kind: ColumnType) -> PlainValue:
     if value is None or (value == "" and kind != "text"):
         return None
     if kind == "json" or is_mapping(value) or is_sequence(value):
-        return _json.encode(value).decode()
+        return _json.encode(value).decode() if kind in ("json", "text") else None
     if isinstance(value, bool):
         return value if kind == "bool" else str(value).lower() if kind == "text" else None
     # A huge exponent stays one: its digits would fill the memory.
