@@ -27,6 +27,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from . import bulk
 from .bulk.pulling.changes import check_pullable
 from .bulk.pulling.id_index import SqliteIndex, content_hash
+from .bulk.pulling.typed_columns import columns_of
 from .bulk.rows.resource import Destination
 from .bulk.state.owned_file import MEMORY, FileKind, open_owned
 from .client import Zoho
@@ -131,7 +132,9 @@ class _List:
         self.max_calls = max_calls
         self.table = target.name.replace(".", "_")
         self.name = f"{self.table}_{organization_id}"
-        self.types = bulk.columns(target.name)
+        listed: Any = target.operations["list"].response
+        # Columns that only a record read by itself has would stay NULL.
+        self.types = bulk.columns(target.name) if details != "none" else columns_of(listed)
 
     def columns(self) -> dict[str, Any]:
         """Hints for dlt: without them it would guess the types, row by row."""
