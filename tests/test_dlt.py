@@ -241,7 +241,10 @@ def test_aborted_packages_come_again(warehouse: Warehouse, fake: FakeZoho) -> No
     assert warehouse.equals_zoho()
 
 
-def test_a_new_machine_asks_the_destination_for_the_ids(warehouse: Warehouse, fake: FakeZoho) -> None:
+def test_a_new_machine_asks_the_destination_for_the_ids(fake: FakeZoho, monkeypatch: pytest.MonkeyPatch) -> None:
+    # By name: its settings come from the environment.
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", "warehouse.duckdb")
+    warehouse = Warehouse(fake, "duckdb")
     ids = seed(fake, 205)
     warehouse.load()
     fake.organization().remove(ids[0])
@@ -283,9 +286,14 @@ def test_slices_are_bounded_and_go_on(warehouse: Warehouse, fake: FakeZoho) -> N
         assert runs < 6
     assert warehouse.rows("contact_id, notes") == [(one, "of the record") for one in sorted(ids)]
     assert {warehouse.types()[name] for name in ("consent_date", "created_date")} == {"DATE"}
+    change(fake, ids[0], notes="new")
+    warehouse.load(FIRST, SECOND, details="changed", max_calls=1)
+    assert unfinished(warehouse.pipeline) == [name]
+    warehouse.load(SECOND)
+    assert unfinished(warehouse.pipeline) == [], "the other organisation is loaded no more"
     state = json.dumps(warehouse.pipeline.state["sources"])  # type: ignore[typeddict-item]
     assert not [one for one in ids if one in state], "the ids are kept beside"
-    assert len(state) < 2_000
+    assert len(state) < 3_000
 
 
 def test_when_the_calls_of_the_day_are_used_up_the_slice_is_loaded(warehouse: Warehouse, fake: FakeZoho) -> None:

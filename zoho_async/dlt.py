@@ -10,6 +10,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
@@ -86,12 +87,12 @@ def zoho_source(
     Raises:
         InputError: There is no such resource, it has no paged list, or no details.
     """
-    loop = _Loop()
+    loop, run = _Loop(), time.time_ns()
     for resource in dict.fromkeys(resources):
         target = Destination.named(resource)
         check_pullable(target, details=details != "none")
         for organization_id in dict.fromkeys(map(str, organizations)):
-            one = _List(target, organization_id, details=details, max_calls=max_calls)
+            one = _List(target, organization_id, details=details, max_calls=max_calls, run=run)
             yield dlt.resource(
                 _extraction(one, loop),
                 name=one.name,
@@ -112,24 +113,27 @@ def unfinished(pipeline: dlt.Pipeline) -> list[str]:
     Returns:
         Names of its dlt resources. Run the source again to go on.
     """
-    found: list[str] = []
-    for source in pipeline.state.get("sources", {}).values():
-        for name, state in source.get("resources", {}).items():
-            if isinstance(state, dict) and _COMPLETE in state and not state[_COMPLETE]:
-                found.append(name)
-    return sorted(found)
+    ours: dict[str, dict[str, Any]] = {}
+    sources: dict[str, Any] = pipeline.state.get("sources", {})
+    for source in sources.values():
+        resources: dict[str, dict[str, Any]] = source.get("resources", {})
+        ours |= {name: state for name, state in resources.items() if _COMPLETE in state}
+    # Not those of sources before: an organisation may be loaded no more.
+    last = max((state[_RUN] for state in ours.values()), default=0)
+    return sorted(name for name, state in ours.items() if state[_RUN] == last and not state[_COMPLETE])
 
 
 class _List:
     """One list of one organisation, and what dlt knows of it."""
 
     def __init__(
-        self, target: Destination, organization_id: str, *, details: SourceDetails, max_calls: int | None
+        self, target: Destination, organization_id: str, *, details: SourceDetails, max_calls: int | None, run: int
     ) -> None:
         self.target = target
         self.organization_id = organization_id
         self.details: SourceDetails = details
         self.max_calls = max_calls
+        self.run = run
         self.table = target.name.replace(".", "_")
         self.name = f"{self.table}_{organization_id}"
         listed: Any = target.operations["list"].response
@@ -264,7 +268,7 @@ async def _rows(one: _List, zoho: Zoho, state: _LoadState) -> AsyncGenerator[Any
         if page:
             yield _with_hints(page, one, custom)
         changes.commit()
-        state.note(complete=changes.summary.complete)
+        state.note(run=one.run, complete=changes.summary.complete)
 
 
 def _resource(zoho: Zoho, name: str) -> Any:
@@ -284,7 +288,7 @@ def _with_hints(page: list[dict[str, Any]], one: _List, custom: set[str]) -> Any
 
 # -- the state
 
-_DOCUMENT, _BATCH, _COMPLETE = "document", "batch", "complete"
+_DOCUMENT, _BATCH, _RUN, _COMPLETE = "document", "batch", "run", "complete"
 
 _INDEX_FILE = FileKind(
     application_id=0x5A6F4449,  # "ZoDI"
@@ -333,9 +337,9 @@ class _LoadState:
         self._connection.execute("BEGIN IMMEDIATE")
         self._state |= {_DOCUMENT: msgspec.json.decode(document), _BATCH: batch}
 
-    def note(self, *, complete: bool) -> None:
-        """Notes whether the list was read to its end."""
-        self._state[_COMPLETE] = complete
+    def note(self, *, run: int, complete: bool) -> None:
+        """Notes whether the source of this number has read the list to its end."""
+        self._state |= {_RUN: run, _COMPLETE: complete}
 
     def close(self) -> None:
         if self._connection is not None:
