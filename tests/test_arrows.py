@@ -27,6 +27,7 @@ ONLY = {
     "auth": {"errors", "_atomic_file"},
     "fake": {"schema", "_typeguards"},
     "testing": {"fake"},
+    "webhooks": {"_typeguards"},
 }
 """Wings that stand apart: they import nothing of ours but these."""
 AIOHTTP = {"transport.http", "fake"}

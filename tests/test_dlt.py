@@ -24,8 +24,6 @@ from zoho_async.fake.http.threaded import ThreadedFakeZoho
 LIST = "books.contacts.list"
 FIRST, SECOND = "10234695", "20234695"
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning:dlt")
-
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeZoho]:
@@ -217,6 +215,7 @@ def test_what_was_extracted_and_not_loaded_comes_again(warehouse: Warehouse, fak
     assert again.equals_zoho()
 
 
+@pytest.mark.filterwarnings("ignore:The 'warn' method is deprecated:DeprecationWarning")
 def test_a_package_that_waits_is_loaded_first(warehouse: Warehouse, fake: FakeZoho) -> None:
     kept, gone, *_ = seed(fake, 25)
     warehouse.load()
