@@ -17,7 +17,7 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from zoho_async import Limits, Zoho, bulk
-from zoho_async.dlt import unfinished, zoho_source
+from zoho_async.dlt import _LoadState, unfinished, zoho_source
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.http.threaded import ThreadedFakeZoho
 
@@ -177,7 +177,7 @@ def test_custom_fields_are_text_whatever_comes(warehouse: Warehouse, fake: FakeZ
     assert not [name for name in types if "__v_" in name]
 
 
-def test_a_failed_extract_moves_nothing(warehouse: Warehouse, fake: FakeZoho) -> None:
+def test_a_failed_extract_moves_nothing(warehouse: Warehouse, fake: FakeZoho, monkeypatch: pytest.MonkeyPatch) -> None:
     seed(fake, 405)
     other = seed(fake, 3, SECOND)
     for passing in (2, 4):
@@ -197,10 +197,17 @@ def test_a_failed_extract_moves_nothing(warehouse: Warehouse, fake: FakeZoho) ->
     state = json.dumps(warehouse.pipeline.state["sources"])  # type: ignore[typeddict-item]
     with pytest.raises(PipelineStepFailed):
         warehouse.load(FIRST, "30234695")
+    with monkeypatch.context() as patch, pytest.raises(PipelineStepFailed, match="after the index"):
+        patch.setattr(_LoadState, "note", failing)
+        warehouse.load()
     assert json.dumps(warehouse.pipeline.state["sources"]) == state  # type: ignore[typeddict-item]
     warehouse.load(FIRST, SECOND)
     assert warehouse.equals_zoho()
     assert warehouse.equals_zoho(SECOND)
+
+
+def failing(*_: object, **__: object) -> None:
+    raise OSError("after the index has been written")
 
 
 def test_what_was_extracted_and_not_loaded_comes_again(warehouse: Warehouse, fake: FakeZoho) -> None:
