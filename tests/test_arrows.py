@@ -16,17 +16,18 @@ PACKAGE = Path(zoho_async.__file__).parent
 # From the bottom to the top: a wing imports only wings that stand before it. All generated products are one wing;
 # modules that lie directly in the package or in `bulk` are wings of their own.
 LAYERS = [
-    *("_typeguards", "_atomic_file", "errors", "schema", "wire", "auth", "transport", "product", "client", "otel"),
+    *("_typeguards", "_atomic_file", "errors", "schema", "wire", "auth", "transport", "product", "client"),
     *("bulk.errors", "bulk._aio", "bulk._pages", "bulk.concurrent_map", "bulk.scheduling"),
     *("bulk.source", "bulk.state", "bulk.rows", "bulk.results"),
     *("bulk.pushing", "bulk.pulling", "bulk.recovery", "bulk"),
-    *("fleet", "fake", "testing", "cli", "__main__"),
+    *("dlt", "webhooks", "fleet", "fake", "testing", "cli", "__main__"),
 ]
 ONLY = {
     "schema": {"errors", "_typeguards"},
     "auth": {"errors", "_atomic_file"},
     "fake": {"schema", "_typeguards"},
     "testing": {"fake", "transport"},
+    "webhooks": {"_typeguards"},
 }
 """Wings that stand apart: they import nothing of ours but these."""
 AIOHTTP = {"transport.http", "fake"}

@@ -54,7 +54,7 @@ class Zoho:
         limits: The calls this client may make; shared by all copies that work in the same organisation.
         limiters: Where these calls are counted; None: in this client. `FileLimiters` counts them for all processes of a
             host, `zoho_async.fleet` for many hosts.
-        observer: Learns of every call, its attempts and waits; `zoho_async.otel.OpenTelemetry()` is one.
+        observer: Learns of every call, its attempts and waits; `zoho_async.transport.otel.OpenTelemetry()` is one.
         retries: Further attempts of a call, for reads and for writes that may be repeated.
         max_wait: Longest single wait for Zoho's rate limits in seconds; a longer one raises RateLimitError. None:
             unlimited.

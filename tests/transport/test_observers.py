@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from zoho_async import DuplicateError, Limits, OutcomeUnknownError, StaticToken, Zoho
 from zoho_async.fake import FakeZoho
-from zoho_async.otel import OpenTelemetry
 from zoho_async.schema.operation import Operation
+from zoho_async.transport.otel import OpenTelemetry
 
 
 class Notes:

@@ -18,7 +18,7 @@ from zoho_async.bulk.pulling.change import Change, OwnWrites
 from zoho_async.bulk.pulling.changes import Changes, ChangesSummary, changes
 from zoho_async.bulk.pulling.pull import PullSummary, pull
 from zoho_async.bulk.pulling.state_document import PullState
-from zoho_async.bulk.pulling.typed_columns import columns
+from zoho_async.bulk.pulling.typed_columns import columns, plain_values
 from zoho_async.bulk.pushing.events import Event
 from zoho_async.bulk.pushing.plan import Plan, PlannedRow, check, plan
 from zoho_async.bulk.pushing.plan_forecast import PlanForecast, forecast_of
@@ -83,6 +83,7 @@ __all__ = [
     "ids",
     "map",
     "open_rows",
+    "plain_values",
     "plan",
     "preset_text",
     "presets",

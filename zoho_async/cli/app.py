@@ -205,6 +205,7 @@ def changes(
     deletes: Annotated[
         DeletesChoice, typer.Option("--deletes", help="When to look for records that are deleted in Zoho.")
     ] = DeletesChoice.auto,
+    singer: Annotated[bool, typer.Option("--singer", help="Write Singer messages, for Meltano's targets.")] = False,
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
     profile: Profile = None,
@@ -217,6 +218,7 @@ def changes(
         max_deleted=max_deleted,
         max_calls=max_calls,
         deletes=deletes.value,
+        singer=singer,
         limits=limits(per_minute, concurrency),
         profile=profile,
     )

@@ -19,7 +19,7 @@ from .bodies import UploadReadError
 from .config import TransportConfig
 from .hooks import CallObserver, ObservedCall
 from .http import HttpResult
-from .permits import Report
+from .limits import Report
 from .retry_policy import RetryAction, RetryDecision, SendStatus
 
 _LONGEST_MESSAGE = 1000

@@ -10,8 +10,7 @@ from typing import Any, Protocol
 
 from zoho_async.schema.operation import Operation, Response
 
-from .limits import Exhausted, Limits, Paused, Quota
-from .permits import Permit, Report
+from .limits import Exhausted, Limits, Paused, Permit, Quota, Report
 
 __all__ = [
     "CallObserver",
@@ -106,7 +105,7 @@ class ObservedCall(Protocol):
 
 
 class CallObserver(Protocol):
-    """Observes the calls of a client: `Zoho(observer=...)`. `zoho_async.otel` is one."""
+    """Observes the calls of a client: `Zoho(observer=...)`. `zoho_async.transport.otel` is one."""
 
     def started(self, operation: Operation[Any], organization_id: str | None) -> ObservedCall:
         """A call begins. Runs in the task of the call, as `ended` does.

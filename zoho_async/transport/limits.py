@@ -1,10 +1,11 @@
-"""The limits of an organisation, and what is known of them. Data and pure functions."""
+"""The limits of an organisation, what is known of them, and what a call reports. Data and pure functions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import floor, inf
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -14,6 +15,7 @@ DAY = 86400.0
 """Seconds; no reset or Retry-After is believed beyond it."""
 UNKNOWN_RESET = 900.0
 """Seconds to wait when the daily quota is used up and its reset time is unknown."""
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -150,3 +152,34 @@ def never_reason(limits: Limits, day_limit: int | None) -> str:
     if not whole or min(whole) > limits.reserve:
         return ""
     return f"the reserve of {limits.reserve:,} leaves none of the {min(whole):,} calls a day"
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How one attempt ended, as far as the limits are concerned.
+
+    Args:
+        sent: Whether a request left this machine; one that did not counts for nothing.
+        headers: The response's headers; its `x-rate-limit-*` are read, by lower-case name where the mapping
+            distinguishes case.
+        decision: What the transport decided: `done` (the call succeeded), `throttled` (pause the organisation for
+            `seconds`), `slow` (too many calls at once), `exhausted` (the daily quota is used up for `seconds`,
+            None: until an unknown moment), or `other`.
+        seconds: See `decision`.
+    """
+
+    sent: bool
+    headers: Mapping[str, str] = _NO_HEADERS
+    decision: Literal["done", "throttled", "slow", "exhausted", "other"] = "other"
+    seconds: float | None = None
+
+
+class Permit(Protocol):
+    """The right to send one request."""
+
+    def done(self, report: Report) -> None:
+        """End the attempt. Must be called once for every permit; further calls change nothing.
+
+        Args:
+            report: How the attempt ended.
+        """
+        ...

@@ -21,13 +21,13 @@ from .limits import (
     Limits,
     Paused,
     Quota,
+    Report,
     never_reason,
     rate_of,
     remaining_of,
     slots_of,
     tightest,
 )
-from .permits import Report
 
 __all__ = ["WINDOW", "Exhausted", "Limiter", "Limits", "Paused", "ProcessLimiters", "Quota", "tightest"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from types import UnionType
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
+from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Destination
 
 ColumnType = Literal["text", "decimal", "timestamp", "date", "bool", "bigint", "json"]
@@ -112,3 +113,71 @@ def custom_fields(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if isinstance(api_name, str) and _CUSTOM.fullmatch(api_name):
             found[api_name] = field.get("value")
     yield from found.items()
+
+
+PlainValue = str | int | bool | Decimal | date | datetime | None
+"""A value of a column; `json` columns hold JSON as text."""
+
+
+def plain_values(record: bytes, types: Mapping[str, ColumnType]) -> dict[str, PlainValue]:
+    """Convert the JSON of a record to plain Python values by column, for a sink of one's own.
+
+    Args:
+        record: `row` or `record` of a change, or one of `page.raw`.
+        types: The columns, from `columns`.
+
+    Returns:
+        The members that are in the record, and its custom fields by their API name. `decimal` is a Decimal with every
+        digit, `timestamp` a datetime, `date` a date; `json`, and a custom field that is an object or a list, is JSON as
+        text. Other custom fields are text, because nothing says their type. An empty text or one that is no value of
+        its column's type is None, except in text columns.
+
+    Raises:
+        InputError: It is not the JSON of an object.
+    """
+    try:
+        members: dict[str, Any] = _decimals.decode(record)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"not the JSON of a record: {error}") from None
+    found = {name: plain_value(members[name], kind) for name, kind in types.items() if name in members}
+    return found | {name: plain_value(value, "text") for name, value in custom_fields(members)}
+
+
+def plain_value(value: Any, kind: ColumnType) -> PlainValue:
+    """A value of parsed JSON as the type of its column; None when it is no such value."""
+    if value is None or (value == "" and kind != "text"):
+        return None
+    if kind == "json" or is_mapping(value) or is_sequence(value):
+        return _json.encode(value).decode() if kind in ("json", "text") else None
+    if isinstance(value, bool):
+        return value if kind == "bool" else str(value).lower() if kind == "text" else None
+    # A huge exponent stays one: its digits would fill the memory.
+    written_out = isinstance(value, Decimal) and abs(value.adjusted()) < _DIGITS
+    try:
+        return _PLAIN[kind](format(value, "f") if written_out else str(value))
+    except (ValueError, ArithmeticError, KeyError):
+        return None
+
+
+_DIGITS = 400
+
+
+def _decimal(text: str) -> Decimal | None:
+    number = Decimal(text)
+    return number if number.is_finite() else None
+
+
+def _bigint(text: str) -> int | None:
+    number = int(text)
+    return number if -(1 << 63) <= number < 1 << 63 else None
+
+
+_PLAIN: Mapping[ColumnType, Callable[[str], PlainValue]] = {
+    "text": str,
+    "decimal": _decimal,
+    "timestamp": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "bool": {"true": True, "false": False, "1": True, "0": False}.__getitem__,
+    "bigint": _bigint,
+}
+_decimals = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)

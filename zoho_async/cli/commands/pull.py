@@ -14,6 +14,8 @@ from zoho_async.cli.console.progress import open_progress
 from zoho_async.cli.console.streams import is_output_lost
 from zoho_async.cli.profiles import check_resource, connect, resource_of
 
+from .singer import SingerMessages
+
 
 class PullArgs(msgspec.Struct, frozen=True, kw_only=True):
     """The arguments of the command."""
@@ -39,6 +41,7 @@ class ChangesArgs(msgspec.Struct, frozen=True, kw_only=True):
     max_deleted: str
     max_calls: int | None
     deletes: Literal["auto", "off", "now"]
+    singer: bool
     limits: Limits
     profile: str | None
 
@@ -63,19 +66,28 @@ async def changes_command(args: ChangesArgs) -> int:
             max_deleted=max_deleted,
         ) as changes,
     ):
+        singer = SingerMessages(args.name, args.state) if args.singer else None
+        if singer is not None:
+            sys.stdout.write(singer.schema())
         waiting = 0
         async for change in changes:
-            sys.stdout.write(change_line(change))
+            sys.stdout.write(change_line(change) if singer is None else singer.record(change))
             waiting += 1
             if waiting == _COMMIT_EVERY:
                 waiting = 0
-                if not _flushed():
+                if not _committed(changes, singer):
                     return ABORTED
-                await changes.commit()
-        if not _flushed():
-            return ABORTED
-        await changes.commit()
-    return DONE
+        return DONE if _committed(changes, singer) else ABORTED
+
+
+def _committed(changes: bulk.Changes, singer: SingerMessages | None) -> bool:
+    """Commits what was written; not when nobody reads it any more."""
+    if not _flushed():
+        return False
+    changes.commit()
+    if singer is not None:
+        sys.stdout.write(singer.state())
+    return _flushed()
 
 
 def change_line(change: bulk.Change) -> str:
