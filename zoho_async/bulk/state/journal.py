@@ -115,6 +115,32 @@ class Journal:
         ).fetchall()
         return [entry for (one,) in found if (entry := self.entry(connection, one)) is not None]
 
+    def sort_checked(self, connection: sqlite3.Connection) -> tuple[bool, bool]:
+        """Marks in the table of checked rows those that were refused as they are, to be tried after all others.
+
+        Returns whether there are such rows, and whether any row is not done. For use inside `Database.run`.
+        """
+        same = (
+            "target = ? AND identity = json_extract(item, '$.row_key') "
+            "AND digest = json_extract(item, '$.content_hash')"
+        )
+        failed = connection.execute(
+            "SELECT 1 FROM journal WHERE target = ? AND state = 'failed' LIMIT 1", (self._target,)
+        ).fetchone()
+        marked = 0
+        if failed is not None:
+            marked = connection.execute(
+                f"UPDATE temp.checked SET later = 1 WHERE EXISTS (SELECT 1 FROM journal WHERE {same} AND "
+                "state = 'failed')",
+                (self._target,),
+            ).rowcount
+        remaining = connection.execute(
+            f"SELECT 1 FROM temp.checked WHERE NOT EXISTS (SELECT 1 FROM journal WHERE {same} AND state = 'done') "
+            "LIMIT 1",
+            (self._target,),
+        ).fetchone()
+        return marked > 0, remaining is not None
+
     def give_key(self, connection: sqlite3.Connection, identity: str, row_key: str, content_hash: str) -> None:
         """Calls an entry by its row's key from now on. For use inside `Database.run`."""
         # A row with the content that was first sent says nothing new, though it was corrected since.
