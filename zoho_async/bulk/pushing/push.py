@@ -318,8 +318,8 @@ def push(resource: Any, rows: Iterable[Any] | AsyncIterable[Any], **options: Unp
         `.stop()` ends it gracefully, `async with` around the loop ends it when the loop is left early.
 
     Raises:
-        InputError: The resource or the options are not possible; at the end, for a sequence that lost rows while it
-            was pushed.
+        InputError: The resource or the options are not possible; when iterated, before the first write, when the
+            organisation lacks a field or a currency; at the end, for a sequence that lost rows while it was pushed.
         ValueError: `concurrency`, `limit` or `max_failures` is less than 1.
         StateError: The state file is in use or cannot be written.
         AuthError, ConfigError, QuotaExceededError, RateLimitError, UnavailableError: When iterated, after the calls in
