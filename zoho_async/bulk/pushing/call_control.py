@@ -174,8 +174,8 @@ class CallControl:
             self.drain()
 
     @property
-    def cautious(self) -> bool:
-        """Whether writes go one at a time, because some more refusals for one reason end the push."""
+    def nearly_open(self) -> bool:
+        """Whether a few more refusals for one reason end the push."""
         remaining = self._refusals.remaining
         return remaining is not None and remaining <= self._concurrency
 

@@ -112,14 +112,15 @@ class Dispatcher:
         return None
 
     async def _first_alone(self, row: DispatchedRow) -> Result:
-        """The first call is made alone, as are those after refusals: what every row would meet must cost few calls."""
-        if (not self._opened or self._control.cautious) and row.routed.needs_call:
+        """The first call is made alone, and those after refusals: what every row would meet must cost few calls."""
+        if not self._opened and row.routed.needs_call:
             async with self._first:
                 if self._control.draining:
                     return Result(event="stopped")
-                if not self._opened or self._control.cautious:
+                if not self._opened:
                     result = await self._carry_out(row)
-                    self._opened = self._opened or result.event not in ("stopped", "aborted", "stale", "deleted")
+                    alone = ("stopped", "aborted", "stale", "deleted", *["refused"] * self._control.nearly_open)
+                    self._opened = result.event not in alone
                     return result
         return await self._carry_out(row)
 

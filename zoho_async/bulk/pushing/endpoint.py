@@ -181,15 +181,15 @@ class OrganizationLists:
             intake.references.answered_fields(await self.ask(CUSTOM_FIELDS))
         intake.looked_up(labels, str(rows.path) if isinstance(rows, RowFile) and rows.columns_checked else "")
 
-    async def check(self, preflight: Preflight) -> None:
-        """Asks what rows need of the organisation; nothing without a client.
+    async def check(self, preflight: Preflight, where: str = "") -> None:
+        """Asks what rows need of the organisation; nothing without a client. `where`: the file.
 
         Raises:
             InputError: As `Preflight.judge`.
             ZohoError: As `look_up`.
         """
         if self._destination.resource is not None:
-            preflight.judge({path: await self.ask(path) for path in preflight.questions})
+            preflight.judge({path: await self.ask(path) for path in preflight.questions}, where)
 
 
 def _keys(rows: Iterable[Any]) -> list[str]:

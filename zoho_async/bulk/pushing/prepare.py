@@ -72,17 +72,23 @@ class Planner:
         whole = isinstance(rows, RowFile)
 
         def prepare(connection: sqlite3.Connection) -> None:
-            connection.execute("CREATE TEMP TABLE checked (number INTEGER PRIMARY KEY, item TEXT, later INTEGER)")
+            connection.execute(
+                "CREATE TEMP TABLE checked (number INTEGER PRIMARY KEY, item TEXT, identity TEXT, digest TEXT, later INTEGER)"
+            )
 
         await self._journal.database.run(prepare)
         await self._lists.look_up(self._reader.intake, rows)
         self._keeping = True
         for batch in _batched(rows, CHECK_BATCH):
             items = await self._checked(batch)
-            good = [(item.row.number, packed(item, whole=whole)) for item in items if not item.faults]
+            good = [
+                (item.row.number, packed(item, whole=whole), item.row_key, item.content_hash)
+                for item in items
+                if not item.faults
+            ]
 
-            def keep(connection: sqlite3.Connection, good: list[tuple[int, str]] = good) -> None:
-                connection.executemany("INSERT INTO checked VALUES (?, ?, 0)", good)
+            def keep(connection: sqlite3.Connection, good: list[tuple[int, str, str, str]] = good) -> None:
+                connection.executemany("INSERT INTO checked VALUES (?, ?, ?, ?, 0)", good)
 
             await self._journal.database.run(keep)
             self.checked += len(batch)
@@ -107,7 +113,7 @@ class Planner:
             return
         self._later, remaining = await self._journal.database.run(self._journal.sort_checked)
         if remaining:
-            await self._lists.check(self._needs)
+            await self._lists.check(self._needs, str(rows.path) if isinstance(rows, RowFile) else "")
         taken = 0
         async with aclosing(self._kept(rows)) as kept:
             async for items in kept:

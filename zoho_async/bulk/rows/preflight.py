@@ -23,24 +23,24 @@ _SHOWN = 10
 
 
 class CustomFieldInfo(msgspec.Struct, frozen=True):
-    """What the organisation's list says of a custom field."""
+    """What is known of a custom field."""
 
     unique: bool | None
-    """None: not said."""
+    """None: not known."""
 
 
 class Preflight:
-    """Collects what rows need, says what has to be asked for that, and judges the answers."""
+    """Collects what rows need of the organisation, and compares it with the organisation's lists."""
 
     def __init__(self, destination: Destination, options: Options) -> None:
         self._options = options
         fields = destination.fields
         self._has_custom_fields = _CUSTOM in fields
         self._currency_columns = [one for one in (CURRENCIES.id_column, CURRENCIES.column) if one in fields]
-        self._fields: dict[str, int] = {}
-        """Rows that need a custom field first, by its name."""
-        self._currencies: dict[tuple[str, str], int] = {}
-        """Rows that need a currency first, by column and value."""
+        self._fields: dict[str, str] = {}
+        """The first rows that need a custom field, by its name."""
+        self._currencies: dict[tuple[str, str], str] = {}
+        """The first rows that need a currency, by column and value."""
 
     def add(self, item: WorkItem) -> None:
         """Takes a row that is valid in itself."""
@@ -49,11 +49,11 @@ class Preflight:
             for one in given:
                 name = one.get("api_name") if is_mapping(one) else None
                 if isinstance(name, str) and name not in self._fields:
-                    self._fields[name] = item.row.number
+                    self._fields[name] = _place(item)
         for column in self._currency_columns:
             value = body.get(column)
-            if value not in (None, ""):
-                self._currencies.setdefault((column, str(value)), item.row.number)
+            if value not in (None, "") and (column, str(value)) not in self._currencies:
+                self._currencies[column, str(value)] = _place(item)
 
     @property
     def questions(self) -> list[str]:
@@ -61,15 +61,15 @@ class Preflight:
         key = self._options.field.startswith("cf_") and self._has_custom_fields
         return [CUSTOM_FIELDS] * (key or bool(self._fields)) + [CURRENCIES.path] * bool(self._currencies)
 
-    def judge(self, answers: Mapping[str, Any]) -> None:
-        """Takes the answers by address; one that is not known, or that is not surely the whole list, says nothing.
+    def judge(self, answers: Mapping[str, Any], where: str = "") -> None:
+        """Takes the answers by address; one that is not surely the whole list decides nothing. `where`: the file.
 
         Raises:
             InputError: The organisation lacks a field or a currency, or the key's field allows duplicates.
         """
         fields, currencies = custom_fields_of(answers.get(CUSTOM_FIELDS)), currencies_of(answers.get(CURRENCIES.path))
         missing = self._missing(fields) if fields is not None else []
-        problems = [_lacks(missing, sorted(fields or {}))] if missing else []
+        problems = [self._lacks(missing, sorted(fields or {}))] if missing else []
         key = self._options.upsert_by
         if key and fields is not None and key in fields and fields[key].unique is False:
             problems.append(
@@ -78,21 +78,32 @@ class Preflight:
             )
         if currencies is not None:
             problems += self._foreign(currencies)
+        text = (f"{where}: " if where else "") + "; ".join(problems)
         if missing:
-            raise UnknownColumnError("; ".join(problems), missing)
+            raise UnknownColumnError(text, missing)
         if problems:
-            raise InputError("; ".join(problems))
+            raise InputError(text)
 
     def _missing(self, fields: Mapping[str, CustomFieldInfo]) -> list[str]:
         key = self._options.field
         needed = dict.fromkeys([key] if key.startswith("cf_") else []) | dict.fromkeys(self._fields)
-        return [name for name in needed if name not in fields]
+        there = {name.casefold() for name in fields}
+        return [name for name in needed if name.casefold() not in there]
+
+    def _lacks(self, missing: list[str], known: list[str]) -> str:
+        near = [found[0] for name in missing[:_SHOWN] if (found := difflib.get_close_matches(name, known, n=1))]
+        meant = f", perhaps {listed(dict.fromkeys(near))} is meant" if near else ""
+        row = next((f" (first in {row})" for name in missing if (row := self._fields.get(name))), "")
+        return (
+            f"the organisation has no custom field {listed(missing, _SHOWN)}{row}{meant}: correct the name, leave it "
+            f"out, or make the field in Zoho's settings; it has {listed(known, _SHOWN)}"
+        )
 
     def _foreign(self, currencies: Mapping[str, str]) -> list[str]:
-        """What is said of currencies that are not there; `currencies`: codes by id."""
+        """Messages on currencies that are not there; `currencies`: codes by id."""
         known = {CURRENCIES.id_column: set(currencies), CURRENCIES.column: {one.upper() for one in currencies.values()}}
         return [
-            f"row {row}: {column}: the organisation has no currency {listed([value])}: add it in Zoho's settings, or "
+            f"{row}: {column}: the organisation has no currency {listed([value])}: add it in Zoho's settings, or "
             f"correct the rows; it has {listed(currencies.values(), _SHOWN)}"
             for (column, value), row in self._currencies.items()
             if value.strip().upper() not in known[column]
@@ -107,8 +118,8 @@ def custom_fields_of(answer: Any) -> dict[str, CustomFieldInfo] | None:
     found: dict[str, CustomFieldInfo] = {}
     for row in rows:
         name, unique = str(row["api_name"]), {True: True, False: False, "true": True, "false": False}
-        said = row.get("is_unique")
-        info = CustomFieldInfo(unique.get(said) if isinstance(said, bool | str) else None)
+        flag = row.get("is_unique")
+        info = CustomFieldInfo(unique.get(flag) if isinstance(flag, bool | str) else None)
         # Invoices and contacts may each have a field of the name.
         found[name] = info if found.get(name, info) == info else CustomFieldInfo(None)
     return found
@@ -135,10 +146,5 @@ def _whole(answer: Any, member: str, *names: str) -> list[Mapping[str, Any]] | N
     return list(rows)
 
 
-def _lacks(missing: list[str], known: list[str]) -> str:
-    near = [found[0] for name in missing[:_SHOWN] if (found := difflib.get_close_matches(name, known, n=1))]
-    meant = f", perhaps {listed(dict.fromkeys(near))} is meant" if near else ""
-    return (
-        f"the organisation has no custom field {listed(missing, _SHOWN)}{meant}: correct the name, leave it out, or "
-        f"make the field in Zoho's settings; it has {listed(known, _SHOWN)}"
-    )
+def _place(item: WorkItem) -> str:
+    return f"row {item.row.number}" + (f" (line {item.row.line})" if item.row.line else "")

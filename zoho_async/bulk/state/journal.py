@@ -120,10 +120,7 @@ class Journal:
 
         Returns whether there are such rows, and whether any row is not done. For use inside `Database.run`.
         """
-        same = (
-            "target = ? AND identity = json_extract(item, '$.row_key') "
-            "AND digest = json_extract(item, '$.content_hash')"
-        )
+        same = "target = ? AND journal.identity = checked.identity AND journal.digest = checked.digest"
         failed = connection.execute(
             "SELECT 1 FROM journal WHERE target = ? AND state = 'failed' LIMIT 1", (self._target,)
         ).fetchone()
