@@ -192,6 +192,16 @@ async def test_the_next_run_tries_the_untried_rows_first(fake: FakeZoho, zoho: Z
     assert set(fake.created().values()) == {1}
 
 
+async def test_rows_that_every_run_has_refused_take_turns(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    fake.script(CREATE, [answer(400, 2)] * 50)
+    tried: list[list[int]] = []
+    for _ in range(6):
+        push = bulk.push(zoho.books.contacts, names(7), state=tmp_path / "s", max_failures=3, concurrency=1)
+        async with push:
+            tried.append([outcome.row.number async for outcome in push])
+    assert tried == [[1, 2, 3], [4, 5, 6], [7, 1, 2], [3, 4, 5], [6, 1, 2], [7, 3, 4]]
+
+
 async def test_a_row_that_was_corrected_keeps_its_place(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
     fake.script(CREATE, [answer(400, 2)] * 2)
     await pushed(bulk.push(zoho.books.contacts, names(4), state=tmp_path / "s"))

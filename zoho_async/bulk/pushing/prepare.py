@@ -52,8 +52,6 @@ class Planner:
         self._reader = RowReader(destination, options)
         self._lists = OrganizationLists(destination, read)
         self._needs = Preflight(destination, options)
-        self._later = False
-        """Whether rows are tried last because an earlier run has tried them."""
         self._duplicates = DuplicateDetector(journal.database)
         self.checked = 0
         """Rows that `check` has seen, invalid ones included."""
@@ -73,7 +71,8 @@ class Planner:
 
         def prepare(connection: sqlite3.Connection) -> None:
             connection.execute(
-                "CREATE TEMP TABLE checked (number INTEGER PRIMARY KEY, item TEXT, identity TEXT, digest TEXT, later INTEGER)"
+                "CREATE TEMP TABLE checked "
+                "(number INTEGER PRIMARY KEY, item TEXT, identity TEXT, digest TEXT, turn INTEGER)"
             )
 
         await self._journal.database.run(prepare)
@@ -111,11 +110,11 @@ class Planner:
                     for routed in await self.decide(items):
                         yield routed
             return
-        self._later, remaining = await self._journal.database.run(self._journal.sort_checked)
+        turns, remaining = await self._journal.database.run(self._journal.sort_checked)
         if remaining:
             await self._lists.check(self._needs, str(rows.path) if isinstance(rows, RowFile) else "")
         taken = 0
-        async with aclosing(self._kept(rows)) as kept:
+        async with aclosing(self._kept(rows, turns)) as kept:
             async for items in kept:
                 taken += len(items)
                 for routed in await self.decide(items):
@@ -365,27 +364,29 @@ class Planner:
         (first,) = await self._duplicates.first(item.name_scope, [(item.name, item.row.number)])
         return first == item.row.number
 
-    async def _kept(self, rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[list[WorkItem], None]:
-        """The good rows that `check` has kept, some at a time; last those that an earlier run has tried in vain."""
-        for later in (False, True) if self._later else (False,):
+    async def _kept(
+        self, rows: Iterable[Any] | AsyncIterable[Any], turns: Sequence[int]
+    ) -> AsyncGenerator[list[WorkItem], None]:
+        """The good rows that `check` has kept, some at a time, by their turns."""
+        for turn in turns:
             if isinstance(rows, RowFile):
                 last = 0
-                while found := await self._between(last + 1, None, later=later):
+                while found := await self._between(last + 1, None, turn=turn):
                     last = max(found)
                     yield [unpacked(text) for text in found.values()]
                 continue
             async with aclosing(_batches(rows)) as batches:
                 async for batch in batches:
-                    found = await self._between(batch[0].number, batch[-1].number, later=later)
+                    found = await self._between(batch[0].number, batch[-1].number, turn=turn)
                     yield [unpacked(found[row.number], row) for row in batch if row.number in found]
 
-    async def _between(self, first: int, last: int | None, *, later: bool) -> dict[int, str]:
+    async def _between(self, first: int, last: int | None, *, turn: int) -> dict[int, str]:
         def work(connection: sqlite3.Connection) -> dict[int, str]:
             return dict(
                 connection.execute(
-                    "SELECT number, item FROM checked WHERE number BETWEEN ? AND ? AND later = ? ORDER BY number "
+                    "SELECT number, item FROM checked WHERE number BETWEEN ? AND ? AND turn = ? ORDER BY number "
                     "LIMIT ?",
-                    (first, sys.maxsize if last is None else last, later, ROUTE_BATCH),
+                    (first, sys.maxsize if last is None else last, turn, ROUTE_BATCH),
                 ).fetchall()
             )
 
