@@ -94,13 +94,18 @@ def test_only_what_rows_need_is_asked(
 @pytest.mark.parametrize(
     ("rows", "options", "answers", "words"),
     [
-        ([{}], {"upsert_by": "cf_nothere"}, FIELDS, "no custom field `cf_nothere`: "),
-        ([{}], {"match_by": "cf_nothere"}, FIELDS, "no custom field `cf_nothere`: "),
+        ([{"notes": "x"}], {"upsert_by": "cf_nothere"}, FIELDS, "no custom field `cf_nothere`: "),
+        ([{"notes": "x"}], {"match_by": "cf_nothere"}, FIELDS, "no custom field `cf_nothere`: "),
         ([{"cf_frist": "x"}], {}, FIELDS, "no custom field `cf_frist` .first in row 1., perhaps `cf_first` is meant: "),
         ([{"cf_a": 1}, {"cf_b": 2}], {}, FIELDS, "no custom field `cf_a`, `cf_b`"),
-        ([{}], {"upsert_by": "cf_first"}, FIELDS, "`cf_first` allows duplicates in Zoho"),
+        ([{"notes": "x"}], {"upsert_by": "cf_first"}, FIELDS, "`cf_first` allows duplicates in Zoho"),
         ([{"cf_a": 1}], {"upsert_by": "cf_first"}, FIELDS, "no custom field `cf_a`.*`cf_first` allows duplicates"),
-        ([{}, {"currency_id": "7"}], {}, EURO, "row 2: currency_id: the organisation has no currency `7`.*has `EUR`"),
+        (
+            [{"notes": "x"}, {"currency_id": "7"}],
+            {},
+            EURO,
+            "row 2: currency_id: the organisation has no currency `7`.*has `EUR`",
+        ),
     ],
 )
 def test_what_is_surely_missing_is_named(
