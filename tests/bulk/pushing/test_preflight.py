@@ -152,7 +152,13 @@ async def test_rows_that_come_one_by_one_are_asked_for_before_the_first_write(fa
 
 @pytest.mark.parametrize(
     ("concurrency", "options", "most"),
-    [(1, {}, 10), (10, {}, 10), (10, {"max_failures": 3}, 3), (4, {"max_failures": 1}, 1)],
+    [
+        (1, {}, 10),
+        (10, {}, 10),
+        (10, {"max_failures": 3}, 3),
+        (4, {"max_failures": 1}, 1),
+        (5, {"max_failures": 40}, 40),
+    ],
 )
 async def test_first_refusals_of_one_reason_end_the_run_at_that_many_calls(
     fake: FakeZoho, zoho: Zoho, concurrency: int, options: dict[str, Any], most: int

@@ -96,7 +96,12 @@ def test_only_what_rows_need_is_asked(
     [
         ([{"notes": "x"}], {"upsert_by": "cf_nothere"}, FIELDS, "no custom field `cf_nothere`: "),
         ([{"notes": "x"}], {"match_by": "cf_nothere"}, FIELDS, "no custom field `cf_nothere`: "),
-        ([{"cf_frist": "x"}], {}, FIELDS, "no custom field `cf_frist` .first in row 1., perhaps `cf_first` is meant: "),
+        (
+            [{"cf_frist": "x"}],
+            {},
+            FIELDS,
+            "no custom field `cf_frist`, needed first by row 1, perhaps `cf_first` is meant: ",
+        ),
         ([{"cf_a": 1}, {"cf_b": 2}], {}, FIELDS, "no custom field `cf_a`, `cf_b`"),
         ([{"notes": "x"}], {"upsert_by": "cf_first"}, FIELDS, "`cf_first` allows duplicates in Zoho"),
         ([{"cf_a": 1}], {"upsert_by": "cf_first"}, FIELDS, "no custom field `cf_a`.*`cf_first` allows duplicates"),

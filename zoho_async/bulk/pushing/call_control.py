@@ -30,6 +30,10 @@ DELETED_THRESHOLD = 10
 """So many consecutive records that Zoho says are deleted abort a push: rather their address is wrong."""
 
 
+CAUTION = 100
+"""Writes go one at a time while fewer refusals than this end the push."""
+
+
 class Withheld(Exception):  # noqa: N818 - ends a call that was not sent; nothing went wrong
     """A call was not sent."""
 
@@ -100,7 +104,6 @@ class CallControl:
         self._reads = CircuitBreaker(max(READ_THRESHOLD, threshold))
         self._deleted = CircuitBreaker(DELETED_THRESHOLD)
         self._refusals = CircuitBreaker(max_failures, first_only=True)
-        self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._waiting: set[asyncio.Task[Any]] = set()
         """Tasks whose call was not sent yet."""
@@ -177,7 +180,7 @@ class CallControl:
     def nearly_open(self) -> bool:
         """Whether a few more refusals for one reason end the push."""
         remaining = self._refusals.remaining
-        return remaining is not None and remaining <= self._concurrency
+        return remaining is not None and remaining < CAUTION
 
     def count_record(self, error: NotFoundError | None) -> None:
         """Counts a record that was read, or deleted; aborts the push when all of them seem deleted."""

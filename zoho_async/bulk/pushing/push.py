@@ -208,7 +208,9 @@ class Push:
                             self.summary.run,
                             ended,
                             summary=msgspec.structs.asdict(self.summary),
-                            error=str(self._control.abort_reason or self.summary.reason),
+                            error=str(
+                                self._control.abort_reason or (self.summary.reason if self._control.refused_for else "")
+                            ),
                         )
                     )
         finally:

@@ -93,7 +93,7 @@ class Preflight:
     def _lacks(self, missing: list[str], known: list[str]) -> str:
         near = [found[0] for name in missing[:_SHOWN] if (found := difflib.get_close_matches(name, known, n=1))]
         meant = f", perhaps {listed(dict.fromkeys(near))} is meant" if near else ""
-        row = next((f" (first in {row})" for name in missing if (row := self._fields.get(name))), "")
+        row = next((f", needed first by {row}" for name in missing if (row := self._fields.get(name))), "")
         return (
             f"the organisation has no custom field {listed(missing, _SHOWN)}{row}{meant}: correct the name, leave it "
             f"out, or make the field in Zoho's settings; it has {listed(known, _SHOWN)}"
