@@ -80,22 +80,22 @@ def refused(message: str | None, code: int | None = 2) -> InvalidError:
     return InvalidError("refused", status=400, code=code, message=message, sent=True)
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        (("Invalid value passed for X-Key", []), ("Invalid value passed for X-Key", []), True),
-        (("Invalid value passed for zip", []), ("Invalid value passed for phone", []), False),
-        (('The customer "Ann" already exists.', []), ('The customer "Bo" already exists.', []), True),
-        (("The value K1 of cf_a is taken", []), ("The value K2 of cf_a is taken", []), True),
-        (("The value ann b of cf_a is taken", ["ann b"]), ("The value bo of cf_a is taken", ["bo", "A"]), True),
-        (("The value ann of cf_a is taken", []), ("The value bo of cf_a is taken", []), False),
-        (("Record 4600 is locked", []), ("record  4611 is locked", []), True),
-        ((None, []), ("", []), True),
-        (("A value (in brackets", ["(in"]), ("A value (on brackets", ["(on"]), True),
-    ],
-)
+ALIKE: list[tuple[tuple[str | None, list[str]], tuple[str | None, list[str]], bool]] = [
+    (("Invalid value passed for X-Key", []), ("Invalid value passed for X-Key", []), True),
+    (("Invalid value passed for zip", []), ("Invalid value passed for phone", []), False),
+    (('The customer "Ann" already exists.', []), ('The customer "Bo" already exists.', []), True),
+    (("The value K1 of cf_a is taken", []), ("The value K2 of cf_a is taken", []), True),
+    (("The value ann b of cf_a is taken", ["ann b"]), ("The value bo of cf_a is taken", ["bo", "A"]), True),
+    (("The value ann of cf_a is taken", []), ("The value bo of cf_a is taken", []), False),
+    (("Record 4600 is locked", []), ("record  4611 is locked", []), True),
+    ((None, []), ("", []), True),
+    (("A value (in brackets", ["(in"]), ("A value (on brackets", ["(on"]), True),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "same"), ALIKE)
 def test_refusals_are_the_same_whatever_of_the_row_the_message_repeats(
-    one: tuple[str, list[str]], other: tuple[str, list[str]], same: bool
+    one: tuple[str | None, list[str]], other: tuple[str | None, list[str]], same: bool
 ) -> None:
     assert (refusal(refused(one[0]), one[1]) == refusal(refused(other[0]), other[1])) == same
 
