@@ -130,8 +130,8 @@ async def test_the_demo_compares_everything_and_notices_a_difference(cli: Cli, m
     result = await ended(process)
     assert result.code == 0, result
     assert "all equal" in result.out
-    # A page of the list, which is empty, and 119 upserts; a page of the list and 119 details.
-    assert "  both: 240 calls, 3 minutes, within one day's calls" in result.out
+    # The preflight, a page of the list, which is empty, and 119 upserts; a page of the list and 119 details.
+    assert "  both: 241 calls, 3 minutes, within one day's calls" in result.out
     from demo.__main__ import real
 
     assert real(4_950 + 4_975) == "9,925 calls, 100 minutes, spread over 2 days by the daily limit"

@@ -109,8 +109,8 @@ async def test_a_push_waits_for_the_new_day_and_goes_on_by_itself(tmp_path: Path
         assert result.code == 0, result
         summary = result.json
         assert (summary["complete"], summary["created"], summary["error"]) == (True, ROWS, None)
-        # The list, and after the wait what others may have added to it.
-        assert summary["reads"] + summary["writes"] == len(fake.arrivals) == 2 + ROWS
+        # The preflight, the list, and after the wait what others may have added to it.
+        assert summary["reads"] + summary["writes"] == len(fake.arrivals) == 3 + ROWS
         assert waiting - fake.arrivals[0] >= timedelta(seconds=seconds)
         if concurrency == 1:
             # Of several calls some are in flight when the day turns, and hear that it has.
@@ -136,11 +136,11 @@ async def test_without_waiting_it_ends_with_the_time_and_is_done_on_the_new_day(
         # It is named in whole seconds.
         moment = datetime.fromisoformat(f"{named[1]}+00:00")
         assert begun + hour - timedelta(seconds=1) <= moment <= datetime.now(UTC) + hour
-        assert f"{ROWS - PER_DAY + 1} of {ROWS} rows remain" in result.out
+        assert f"{ROWS - PER_DAY + 2} of {ROWS} rows remain" in result.out
         assert len(fake.arrivals) == PER_DAY
         clock.advance(3_600)
         again = await cli(*PUSH, "--json")
-        assert (again.code, again.json["unchanged"], again.json["sent"]) == (0, PER_DAY - 1, ROWS - PER_DAY + 1)
+        assert (again.code, again.json["unchanged"], again.json["sent"]) == (0, PER_DAY - 2, ROWS - PER_DAY + 2)
         everything_once(fake, ROWS)
         none_refused(fake)
 
@@ -156,11 +156,11 @@ async def test_a_push_that_waits_for_the_day_ends_upon_a_signal(tmp_path: Path) 
             result = await ended(process)
         assert result.code == 130, result
         assert "waiting until" not in result.err
-        assert f"not finished: {ROWS - PER_DAY + 1} of {ROWS} rows remain" in result.out
+        assert f"not finished: {ROWS - PER_DAY + 2} of {ROWS} rows remain" in result.out
         assert len(fake.arrivals) == PER_DAY
         clock.advance(3_600)
         again = await cli(*PUSH, "--wait", "--json")
-        assert (again.code, again.json["unchanged"], again.json["sent"]) == (0, PER_DAY - 1, ROWS - PER_DAY + 1)
+        assert (again.code, again.json["unchanged"], again.json["sent"]) == (0, PER_DAY - 2, ROWS - PER_DAY + 2)
         everything_once(fake, ROWS)
         none_refused(fake)
 

@@ -53,7 +53,7 @@ async def test_a_retry_takes_the_file_of_its_run_only(fake: FakeZoho, cli: Cli, 
     (cli.folder / "link.csv").symlink_to(path)
     planned = await cli(*PUSH, "--from", "link.csv", *KEY, "--retry", "1", "--dry-run")
     assert (planned.code, planned.json["rows"], planned.json["create"]) == (0, 1, 1)
-    assert calls(fake) == before + 1
+    assert calls(fake) == before + 2
     result = await cli(*PUSH, "--from", str(path), *KEY, "--retry", "1")
     assert (result.code, result.json["rows"], result.json["created"], names(fake)) == (0, 1, 1, ["A", "B"])
     (line, *_) = (await cli("runs", "--json")).out.splitlines()
@@ -246,7 +246,7 @@ async def test_after_a_retry_the_failed_file_holds_what_remains(fake: FakeZoho, 
     result = await cli(*PUSH[:-1], *KEY, "--retry", "1")
     assert result.code == 0
     assert "failed rows: " in result.out
-    assert "(from earlier runs 1)" in result.out
+    assert "(from earlier runs: 1 row)" in result.out
     assert sorted(failed_rows(path)) == ["1"]
     write("a.csv", HEAD + "A,1\nB,2\nC,3\nD,4\nE,5\n")
     before = path.read_text()

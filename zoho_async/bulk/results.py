@@ -191,6 +191,10 @@ class PushSummary(msgspec.Struct, kw_only=True):
     """Duration of the run."""
     complete: bool = False
     """Whether every row was tried: the input was read to its end, and nothing ended the run before."""
+    ended_by: Literal["", "limit", "max_failures"] = ""
+    """What ended the run before every row was tried, where it is an option: the next run goes on."""
+    reason: str = ""
+    """The same as a sentence, with what can be done."""
     run: int = 0
     """Number of the run in its state file; 0 without one."""
     of: int | None = None
@@ -213,6 +217,18 @@ class PushSummary(msgspec.Struct, kw_only=True):
             return
         setattr(self, outcome.status, getattr(self, outcome.status) + 1)
         self.kinds[outcome.kind] = self.kinds.get(outcome.kind, 0) + 1
+
+
+def refused_alike(last: RowOutcome, count: int) -> str:
+    """Why a run has ended whose first rows were all refused for one reason, as a sentence. `last`: of these rows."""
+    assert isinstance(last.error, ZohoError)
+    rows = f"first {count:,} rows, all for one reason" if count > 1 else "first row"
+    code = f" (code {last.code})" if last.code else ""
+    remedy = last.hint or "correct that in the rows or in Zoho"
+    return (
+        f"Zoho refused the {rows}: {printable(last.error.message or '', 300).rstrip('.')}{code}; {remedy}; the rows "
+        "that were not tried come first in the next run, and --max-failures N allows more refusals"
+    )
 
 
 class UnsettledError(Exception):

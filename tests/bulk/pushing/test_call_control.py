@@ -50,7 +50,14 @@ def control_of(
 ) -> CallControl:
     opened = Window.parse(window) if window is not None else None
     return CallControl(
-        bulk.PushSummary(), concurrency=concurrency, threshold=9, pause=0, wait=wait, window=opened, emit=emit
+        bulk.PushSummary(),
+        concurrency=concurrency,
+        threshold=9,
+        max_failures=10,
+        pause=0,
+        wait=wait,
+        window=opened,
+        emit=emit,
     )
 
 

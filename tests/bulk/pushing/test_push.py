@@ -45,9 +45,9 @@ async def test_upsert_sends_every_good_row_once_with_its_key_in_the_body(fake: F
     assert {outcome.status for outcome in outcomes} == {"done"}
     assert all(outcome.record_id for outcome in outcomes)
     assert fake.created("cf_external_id") == {f"K{i}": 1 for i in range(1, 51)}
-    assert (push.summary.rows, push.summary.sent, push.summary.writes, push.summary.reads) == (50, 50, 50, 1)
+    assert (push.summary.rows, push.summary.sent, push.summary.writes, push.summary.reads) == (50, 50, 50, 2)
     assert push.summary.complete
-    assert fake.requests() == 51
+    assert fake.requests() == 52
 
 
 async def test_create_takes_mappings_nested_rows_and_structs(fake: FakeZoho, zoho: Zoho) -> None:
@@ -142,7 +142,7 @@ async def test_a_changed_row_updates_what_has_changed(fake: FakeZoho, zoho: Zoho
     push = bulk.push(zoho.books.contacts, given, upsert_by="cf_external_id", state=tmp_path / "s")
     await run(push)
     assert (push.summary.updated, push.summary.unchanged) == (1, 4)
-    assert (push.summary.reads, push.summary.writes) == (2, 1)
+    assert (push.summary.reads, push.summary.writes) == (3, 1)
     assert fake.created("cf_external_id") == {f"K{i}": 1 for i in range(1, 6)}
     (body,) = [one.body for one in fake.received if one.operation == "books.contacts.update"]
     assert json.loads(body) == {"notes": "new"}
@@ -212,8 +212,8 @@ async def test_a_create_of_unknown_outcome_is_looked_up_not_repeated(fake: FakeZ
     assert (outcome.status, outcome.action) == ("done", "settled")
     assert outcome.record_id in fake.organization().contacts
     assert fake.created() == {"Name K1": 1}
-    # The list, the newest of the list once more, and what was found.
-    assert (push.summary.writes, push.summary.reads) == (1, 3)
+    # The preflight, the list, the newest of the list once more, and what was found.
+    assert (push.summary.writes, push.summary.reads) == (1, 4)
     assert fake.requests(CREATE) == 1
 
 
@@ -264,8 +264,8 @@ async def test_a_create_that_is_not_found_is_sent_again_where_names_are_unique(
     push = bulk.push(zoho.books.contacts, rows(1), pause=0)
     (outcome,) = await run(push)
     assert (outcome.status, outcome.action) == ("done", "created")
-    # The list, and the newest of the list once more.
-    assert (push.summary.writes, push.summary.reads) == (2, 2)
+    # The preflight, the list, and the newest of the list once more.
+    assert (push.summary.writes, push.summary.reads) == (2, 3)
     assert fake.created() == {"Name K1": 1}
 
 
@@ -277,7 +277,7 @@ async def test_a_create_that_no_key_finds_is_sent_again_where_names_may_be_equal
     push = bulk.push(zoho.books.contacts, rows(1), match_by="cf_external_id", pause=0, on_name_taken="allow")
     (outcome,) = await run(push)
     assert (outcome.status, outcome.action) == ("done", "created")
-    assert (push.summary.writes, push.summary.reads) == (2, 2)
+    assert (push.summary.writes, push.summary.reads) == (2, 3)
     assert fake.created() == {"Name K1": 1}
 
 
@@ -299,8 +299,8 @@ async def test_an_intent_of_a_killed_run_is_settled_by_the_list(fake: FakeZoho, 
     assert [outcomes[i].action for i in (1, 2, 3, 4)] == ["created", "settled", "created", "created"]
     assert fake.requests(CREATE) == 3
     assert set(fake.created().values()) == {1}
-    # The list, and what was found, for the ids of its parts.
-    assert push.summary.reads == 2
+    # The preflight, the list, and what was found, for the ids of its parts.
+    assert push.summary.reads == 3
 
 
 async def test_a_record_somebody_else_has_made_meanwhile_is_not_taken_for_ours(
@@ -401,13 +401,13 @@ async def tally(push: Push) -> Counter[str]:
     return Counter(outcome.action for outcome in await run(push))
 
 
-async def test_wrong_credentials_cost_one_call(fake: FakeZoho) -> None:
+async def test_wrong_credentials_cost_one_call_beside_the_preflight(fake: FakeZoho) -> None:
     async with client_of(fake, auth=StaticToken("wrong")) as zoho:
         push = bulk.push(zoho.books.contacts, rows(50), upsert_by="cf_external_id")
         with pytest.raises(AuthError):
             await run(push)
-    assert fake.requests() <= 1
-    assert (push.summary.reads, push.summary.writes) == (1, 0)
+    assert fake.requests() <= 2
+    assert (push.summary.reads, push.summary.writes) == (2, 0)
 
 
 async def test_a_wrong_organisation_costs_one_call(fake: FakeZoho, tmp_path: Path) -> None:
@@ -434,7 +434,7 @@ async def test_when_the_day_is_used_up_the_rest_waits_for_the_next_run(
     async with client_of(fake) as tomorrow:
         again = bulk.push(tomorrow.books.contacts, rows(50), state=tmp_path / "s")
         await run(again)
-    assert (again.summary.sent, again.summary.unchanged, again.summary.reads) == (40, 10, 1)
+    assert (again.summary.sent, again.summary.unchanged, again.summary.reads) == (40, 10, 2)
     assert set(fake.created().values()) == {1}
     assert len(fake.created()) == 50
 
@@ -460,7 +460,7 @@ async def test_stopping_finishes_what_is_in_flight(fake: FakeZoho, zoho: Zoho, t
     assert len(fake.organization().contacts) == count
     again = bulk.push(zoho.books.contacts, rows(500), state=tmp_path / "s")
     await run(again)
-    assert (again.summary.unchanged, again.summary.sent, again.summary.reads) == (count, 500 - count, 1)
+    assert (again.summary.unchanged, again.summary.sent, again.summary.reads) == (count, 500 - count, 2)
     assert set(fake.created().values()) == {1}
 
 
@@ -558,7 +558,7 @@ async def test_an_error_that_is_no_calls_fails_its_row_and_counts_no_write(
     assert push.summary.writes == 0
     again = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
     await run(again)
-    assert (again.summary.sent, again.summary.reads) == (3, 1)
+    assert (again.summary.sent, again.summary.reads) == (3, 2)
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), asyncio.CancelledError()])
@@ -598,7 +598,7 @@ async def test_an_error_that_is_no_calls_rolls_back_what_was_refused(
         assert [one.status for one in await run(push)] == ["failed"] * 3
     again = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
     await run(again)
-    assert (again.summary.sent, again.summary.reads) == (3, 1)
+    assert (again.summary.sent, again.summary.reads) == (3, 2)
 
 
 async def test_a_run_that_was_ended_with_its_last_rows_is_not_complete(fake: FakeZoho, zoho: Zoho) -> None:

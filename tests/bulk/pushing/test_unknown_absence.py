@@ -93,7 +93,8 @@ async def actions_of(push: Any) -> list[str]:
 
 
 def listed(request: EncodedRequest, body: dict[str, Any]) -> bool:
-    return request.method == "GET" and any(isinstance(value, list) for value in body.values())
+    lists = [name for name, value in body.items() if isinstance(value, list)]
+    return request.method == "GET" and bool(lists) and "customfields" not in lists
 
 
 CONTEXTS: dict[str, Callable[[dict[str, Any]], Any]] = {

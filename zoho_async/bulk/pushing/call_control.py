@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
@@ -13,7 +13,7 @@ from zoho_async.bulk.results import PushSummary
 from zoho_async.bulk.scheduling.window import Window, local_now, sleep_until
 from zoho_async.errors import NotFoundError, QuotaExceededError, UnavailableError, ZohoError
 
-from .circuit_breaker import CircuitBreaker
+from .circuit_breaker import CircuitBreaker, outage, refusal
 from .events import Event
 
 T = TypeVar("T")
@@ -30,6 +30,10 @@ DELETED_THRESHOLD = 10
 """So many consecutive records that Zoho says are deleted abort a push: rather their address is wrong."""
 
 
+CAUTION = 100
+"""Writes go one at a time while fewer refusals than this end the push."""
+
+
 class Withheld(Exception):  # noqa: N818 - ends a call that was not sent; nothing went wrong
     """A call was not sent."""
 
@@ -38,6 +42,32 @@ class Withheld(Exception):  # noqa: N818 - ends a call that was not sent; nothin
         too old."""
         super().__init__(reason)
         self.reason: Literal["stopped", "closed", "stale"] = reason
+
+
+class SendLimit:
+    """How many rows a push may write; a row that turns out to need no write gives its place back."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._reserved = 0
+        self._sent = 0
+        self._released = asyncio.Event()
+
+    async def reserve(self) -> bool:
+        """Takes a place, when there is one; False when as many rows as may be were sent."""
+        while self._limit is not None and self._reserved >= self._limit:
+            if self._sent >= self._limit:
+                return False
+            self._released.clear()
+            await self._released.wait()
+        self._reserved += 1
+        return True
+
+    def release(self, *, sent: bool) -> None:
+        """Called when a row with a place has ended."""
+        self._sent += sent
+        self._reserved -= not sent
+        self._released.set()
 
 
 class CallControl:
@@ -49,19 +79,22 @@ class CallControl:
         *,
         concurrency: int,
         threshold: int,
+        max_failures: int,
         pause: float,
         wait: bool,
         window: Window | None,
         emit: Callable[[Event], None],
     ) -> None:
-        """`threshold`: consecutive outages of writes that abort the push. `pause`: seconds before an unknown outcome is
-        looked up."""
+        """`threshold`: consecutive outages of writes that abort the push. `max_failures`: so many first writes that are
+        all refused for one reason end it. `pause`: seconds before an unknown outcome is looked up."""
         self.summary = summary
         self.pause = pause
         self.stopped = False
         """Whether the push was asked to end gracefully."""
         self.abort_reason: ZohoError | None = None
         """What has ended the push before its time."""
+        self.refused_for: ZohoError | None = None
+        """The last of the refusals that have ended the push, all of one reason."""
         self.wait_epoch = 0
         """How often the push has waited for hours: for the next day or its allowed hours."""
         self._wait = wait
@@ -69,7 +102,8 @@ class CallControl:
         self._emit = emit
         self._writes = CircuitBreaker(threshold)
         self._reads = CircuitBreaker(max(READ_THRESHOLD, threshold))
-        self._deleted = CircuitBreaker(DELETED_THRESHOLD, (NotFoundError,))
+        self._deleted = CircuitBreaker(DELETED_THRESHOLD)
+        self._refusals = CircuitBreaker(max_failures, first_only=True)
         self._slots = asyncio.Semaphore(concurrency)
         self._waiting: set[asyncio.Task[Any]] = set()
         """Tasks whose call was not sent yet."""
@@ -129,10 +163,28 @@ class CallControl:
     def count_write(self, error: ZohoError | None) -> None:
         """Counts a write by its error, if any; aborts the push when no write succeeds any more."""
         self._count(self._writes, error)
+        if error is None:
+            self._refusals.record(None)
+
+    def count_refusal(self, error: ZohoError, values: Iterable[str]) -> None:
+        """Counts a row that Zoho has refused; drains when the first ones are all refused for one reason.
+
+        `values`: those of the row, which the message may repeat.
+        """
+        reason = refusal(error, values)
+        if reason is not None and self._refusals.record(reason) and not self.draining:
+            self.refused_for = error
+            self.drain()
+
+    @property
+    def nearly_open(self) -> bool:
+        """Whether a few more refusals for one reason end the push."""
+        remaining = self._refusals.remaining
+        return remaining is not None and remaining < CAUTION
 
     def count_record(self, error: NotFoundError | None) -> None:
         """Counts a record that was read, or deleted; aborts the push when all of them seem deleted."""
-        if self._deleted.record(error):
+        if self._deleted.record("deleted" if error is not None else None):
             self.abort(
                 UnavailableError(
                     f"Zoho says of {DELETED_THRESHOLD} records in a row that they do not exist; so they are not made "
@@ -143,7 +195,7 @@ class CallControl:
             )
 
     def _count(self, breaker: CircuitBreaker, error: ZohoError | None) -> None:
-        if breaker.record(error) and error is not None:
+        if breaker.record(outage(error)) and error is not None:
             self.abort(error)
 
     async def call_when_allowed(self, call: Callable[[], Awaitable[T]], *, in_slot: bool = False) -> T:

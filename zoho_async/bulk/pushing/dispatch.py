@@ -22,7 +22,7 @@ from zoho_async.errors import Fault, NotFoundError, ZohoError
 from zoho_async.schema.registry import SECRETS
 from zoho_async.transport.hooks import DispatchHook
 
-from .call_control import CallControl, Withheld
+from .call_control import CallControl, SendLimit, Withheld
 from .endpoint import child_ids_of, read_record, send_write
 from .index_queries import TargetRecord
 from .prepare import Planner
@@ -42,13 +42,20 @@ class Dispatcher:
     """Carries routed rows out, each to its outcome, as the table of `row_state` says."""
 
     def __init__(
-        self, destination: Destination, options: Options, control: CallControl, journal: Journal, planner: Planner
+        self,
+        destination: Destination,
+        options: Options,
+        control: CallControl,
+        journal: Journal,
+        planner: Planner,
+        limit: SendLimit,
     ) -> None:
         self._destination = destination
         self._options = options
         self._control = control
         self._journal = journal
         self._planner = planner
+        self._limit = limit
         self._writer = WriteExecutor(control, journal, destination.record_id)
         self._opened = False
         self._first = asyncio.Lock()
@@ -58,7 +65,12 @@ class Dispatcher:
 
     async def perform(self, routed: RoutedRow) -> RowOutcome | None:
         """The outcome of one row; None when it is deferred until `reconcile`, or left to the next run."""
-        return await self._perform(DispatchedRow(routed=routed, state="unknown" if routed.context.begun else "planned"))
+        row = DispatchedRow(routed=routed, state="unknown" if routed.context.begun else "planned")
+        try:
+            return await self._perform(row)
+        finally:
+            if routed.needs_call:
+                self._limit.release(sent=bool(row.sent_at))
 
     async def _perform(self, row: DispatchedRow) -> RowOutcome | None:
         while True:
@@ -100,14 +112,15 @@ class Dispatcher:
         return None
 
     async def _first_alone(self, row: DispatchedRow) -> Result:
-        """The first call is made alone: wrong credentials or a missing scope must cost one call, not ten."""
-        if not self._opened and row.routed.action not in ("refuse", "unchanged", "skip", "unknown"):
+        """The first call is made alone, and those after refusals: what every row would meet must cost few calls."""
+        if not self._opened and row.routed.needs_call:
             async with self._first:
                 if self._control.draining:
                     return Result(event="stopped")
                 if not self._opened:
                     result = await self._carry_out(row)
-                    self._opened = result.event not in ("stopped", "aborted", "stale", "deleted")
+                    alone = ("stopped", "aborted", "stale", "deleted", *["refused"] * self._control.nearly_open)
+                    self._opened = result.event not in alone
                     return result
         return await self._carry_out(row)
 

@@ -12,16 +12,20 @@ from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk._pages import Read
 from zoho_async.bulk.errors import RUN_ENDING_ERRORS
 from zoho_async.bulk.rows.intake import Intake
+from zoho_async.bulk.rows.preflight import Preflight
 from zoho_async.bulk.rows.references import CUSTOM_FIELDS
 from zoho_async.bulk.rows.resource import Destination, required_path
 from zoho_async.bulk.source.files import RowFile
 from zoho_async.bulk.state.journal import ChildId
-from zoho_async.errors import ZohoError
+from zoho_async.errors import AuthError, ZohoError
 from zoho_async.schema.operation import Operation
 from zoho_async.transport import hooks
 from zoho_async.transport.hooks import DispatchHook
 
 from .index_queries import made_at
+
+NOT_AUTHORIZED = "57"
+"""Zoho's code for a missing scope, and for an invalid token too."""
 
 
 class ReceiptChild(msgspec.Struct):
@@ -118,41 +122,74 @@ def member(value: Any, name: str) -> Any:
     return value.get(name) if is_mapping(value) else None
 
 
-async def look_up(intake: Intake, destination: Destination, rows: Any, read: Read) -> None:
-    """Gives an intake the lists that the rows of an input need; none without a client, or for an input of one pass.
+class OrganizationLists:
+    """Lists of settings, each asked for once."""
 
-    Raises:
-        UnknownColumnError: A column of a file that was checked is neither a field nor the label of a custom field.
-        ZohoError: A call failed for a reason that every other would meet too.
-    """
-    if destination.resource is None:
-        intake.cannot_ask()
-        return
-    names = rows.fields or _keys(rows) if isinstance(rows, RowFile) else _keys(rows)
-    needed, labels = intake.references_of(names)
-    for one in needed:
-        intake.references.answered(one, await _asked(destination, one.path, read))
-    if labels:
-        intake.references.answered_fields(await _asked(destination, CUSTOM_FIELDS, read))
-    intake.looked_up(labels, str(rows.path) if isinstance(rows, RowFile) and rows.columns_checked else "")
+    def __init__(self, destination: Destination, read: Read) -> None:
+        self._destination = destination
+        self._read = read
+        self._answers: dict[str, Any] = {}
 
+    async def ask(self, path: str) -> Any:
+        """The answer to a list; None when the server does not know the question, or does not allow it."""
+        if path not in self._answers:
+            self._answers[path] = await self._asked(path)
+        return self._answers[path]
 
-async def _asked(destination: Destination, path: str, read: Read) -> Any:
-    """The answer to a list; None when the server does not know the question."""
-    listing = destination.operations["list"]
-    operation = msgspec.structs.replace(
-        listing, id=f"{listing.product}.settings", path=path, kind="untyped", response=None, envelope=(), parameters=()
-    )
+    async def _asked(self, path: str) -> Any:
+        listing = self._destination.operations["list"]
+        operation = msgspec.structs.replace(
+            listing,
+            id=f"{listing.product}.settings",
+            path=path,
+            kind="untyped",
+            response=None,
+            envelope=(),
+            parameters=(),
+        )
 
-    async def call() -> Any:
-        return (await hooks.send(destination.resource, operation)).data
+        async def call() -> Any:
+            return (await hooks.send(self._destination.resource, operation)).data
 
-    try:
-        return await read(call)
-    except RUN_ENDING_ERRORS:
-        raise
-    except ZohoError:
+        try:
+            return await self._read(call)
+        except AuthError as error:
+            # Without the scope of settings, contacts may be written all the same.
+            if str(error.code) != NOT_AUTHORIZED:
+                raise
+        except RUN_ENDING_ERRORS:
+            raise
+        except ZohoError:
+            pass
         return None
+
+    async def look_up(self, intake: Intake, rows: Any) -> None:
+        """Gives an intake the lists that the rows of an input need; none without a client.
+
+        Raises:
+            UnknownColumnError: A column of a file that was checked is neither a field nor the label of a custom field.
+            ZohoError: A call failed for a reason that every other would meet too.
+        """
+        if self._destination.resource is None:
+            intake.cannot_ask()
+            return
+        names = rows.fields or _keys(rows) if isinstance(rows, RowFile) else _keys(rows)
+        needed, labels = intake.references_of(names)
+        for one in needed:
+            intake.references.answered(one, await self.ask(one.path))
+        if labels:
+            intake.references.answered_fields(await self.ask(CUSTOM_FIELDS))
+        intake.looked_up(labels, str(rows.path) if isinstance(rows, RowFile) and rows.columns_checked else "")
+
+    async def check(self, preflight: Preflight, where: str = "") -> None:
+        """Asks what rows need of the organisation; nothing without a client. `where`: the file.
+
+        Raises:
+            InputError: As `Preflight.judge`.
+            ZohoError: As `look_up`.
+        """
+        if self._destination.resource is not None:
+            preflight.judge({path: await self.ask(path) for path in preflight.questions}, where)
 
 
 def _keys(rows: Iterable[Any]) -> list[str]:

@@ -86,6 +86,8 @@ class Plan(msgspec.Struct, kw_only=True):
     """Records that could not be read."""
     exact: bool = True
     """False: not all records that a row differs from were read; then `update` and `writes` are upper bounds."""
+    limited: bool = False
+    """True: more rows need sending than `limit` lets the push send; they, and the rows after them, are not counted."""
     looked: bool = True
     """False: without credentials the destination was not read."""
     kinds: dict[str, int] = msgspec.field(default_factory=dict[str, int])
@@ -154,7 +156,7 @@ async def plan(
         What the push would do, in how many calls. `forecast_of` says when it would be done.
 
     Raises:
-        InputError: The resource or the options are not possible.
+        InputError: The resource or the options are not possible, or the organisation lacks a field or a currency.
         ZohoError: The destination cannot be read.
     """
     totals, destination, given = Plan(), _destination_of(resource), with_defaults(options)
@@ -187,6 +189,9 @@ async def plan(
                     if ended():
                         break
                     totals.reads += totals.reads_spent - spent
+                    if given["limit"] is not None and routed.needs_call and totals.writes >= given["limit"]:
+                        totals.limited = True
+                        break
                     await counting.count(routed)
                     spent = totals.reads_spent
     return totals

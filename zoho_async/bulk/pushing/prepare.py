@@ -6,18 +6,17 @@ import sqlite3
 import sys
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from decimal import Decimal
 from functools import partial
 from itertools import islice
 from typing import Any
-
-import msgspec
 
 from zoho_async.bulk._aio import iterate
 from zoho_async.bulk._pages import Read
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.duplicates import KEYS, DuplicateDetector
 from zoho_async.bulk.rows.options import Options
+from zoho_async.bulk.rows.packing import packed, unpacked
+from zoho_async.bulk.rows.preflight import Preflight
 from zoho_async.bulk.rows.rejection_tags import carried_key, is_tag, tag
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.rows.validate import RowReader, WorkItem, full_name_key, keyed_by, row_key, row_of
@@ -25,7 +24,7 @@ from zoho_async.bulk.source.files import Row, RowFile, strip_blanks
 from zoho_async.bulk.state.journal import Entry, Journal
 from zoho_async.errors import Fault
 
-from .endpoint import look_up
+from .endpoint import OrganizationLists
 from .index_queries import forget, identified, keyed, named
 from .routing import RoutedRow, RowContext, decide, name_fault
 from .target_index import TargetIndex
@@ -34,34 +33,6 @@ CHECK_BATCH = 200
 """Rows checked at once, when the input is not asynchronous."""
 ROUTE_BATCH = 100
 """Rows routed at once, which then wait in memory for their calls: for each of hundreds of pushes in one process."""
-
-
-class _Packed(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A checked row on its way through the table of checked rows."""
-
-    row: Row | None
-    body: dict[str, Any]
-    cleared: tuple[str, ...]
-    places: dict[str, str]
-    missing: tuple[Fault, ...]
-    record_id: str
-    key_field: str
-    key: str
-    name: str
-    name_field: str
-    by_name: bool
-    name_scope: str
-    name_scope_given: bool
-    parent: str
-    key_scope: str
-    content_hash: str
-    row_key: str
-    display_key: str
-    renamed: bool
-
-
-_encoder = msgspec.json.Encoder(decimal_format="number")
-_decoder = msgspec.json.Decoder(_Packed, float_hook=Decimal)
 
 
 class Planner:
@@ -79,7 +50,8 @@ class Planner:
         self._destination = destination
         self._options = options
         self._reader = RowReader(destination, options)
-        self._read = read
+        self._lists = OrganizationLists(destination, read)
+        self._needs = Preflight(destination, options)
         self._duplicates = DuplicateDetector(journal.database)
         self.checked = 0
         """Rows that `check` has seen, invalid ones included."""
@@ -98,17 +70,24 @@ class Planner:
         whole = isinstance(rows, RowFile)
 
         def prepare(connection: sqlite3.Connection) -> None:
-            connection.execute("CREATE TEMP TABLE checked (number INTEGER PRIMARY KEY, item TEXT)")
+            connection.execute(
+                "CREATE TEMP TABLE checked "
+                "(number INTEGER PRIMARY KEY, item TEXT, identity TEXT, digest TEXT, turn INTEGER)"
+            )
 
         await self._journal.database.run(prepare)
-        await look_up(self._reader.intake, self._destination, rows, self._read)
+        await self._lists.look_up(self._reader.intake, rows)
         self._keeping = True
         for batch in _batched(rows, CHECK_BATCH):
             items = await self._checked(batch)
-            good = [(item.row.number, _packed(item, whole=whole)) for item in items if not item.faults]
+            good = [
+                (item.row.number, packed(item, whole=whole), item.row_key, item.content_hash)
+                for item in items
+                if not item.faults
+            ]
 
-            def keep(connection: sqlite3.Connection, good: list[tuple[int, str]] = good) -> None:
-                connection.executemany("INSERT INTO checked VALUES (?, ?)", good)
+            def keep(connection: sqlite3.Connection, good: list[tuple[int, str, str, str]] = good) -> None:
+                connection.executemany("INSERT INTO checked VALUES (?, ?, ?, ?, 0)", good)
 
             await self._journal.database.run(keep)
             self.checked += len(batch)
@@ -120,13 +99,22 @@ class Planner:
     ) -> AsyncGenerator[RoutedRow, None]:
         """Routes every row; `checked`: `check` has seen them, and only the valid ones are routed."""
         if not checked:
+            asked = False
             async with aclosing(_batches(rows)) as batches:
                 async for batch in batches:
-                    for routed in await self.decide(await self._checked(batch)):
+                    items = await self._checked(batch)
+                    if not (asked or all(item.faults for item in items)):
+                        # The rows that follow are not there yet.
+                        asked = True
+                        await self._lists.check(self._needs)
+                    for routed in await self.decide(items):
                         yield routed
             return
+        turns, remaining = await self._journal.database.run(self._journal.sort_checked)
+        if remaining:
+            await self._lists.check(self._needs, str(rows.path) if isinstance(rows, RowFile) else "")
         taken = 0
-        async with aclosing(self._kept(rows)) as kept:
+        async with aclosing(self._kept(rows, turns)) as kept:
             async for items in kept:
                 taken += len(items)
                 for routed in await self.decide(items):
@@ -303,6 +291,9 @@ class Planner:
             # Beside a row that is not sent either it may take that one's place.
             if first in good:
                 item.row_key = tag(item.row)
+        for item in items:
+            if not item.faults:
+                self._needs.add(item)
         return items
 
     async def _find_keyless(self, items: Sequence[WorkItem]) -> None:
@@ -373,25 +364,29 @@ class Planner:
         (first,) = await self._duplicates.first(item.name_scope, [(item.name, item.row.number)])
         return first == item.row.number
 
-    async def _kept(self, rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[list[WorkItem], None]:
-        """The good rows that `check` has kept, some at a time."""
-        if isinstance(rows, RowFile):
-            last = 0
-            while found := await self._between(last + 1, None):
-                last = max(found)
-                yield [_unpacked(text) for text in found.values()]
-            return
-        async with aclosing(_batches(rows)) as batches:
-            async for batch in batches:
-                found = await self._between(batch[0].number, batch[-1].number)
-                yield [_unpacked(found[row.number], row) for row in batch if row.number in found]
+    async def _kept(
+        self, rows: Iterable[Any] | AsyncIterable[Any], turns: Sequence[int]
+    ) -> AsyncGenerator[list[WorkItem], None]:
+        """The good rows that `check` has kept, some at a time, by their turns."""
+        for turn in turns:
+            if isinstance(rows, RowFile):
+                last = 0
+                while found := await self._between(last + 1, None, turn=turn):
+                    last = max(found)
+                    yield [unpacked(text) for text in found.values()]
+                continue
+            async with aclosing(_batches(rows)) as batches:
+                async for batch in batches:
+                    found = await self._between(batch[0].number, batch[-1].number, turn=turn)
+                    yield [unpacked(found[row.number], row) for row in batch if row.number in found]
 
-    async def _between(self, first: int, last: int | None) -> dict[int, str]:
+    async def _between(self, first: int, last: int | None, *, turn: int) -> dict[int, str]:
         def work(connection: sqlite3.Connection) -> dict[int, str]:
             return dict(
                 connection.execute(
-                    "SELECT number, item FROM checked WHERE number BETWEEN ? AND ? ORDER BY number LIMIT ?",
-                    (first, sys.maxsize if last is None else last, ROUTE_BATCH),
+                    "SELECT number, item FROM checked WHERE number BETWEEN ? AND ? AND turn = ? ORDER BY number "
+                    "LIMIT ?",
+                    (first, sys.maxsize if last is None else last, turn, ROUTE_BATCH),
                 ).fetchall()
             )
 
@@ -401,19 +396,6 @@ class Planner:
 def repeatable(rows: Any) -> bool:
     """Whether an input can be read twice."""
     return isinstance(rows, RowFile) or (isinstance(rows, Sequence) and not isinstance(rows, str | bytes))
-
-
-def _packed(item: WorkItem, *, whole: bool) -> str:
-    values = {name: getattr(item, name) for name in _Packed.__struct_fields__}
-    if not whole:
-        values["row"] = None
-    return _encoder.encode(_Packed(**values)).decode()
-
-
-def _unpacked(text: str, row: Row | None = None) -> WorkItem:
-    packed = _decoder.decode(text)
-    packed.row = row or packed.row
-    return WorkItem(**msgspec.structs.asdict(packed))
 
 
 def _batched(rows: Iterable[Any], size: int) -> Iterator[list[Row]]:

@@ -32,7 +32,7 @@ from zoho_async.bulk.concurrent_map import (
     map,  # noqa: A004 - our own map, named like the builtin
 )
 from zoho_async.bulk.errors import RUN_ENDING_ERRORS, StateError
-from zoho_async.bulk.results import PushSummary, RowOutcome, invalid, unknown
+from zoho_async.bulk.results import PushSummary, RowOutcome, invalid, refused_alike, unknown
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.scheduling.window import Window
@@ -42,7 +42,7 @@ from zoho_async.bulk.state.database import Database, sqlite_text
 from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import QuotaExceededError
 
-from .call_control import CallControl, Withheld
+from .call_control import CallControl, SendLimit, Withheld
 from .dispatch import Dispatcher
 from .events import Event
 from .prepare import Planner, repeatable
@@ -85,6 +85,8 @@ class Push:
         *,
         state: Path | None,
         label: str,
+        limit: int | None,
+        max_failures: int,
         concurrency: int,
         pause: float,
         wait: bool,
@@ -107,11 +109,14 @@ class Push:
             self.summary,
             concurrency=concurrency,
             threshold=BREAKER_THRESHOLD * concurrency,
+            max_failures=max_failures,
             pause=pause,
             wait=wait,
             window=window,
             emit=self._emit,
         )
+        self._limit = SendLimit(limit)
+        self._max_failures = max_failures
         self._exhausted = False
         self._given = 0
         self._begun = False
@@ -206,7 +211,9 @@ class Push:
                             self.summary.run,
                             ended,
                             summary=msgspec.structs.asdict(self.summary),
-                            error=str(self._control.abort_reason or ""),
+                            error=str(
+                                self._control.abort_reason or (self.summary.reason if self._control.refused_for else "")
+                            ),
                         )
                     )
         finally:
@@ -219,6 +226,9 @@ class Push:
         async def give(outcome: RowOutcome) -> None:
             if outcome.status != "done":
                 await runs.record_rejected(journal.database, self.summary.run, [_rejected_row(outcome)])
+                if outcome.error is not None and outcome.error is self._control.refused_for:
+                    self.summary.ended_by = "max_failures"
+                    self.summary.reason = refused_alike(outcome, self._max_failures)
             self._given += 1
             self._emit(Event(stage="write", done=self._given))
             # Backpressure: a few outcomes ahead of the consumer.
@@ -228,7 +238,7 @@ class Push:
             journal, self._destination, self._options, self._control.read, lambda: self._control.wait_epoch
         )
         failure: Exception | None = None
-        dispatcher = Dispatcher(self._destination, self._options, self._control, journal, planner)
+        dispatcher = Dispatcher(self._destination, self._options, self._control, journal, planner, self._limit)
         checked = repeatable(self._rows)
         async with planner.index:
             if checked and not isinstance(self._rows, AsyncIterable):
@@ -271,6 +281,8 @@ class Push:
             if failure is not None:
                 raise failure
         self.summary.complete = self._exhausted and not dispatcher.has_remaining and self._control.abort_reason is None
+        if self.summary.complete:
+            self.summary.ended_by, self.summary.reason = "", ""
 
     async def _fed(self, rows: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
         """The rows of an asynchronous input, until the push is to end."""
@@ -283,6 +295,9 @@ class Push:
     async def _until_stopped(self, source: AsyncGenerator[RoutedRow, None]) -> AsyncIterator[RoutedRow]:
         async for routed in source:
             if self._control.draining:
+                return
+            if routed.needs_call and not await self._control.wait_for(self._limit.reserve):
+                self.summary.ended_by, self.summary.reason = "limit", "as many rows were sent as the limit says"
                 return
             yield routed
         self._exhausted = True
@@ -308,9 +323,9 @@ def push(resource: PushableResource, rows: Iterable[Any] | AsyncIterable[Any], *
         `.stop()` ends it gracefully, `async with` around the loop ends it when the loop is left early.
 
     Raises:
-        InputError: The resource or the options are not possible; at the end, for a sequence that lost rows while it
-            was pushed.
-        ValueError: `concurrency` is less than 1.
+        InputError: The resource or the options are not possible; when iterated, before the first write, when the
+            organisation lacks a field or a currency; at the end, for a sequence that lost rows while it was pushed.
+        ValueError: `concurrency`, `limit` or `max_failures` is less than 1.
         StateError: The state file is in use or cannot be written.
         AuthError, ConfigError, QuotaExceededError, RateLimitError, UnavailableError: When iterated, after the calls in
             flight have ended.
@@ -324,6 +339,8 @@ def push(resource: PushableResource, rows: Iterable[Any] | AsyncIterable[Any], *
         Options.of(destination, **matching(given)),
         state=Path(state) if state is not None else None,
         label=sqlite_text(given["label"]) or destination.label,
+        limit=given["limit"],
+        max_failures=given["max_failures"],
         concurrency=given["concurrency"],
         pause=given["pause"],
         wait=given["wait"],

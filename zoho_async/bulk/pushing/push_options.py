@@ -65,6 +65,12 @@ class MatchingOptions(TypedDict, total=False):
 class PushOptions(MatchingOptions, total=False):
     """Every option of `push`, which `plan` and `retry` take too."""
 
+    limit: Annotated[
+        int | None, OptionSpec(None, "Send so many rows at most, a pilot; the next run goes on.", int, "N", min=1)
+    ]
+    max_failures: Annotated[
+        int, OptionSpec(10, "End when the first N rows are all refused for one reason.", int, "N", min=1)
+    ]
     state: Annotated[
         str | Path | None,
         OptionSpec(None, "File that keeps what was done, so that a push can go on. [beside the input]", Path, "FILE"),
@@ -110,15 +116,17 @@ def with_defaults(options: PushOptions) -> dict[str, Any]:
 
     Raises:
         TypeError: There is no option of a name.
-        ValueError: `concurrency` is less than 1.
+        ValueError: A number is less than its least value.
     """
     for name in options:
         if name not in PUSH_OPTIONS:
             near = difflib.get_close_matches(name, PUSH_OPTIONS, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise TypeError(f"a push has no option {name!r}{hint}")
-    if options.get("concurrency", 1) < 1:
-        raise ValueError("concurrency must be at least 1")
+    given: Mapping[str, Any] = options
+    for name, spec in PUSH_OPTIONS.items():
+        if spec.min is not None and given.get(name) is not None and given[name] < spec.min:
+            raise ValueError(f"{name} must be at least {spec.min}")
     return {name: spec.default for name, spec in PUSH_OPTIONS.items()} | dict(options)
 
 

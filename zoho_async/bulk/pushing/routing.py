@@ -66,6 +66,11 @@ class RoutedRow(msgspec.Struct, kw_only=True):
     context: RowContext = msgspec.field(default_factory=RowContext)
 
     @property
+    def needs_call(self) -> bool:
+        """Whether its record has to be written, or read first."""
+        return self.action not in ("refuse", "unchanged", "skip", "unknown")
+
+    @property
     def outcome_unknown(self) -> bool:
         """Whether a call of the row in an earlier run may have taken effect."""
         return self.context.begun

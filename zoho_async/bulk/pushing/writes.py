@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from time import time
 from typing import Any
 
 import msgspec
 
+from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import StateError
 from zoho_async.bulk.results import Action, RowOutcome, UnsettledError, done, failed, invalid, unknown
 from zoho_async.bulk.state.journal import ChildId, Journal
@@ -215,6 +216,8 @@ class WriteExecutor:
         )
         if isinstance(error, ZohoError) and event != "aborted":
             self._control.count_write(error)
+            if event == "refused":
+                self._control.count_refusal(error, texts(row.routed.item.body))
         if event == "refused" and row.state == "planned":
             # Refused on our side; its outcome is in the journal all the same.
             await write.record_intent()
@@ -263,6 +266,17 @@ class WriteExecutor:
             row.error = result.error
             row.repeated = transition.step == "repeat"
         return transition
+
+
+def texts(value: Any) -> Generator[str, None, None]:
+    """Every value within a body, as text."""
+    if is_mapping(value):
+        value = list(value.values())
+    if is_sequence(value):
+        for one in value:
+            yield from texts(one)
+    elif value is not None:
+        yield str(value)
 
 
 def is_released(row: DispatchedRow) -> bool:

@@ -115,6 +115,25 @@ class Journal:
         ).fetchall()
         return [entry for (one,) in found if (entry := self.entry(connection, one)) is not None]
 
+    def sort_checked(self, connection: sqlite3.Connection) -> tuple[list[int], bool]:
+        """Sorts the table of checked rows: what was refused as it is comes last, the longest ago first.
+
+        Returns the values of its column `turn`, in their order, and whether any row is not done. For use inside
+        `Database.run`.
+        """
+        same = "target = ? AND journal.identity = checked.identity AND journal.digest = checked.digest"
+        refused = f"SELECT max(run, 1) FROM journal WHERE {same} AND state = 'failed'"
+        some = "SELECT 1 FROM journal WHERE target = ? AND state = 'failed' LIMIT 1"
+        if connection.execute(some, (self._target,)).fetchone() is not None:
+            connection.execute(f"UPDATE temp.checked SET turn = coalesce(({refused}), 0)", (self._target,))
+        remaining = connection.execute(
+            f"SELECT 1 FROM temp.checked WHERE NOT EXISTS (SELECT 1 FROM journal WHERE {same} AND state = 'done') "
+            "LIMIT 1",
+            (self._target,),
+        ).fetchone()
+        turns = connection.execute("SELECT DISTINCT turn FROM temp.checked ORDER BY turn").fetchall()
+        return [turn for (turn,) in turns], remaining is not None
+
     def give_key(self, connection: sqlite3.Connection, identity: str, row_key: str, content_hash: str) -> None:
         """Calls an entry by its row's key from now on. For use inside `Database.run`."""
         # A row with the content that was first sent says nothing new, though it was corrected since.

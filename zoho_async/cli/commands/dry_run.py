@@ -118,6 +118,8 @@ def _as_text(source: Path, name: str, plan: bulk.Plan, when: bulk.PlanForecast) 
         + f"{plan.faulty:,} invalid, {plan.colliding:,} colliding, {plan.unknown:,} of unknown outcome",
         f"  calls a push needs: {most}{plan.calls:,} ({plan.writes:,} writes, {plan.reads:,} reads)",
     ]
+    if plan.limited:
+        lines.append("  more rows need sending than --limit lets through: they are not counted")
     if not plan.looked:
         lines.append("  without credentials Zoho was not looked at: rows it has already count as new here")
     if plan.kinds:

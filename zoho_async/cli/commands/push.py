@@ -181,10 +181,13 @@ class _PushReport(msgspec.Struct, frozen=True, kw_only=True):
             left = ""
             if summary.of is not None and summary.of > summary.rows:
                 left = f"{summary.of - summary.rows:,} of {summary.of:,} rows remain; "
-            lines.append(f"  not finished: {left}run the same command again to go on")
+            asked = "sent as many as --limit asked" if summary.ended_by == "limit" else "not finished"
+            lines.append(f"  {asked}: {left}run the same command again to go on")
+        if summary.ended_by == "max_failures":
+            lines.append(f"  stopped: {summary.reason}")
         if rejects.count or rejects.kept:
-            kinds = [f"{kind} {count:,}" for kind, count in sorted(summary.kinds.items())]
-            kinds += [f"from earlier runs {rejects.kept:,}"] if rejects.kept else []
+            kinds = [in_words(kind, count) for kind, count in sorted(summary.kinds.items())]
+            kinds += [in_words("from earlier runs", rejects.kept)] if rejects.kept else []
             listed = ", ".join(kinds)
             lines.append(f"  failed rows: {listed if rejects.write_error else f'{rejects.path} ({listed})'}")
         if rejects.write_error:
@@ -213,6 +216,11 @@ def write_error(args: PushArgs, state: Path, rejects: bulk.RejectsFile, run: int
     # `runs` finds the state files of the working folder by itself.
     named = "" if args.state is None and state.parent == Path() else f" --state {shlex.quote(str(state))}"
     return f"{sentence}; `zoho-async runs show {run}{named}` lists the rows"
+
+
+def in_words(kind: str, count: int) -> str:
+    """How many rows were rejected for a reason: `code 2: 400 rows`."""
+    return f"{f'code {kind}' if kind.isdigit() else kind}: {count:,} row{'s' * (count != 1)}"
 
 
 def span(seconds: float) -> str:
