@@ -201,7 +201,10 @@ class RowReader:
 
     def _named(self, row: Row) -> Any:
         """The cells of a row under the names of columns."""
-        return self.intake.values(row.values, row.reading) if is_mapping(row.values) else row.values
+        if not is_mapping(row.values):
+            return row.values
+        # Of the files that a pull writes only CSV has apostrophes before formulas.
+        return self.intake.values(row.values, row.reading, escaped=isinstance(row.raw, list))
 
     def _own_id(self, values: Any) -> tuple[str, list[Fault], Any]:
         """The record's own id, what is wrong with it, and the row without it: no request has it in its body."""
