@@ -72,6 +72,12 @@ class Intake:
         notes += [left_out_note(left_out)] if left_out else []
         return [name for name in found if not self._is_reference(name)], notes
 
+    def targets(self, names: Iterable[str]) -> dict[str, str]:
+        """The column that each name of a file stands for; empty where it is left out."""
+        given = [name for name in names if name not in {*ADDED, ADDED_LINE}]
+        naming = self._naming(dict.fromkeys(given))
+        return {name: naming(name) for name in given}
+
     def _is_reference(self, name: str) -> bool:
         """Whether it is a column that is found out with a call."""
         unknown = self._columns.field(name) is None and name != self._id

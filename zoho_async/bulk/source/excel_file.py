@@ -31,7 +31,8 @@ def excel_table(content: Content, reading: Reading, wanted: frozenset[str]) -> T
         return ((line, _texts(cells)) for line, cells in rows)
 
     header = header_of(content.path, records, reading, wanted)
-    table = Table(content.path, records, header, reading)
+    # Of its rejects, which are CSV.
+    table = Table(content.path, records, header, reading, reading.separator or ",")
     if others:
         table.notes.insert(0, f"sheet {listed([name])} is read; left out: {listed(others)}")
     return table
