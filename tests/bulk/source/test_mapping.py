@@ -330,3 +330,21 @@ async def test_rejects_come_back_under_the_files_own_header_and_go_with_the_same
     second = next(one for one in fake.organization().contacts.values() if one["contact_name"] == "B")
     assert second["billing_address"]["address"] == "Ö 2"
     assert [one["email"] for one in second["contact_persons"]] == ["b@x.example", "c@x.example"]
+
+
+def test_a_value_for_which_another_column_came_first_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        "Company,First,Last,Name,Mail,Mail 2,Mail 3\n"
+        "Quillon,Ada,Quill,Ada Quill,a@x.example,b@x.example,\n"
+        ",Bo,Peri,Bo Peri,,c@x.example,c@x.example\n"
+    )
+    (tmp_path / "m.toml").write_text(
+        '[fields]\ncontact_name = ["{Company}", "{Name}"]\n"contact_persons[0].first_name" = "{First}"\n'
+        '"contact_persons[0].last_name" = "{Last}"\n"contact_persons[0].email" = ["{Mail}", "{Mail 2}", "{Mail 3}"]\n'
+    )
+    source = open_rows(tmp_path / "a.csv", mapping=tmp_path / "m.toml")
+    first, second = source
+    assert first.values["contact_persons[0].email"] == "a@x.example"
+    assert second.values["contact_persons[0].email"] == "c@x.example"
+    # What another field has too is not lost.
+    assert source.notes == ("line 2: 'b@x.example' of `Mail 2` left out",)

@@ -15,6 +15,7 @@ from zoho_async.bulk.rows.intake import Intake
 from zoho_async.bulk.rows.references import CUSTOM_FIELDS
 from zoho_async.bulk.rows.resource import Destination, required_path
 from zoho_async.bulk.source.files import RowFile
+from zoho_async.bulk.source.text import listed
 from zoho_async.bulk.state.journal import ChildId
 from zoho_async.errors import ZohoError
 from zoho_async.schema.operation import Operation
@@ -125,11 +126,15 @@ async def look_up(intake: Intake, destination: Destination, rows: Any, read: Rea
         UnknownColumnError: A column of a file that was checked is neither a field nor the label of a custom field.
         ZohoError: A call failed for a reason that every other would meet too.
     """
-    if destination.resource is None:
-        intake.cannot_ask()
-        return
     names = rows.fields or _keys(rows) if isinstance(rows, RowFile) else _keys(rows)
     needed, labels = intake.references_of(names)
+    if destination.resource is None:
+        intake.cannot_ask()
+        if labels and isinstance(rows, RowFile):
+            rows.note(
+                f"no fields; without credentials it is not known whether they are custom fields: {listed(labels)}"
+            )
+        return
     for one in needed:
         intake.references.answered(one, await _asked(destination, one.path, read))
     if labels:

@@ -12,14 +12,15 @@ from typing import Any
 import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
-from zoho_async.bulk.errors import InputError
+from zoho_async.bulk.errors import InputError, UnknownColumnError
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, strip_blanks
+from zoho_async.bulk.source.text import listed
 from zoho_async.errors import Fault
 from zoho_async.schema.validation import Rule, validate
 from zoho_async.wire.encoding import to_builtins
 
 from .cells import InvalidCell, convert, mangled, nested
-from .columns import Columns, duplicate_custom_fields, original
+from .columns import Columns, duplicate_custom_fields, header_hint, original
 from .intake import Intake
 from .matching import matchable
 from .options import Options
@@ -105,10 +106,19 @@ class RowReader:
             source.note(note)
         source.columns_checked = True
         names = dict.fromkeys(found)
-        self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE, self._id}), where=name)
+        try:
+            self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE, self._id}), where=name)
+        except UnknownColumnError as error:
+            raise UnknownColumnError(f"{error}{header_hint(error.columns)}", error.columns) from None
         field = self.options.field
         if field and field not in names and not (self._of_person and any(one.endswith(".email") for one in names)):
             raise InputError(f"{name}: there is no column `{field}`, by which rows are to be matched")
+        if source.columns and self._name and self._name not in names and self._id not in names and not field:
+            raise InputError(
+                f"{name}: there is no column `{self._name}`, which every record must have; it has "
+                f"{listed(source.columns)}; `zoho-async map FILE` drafts a mapping that says which it is"
+                f"{header_hint(source.columns)}"
+            )
 
     def _keys(self, source: RowFile) -> tuple[list[str], list[str]]:
         """The columns of rows that each name their own, and what to say about them."""
