@@ -16,6 +16,7 @@ from zoho_async.fake import FakeZoho
     [
         (["contact_name^notes^website"], "; if '^' separates its cells, a mapping must say so ([read] separator)"),
         (["contact_name~notes~website"], "; if '~' separates its cells, a mapping must say so ([read] separator)"),
+        (["contact_name,notes"], "; each of its lines looks like one quoted cell: remove the outer quotes"),
         (["contact_name   notes"], "; if its columns have a fixed width, save it as CSV"),
         (["Quillon", "28195"], "; the first line looks like a row, not like a header: write one above it"),
         (["Quillon", "ada@x.example"], "; the first line looks like a row, not like a header: write one above it"),

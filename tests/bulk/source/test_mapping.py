@@ -184,6 +184,8 @@ def test_rows_are_skipped_by_their_first_text_and_named(tmp_path: Path) -> None:
         ("upper", "abä", "ABÄ"),
         ("unquoted", "'02134", "02134"),
         ("after_colon", "Phone: (555) 1", "(555) 1"),
+        ("after_colon", "Phone:(555) 1  Mobile:(555) 2", "(555) 1"),
+        ("after_colon", "(555) 1", "(555) 1"),
         ("days", "Net 30", "30"),
         ("days", "net30", "30"),
         ("days", "30 Days", "30"),
@@ -211,6 +213,13 @@ def test_rows_are_skipped_by_their_first_text_and_named(tmp_path: Path) -> None:
 )
 def test_functions(function: str, text: str, result: str) -> None:
     assert FUNCTIONS[function](text, Cell(Reading(), lambda part: None)) == result
+
+
+def test_what_follows_a_further_label_is_left_out() -> None:
+    left_out: list[str] = []
+    cell = Cell(Reading(), left_out.append)
+    assert FUNCTIONS["after_colon"]("Phone: (555) 1 Mobile: (555) 2 Fax: 3", cell) == "(555) 1"
+    assert left_out == ["Mobile: (555) 2", "Fax: 3"]
 
 
 def test_amounts_with_a_decimal_comma_only_where_the_mapping_says_so() -> None:

@@ -211,6 +211,8 @@ def header_hint(names: Sequence[str]) -> str:
     separator = next((one for one in "^~:\x1f\xa6" if only.count(one) > 1), "")
     if separator:
         return f"; if {separator!r} separates its cells, a mapping must say so ([read] separator)"
+    if re.search(r"[,;\t|]", only):
+        return "; each of its lines looks like one quoted cell: remove the outer quotes"
     if "  " in only:
         return "; if its columns have a fixed width, save it as CSV"
     if any(re.fullmatch(r"[\d\s.,/:+-]*\d[\d\s.,/:+-]*|[^@\s]+@[^@\s]+\.[^@\s]+", name) for name in names):
