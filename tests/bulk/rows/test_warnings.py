@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from zoho_async import Zoho, bulk
+from zoho_async.bulk.rows import review
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.rows.warnings import KEPT, KINDS, WarningCounter, cell_warnings, folded, row_warnings
 from zoho_async.fake import FakeZoho
@@ -228,6 +229,17 @@ async def test_the_columns_of_a_plan(tmp_path: Path) -> None:
     assert [(one.column, one.field, one.first, one.changed) for one in plan.columns] == [
         ("Contact Name", "contact_name", "A", 1),
         ("Payment Terms", "payment_terms", "Net 30", 1),
+    ]
+
+
+async def test_columns_of_rows_that_name_their_own_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(review, "MOST_COLUMNS", 3)
+    rows = [{"contact_name": f"A{number}", f"cf_{number}": " x "} for number in range(9)]
+    plan = await bulk.plan("books.contacts", rows)
+    assert [(one.column, one.first, one.changed) for one in plan.columns] == [
+        ("contact_name", "A0", 0),
+        ("cf_0", "x", 1),
+        ("cf_1", "x", 1),
     ]
 
 

@@ -18,6 +18,10 @@ from .validate import RowReader, WorkItem, batched
 from .warnings import RowWarning, WarningCounter, cell_warnings, folded, row_warnings
 
 
+MOST_COLUMNS = 10_000
+"""Columns that are kept of rows that each name their own."""
+
+
 class PlanColumn(msgspec.Struct, kw_only=True):
     """What becomes of a column of the input.
 
@@ -129,6 +133,8 @@ class Review:
                 continue
             use = self._uses.get((name, name))
             if use is None:
+                if len(self._uses) >= MOST_COLUMNS:
+                    continue
                 use = self._uses[name, name] = PlanColumn(column=name, field=name)
             use.first = use.first or strip_blanks(str(cell))
             use.changed += isinstance(cell, str) and strip_blanks(cell) != cell

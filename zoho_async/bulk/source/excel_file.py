@@ -22,7 +22,7 @@ from .text import listed
 _EXACT = 10**15
 """From here on a spreadsheet's numbers have lost digits: they hold 15."""
 _CELL = re.compile(rb"<c\b([^>]*?)(?:/>|>(.*?)</c>)", re.DOTALL)
-_REFERENCE = re.compile(rb'\br="([A-Z]{1,3})([0-9]{1,7})"')
+_REFERENCE = re.compile(rb'\br="([A-Z]{1,3})([1-9][0-9]{0,6})"')
 _VALUE = re.compile(rb"<v\b[^>]*>([^<]*)</v>")
 _SHEET = re.compile(rb"<sheet\b[^>]*>")
 _RELATION = re.compile(rb"<Relationship\b[^>]*>")
@@ -95,20 +95,17 @@ def _sheet(content: Content, wanted: str) -> tuple[str, list[tuple[int, list[Any
             if any(any(cell != "" for cell in row) for _, row in rows):
                 found[name] = rows
                 starts[name] = sheet.start[1] if sheet.start is not None else 0
-        notes: list[str] = []
-        if found:
-            name, *others = found
-            with content.open() as file:
-                lost = _lost_cells(file, name)
-            notes = _restored(found[name], lost, starts[name])
+        if not found:
+            raise InputError(f"{content.path}: the workbook is empty")
+        first, *others = found
+        with content.open() as file:
+            lost = _lost_cells(file, first)
+        return first, found[first], others, _restored(found[first], lost, starts[first])
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged workbook must not end in a traceback
         what = printable(str(error)) or type(error).__name__
         raise InputError(f"{content.path}: the workbook cannot be read ({what}); save it again as .xlsx") from None
-    if not found:
-        raise InputError(f"{content.path}: the workbook is empty")
-    return name, found[name], others, notes
 
 
 def _restored(rows: list[tuple[int, list[Any]]], lost: list[LostCell], first: int) -> list[str]:
