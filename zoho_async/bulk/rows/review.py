@@ -17,7 +17,6 @@ from .duplicates import DuplicateDetector
 from .validate import RowReader, WorkItem, batched
 from .warnings import RowWarning, WarningCounter, cell_warnings, folded, row_warnings
 
-
 MOST_COLUMNS = 10_000
 """Columns that are kept of rows that each name their own."""
 
