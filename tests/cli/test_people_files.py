@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import tomllib
 
@@ -109,3 +110,148 @@ async def test_rejects_of_a_workbook_are_csv_for_excel(cli: Cli) -> None:
     rejects.write_text(rejects.read_text(encoding="utf-8-sig").replace("\n,y", "\nB,y"), encoding="utf-8-sig")
     assert (await cli(*PUSH, "--from", "a.failed.csv")).code == 0
     assert not list(cli.folder.glob("*.failed.failed*"))
+
+
+CUSTOMERS = [["Firma", "Mail", "PLZ", "Limit"], ["Quillon", "ada@x.example", "01067", "5"], ["Peri", "", "02134", "x"]]
+MAPPING = """
+ignore = ["Mail"]
+[read]
+decimal = ","
+skip_rows = ["Summe"]
+[columns]
+Firma = "contact_name"
+Limit = "credit_limit"
+[fields]
+"billing_address.zip" = "{PLZ|unquoted}"
+"""
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv with a title", "cp1252", "xlsx", "gz", "-", "- and jsonl", "json"])
+async def test_rejects_are_corrected_and_pushed_with_the_same_mapping(fake: FakeZoho, cli: Cli, kind: str) -> None:
+    table = "".join(";".join(row) + "\n" for row in CUSTOMERS)
+    objects = [dict(zip(CUSTOMERS[0], row, strict=True)) for row in CUSTOMERS[1:]]
+    mapping, name, stdin = MAPPING, "a.csv", b""
+    content = table.encode()
+    match kind:
+        case "csv with a title":
+            content = b"Customers\n\n" + content
+            mapping = mapping.replace("[read]", "[read]\nheader_row = 3")
+        case "cp1252":
+            content = table.replace("Quillon", "Müller").replace("Peri", "Jäger").encode("cp1252")
+            mapping = mapping.replace("[read]", '[read]\nencoding = "cp1252"\nseparator = ";"')
+        case "xlsx":
+            name, content = "a.xlsx", workbook(("Kunden", CUSTOMERS), ("Other", [["x"]]))
+            mapping = mapping.replace("[read]", '[read]\nsheet = "Kunden"\nseparator = ";"')
+        case "gz":
+            name, content = "a.csv.gz", gzip.compress(content)
+        case "-":
+            name, stdin = "-", content
+        case "- and jsonl":
+            name, stdin = "-", "".join(json.dumps(one) + "\n" for one in objects).encode()
+        case "json":
+            name, content = "a.json", json.dumps(objects, indent=1).encode()
+        case _:
+            pass
+    if name != "-":
+        (cli.folder / name).write_bytes(content)
+    (cli.folder / "m.toml").write_text(mapping)
+    assert (await cli(*PUSH, "--from", name, "--map", "m.toml", stdin=stdin)).code == 3
+    (rejects,) = cli.folder.glob("*.failed.*")
+    encoding = "utf-8-sig" if rejects.suffix == ".csv" else "utf-8"
+    text = rejects.read_text(encoding=encoding)
+    assert "Firma" in text
+    assert "credit_limit: must be a number" in text
+    corrected = text.replace(";x;", ";7,5;").replace('"Limit":"x"', '"Limit":"7,5"').replace("02134", "'02135")
+    rejects.write_text(corrected, encoding=encoding)
+    again = await cli(*PUSH, "--from", rejects.name, "--map", "m.toml")
+    assert again.code == 0, again.err
+    contacts = sorted(fake.organization().contacts.values(), key=lambda one: str(one["credit_limit"]))
+    assert [(one["credit_limit"], one["billing_address"]["zip"]) for one in contacts] == [(5, "01067"), (7.5, "02135")]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "-"])
+async def test_rejects_are_corrected_and_pushed_with_the_same_preset(fake: FakeZoho, cli: Cli, name: str) -> None:
+    content = b"First Name,Last Name,Email,Company Name,Unknown\nAda,Quill,ada@x.example,Quillon,x\n,,,,y\n"
+    stdin = content if name == "-" else b""
+    if name != "-":
+        (cli.folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert (await cli(*PUSH, "--from", name, "--preset", "hubspot", stdin=stdin)).code == 3
+    (rejects,) = cli.folder.glob("*.failed.csv")
+    rejects.write_text(rejects.read_text().replace("\n,,,,y", "\nBo,Peri,,,y"))
+    again = await cli(*PUSH, "--from", rejects.name, "--preset", "hubspot")
+    assert again.code == 0, again.err
+    assert sorted(fake.created()) == ["Bo Peri", "Quillon"]
+
+
+WARNED = "Contact Name,Email,Notes\n Quillon A,ada@x.example;bo@x.example,x\nquillon a,,NULL\n"
+
+
+async def test_a_dry_run_shows_warnings_columns_and_changed_cells(cli: Cli) -> None:
+    (cli.folder / "a.csv").write_text(WARNED)
+    dry = await cli(*PUSH, "--from", "a.csv", "--dry-run")
+    assert dry.code == 0, dry.err
+    assert "  warning (several_emails): row 1: more than one e-mail in a cell" in dry.out
+    assert "  warning (placeholder): row 2: a word that stands for an empty or wrong cell" in dry.out
+    assert "  warning (similar_name): row 2: a name that differs from that of an earlier row" in dry.out
+    assert "  Contact Name -> contact_name: Quillon A (1 cell changed)\n" in dry.out
+    assert "  Email -> contact_persons[0].email: ada@x.example;bo@x.example\n" in dry.out
+    assert "  cells that are written otherwise than they stand in the file: 1\n" in dry.out
+    result = (await cli(*PUSH, "--from", "a.csv", "--dry-run", "--json")).json
+    assert [(one["kind"], one["rows"]) for one in result["warnings"]] == [
+        ("several_emails", [1]),
+        ("placeholder", [2]),
+        ("similar_name", [2]),
+    ]
+    assert result["columns"][0] == {
+        "column": "Contact Name",
+        "field": "contact_name",
+        "first": "Quillon A",
+        "changed": 1,
+    }
+    assert result["cells_changed"] == 1
+
+
+async def test_strict_makes_warnings_errors(fake: FakeZoho, cli: Cli) -> None:
+    (cli.folder / "a.csv").write_text(WARNED)
+    dry = await cli(*PUSH, "--from", "a.csv", "--dry-run", "--strict")
+    assert dry.code == 2
+    assert "--strict, and there are warnings: several_emails 1, placeholder 1, similar_name 1" in dry.err
+    assert "warning (placeholder)" in dry.out
+    pushed = await cli(*PUSH, "--from", "a.csv", "--strict")
+    assert pushed.code == 2
+    assert "strict, and there are warnings: row 1: more than one e-mail" in pushed.err
+    assert not fake.created()
+    assert not list(cli.folder.glob("*.failed.*"))
+    (cli.folder / "a.csv").write_text("contact_name\nQuillon\n")
+    assert (await cli(*PUSH, "--from", "a.csv", "--strict", "--dry-run")).code == 0
+    assert (await cli(*PUSH, "--from", "a.csv", "--strict")).code == 0
+
+
+async def test_a_dry_run_writes_every_rows_decision(fake: FakeZoho, cli: Cli) -> None:
+    (cli.folder / "first.csv").write_text("contact_name,notes\nB,=1+1\n")
+    assert (await cli(*PUSH, "--from", "first.csv")).code == 0
+    (cli.folder / "a.csv").write_text("contact_name,notes,credit_limit\n=A,x,\nB,y,\n@C,,x\n")
+    dry = await cli(
+        *PUSH, "--from", "a.csv", "--on-existing", "update", "--dry-run", "--to", "plan.csv", "--state", "b.db"
+    )
+    assert dry.code == 3
+    text = (cli.folder / "plan.csv").read_text(encoding="utf-8-sig")
+    rows = sorted(csv.DictReader(text.splitlines()), key=lambda row: row["row"])
+    (record_id,) = fake.organization().contacts
+    assert [(row["row"], row["line"], row["key"], row["decision"], row["record_id"]) for row in rows] == [
+        ("1", "2", "'=A", "create", ""),
+        ("2", "3", "B", "update", record_id),
+        ("3", "4", "'@C", "invalid", ""),
+    ]
+    assert rows[1]["changes"] == 'notes: "=1+1" -> "y"'
+    assert rows[2]["reason"].startswith("credit_limit: must be a number")
+
+
+async def test_decisions_need_a_dry_run_and_a_file_of_their_own(cli: Cli) -> None:
+    (cli.folder / "a.csv").write_text("contact_name\nA\n")
+    assert (await cli(*PUSH, "--from", "a.csv", "--to", "plan.csv")).code == 2
+    own = await cli(*PUSH, "--from", "a.csv", "--dry-run", "--to", "a.csv")
+    assert (own.code, "is the input itself" in own.err) == (2, True)
+    nowhere = await cli(*PUSH, "--from", "a.csv", "--dry-run", "--to", "none/plan.csv")
+    assert (nowhere.code, "none/plan.csv: cannot be written" in nowhere.err) == (2, True)
+    assert (cli.folder / "a.csv").read_text() == "contact_name\nA\n"

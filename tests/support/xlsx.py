@@ -12,7 +12,8 @@ _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationship
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
-Cell = str | int | float | bool | None
+Cell = str | int | float | bool | bytes | None
+"""Bytes are the XML of the cell itself."""
 
 
 def workbook(*sheets: tuple[str, Sequence[Sequence[Cell]]], hidden: Sequence[str] = ()) -> bytes:
@@ -51,6 +52,8 @@ def _sheet(number: int, name: str, *, hidden: bool) -> str:
 def _cell(value: Cell) -> str:
     if value is None:
         return "<c/>"
+    if isinstance(value, bytes):
+        return value.decode()
     if isinstance(value, bool):
         return f'<c t="b"><v>{value:d}</v></c>'
     if isinstance(value, str):

@@ -20,10 +20,11 @@ from zoho_async.bulk.pulling.pull import PullSummary, pull
 from zoho_async.bulk.pulling.state_document import PullState
 from zoho_async.bulk.pulling.typed_columns import columns, plain_values
 from zoho_async.bulk.pushing.events import Event
-from zoho_async.bulk.pushing.plan import Plan, PlannedRow, check, plan
+from zoho_async.bulk.pushing.plan import Plan, PlannedRow, RowDecision, check, plan
 from zoho_async.bulk.pushing.plan_forecast import PlanForecast, forecast_of
 from zoho_async.bulk.pushing.push import Push, push
 from zoho_async.bulk.pushing.push_options import PUSH_OPTIONS, OptionSpec, PushOptions
+from zoho_async.bulk.recovery.decisions import DecisionsFile
 from zoho_async.bulk.recovery.rejects import RejectsFile
 from zoho_async.bulk.recovery.reports import (
     RunReport,
@@ -38,6 +39,8 @@ from zoho_async.bulk.recovery.reports import (
 )
 from zoho_async.bulk.recovery.retry import RemainingRows, remaining_rows, retry
 from zoho_async.bulk.rows.drafts import ColumnInfo, draft_mapping, push_columns
+from zoho_async.bulk.rows.review import PlanColumn
+from zoho_async.bulk.rows.warnings import RowWarning
 from zoho_async.bulk.source.files import Row, RowFile, open_rows
 from zoho_async.bulk.source.mapping import FileMapping, preset_text, presets, read_mapping
 
@@ -49,6 +52,7 @@ __all__ = [
     "Changes",
     "ChangesSummary",
     "ColumnInfo",
+    "DecisionsFile",
     "Event",
     "FileMapping",
     "InputError",
@@ -56,6 +60,7 @@ __all__ = [
     "Outcome",
     "OwnWrites",
     "Plan",
+    "PlanColumn",
     "PlanForecast",
     "PlannedRow",
     "PullState",
@@ -66,8 +71,10 @@ __all__ = [
     "RejectsFile",
     "RemainingRows",
     "Row",
+    "RowDecision",
     "RowFile",
     "RowOutcome",
+    "RowWarning",
     "RunReport",
     "StateError",
     "Status",

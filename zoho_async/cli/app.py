@@ -111,6 +111,10 @@ def push(
         int | None, typer.Option("--retry", min=1, metavar="RUN", help="Only the rows that this run has left.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written; write nothing.")] = False,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="FILE.csv", help="With --dry-run: write what would be done with every row."),
+    ] = None,
     reserve: Annotated[int, typer.Option("--reserve", min=0, metavar="N", help="Calls a day left to others.")] = 0,
     json: Json = False,
     per_minute: PerMinute = None,
@@ -128,12 +132,15 @@ def push(
         raise typer.BadParameter("is a mapping too: give either one", param_hint="--preset")
     if file is None and (mapping or preset or encoding):
         raise typer.BadParameter("name the file too", param_hint="--from")
+    if to is not None and not dry_run:
+        raise typer.BadParameter("only a dry run writes decisions", param_hint="--to")
     args = PushArgs(
         name=f"{product}.{resource}",
         file=file,
         retry=retry,
         mapping=Path(mapping) if mapping is not None else preset,
         encoding=encoding,
+        decisions=to,
         options=options,
         json=json,
         limits=limits(per_minute, options.get("concurrency"), reserve),

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.profiles import examples
 
 from zoho_async import Zoho, bulk
-from zoho_async.bulk.rows.intake import Intake, unescaped
+from zoho_async.bulk.rows.intake import Intake
 from zoho_async.bulk.rows.references import REFERENCES
 from zoho_async.bulk.rows.resource import Destination
+from zoho_async.bulk.source.formula_cells import escape_cell
 from zoho_async.fake import FakeZoho
 
 
@@ -63,12 +68,34 @@ def test_ambiguous_words_are_suggestions() -> None:
     assert hint == " (did you mean `billing_address.city` or `shipping_address.city`?)"
 
 
-@pytest.mark.parametrize(
-    ("cell", "text"),
-    [("'=1+1", "=1+1"), ("''=1", "'=1"), ("'+49", "+49"), ("'@a", "@a"), ("'s Hof", "'s Hof"), ("=1", "=1")],
+contacts_intake = cache(lambda: Intake(Destination.named("books.contacts")))
+PULLED = {"contact_id": "46", "created_time": "2026-01-02T03:04:05+0000"}
+TEXTS = st.one_of(st.text(), st.text(alphabet="'=@\t\r+-0123456789 ()./x", max_size=12)).filter(
+    lambda text: text not in ("[]", "{}")
 )
-def test_apostrophes_of_a_pull_are_taken_off(cell: str, text: str) -> None:
-    assert unescaped(cell) == text
+
+
+@settings(max_examples=examples(200))
+@given(TEXTS)
+def test_a_pulled_cell_comes_back_as_it_was(text: str) -> None:
+    intake = contacts_intake()
+    assert intake.values({**PULLED, "notes": escape_cell(text)}, escaped=True)["notes"] == text
+    # JSON Lines have no escaped cells.
+    assert intake.values({**PULLED, "notes": text})["notes"] == text
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.jsonl"])
+async def test_texts_that_look_like_formulas_survive_pull_and_push(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, name: str
+) -> None:
+    notes = ["=1+1", "'=1+1", "''@x", "+49/30/123456", "'+49 30 123456", "-", "'-5", "-12.50", "@a"]
+    for number, text in enumerate(notes):
+        await zoho.request("POST", "/books/v3/contacts", body={"contact_name": f"A{number}", "notes": text})
+    await bulk.pull(zoho.books.contacts, tmp_path / name, details="all")
+    async with bulk.push(zoho.books.contacts, bulk.open_rows(tmp_path / name)) as run:
+        outcomes = [outcome async for outcome in run]
+    assert [one.action for one in outcomes] == ["unchanged"] * len(notes), [one.reason for one in outcomes]
+    assert run.summary.writes == 0
 
 
 @pytest.mark.parametrize("details", ["none", "all"])

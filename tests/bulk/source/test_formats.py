@@ -53,6 +53,10 @@ def zipped(*names: str) -> bytes:
         ("a.txt", b"- contact_name: A\n", "is YAML"),
         ("a.yml", b"contact_name: A\n", "is YAML"),
         ("a.txt", b"---\ncontact_name: A\n", "is YAML"),
+        ("a.csv", b"| contact_name | notes |\n|---|:--|\n| A | x |\n", "is a table of Markdown"),
+        ("a.ini", b"[customer]\ncontact_name = A\n", "is an INI or TOML file"),
+        ("a.csv.gz", gzip.compress(gzip.compress(b"contact_name\nA\n", mtime=0), mtime=0), "is compressed twice"),
+        ("a.json", b'{"code": 57, "message": "not authorized"}', 'is an answer without records: \'{"code": 57'),
         ("a.ldif", b"dn: cn=A\ncn: A\n", "is an LDIF file"),
         ("a.sql", b"-- dump\nINSERT INTO a VALUES (1);\n", "is an SQL script"),
         ("a.rtf", b"{\\rtf1 a}", "is a text document (RTF)"),
@@ -87,6 +91,7 @@ def test_an_address_is_refused_and_shown_whole(address: str) -> None:
         ("a.json", b'[{"contact_name": "A"}, {"contact_name": "B"}]'),
         ("a.json", b'[\n  {\n    "contact_name": "A"\n  },\n  {"contact_name": "B"}\n]\n'),
         ("a.jsonl", b'[\n  {"contact_name": "A"},\n  {"contact_name": "B"}\n]\n'),
+        ("a.json", b'{"data": {"customers": [{"contact_name": "A"}, {"contact_name": "B"}]}}'),
         ("a", b'{"code": 0, "message": "success", "contacts": [{"contact_name": "A"}, {"contact_name": "B"}]}'),
         ("a.json", b'{\n "contacts": [\n  {"contact_name": "A"},\n  {"contact_name": "B"}\n ]\n}'),
         ("a.json", b'{"contact_name": "A"}\n{"contact_name": "B"}\n'),
@@ -149,6 +154,19 @@ def test_cells_of_a_workbook_become_text_as_in_csv(tmp_path: Path) -> None:
         "text": "Köln",
     }
     assert (row.number, row.line) == (1, 2)
+
+
+def test_errors_of_a_workbook_are_text_and_formulas_without_a_value_are_named(tmp_path: Path) -> None:
+    error = b'<c r="B2" t="e"><f>1/0</f><v>#DIV/0!</v></c>'
+    empty = b'<c r="B3" t="str"><f>""</f><v></v></c>'
+    formula = b'<c r="B4"><f>A4&amp;"x"</f></c>'
+    rows = [["contact_name", "notes"], ["A", error], ["B", empty], ["C", formula]]
+    (tmp_path / "a.xlsx").write_bytes(workbook(("Other", []), ("K", rows)))
+    source = open_rows(tmp_path / "a.xlsx")
+    assert [row.values["notes"] for row in source] == ["#DIV/0!", "", ""]
+    assert source.notes == (
+        "formulas without a value in the file, read as empty: B4; open it in a spreadsheet program and save it",
+    )
 
 
 def test_the_first_visible_sheet_is_read_or_the_one_of_the_mapping(tmp_path: Path) -> None:

@@ -184,6 +184,8 @@ def test_rows_are_skipped_by_their_first_text_and_named(tmp_path: Path) -> None:
         ("upper", "abä", "ABÄ"),
         ("unquoted", "'02134", "02134"),
         ("after_colon", "Phone: (555) 1", "(555) 1"),
+        ("after_colon", "Phone:(555) 1  Mobile:(555) 2", "(555) 1"),
+        ("after_colon", "(555) 1", "(555) 1"),
         ("days", "Net 30", "30"),
         ("days", "net30", "30"),
         ("days", "30 Days", "30"),
@@ -211,6 +213,13 @@ def test_rows_are_skipped_by_their_first_text_and_named(tmp_path: Path) -> None:
 )
 def test_functions(function: str, text: str, result: str) -> None:
     assert FUNCTIONS[function](text, Cell(Reading(), lambda part: None)) == result
+
+
+def test_what_follows_a_further_label_is_left_out() -> None:
+    left_out: list[str] = []
+    cell = Cell(Reading(), left_out.append)
+    assert FUNCTIONS["after_colon"]("Phone: (555) 1 Mobile: (555) 2 Fax: 3", cell) == "(555) 1"
+    assert left_out == ["Mobile: (555) 2", "Fax: 3"]
 
 
 def test_amounts_with_a_decimal_comma_only_where_the_mapping_says_so() -> None:
@@ -330,3 +339,21 @@ async def test_rejects_come_back_under_the_files_own_header_and_go_with_the_same
     second = next(one for one in fake.organization().contacts.values() if one["contact_name"] == "B")
     assert second["billing_address"]["address"] == "Ö 2"
     assert [one["email"] for one in second["contact_persons"]] == ["b@x.example", "c@x.example"]
+
+
+def test_a_value_for_which_another_column_came_first_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        "Company,First,Last,Name,Mail,Mail 2,Mail 3\n"
+        "Quillon,Ada,Quill,Ada Quill,a@x.example,b@x.example,\n"
+        ",Bo,Peri,Bo Peri,,c@x.example,c@x.example\n"
+    )
+    (tmp_path / "m.toml").write_text(
+        '[fields]\ncontact_name = ["{Company}", "{Name}"]\n"contact_persons[0].first_name" = "{First}"\n'
+        '"contact_persons[0].last_name" = "{Last}"\n"contact_persons[0].email" = ["{Mail}", "{Mail 2}", "{Mail 3}"]\n'
+    )
+    source = open_rows(tmp_path / "a.csv", mapping=tmp_path / "m.toml")
+    first, second = source
+    assert first.values["contact_persons[0].email"] == "a@x.example"
+    assert second.values["contact_persons[0].email"] == "c@x.example"
+    # What another field has too is not lost.
+    assert source.notes == ("line 2: 'b@x.example' of `Mail 2` left out",)

@@ -16,6 +16,7 @@ from zoho_async.bulk.rows.preflight import Preflight
 from zoho_async.bulk.rows.references import CUSTOM_FIELDS
 from zoho_async.bulk.rows.resource import Destination, required_path
 from zoho_async.bulk.source.files import RowFile
+from zoho_async.bulk.source.text import listed
 from zoho_async.bulk.state.journal import ChildId
 from zoho_async.errors import AuthError, ZohoError
 from zoho_async.schema.operation import Operation
@@ -170,11 +171,15 @@ class OrganizationLists:
             UnknownColumnError: A column of a file that was checked is neither a field nor the label of a custom field.
             ZohoError: A call failed for a reason that every other would meet too.
         """
-        if self._destination.resource is None:
-            intake.cannot_ask()
-            return
         names = rows.fields or _keys(rows) if isinstance(rows, RowFile) else _keys(rows)
         needed, labels = intake.references_of(names)
+        if self._destination.resource is None:
+            intake.cannot_ask()
+            if labels and isinstance(rows, RowFile):
+                rows.note(
+                    f"no fields; without credentials it is not known whether they are custom fields: {listed(labels)}"
+                )
+            return
         for one in needed:
             intake.references.answered(one, await self.ask(one.path))
         if labels:

@@ -15,7 +15,9 @@ from zoho_async.bulk.pushing.merge import Difference
 from zoho_async.bulk.results import RowOutcome, invalid
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Destination
+from zoho_async.bulk.rows.review import PlanColumn, Review
 from zoho_async.bulk.rows.validate import RowReader, WorkItem
+from zoho_async.bulk.rows.warnings import RowWarning
 from zoho_async.bulk.scheduling.window import Window
 from zoho_async.bulk.source.files import RowFile
 from zoho_async.bulk.state.database import Database, sqlite_text
@@ -39,6 +41,9 @@ UNREAD = 10
 """Records that cannot be read after which a plan fails."""
 
 
+Decision = Literal["create", "update", "unchanged", "skip", "invalid", "colliding", "unknown"]
+
+
 class PlannedRow(msgspec.Struct, frozen=True, kw_only=True):
     """One row that a push would write.
 
@@ -57,6 +62,28 @@ class PlannedRow(msgspec.Struct, frozen=True, kw_only=True):
     record_id: str = ""
     differences: tuple[Difference, ...] = ()
     left_out: tuple[str, ...] = ()
+
+
+class RowDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """What a push would do with one row, given to `on_row` of `plan`.
+
+    Attributes:
+        row: Its number in the input.
+        line: Line of the file where it begins; 0 when it comes from no file.
+        key: What people know it by: its key or its name.
+        decision: `skip`: its record is there and stays; `unknown`: sent by an earlier run with an unknown outcome.
+        record_id: Id of its record, where that is known.
+        differences: The fields that an update would change.
+        reason: Why the row would be rejected, or what is not known; empty otherwise.
+    """
+
+    row: int
+    line: int
+    key: str
+    decision: Decision
+    record_id: str = ""
+    differences: tuple[Difference, ...] = ()
+    reason: str = ""
 
 
 class Plan(msgspec.Struct, kw_only=True):
@@ -96,11 +123,20 @@ class Plan(msgspec.Struct, kw_only=True):
     """The first bodies of new records."""
     planned: list[PlannedRow] = msgspec.field(default_factory=list[PlannedRow])
     """The first rows that would be written."""
+    warnings: list[RowWarning] = msgspec.field(default_factory=list[RowWarning])
+    """What is probably not meant so, by kind."""
+    columns: list[PlanColumn] = msgspec.field(default_factory=list[PlanColumn])
+    """What becomes of each column that has a value."""
 
     @property
     def rows(self) -> int:
         """Rows that were checked."""
         return self.create + self.update + self.unchanged + self.skipped + self.faulty + self.colliding + self.unknown
+
+    @property
+    def cells_changed(self) -> int:
+        """Cells that are written otherwise than they stand in the input."""
+        return sum(column.changed for column in self.columns)
 
     @property
     def calls(self) -> int:
@@ -136,6 +172,7 @@ async def plan(
     *,
     max_reads: int = 1_000,
     on_rejected: Callable[[RowOutcome], None] | None = None,
+    on_row: Callable[[RowDecision], None] | None = None,
     stopped: Callable[[], bool] | None = None,
     **options: Unpack[PushOptions],
 ) -> Plan:
@@ -149,6 +186,7 @@ async def plan(
         rows: What would be pushed: a `RowFile` or a sequence.
         max_reads: Records read at most for their differences, one call each; beyond it the numbers are upper bounds.
         on_rejected: Called with every row that would not be sent.
+        on_row: Called with what would be done with each row, invalid ones first.
         stopped: Asked between rows; when it returns True, the plan ends with what was counted so far.
         **options: See `PushOptions`.
 
@@ -174,12 +212,14 @@ async def plan(
     async with Database(Path(given["state"]) if given["state"] is not None else None, create=False) as database:
         planner = Planner(Journal(database, label), destination, checked, read)
         skips = checked.on_existing == "skip"
-        counting = _Counting(totals, destination, planner, read, max_reads, on_rejected, skips=skips)
+        counting = _Counting(totals, destination, planner, read, max_reads, on_rejected, on_row, skips=skips)
+        review = Review(planner.reader, rows, database)
         async with planner.index:
-            async with aclosing(planner.check(rows)) as batches:
+            async with aclosing(planner.check(rows, review, strict=given["strict"])) as batches:
                 async for rejected in batches:
                     for item in rejected:
                         counting.rejected(item)
+                    totals.warnings, totals.columns = review.warnings, review.columns
                     if ended():
                         return totals
             # Lists that rows refer to.
@@ -212,6 +252,7 @@ class _Counting:
         read: Read,
         max_reads: int,
         on_rejected: Callable[[RowOutcome], None] | None,
+        on_row: Callable[[RowDecision], None] | None,
         *,
         skips: bool,
     ) -> None:
@@ -222,20 +263,21 @@ class _Counting:
         self._read = read
         self._max_reads = max_reads
         self._on_rejected = on_rejected
+        self._on_row = on_row
 
     async def count(self, routed: RoutedRow) -> None:
         """Counts a row whose route is known, by its record if need be."""
-        item, totals = routed.item, self._totals
+        item = routed.item
         match routed.action:
             case "refuse" if not routed.outcome_unknown:
                 self.rejected(item)
             case "unchanged":
-                totals.unchanged += 1
+                self._stays(routed, "unchanged")
             case "skip":
-                totals.skipped += 1
+                self._stays(routed, "skip")
             case "unknown" | "refuse":
                 # A call of an earlier run may have changed the record.
-                totals.unknown += 1
+                self._stays(routed, "unknown")
             case "upsert" | "create":
                 self._new(item)
             case "update" | "link_existing" | "confirm_exists":
@@ -275,10 +317,11 @@ class _Counting:
         totals.exact = False
         if routed.action == "link_existing":
             # Nothing is written, whatever the record holds.
-            totals.unknown += 1
+            self._stays(routed, "unknown")
         else:
             totals.update += 1
             totals.writes += 1
+            self._decide(routed.item, "update", record_id=_id_of(routed), reason="at most: its record was not read")
 
     def _compared(self, routed: RoutedRow, record: dict[str, Any]) -> None:
         """Counts a row by what its record says."""
@@ -287,17 +330,16 @@ class _Counting:
         if routed.action == "confirm_exists":
             entry = routed.context.entry
             same = entry is not None and (entry.state, entry.content_hash) == ("done", item.content_hash)
-            totals.unchanged += same
-            totals.skipped += not same
+            self._stays(routed, "unchanged" if same else "skip")
             return
         merged = merge_item(self._destination, item, record)
         if not (merged.faults or merged.changes):
-            totals.unchanged += 1
+            self._stays(routed, "unchanged")
         elif routed.action == "link_existing" and self._skips:
-            totals.skipped += 1
+            self._stays(routed, "skip")
         elif routed.action == "link_existing" or (merged.faults and routed.outcome_unknown):
             # It has the row's key, and is not what the row says: it may be another's.
-            totals.unknown += 1
+            self._stays(routed, "unknown")
         elif merged.faults:
             item.faults = merged.faults
             self.rejected(item)
@@ -314,6 +356,7 @@ class _Counting:
                     left_out=merged.left_out,
                 )
             )
+            self._decide(item, "update", record_id=found.record_id, differences=merged.differences)
 
     def _new(self, item: WorkItem) -> None:
         totals = self._totals
@@ -322,6 +365,21 @@ class _Counting:
         if len(totals.samples) < SAMPLES:
             totals.samples.append(item.body)
         self._show(PlannedRow(row=item.row.number, action="create", label=item.display_key))
+        self._decide(item, "create")
+
+    def _stays(self, routed: RoutedRow, decision: Literal["unchanged", "skip", "unknown"]) -> None:
+        """Counts a row for which nothing is written."""
+        totals = self._totals
+        totals.unchanged += decision == "unchanged"
+        totals.skipped += decision == "skip"
+        totals.unknown += decision == "unknown"
+        reason = "sent by an earlier run; its outcome is not known" if decision == "unknown" else ""
+        self._decide(routed.item, decision, record_id=_id_of(routed), reason=reason)
+
+    def _decide(self, item: WorkItem, decision: Decision, **more: Any) -> None:
+        if self._on_row is not None:
+            row, key = item.row, item.display_key or item.name
+            self._on_row(RowDecision(row=row.number, line=row.line, key=key, decision=decision, **more))
 
     def _show(self, row: PlannedRow) -> None:
         if len(self._totals.planned) < PLANNED_ROWS:
@@ -330,10 +388,18 @@ class _Counting:
     def rejected(self, item: WorkItem) -> None:
         """Counts a row that is not sent."""
         outcome, totals = invalid(item), self._totals
-        if outcome.kind in ("name_taken", "duplicate", "ambiguous", "exists"):
-            totals.colliding += 1
-        else:
-            totals.faulty += 1
+        collides = outcome.kind in ("name_taken", "duplicate", "ambiguous", "exists")
+        totals.colliding += collides
+        totals.faulty += not collides
+        self._decide(item, "colliding" if collides else "invalid", reason=outcome.reason)
         totals.kinds[outcome.kind] = totals.kinds.get(outcome.kind, 0) + 1
         if self._on_rejected is not None:
             self._on_rejected(outcome)
+
+
+def _id_of(routed: RoutedRow) -> str:
+    """Id of the record that a row has, where that is known."""
+    if routed.record is not None:
+        return routed.record.record_id
+    entry = routed.context.entry
+    return entry.record_id if entry is not None else ""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from zoho_async.bulk._aio import iterate
@@ -19,7 +18,8 @@ from zoho_async.bulk.rows.packing import packed, unpacked
 from zoho_async.bulk.rows.preflight import Preflight
 from zoho_async.bulk.rows.rejection_tags import carried_key, is_tag, tag
 from zoho_async.bulk.rows.resource import Destination
-from zoho_async.bulk.rows.validate import RowReader, WorkItem, full_name_key, keyed_by, row_key, row_of
+from zoho_async.bulk.rows.review import Review, refuse_warnings
+from zoho_async.bulk.rows.validate import RowReader, WorkItem, batched, full_name_key, keyed_by, row_key, row_of
 from zoho_async.bulk.source.files import Row, RowFile, strip_blanks
 from zoho_async.bulk.state.journal import Entry, Journal
 from zoho_async.errors import Fault
@@ -49,7 +49,7 @@ class Planner:
         self._journal = journal
         self._destination = destination
         self._options = options
-        self._reader = RowReader(destination, options)
+        self.reader = RowReader(destination, options)
         self._lists = OrganizationLists(destination, read)
         self._needs = Preflight(destination, options)
         self._duplicates = DuplicateDetector(journal.database)
@@ -62,9 +62,12 @@ class Planner:
             journal.database, destination, options, read, wait_epoch=wait_epoch, recorded_key=self._recorded_key
         )
 
-    async def check(self, rows: Iterable[Any]) -> AsyncGenerator[list[WorkItem], None]:
+    async def check(
+        self, rows: Iterable[Any], review: Review | None = None, *, strict: bool = False
+    ) -> AsyncGenerator[list[WorkItem], None]:
         """Checks every row, a batch at a time; yields the invalid ones and keeps the others for `routed_rows`.
 
+        `review` gets every row; `strict`: InputError before the first one, when any row has a warning.
         The rows of a file are kept themselves: whatever happens to the file meanwhile, what was checked is pushed.
         """
         whole = isinstance(rows, RowFile)
@@ -76,10 +79,14 @@ class Planner:
             )
 
         await self._journal.database.run(prepare)
-        await self._lists.look_up(self._reader.intake, rows)
+        await self._lists.look_up(self.reader.intake, rows)
+        if strict:
+            await refuse_warnings(self.reader, rows, self._journal.database, CHECK_BATCH)
         self._keeping = True
-        for batch in _batched(rows, CHECK_BATCH):
+        for batch in batched(rows, CHECK_BATCH):
             items = await self._checked(batch)
+            if review is not None:
+                await review.take(items)
             good = [
                 (item.row.number, packed(item, whole=whole), item.row_key, item.content_hash)
                 for item in items
@@ -140,7 +147,7 @@ class Planner:
             for item in items:
                 item.hint = hint
                 context = self._context(connection, item, deleted=deleted)
-                routed = decide(item, context, self._options, rename=self._reader.rename)
+                routed = decide(item, context, self._options, rename=self.reader.rename)
                 routed.wait_epoch = wait_epoch
                 routed_rows.append(self._alone(connection, routed))
             return routed_rows
@@ -272,7 +279,7 @@ class Planner:
     async def _checked(self, batch: Sequence[Row]) -> list[WorkItem]:
         """Work items with every fault that can be found without a call, those of rows that collide too."""
         options = self._options
-        items = [self._reader.read(row) for row in batch]
+        items = [self.reader.read(row) for row in batch]
         await self._find_keyless(items)
         keyed_items = [item for item in items if item.key]
         firsts = await self._duplicates.first(KEYS, [(item.row_key, item.row.number) for item in keyed_items])
@@ -357,7 +364,7 @@ class Planner:
         """Whether a suffix gives the item a name of its own."""
         if self._options.on_name_taken != "suffix":
             return False
-        fault = self._reader.rename(item)
+        fault = self.reader.rename(item)
         if fault is not None:
             item.faults = (fault,)
             return False
@@ -398,13 +405,6 @@ def repeatable(rows: Any) -> bool:
     return isinstance(rows, RowFile) or (isinstance(rows, Sequence) and not isinstance(rows, str | bytes))
 
 
-def _batched(rows: Iterable[Any], size: int) -> Iterator[list[Row]]:
-    # A file numbers its rows itself: some of them may be left out.
-    numbered = ((row.number, row) for row in rows) if isinstance(rows, RowFile) else enumerate(rows, 1)
-    while batch := [row_of(values, number) for number, values in islice(numbered, size)]:
-        yield batch
-
-
 async def _batches(rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[list[Row], None]:
     if isinstance(rows, AsyncIterable):
         # One at a time: who feeds rows as they arise must not wait for a batch to fill.
@@ -414,5 +414,5 @@ async def _batches(rows: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[l
                 number += 1
                 yield [row_of(values, number)]
         return
-    for batch in _batched(rows, ROUTE_BATCH):
+    for batch in batched(rows, ROUTE_BATCH):
         yield batch

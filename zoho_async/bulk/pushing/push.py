@@ -31,7 +31,7 @@ from zoho_async.bulk.concurrent_map import (
     Outcome,
     map,  # noqa: A004 - our own map, named like the builtin
 )
-from zoho_async.bulk.errors import RUN_ENDING_ERRORS, StateError
+from zoho_async.bulk.errors import RUN_ENDING_ERRORS, InputError, StateError
 from zoho_async.bulk.results import PushSummary, RowOutcome, invalid, refused_alike, unknown
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Destination
@@ -91,8 +91,11 @@ class Push:
         pause: float,
         wait: bool,
         window: Window | None,
+        strict: bool,
         on_event: Callable[[Event], None] | None,
     ) -> None:
+        if strict and not repeatable(rows):
+            raise InputError("strict needs a file or a sequence: what is read once cannot be checked beforehand")
         # The caller may change a list meanwhile.
         rows = tuple(rows) if isinstance(rows, MutableSequence) else rows
         of, input_rows = _extent(rows)
@@ -102,6 +105,7 @@ class Push:
         self._options = options
         self._state = state
         self._label = label
+        self._strict = strict
         self._concurrency = concurrency
         self._on_event = on_event
         self._callback_error: Exception | None = None
@@ -242,7 +246,7 @@ class Push:
         checked = repeatable(self._rows)
         async with planner.index:
             if checked and not isinstance(self._rows, AsyncIterable):
-                async with aclosing(planner.check(self._rows)) as batches:
+                async with aclosing(planner.check(self._rows, strict=self._strict)) as batches:
                     async for wrong in batches:
                         self._emit(Event(stage="check", done=planner.checked))
                         for item in wrong:
@@ -345,6 +349,7 @@ def push(resource: PushableResource, rows: Iterable[Any] | AsyncIterable[Any], *
         pause=given["pause"],
         wait=given["wait"],
         window=Window.parse(window) if window is not None else None,
+        strict=given["strict"],
         on_event=given["on_event"],
     )
 

@@ -82,6 +82,9 @@ class PushOptions(MatchingOptions, total=False):
     pause: Annotated[float, OptionSpec(2.0, "Seconds before an unknown outcome is looked up or sent again.")]
     wait: Annotated[bool, OptionSpec(False, "Wait for the next day's calls instead of ending.", bool)]
     window: Annotated[str | None, OptionSpec(None, "Make calls in these hours only, local time.", str, "19:00-07:00")]
+    strict: Annotated[
+        bool, OptionSpec(False, "Refuse the input where a plan warns; then nothing is written. Not with streams.", bool)
+    ]
     on_event: Annotated[
         Callable[[Event], None] | None,
         OptionSpec(None, "Called with the progress; an exception of it stops the push and is raised at its end."),

@@ -177,6 +177,8 @@ def _number(cell: Any) -> Any:
         hint = ""
         if "," in text:
             hint = "; a decimal comma, or thousands, are read with a mapping that says so ([read] decimal)"
+        elif any(map(str.isdigit, text)):
+            hint = "; a currency or a unit is taken off with a mapping ({Column|amount})"
         return InvalidCell("type", f"must be a number such as 1234.50, is {_short(cell)}{hint}")
     return scalar(Decimal(text))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -203,6 +203,21 @@ class Columns:
                         yield f"{path}[{place}]", item
             else:
                 yield path, value
+
+
+def header_hint(names: Sequence[str]) -> str:
+    """What may be wrong with a whole header, as the end of a sentence; empty when its names look like names."""
+    only = names[0] if len(names) == 1 else ""
+    separator = next((one for one in "^~:\x1f\xa6" if only.count(one) > 1), "")
+    if separator:
+        return f"; if {separator!r} separates its cells, a mapping must say so ([read] separator)"
+    if re.search(r"[,;\t|]", only):
+        return "; each of its lines looks like one quoted cell: remove the outer quotes"
+    if "  " in only:
+        return "; if its columns have a fixed width, save it as CSV"
+    if any(re.fullmatch(r"[\d\s.,/:+-]*\d[\d\s.,/:+-]*|[^@\s]+@[^@\s]+\.[^@\s]+", name) for name in names):
+        return "; the first line looks like a row, not like a header: write one above it"
+    return ""
 
 
 def _put(body: dict[str, Any], path: tuple[str | int, ...], value: Any) -> None:

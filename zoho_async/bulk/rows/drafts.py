@@ -78,7 +78,10 @@ _MEANINGS: Mapping[str, tuple[str, str]] = {
     "vat": ("vat_reg_no", "vat, vat number, vat no, vat id, ust-id, ustid, ust-idnr"),
     "gst": ("gst_no", "gstin, gst no, gst number"),
     "sub type": ("customer_sub_type", "customer sub type, customer type"),
-    "number": ("contact_number", "customer number, customer no, kundennummer, account number, client id, customer id"),
+    "number": (
+        "contact_number",
+        "customer number, customer no, kundennummer, kundennr, account number, client id, customer id",
+    ),
 }
 """For each meaning the last words of the columns that take it, and the names that files give it."""
 _WORDS = {comparable(word): meaning for meaning, (_, words) in _MEANINGS.items() for word in words.split(",")}

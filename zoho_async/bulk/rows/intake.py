@@ -9,6 +9,7 @@ from typing import Any
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import InputError, UnknownColumnError
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE
+from zoho_async.bulk.source.formula_cells import unescape_cell
 from zoho_async.bulk.source.reading import Reading
 from zoho_async.bulk.source.templates import days_of, plain_amount, truth
 from zoho_async.bulk.source.text import comparable, listed, strip_blanks
@@ -71,6 +72,12 @@ class Intake:
         notes += [left_out_note(left_out)] if left_out else []
         return [name for name in found if not self._is_reference(name)], notes
 
+    def targets(self, names: Iterable[str]) -> dict[str, str]:
+        """The column that each name of a file stands for; empty where it is left out."""
+        given = [name for name in names if name not in {*ADDED, ADDED_LINE}]
+        naming = self._naming(dict.fromkeys(given))
+        return {name: naming(name) for name in given}
+
     def _is_reference(self, name: str) -> bool:
         """Whether it is a column that is found out with a call."""
         unknown = self._columns.field(name) is None and name != self._id
@@ -106,8 +113,10 @@ class Intake:
         for naming in (self._plain, self._with_name):
             naming.cache_clear()
 
-    def values(self, values: Mapping[str, Any], reading: Reading | None = None) -> dict[str, Any]:
-        """A row under the names of the destination's columns."""
+    def values(
+        self, values: Mapping[str, Any], reading: Reading | None = None, *, escaped: bool = False
+    ) -> dict[str, Any]:
+        """A row under the names of the destination's columns. `escaped`: a pull has put apostrophes before formulas."""
         naming = self._naming(values)
         pulled = naming is self._pulled and bool(values.get(self._id))
         if naming is self._pulled and not pulled:
@@ -122,7 +131,7 @@ class Intake:
             if column != name and (column in values or column in named):
                 # The second spelling is reported as unknown.
                 column = name
-            named[column] = self._writable(column, cell) if pulled else cell
+            named[column] = self._writable(column, cell, escaped=escaped) if pulled else cell
         self._with_terms(named)
         self.references.resolve(named)
         return named if reading is None else self._localized(named, reading)
@@ -172,18 +181,18 @@ class Intake:
             return False
         return name != column and self._spelled.get(comparable(name)) != column
 
-    def _writable(self, column: str, cell: Any) -> Any:
+    def _writable(self, column: str, cell: Any, *, escaped: bool) -> Any:
         """What of a member can be written."""
         if isinstance(cell, str):
-            return None if cell in _EMPTY else unescaped(cell)
+            return None if cell in _EMPTY else unescape_cell(cell) if escaped else cell
         if is_mapping(cell):
             return {
-                name: self._writable(f"{column}.{name}", inner)
+                name: self._writable(f"{column}.{name}", inner, escaped=escaped)
                 for name, inner in cell.items()
                 if self._columns.field(f"{column}.{name}") is not None
             }
         if is_sequence(cell):
-            return [self._writable(f"{column}[0]", item) for item in cell]
+            return [self._writable(f"{column}[0]", item, escaped=escaped) for item in cell]
         return cell
 
     def _localized(self, values: dict[str, Any], reading: Reading) -> dict[str, Any]:
@@ -202,13 +211,6 @@ class Intake:
 def left_out_note(names: Iterable[str]) -> str:
     """The note on members of a pulled file that cannot be written."""
     return f"pulled from Zoho; left out, because it cannot be written: {listed(names)}"
-
-
-def unescaped(cell: str) -> str:
-    """A cell without the apostrophe that a pull puts before what a spreadsheet would run as a formula."""
-    if cell.startswith("'") and cell.lstrip("'")[:1] in ("=", "@", "+", "-", "\t", "\r"):
-        return cell[1:]
-    return cell
 
 
 def _spellings(columns: Columns, record_id: str) -> tuple[dict[str, str], dict[str, str]]:

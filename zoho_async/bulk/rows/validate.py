@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
-from zoho_async.bulk.errors import InputError
+from zoho_async.bulk.errors import InputError, UnknownColumnError
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, strip_blanks
+from zoho_async.bulk.source.text import listed
 from zoho_async.errors import Fault
 from zoho_async.schema.validation import Rule, validate
 from zoho_async.wire.encoding import to_builtins
 
 from .cells import InvalidCell, convert, mangled, nested
-from .columns import Columns, duplicate_custom_fields, original
+from .columns import Columns, duplicate_custom_fields, header_hint, original
 from .intake import Intake
 from .matching import matchable
 from .options import Options
 from .rejection_tags import still_rejected
 from .resource import Destination
+from .warnings import is_scientific
 
 LONGEST_KEY = 4_000
 """Bytes of a key that an upsert carries in a header; servers refuse headers of 8 kB as a whole."""
@@ -103,10 +106,19 @@ class RowReader:
             source.note(note)
         source.columns_checked = True
         names = dict.fromkeys(found)
-        self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE, self._id}), where=name)
+        try:
+            self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE, self._id}), where=name)
+        except UnknownColumnError as error:
+            raise UnknownColumnError(f"{error}{header_hint(error.columns)}", error.columns) from None
         field = self.options.field
         if field and field not in names and not (self._of_person and any(one.endswith(".email") for one in names)):
             raise InputError(f"{name}: there is no column `{field}`, by which rows are to be matched")
+        if source.columns and self._name and self._name not in names and self._id not in names and not field:
+            raise InputError(
+                f"{name}: there is no column `{self._name}`, which every record must have; it has "
+                f"{listed(source.columns)}; `zoho-async map FILE` drafts a mapping that says which it is"
+                f"{header_hint(source.columns)}"
+            )
 
     def _keys(self, source: RowFile) -> tuple[list[str], list[str]]:
         """The columns of rows that each name their own, and what to say about them."""
@@ -129,7 +141,7 @@ class RowReader:
         """One row as a work item, with every fault it has."""
         if row.fault:
             return WorkItem(row=row, faults=(Fault(path=row.field, rule="unreadable", message=row.fault),))
-        if row.identity and still_rejected(row, self.options, by_id=bool(self._own_id(self._named(row))[0])):
+        if row.identity and still_rejected(row, self.options, by_id=bool(self._own_id(self.named(row))[0])):
             message = "is the same as another row of the input it came from; change or delete it"
             rule = "duplicate" if self.options.field or not self._name else "name_taken"
             fault = Fault(path=self._key_field, rule=rule, message=message)
@@ -146,7 +158,7 @@ class RowReader:
             path = next((str(name) for name, cell in names.items() if mark[0] in str(cell)), "")
             message = f"holds {mark[0]} in place of what could not be read; write the text itself"
             return WorkItem(row=row, faults=(Fault(path=path, rule="unreadable", message=message),))
-        record_id, faults, values = self._own_id(self._named(row))
+        record_id, faults, values = self._own_id(self.named(row))
         places: dict[str, str] = {}
         body: dict[str, Any] = {}
         cleared: tuple[str, ...] = ()
@@ -199,9 +211,12 @@ class RowReader:
         item.faults = tuple(faults)
         return item
 
-    def _named(self, row: Row) -> Any:
+    def named(self, row: Row) -> Any:
         """The cells of a row under the names of columns."""
-        return self.intake.values(row.values, row.reading) if is_mapping(row.values) else row.values
+        if not is_mapping(row.values):
+            return row.values
+        # Of the files that a pull writes only CSV has apostrophes before formulas.
+        return self.intake.values(row.values, row.reading, escaped=isinstance(row.raw, list))
 
     def _own_id(self, values: Any) -> tuple[str, list[Fault], Any]:
         """The record's own id, what is wrong with it, and the row without it: no request has it in its body."""
@@ -242,7 +257,8 @@ class RowReader:
             if by_natural and self._parent:
                 reason = f"within its contact a person is known by it, or by {self._id}"
             return "", Fault(path=name, rule="required", message=f"is required: {reason}")
-        if name.startswith("cf_") and (problem := mangled(value)) is not None:
+        is_number = name.startswith("cf_") or (not by_natural and is_scientific(str(value)))
+        if is_number and (problem := mangled(value)) is not None:
             return "", Fault(path=name, rule=problem.rule, message=problem.message)
         if isinstance(value, Decimal):
             value = format(value, "f")
@@ -384,6 +400,14 @@ def _custom_names(values: Any) -> list[str]:
     return (
         [str(one["api_name"]) for one in fields if is_mapping(one) and "api_name" in one] if is_sequence(fields) else []
     )
+
+
+def batched(rows: Iterable[Any], size: int) -> Iterator[list[Row]]:
+    """The rows of an input, so many at a time."""
+    # A file numbers its rows itself: some of them may be left out.
+    numbered = ((row.number, row) for row in rows) if isinstance(rows, RowFile) else enumerate(rows, 1)
+    while batch := [row_of(values, number) for number, values in islice(numbered, size)]:
+        yield batch
 
 
 def row_of(values: Any, number: int) -> Row:

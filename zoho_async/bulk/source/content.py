@@ -42,6 +42,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
                     pass
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise InputError(f"{path}: its gzip compression is damaged ({error}); get the file again") from None
+        if found.start(2) == GZIP:
+            raise InputError(f"{path}: is compressed twice; decompress it once and try again")
         return found
 
     def open(self) -> IO[bytes]:

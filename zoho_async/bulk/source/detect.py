@@ -43,6 +43,8 @@ _TEXTS = (
     (r"!(Type|Account|Option)\b:?", "is a QIF file; export CSV"),
     (r"(version: \d+\s+)?dn::? ", "is an LDIF file; export CSV"),
     (r"(--[^\n]*\n\s*|/\*.*?\*/;?\s*)*(INSERT\s+INTO|CREATE\s+TABLE|DROP\s+TABLE)\b", "is an SQL script; export CSV"),
+    (r"\|[^\n]*\|[ \t]*\n\|[\s:|-]+\|", "is a table of Markdown; export CSV"),
+    (r"\[[\w .-]+\]\s*\n\s*[\w .-]+=", "is an INI or TOML file; export CSV"),
     (r"---\s*\n|%YAML|-\s+[\w\"'][^,;\t|\n]*:(\s|$)", "is YAML; convert it to JSON, or export CSV,"),
 )
 

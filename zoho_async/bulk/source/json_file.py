@@ -14,7 +14,7 @@ from zoho_async.bulk.errors import InputError
 from .content import Content
 from .jsonl_file import JsonLinesFile, row_of_object
 from .row import Row
-from .text import listed
+from .text import excerpt, listed
 
 _LINES = (".jsonl", ".ndjson")
 _ANSWER = frozenset({"code", "message", "page_context"})
@@ -81,11 +81,14 @@ def _document(content: Content, text: str, *, named: bool, encoding: str) -> Jso
             raws = [bytes(one).decode() for one in _list.decode(text)]
         else:
             members = _objects.decode(text)
-            name, inner = _records(members)
+            name, inner, beside = _envelope(members)
+            if not name and set(members) <= _ANSWER and members:
+                raise InputError(f"{content.path}: is an answer without records: {excerpt(text.strip(), 100)}")
             if name:
-                beside = [one for one in members if one != name]
                 notes = [f"the rows are those of `{name}`" + (f"; left out: {listed(beside)}" if beside else "")]
             raws = inner if name else [text.strip()]
+    except InputError:
+        raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         if named:
             return JsonLinesFile(content, encoding)
@@ -115,9 +118,24 @@ def _records(members: dict[str, msgspec.Raw]) -> tuple[str, list[str]]:
     return "", []
 
 
+def _envelope(members: dict[str, msgspec.Raw]) -> tuple[str, list[str], list[str]]:
+    """Where the records of a document stand, their texts, and the members beside them; empty for a record itself."""
+    path = ""
+    while True:
+        name, texts = _records(members)
+        if name:
+            return f"{path}{name}", texts, [one for one in members if one != name]
+        only = next(iter(members.values()), msgspec.Raw()) if len(members) == 1 else msgspec.Raw()
+        if not bytes(only).lstrip().startswith(b"{"):
+            return "", [], []
+        # As in `{"data": {"customers": [...]}}`.
+        path, members = f"{path}{next(iter(members))}.", _objects.decode(only)
+
+
 def _is_answer(text: str) -> bool:
     try:
-        return bool(_records(_objects.decode(text))[0])
+        members = _objects.decode(text)
+        return bool(_envelope(members)[0]) or (bool(members) and set(members) <= _ANSWER)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return False
 

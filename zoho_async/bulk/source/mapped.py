@@ -167,11 +167,26 @@ class MappedRows:
             for target, templates in mapping.fields.items()
             if any(comparable(name) in self._names for name in columns_of(templates))
         }
+        self._alternatives = self._bound_alternatives()
         found = [target for _, target in self._plain]
         group = mapping.group
         if group is not None:
             found += [f"{group.into}[0].{field}" for field in group.fields]
         return tuple(dict.fromkeys([*found, *self._made, *mapping.constants]))
+
+    def _bound_alternatives(self) -> list[str]:
+        """The columns of the file that only stand beside others, of which the first filled counts."""
+        group = self._mapping.group
+        always = {name for name, _ in self._plain}
+        always.update(self._names.get(comparable(name), "") for name in (group.by if group is not None else ()))
+        tried: dict[str, None] = {}
+        for templates in self._made.values():
+            names = [self._names.get(comparable(name), "") for name in columns_of(templates)]
+            if len(templates) > 1:
+                tried.update(dict.fromkeys(names))
+            else:
+                always.update(names)
+        return [name for name in tried if name and name not in always]
 
     def _is_optional(self, column: str) -> bool:
         """Whether every field that names a column has another one that the file has."""
@@ -217,8 +232,10 @@ class MappedRows:
             return row, {}
         cells: Mapping[str, str] = row.values if self.columns else dict(_flat(row.values))
         values = {target: cells.get(name, "") for name, target in self._plain}
+        used: set[str] = set()
         for target, templates in self._made.items():
-            values[target] = self._filled(templates, cells, row.line)
+            values[target] = self._filled(templates, cells, row.line, used)
+        self._note_alternatives(cells, values, used, row.line)
         values.update(self._mapping.constants)
         for target, words in self._mapping.values.items():
             if text := values.get(target):
@@ -233,8 +250,20 @@ class MappedRows:
         )
         return made, cells
 
-    def _filled(self, templates: Sequence[Template], cells: Mapping[str, str], line: int) -> str:
-        """The first template that is filled."""
+    def _note_alternatives(
+        self, cells: Mapping[str, str], values: Mapping[str, str], used: set[str], line: int
+    ) -> None:
+        """Names the values that go nowhere because another column came first."""
+        for name in self._alternatives:
+            text = cells.get(name, "")
+            # What another column says too is not lost.
+            if text and name not in used and not set(text.split()) <= set(" ".join(values.values()).split()):
+                self._leave_out(f"line {line}: {excerpt(printable(text), 80)} of {listed([name])} left out")
+
+    def _filled(
+        self, templates: Sequence[Template], cells: Mapping[str, str], line: int, used: set[str] | None = None
+    ) -> str:
+        """The first template that is filled; `used` gets its columns."""
 
         def get(column: str) -> str:
             return cells.get(self._names.get(comparable(column), ""), "")
@@ -245,7 +274,12 @@ class MappedRows:
 
             return Cell(self._mapping.reading, leave_out)
 
-        return next((text for template in templates if (text := template.filled(get, cell_of))), "")
+        for template in templates:
+            if text := template.filled(get, cell_of):
+                if used is not None:
+                    used.update(self._names.get(comparable(hole.column), "") for hole in template.holes)
+                return text
+        return ""
 
     def _leave_out(self, note: str) -> None:
         self._left_out_count += 1

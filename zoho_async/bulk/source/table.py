@@ -50,7 +50,7 @@ class Table:
         self._note(header, nameless)
         doubled = [name for name, times in Counter(self.columns).items() if times > 1]
         if doubled:
-            raise InputError(f"{path}: the header names {listed(doubled)} more than once")
+            raise InputError(f"{path}: the header names {listed(doubled)} more than once; rename or delete all but one")
         if not self.columns:
             raise InputError(f"{path}: line {header.line}, which should be the header, names no column")
         if not self.count:
@@ -122,7 +122,8 @@ class Table:
                 if place < len(cells) and is_filled((cells[place],)):
                     raise InputError(
                         f"{self._path}: column {place + 1} has no name in the header, but line {line} has "
-                        f"{excerpt(printable(cells[place]))} in it; give it a name, or delete it"
+                        f"{excerpt(printable(cells[place]))} in it; give it a name, delete it, or name the line of the "
+                        f"header in a mapping ([read] header_row), if it is not line {self._header.line}"
                     )
         return len(nameless)
 

@@ -18,6 +18,7 @@ _AMOUNT = {
     ".": re.compile(r"[+-]?\d+(?:,\d{3})*(?:\.\d+)?"),
     ",": re.compile(r"[+-]?\d+(?:\.\d{3})*(?:,\d+)?"),
 }
+_LABELLED = re.compile(r"\s+(?=[^\W\d_]+:)")
 _DAYS = re.compile(r"(?:net\s*)?(\d{1,3})(?:\s*(?:days?(?:\s*after\s*bill\s*date)?|tage|d))?(?:\s*net)?", re.IGNORECASE)
 _AT_ONCE = frozenset({"dueonreceipt", "dueuponreceipt", "immediate", "immediatepayment", "cod", "cash", "prepaid"})
 
@@ -93,7 +94,13 @@ def _last_name(text: str, cell: Cell) -> str:
 
 
 def _after_colon(text: str, cell: Cell) -> str:
-    return text.partition(":")[2].strip() if ":" in text else text
+    if ":" not in text:
+        return text
+    # As in `Phone: 555 0101 Mobile: 555 0102`.
+    found, *others = _LABELLED.split(text.partition(":")[2].strip())
+    for other in others:
+        cell.leave_out(other.strip())
+    return found.strip()
 
 
 def _dated(order: str) -> Callable[[str, Cell], str]:

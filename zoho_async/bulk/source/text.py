@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 INVISIBLE = "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"
 """Characters without width that files carry along: soft hyphen, joiners, direction marks, byte order marks."""
@@ -21,6 +22,7 @@ def is_filled(cells: Iterable[str]) -> bool:
     return bool(strip_blanks("".join(cells)))
 
 
+@lru_cache(maxsize=4096)
 def comparable(name: str) -> str:
     """A column's name without case, blanks and punctuation; a name of punctuation alone stays as it is."""
     return "".join(filter(str.isalnum, name)).casefold() or name

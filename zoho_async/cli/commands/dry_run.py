@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 
 from zoho_async import Zoho, bulk, to_json
-from zoho_async.cli.console.exit_codes import DONE, SOME_FAILED, SetupError
+from zoho_async.cli.console.exit_codes import DONE, SOME_FAILED, USAGE, SetupError
 from zoho_async.cli.console.progress import Progress, open_progress
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.profiles import connect, resource_of
@@ -19,11 +20,15 @@ from .push import SHOWN, PushArgs, open_input, select_rows, show_notes
 
 DIFFERENCES = 20
 """Planned rows that go to the screen."""
+COLUMNS = 100
+"""Columns that go to the screen."""
 
 
 async def dry_run_command(args: PushArgs, interruption: Interruption) -> int:
     """Plans a push: reads, and reports how often; writes nothing. Without credentials it only checks rows."""
     source = open_input(args)
+    if args.decisions is not None and source is not None and args.decisions.absolute() == source.path.absolute():
+        raise bulk.InputError(f"{args.decisions}: is the input itself; name another file with --to")
     zoho: Zoho | None
     try:
         zoho = connect(args.profile, allowed=args.limits)
@@ -49,8 +54,16 @@ async def dry_run_command(args: PushArgs, interruption: Interruption) -> int:
         selected = await select_rows(resource, args, source, options)
         rows = selected if isinstance(selected, bulk.RowFile) else selected.rows
         progress = stack.enter_context(open_progress(f"dry run {rows.path.name}", rows.count, json=args.json))
+        # The whole plan is shown first, the warnings in it.
+        strict = options.pop("strict", False)
+        decisions = stack.enter_context(bulk.DecisionsFile(args.decisions)) if args.decisions is not None else None
         plan = await bulk.plan(
-            resource, rows, on_rejected=_Rejected(rows.path, progress), stopped=lambda: stopped, **options
+            resource,
+            rows,
+            on_rejected=_Rejected(rows.path, progress),
+            on_row=decisions.record if decisions is not None else None,
+            stopped=lambda: stopped,
+            **options,
         )
         show_notes(rows, progress)
     quota = zoho.quota if zoho is not None else None
@@ -58,8 +71,10 @@ async def dry_run_command(args: PushArgs, interruption: Interruption) -> int:
     if args.json:
         sys.stdout.write(to_json(_as_json(rows, args.name, plan, when)).decode() + "\n")
     else:
-        columns = [f"  {_cut(column)} -> {field}: {_cut(value)}" for column, field, value in rows.mapped]
-        sys.stdout.write("\n".join([*_as_text(rows.path, args.name, plan, when), *columns]) + "\n")
+        sys.stdout.write("\n".join(_as_text(rows.path, args.name, plan, when)) + "\n")
+    if strict and plan.warnings:
+        sys.stderr.write(f"{rows.path}: --strict, and there are warnings: {_kinds(plan)}\n")
+        return USAGE
     return SOME_FAILED if plan.faulty or plan.colliding or plan.unknown else DONE
 
 
@@ -85,17 +100,18 @@ class _Rejected:
             self._progress.message("... more invalid rows; the push will write them all into the rejects file")
 
 
-def _as_json(source: bulk.RowFile, name: str, plan: bulk.Plan, when: bulk.PlanForecast) -> dict[str, Any]:
+def _as_json(source: bulk.RowFile, target: str, plan: bulk.Plan, when: bulk.PlanForecast) -> dict[str, Any]:
     members = msgspec.structs.asdict(plan)
-    members["planned"] = [msgspec.to_builtins(one) for one in plan.planned]
+    for name in ("planned", "warnings", "columns"):
+        members[name] = [msgspec.to_builtins(one) for one in members[name]]
     return {
         "dry_run": True,
         "file": str(source.path),
         "notes": source.notes,
-        "columns": [{"column": column, "field": field, "first": first} for column, field, first in source.mapped],
-        "target": name,
+        "target": target,
         "rows": plan.rows,
         **members,
+        "cells_changed": plan.cells_changed,
         "calls": plan.calls,
         "left_today": when.left_today,
         "per_day": when.per_day,
@@ -122,6 +138,7 @@ def _as_text(source: Path, name: str, plan: bulk.Plan, when: bulk.PlanForecast) 
         lines.append("  more rows need sending than --limit lets through: they are not counted")
     if not plan.looked:
         lines.append("  without credentials Zoho was not looked at: rows it has already count as new here")
+    lines += [f"  warning ({one.kind}): {one.sentence}" for one in plan.warnings]
     if plan.kinds:
         lines.append("  invalid: " + ", ".join(f"{kind} {count:,}" for kind, count in sorted(plan.kinds.items())))
     if when.left_today is not None:
@@ -146,7 +163,22 @@ def _as_text(source: Path, name: str, plan: bulk.Plan, when: bulk.PlanForecast) 
     if more > 0:
         lines.append(f"  ... and {more:,} more")
     lines += [f"  first bodies: {to_json(body).decode()}" for body in plan.samples]
-    return lines
+    return [*lines, *_columns(plan)]
+
+
+def _columns(plan: bulk.Plan) -> Iterator[str]:
+    """What becomes of each column: its field, its first value, and how many cells are changed."""
+    for one in plan.columns[:COLUMNS]:
+        changed = f" ({one.changed:,} cell{'s' * (one.changed > 1)} changed)" if one.changed else ""
+        yield f"  {_cut(one.column)} -> {one.field}: {_cut(one.first)}{changed}"
+    if len(plan.columns) > COLUMNS:
+        yield f"  ... and {len(plan.columns) - COLUMNS:,} more columns"
+    if plan.cells_changed:
+        yield f"  cells that are written otherwise than they stand in the file: {plan.cells_changed:,}"
+
+
+def _kinds(plan: bulk.Plan) -> str:
+    return ", ".join(f"{one.kind} {one.count:,}" for one in plan.warnings)
 
 
 def _cut(text: str) -> str:

@@ -33,6 +33,8 @@ class PushArgs(msgspec.Struct, frozen=True, kw_only=True):
     mapping: str | Path | None = None
     """A mapping: a TOML file, or the name of a preset."""
     encoding: str | None = None
+    decisions: Path | None = None
+    """Where a dry run writes what would be done with every row."""
     options: bulk.PushOptions
     json: bool
     limits: Limits
