@@ -78,6 +78,8 @@ async def read_body(response: ClientResponse) -> bytes:
         if size > LONGEST_RESPONSE:
             raise TooLongError
         chunks.append(chunk)
+    if not chunks:  # a middleware of the caller's session may have read it
+        return await response.read()
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
