@@ -56,8 +56,9 @@ class Page(Sequence[T]):
         rows: The rows.
         context: Zoho's description of the page.
         cursor: Start of the next page, for `Pages.resume()`; None after the last page.
-        end_known: Whether Zoho has stated if a page follows. Where it did not, the list goes on after a full page. Only
-            when it is true on the last page has the whole list been read, so that a record it lacks does not exist.
+        end_known: Whether Zoho has stated if a page follows. Where it did not, the list goes on to a page without a new
+            row. Only when it is true on the last page has the whole list been read, so that a record it lacks does not
+            exist.
         response: The whole response.
     """
 
@@ -101,7 +102,7 @@ class Page(Sequence[T]):
         self._key, self._received, self._positions = key, received, positions
 
     def find_end(self, query: Mapping[str, Any]) -> None:
-        """Set `cursor` and `end_known`, from Zoho's word or else from the number of rows.
+        """Set `cursor` and `end_known`, from Zoho's word; without it every page that has rows may have a next one.
 
         Args:
             query: Query parameters of the request.
@@ -109,8 +110,8 @@ class Page(Sequence[T]):
         more = self.context.has_more_page
         self.end_known = more is not None
         if more is None:
-            asked = _number(query.get("per_page")) or LONGEST_PAGE
-            more = self._received >= min(asked, self.context.per_page or LONGEST_PAGE, LONGEST_PAGE)
+            # Not by the size: a server may send fewer rows than were asked for.
+            more = self._received > 0
         # The number asked for: a response that repeats its page number must not loop.
         self.cursor = str((_number(query.get("page")) or self.context.page or 1) + 1) if more else None
 

@@ -283,7 +283,7 @@ class ChangeReader:
         reading, last, previous = document.reading, 0, set[str]()
         while reading.page:
             page = await self._list.page(reading.page, {})
-            if begins and page.number == 1 and page.goes_on and before is None:
+            if begins and page.number == 1 and page.is_long and before is None:
                 # The count comes first: what is deleted after it must not go unnoticed.
                 before = await self._list.count()
                 page = await self._list.page(1, {})
@@ -292,7 +292,7 @@ class ChangeReader:
                 yield change
             ids = {record.id for record in page.records}
             ends = not page.goes_on or ids == previous
-            last, previous = page.number, ids
+            last, previous = page.number if page.size else last, ids
             reading = ListProgress(kind="whole", page=0 if ends else page.number + 1, end_known=page.more is False)
             document.reading = reading
         self._note_end(reading.end_known)

@@ -72,7 +72,12 @@ class ListPage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def goes_on(self) -> bool:
-        """Whether to ask for the next page: Zoho says so, or says nothing and the page is full."""
+        """Whether to ask for the next page: Zoho says so, or says nothing and the page has rows."""
+        return self.more if self.more is not None else self.size > 0
+
+    @property
+    def is_long(self) -> bool:
+        """Whether Zoho says that the list has more pages, or the page is full."""
         return self.more if self.more is not None else self.size >= PER_PAGE
 
 
