@@ -141,7 +141,8 @@ LONGEST_BLOCK = 1800.0
 """Seconds; the longest Retry-After observed with code 44."""
 
 LONGEST_RETRY_AFTER = 86400.0
-"""Seconds. A longer Retry-After is not believed: the longest limit of Zoho's documents is that of a day."""
+"""Seconds. A longer Retry-After is no wait, but an error or a moment, so it is ignored: the longest limit of Zoho's
+documents is that of a day."""
 
 
 def retry_after(value: str | None, now: datetime, date: str | None = None) -> float | None:
@@ -157,13 +158,17 @@ def retry_after(value: str | None, now: datetime, date: str | None = None) -> fl
         return None
     text = value.strip()
     if text.isdecimal():
-        return min(float(text), LONGEST_RETRY_AFTER)
+        return _believed(float(text))
     moment = _http_date(text)
     if moment is None:
         return None
     sent_at = _http_date(date or "")
     seconds = max(0.0, (moment - (sent_at or now)).total_seconds())
-    return min(seconds, LONGEST_BLOCK if sent_at is None else LONGEST_RETRY_AFTER)
+    return min(seconds, LONGEST_BLOCK) if sent_at is None else _believed(seconds)
+
+
+def _believed(seconds: float) -> float | None:
+    return seconds if seconds <= LONGEST_RETRY_AFTER else None
 
 
 def _http_date(text: str) -> datetime | None:
