@@ -19,7 +19,6 @@ from zoho_async.wire.encoding import EncodedRequest
 from zoho_async.wire.multipart import FormPart
 
 from .bodies import (
-    LONGEST_RESPONSE,
     DownloadWriteError,
     TooLongError,
     UploadReadError,
@@ -376,7 +375,7 @@ def _describe_loss(error: BaseException, place: str) -> str:
 
     detail = type(error).__name__
     if isinstance(error, TooLongError):
-        return f"the response is longer than {LONGEST_RESPONSE // 1024**2} MiB"
+        return f"the response is longer than {error.bound // 1024**2} MiB"
     if isinstance(error, TimeoutError):
         return f"no response in time from {place}"
     if isinstance(error, _RepeatedError):
