@@ -31,7 +31,8 @@ async def read_pages(
         Each page, its rows as mappings.
 
     Raises:
-        UnavailableError: The list is to go on, or its pages come full, and it has no new row: its end is not known.
+        UnavailableError: A page is no list, or has a row without an id; or a full page, or one that is not to be the
+            last, has no new row. What the list does not show is then not known.
     """
     # Hashes: the ids of a long list would stay in memory.
     seen: set[int] = set()
@@ -50,6 +51,10 @@ async def read_pages(
                 f"the end of the list is not known: page {number} should not be the last and has no new record; "
                 "what it does not show may exist",
                 sent=True,
+            )
+        if not page.readable or not all(is_mapping(row) and row.get(row_id) for row in page.rows):
+            raise UnavailableError(
+                f"page {number} of the list has records that cannot be read; what it does not show may exist", sent=True
             )
         yield page
         if page.cursor is None or not is_new:

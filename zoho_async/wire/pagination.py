@@ -60,9 +60,23 @@ class Page(Sequence[T]):
             row. Only when it is true on the last page has the whole list been read, so that a record it lacks does not
             exist.
         response: The whole response.
+
+    Attributes:
+        readable: Whether the response has a list, of objects only. Otherwise there may be rows that are not known.
     """
 
-    __slots__ = ("_key", "_positions", "_raw", "_received", "context", "cursor", "end_known", "response", "rows")
+    __slots__ = (
+        "_key",
+        "_positions",
+        "_raw",
+        "_received",
+        "context",
+        "cursor",
+        "end_known",
+        "readable",
+        "response",
+        "rows",
+    )
 
     def __init__(
         self,
@@ -78,6 +92,7 @@ class Page(Sequence[T]):
         self.cursor = cursor
         self.end_known = end_known
         self.response = response
+        self.readable = True
         self._key = ""
         self._received = 0
         self._positions: list[int] | None = None
@@ -91,14 +106,16 @@ class Page(Sequence[T]):
             self._raw = received if self._positions is None else [received[at] for at in self._positions]
         return self._raw
 
-    def locate(self, key: str, received: int, positions: list[int] | None = None) -> None:
+    def locate(self, key: str, received: int, positions: list[int] | None = None, *, is_list: bool = True) -> None:
         """Remember where the rows are in the response.
 
         Args:
             key: Member that holds them.
             received: Their number, including those that are no objects.
             positions: Positions of those that were kept; None for all.
+            is_list: Whether they came in a list.
         """
+        self.readable = is_list and received == len(self.rows)
         self._key, self._received, self._positions = key, received, positions
 
     def find_end(self, query: Mapping[str, Any]) -> None:

@@ -161,6 +161,50 @@ async def test_a_list_that_knows_no_pages_has_them_all_on_its_first(responses: R
         assert sorted(actions) == ["done created", *["done updated"] * 8]
 
 
+UNREADABLE: dict[str, Callable[[list[Any]], Any]] = {
+    "null": lambda rows: None,
+    "text": lambda rows: "[]",
+    "false": lambda rows: False,
+    "empty object": lambda rows: {},
+    "object": lambda rows: {str(number): row for number, row in enumerate(rows)},
+    "nested": lambda rows: [rows],
+    "a null row": lambda rows: [None, *rows[1:]],
+    "a row without an id": lambda rows: [*rows[1:], {**rows[0], "contact_id": None}],
+    "a row with an empty id": lambda rows: [*rows[1:], {**rows[0], "contact_id": ""}],
+}
+
+
+@pytest.mark.parametrize("shape", UNREADABLE)
+async def test_a_list_that_cannot_be_read_says_nothing_of_what_it_does_not_show(
+    responses: Responses, shape: str
+) -> None:
+    def rewrite(request: EncodedRequest, body: dict[str, Any]) -> None:
+        if listed(request, body):
+            body["contacts"] = UNREADABLE[shape](body["contacts"])
+
+    async with filled("books.contacts", 3) as (fake, target, rows):
+        responses.rewrite = rewrite
+        with pytest.raises(UnavailableError, match="cannot be read"):
+            await actions_of(bulk.push(target, rows, match_by="email"))
+        assert fake.requests("books.contacts.create") == 0
+
+
+@pytest.mark.parametrize(("hidden", "null"), [([0, 1, 2], True), ([0, 1, 2], False), ([1], False)])
+async def test_a_key_that_the_list_hides_is_read_from_the_record(
+    responses: Responses, hidden: list[int], null: bool
+) -> None:
+    def rewrite(request: EncodedRequest, body: dict[str, Any]) -> None:
+        for number in hidden if listed(request, body) else ():
+            del body["contacts"][number]["email"]
+            if null:
+                body["contacts"][number]["email"] = None
+
+    async with filled("books.contacts", 3) as (fake, target, rows):
+        responses.rewrite = rewrite
+        assert await actions_of(bulk.push(target, rows, match_by="email")) == ["done updated"] * 3
+        assert fake.requests("books.contacts.create") == 0
+
+
 def repeats(request: EncodedRequest, body: dict[str, Any]) -> None:
     """The first page for ever."""
     if listed(request, body):
