@@ -105,6 +105,21 @@ ROWS = [
         (RetryAction.RETRY, errors.UnavailableError),
         (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
     ),
+    *(
+        (
+            f"{status} code 0",
+            answered(status, 0),
+            (RetryAction.RETRY, errors.UnavailableError),
+            (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
+        )
+        for status in (400, 401, 404, 409, 410, 429, 500)
+    ),
+    (
+        "409 of a gateway",
+        answered(409),
+        (RetryAction.FAIL, errors.RefusedError),
+        (RetryAction.FAIL, errors.RefusedError),
+    ),
     (
         "200 without a code",
         answered(200),

@@ -113,6 +113,8 @@ def classify(
     status, code = outcome.status, outcome.code
     if 300 <= status < 400:
         return _MISCONFIGURED
+    if code == 0:
+        return _DONE if status < 400 else outcome_unknown  # success under a status of failure
     if status >= 500 and not repeatable:
         return _UNKNOWN  # whatever its code: the server may have failed after executing it
     if code in _THROTTLES:
@@ -123,8 +125,6 @@ def classify(
         return RetryDecision(RetryAction.REFRESH, errors.AuthError)
     if status >= 500 or status == 408:
         return outcome_unknown
-    if code == 0 and status < 400:
-        return _DONE
     if code is None and status < 400:
         return outcome_unknown
     if deletes and repeated and code == 1002:
@@ -133,7 +133,8 @@ def classify(
     if named is None and status == 404:
         return outcome_unknown  # of a gateway, which knows nothing about records
     if named is None:
-        named = errors.DuplicateError if status == 409 else errors.RefusedError
+        # Only Zoho's own body says that it has such a record.
+        named = errors.DuplicateError if status == 409 and code is not None else errors.RefusedError
     return RetryDecision(RetryAction.FAIL, named)
 
 
