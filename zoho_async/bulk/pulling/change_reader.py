@@ -90,6 +90,11 @@ class ChangeReader:
         self.end_known = True
         """Whether Zoho reported where the list ends, each time that it was read to there."""
 
+    @property
+    def unreadable(self) -> bool:
+        """Whether a page of the list was no list, or had a row without an id."""
+        return self._list.unreadable
+
     async def changes(self) -> AsyncGenerator[Change, None]:
         """Everything that is to be handed out; BudgetSpentError when calls are missing for the rest."""
         async with aclosing(self._listed() if self._sorted else self._compared()) as listed:
@@ -330,6 +335,8 @@ class ChangeReader:
         if known > _GROUP and (count := await self._list.count()) is not None and count > listed:
             # Fewer are shown than counted.
             check_missing(self._target, count - listed, count, listed=listed, max_deleted=self._max_deleted)
+        if self._list.unreadable:
+            return
         while ids := index.unlisted(generation, _GROUP):
             answers = {record_id: found async for record_id, found in self._read(ids)}
             for record_id, found in answers.items():

@@ -96,6 +96,8 @@ class ListReader:
         counting = (*listing.parameters, _COUNT_ONLY)
         self._listing = listing
         self._counting = msgspec.structs.replace(listing, kind="untyped", response=None, parameters=counting)
+        self.unreadable = False
+        """Whether a page was no list, or had a row without an id: there are records that are not known."""
 
     def sorts_by(self, column: str) -> bool:
         """Whether the list can be sorted by a column."""
@@ -110,6 +112,8 @@ class ListReader:
         page: Page[dict[str, Any]] = response.data
         raws = _raw_rows(page, response.body, self._listing.envelope)
         records = [record for raw in raws if (record := self._record(raw)) is not None]
+        if not page.readable or len(records) < len(raws):
+            self.unreadable = True
         return ListPage(number=number, records=records, size=len(raws), more=more_pages(page))
 
     async def count(self) -> int | None:
