@@ -456,6 +456,7 @@ WRITES: list[Callable[[Zoho], Any]] = [
     lambda zoho: zoho.books.contacts.create({"contact_name": "x"}),
     lambda zoho: zoho.books.contact_persons.create({"contact_id": "1"}),
     lambda zoho: zoho.books.contacts.delete("1"),
+    lambda zoho: zoho.books.contacts.update("1", {"contact_name": "x"}),
     lambda zoho: zoho.send(contacts.CREATE, body={"contact_name": "x"}, type=dict),
     post_untyped,
 ]
@@ -493,6 +494,7 @@ def test_whatever_a_server_answers_a_write_ends_in_a_result_or_a_zoho_error() ->
             if error is not None:
                 assert isinstance(error, ZohoError)
                 assert error.sent is not False
+                assert error.sent is None or not isinstance(error, UnavailableError | OutcomeUnknownError)
                 assert str(error).isprintable()
 
         check()
