@@ -315,7 +315,7 @@ class Zoho:
             body: A request struct or a mapping.
             files: Paths, bytes or `Upload`s by the names in `operation.files`.
             type: A struct to decode the record or each row into, instead of the operation's own.
-            to: Path to write a download to, in chunks; it appears there when it is complete.
+            to: Path to write a download to, in chunks, at most 1 GiB; it appears there when it is complete.
             hook: Takes part in the call. With one, nothing is sent again that may have been executed, not even an
                 operation marked idempotent. See `zoho_async.transport.hooks`.
             priority: Whether the call goes before all others of the organisation that wait for the rate limiter; for a

@@ -72,8 +72,9 @@ class ZohoError(Exception):
         status: HTTP status of the last response; None without one.
         code: Zoho's result code in the last response.
         message: Zoho's message in the last response, as received (its wording varies and is localised).
-        sent: False: no attempt left this machine. True: Zoho responded to every attempt that did. None: an attempt
-            left without a response, so its outcome is unknown.
+        sent: False: no attempt left this machine. True: Zoho responded to every attempt that did. None: not known: an
+            attempt left without a response, or that of a write was answered by something that does not say what became
+            of it.
         attempts: One line per attempt: what happened and how long was waited.
         body: Body of the last response, as received.
     """
@@ -179,7 +180,7 @@ class QuotaExceededError(ZohoError):
 
 
 class UnavailableError(ZohoError):
-    """Zoho or the network failed; every allowed attempt failed and none changed anything."""
+    """Zoho or the network failed in every allowed attempt. `sent` is None where a write may have taken effect."""
 
 
 class OutcomeUnknownError(ZohoError):

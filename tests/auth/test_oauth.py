@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import subprocess
 import sys
@@ -465,6 +466,8 @@ async def test_the_budget_of_tokens_is_whole_again_after_ten_minutes(monkeypatch
     [
         b'{"access_token":"t","scope":["a","b"]}',
         b'{"access_token":"t","expires_in":true}',
+        b'{"access_token":"t","refresh_token":5,"error":{"code":1}}',
+        b'{"access_token":"t","api_domain":5}',
         b'{"access_token":"t","expires_in":{}}',
         b'{"access_token":"t","expires_in":"1e999"}',
     ],
@@ -494,3 +497,26 @@ async def test_a_link_where_a_token_file_is_written_is_replaced_and_not_followed
     assert other.read_text() == "mine"
     assert not path.is_symlink()
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+class Unreadable(MemoryStore):
+    async def load(self) -> Stored:
+        raise OSError(5, "I/O error")
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "other"])
+async def test_a_store_that_cannot_be_read_is_a_config_error(fake: FakeZoho, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "t"
+    if kind == "folder":
+        path.mkdir(0o700)
+    elif kind == "pipe":
+        os.mkfifo(path, 0o600)
+    store = Unreadable() if kind == "other" else FileStore(path)
+    auth = OAuth(fake.client_id, fake.client_secret, fake.refresh_token, store=store)
+    async with client_of(fake, auth=auth) as zoho:
+        if kind == "pipe":  # nothing in it
+            await zoho.books.contacts.list()
+            return
+        with pytest.raises(ConfigError, match="cannot be read") as caught:
+            await zoho.books.contacts.list()
+    assert caught.value.sent is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import resource
 import stat
@@ -19,9 +20,11 @@ from support.fault_server import Fault, FaultServer, html_fault, json_fault
 from zoho_async import DeadlineError, InvalidError, Limits, NotFoundError, StaticToken, UnavailableError, Zoho
 from zoho_async.books.contacts import GET as GET_CONTACT
 from zoho_async.books.documents import GET
+from zoho_async.transport import bodies
 from zoho_async.transport import retry_policy as policy
 
 CONTENT = bytes(range(256)) * 1000
+DOCUMENT = {"contact_id": "1", "document_id": "2"}
 NAMED = ("Content-Disposition", 'attachment; filename="a.json"')
 
 
@@ -206,3 +209,17 @@ async def test_memory_stays_flat_however_long_the_file(tmp_path: Path) -> None:
             tracemalloc.stop()
     assert (tmp_path / "a").stat().st_size == size
     assert peak < size / 8
+
+
+async def test_a_download_is_bounded_in_size(
+    server: FaultServer, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "LONGEST_DOWNLOAD", 2 * 1024**2)
+    packed = Fault("answer", body=gzip.compress(bytes(3 * 1024**2)), headers=(("Content-Encoding", "gzip"), NAMED))
+    server.script(*[packed] * 4)
+    with pytest.raises(UnavailableError, match="longer than 2 MiB"):
+        await zoho.send(GET, path=DOCUMENT, to=tmp_path / "a")
+    assert names(tmp_path) == []
+    server.script(file_answer(bytes(2 * 1024**2)))
+    await zoho.send(GET, path=DOCUMENT, to=tmp_path / "a")
+    assert (tmp_path / "a").stat().st_size == 2 * 1024**2

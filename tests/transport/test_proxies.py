@@ -67,6 +67,14 @@ async def test_a_proxy_is_used_as_curl_uses_it(
         "me:80#PROXY-SECRET@proxy:3128",
         "http://me:PROXY SECRET@proxy:3128",
         "http://[::1:3128",
+        "http://me:PROXY-SECRET@a..b:3128",
+        "http://me:PROXY-SECRET@.:3128",
+        "http://me:PROXY-SECRET@*:3128",
+        "http://me:PROXY-SECRET@ho%20st:3128",
+        "http://me:PROXY-SECRET@ho<st:3128",
+        "http://me:PROXY-SECRET@999.1.1.1:3128",
+        "http://me:PROXY-SECRET@\u200b:3128",
+        f"http://me:PROXY-SECRET@{'a' * 70}:3128",
         "://",
         "PROXY-SECRET://",
     ],
@@ -91,6 +99,7 @@ def test_whatever_a_variable_holds_is_an_address_or_named(value: str) -> None:
 
 
 LOOPBACK = ["http://127.0.0.1", "http://localhost", "http://[::1]", "https://127.1.2.3", "https://api.localhost"]
+LOOPBACK += ["https://0.0.0.0", "https://[::]", "https://127.1", "https://localhost.", "https://[::ffff:127.0.0.1]"]
 
 
 @pytest.mark.parametrize("address", LOOPBACK)
@@ -103,6 +112,8 @@ def test_this_machine_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch
 
 def test_loopback_addresses_are_known_in_every_form() -> None:
     for host in ("LOCALHOST", "localhost.", "127.1", "2130706433", "0x7f.0.0.1", "::ffff:127.0.0.1", "0:0:0:0:0:0:0:1"):
+        assert is_loopback(host)
+    for host in ("0.0.0.0", "0", "::", "::ffff:0.0.0.0", "::1%lo", "127.0.0.1."):
         assert is_loopback(host)
     for host in ("", "localhost.example.org", "128.0.0.1", "::2", "::ffff:8.8.8.8", "www.zohoapis.com", "127.example"):
         assert not is_loopback(host)

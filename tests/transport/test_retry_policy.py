@@ -105,6 +105,21 @@ ROWS = [
         (RetryAction.RETRY, errors.UnavailableError),
         (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
     ),
+    *(
+        (
+            f"{status} code 0",
+            answered(status, 0),
+            (RetryAction.RETRY, errors.UnavailableError),
+            (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
+        )
+        for status in (400, 401, 404, 409, 410, 429, 500)
+    ),
+    (
+        "409 of a gateway",
+        answered(409),
+        (RetryAction.FAIL, errors.RefusedError),
+        (RetryAction.FAIL, errors.RefusedError),
+    ),
     (
         "200 without a code",
         answered(200),
@@ -238,8 +253,9 @@ def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
     later = now + timedelta(seconds=90)
     assert policy.retry_after(later.strftime("%a, %d %b %Y %H:%M:%S GMT"), now) == 90
     assert policy.retry_after("Sat, 21 Nov 2020 12:00:00 GMT", now) == 0
-    for year in ("9" * 30, str(366 * 86400)):
-        assert policy.retry_after(year, now) == 86400
+    assert policy.retry_after("86400", now) == 86400
+    for no_wait in ("9" * 30, "99999999999", "1764349200", str(366 * 86400), "86401"):
+        assert policy.retry_after(no_wait, now) is None, "it would stop the organisation for a day"
     for nonsense in (None, "", "soon", "-5", "1e9", "Sat, 21 Nov 99999999999 12:00:00 GMT"):
         assert policy.retry_after(nonsense, now) is None
 
@@ -251,7 +267,7 @@ HTTP_DATE = "%a, %d %b %Y %H:%M:%S GMT"
 def test_a_retry_after_date_is_compared_with_the_clock_that_it_belongs_to(own_clock: timedelta) -> None:
     now = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
     date = now.strftime(HTTP_DATE)
-    for seconds, believed in ((90, 90), (1800, 1800), (-90, 0), (366 * 86400, 86400)):
+    for seconds, believed in ((90, 90), (1800, 1800), (-90, 0), (86400, 86400), (366 * 86400, None)):
         later = (now + timedelta(seconds=seconds)).strftime(HTTP_DATE)
         assert policy.retry_after(later, now + own_clock, date) == believed
 

@@ -45,7 +45,10 @@ class KeptTokens:
 
     async def load(self, client: str) -> Stored:
         """What is kept for a client, named by its hash."""
-        stored = await self._store.load()
+        try:
+            stored = await self._store.load()
+        except OSError as error:
+            raise ConfigError(f"{self._store!r} cannot be read: {type(error).__name__}") from error
         if stored.client and stored.client != client:
             raise ConfigError(
                 f"{self._store!r} holds tokens of another client or refresh token; use one store for each"

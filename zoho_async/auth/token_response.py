@@ -35,6 +35,17 @@ class TokenResponse(msgspec.Struct):
     scope: Any = None
     error: str | None = None
 
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> TokenResponse:
+        """The fields of a response, without texts that are none."""
+        texts = ("access_token", "refresh_token", "error")
+        known = {name: fields.get(name) for name in cls.__struct_fields__}
+        known.update({name: None for name in texts if not isinstance(known[name], str)})
+        domain = known["api_domain"]
+        # What is no address is named in the error for an unknown one.
+        known["api_domain"] = domain if domain is None or isinstance(domain, str) else str(domain)
+        return cls(**known)
+
 
 _EXPLANATIONS = {
     "invalid_code": "the refresh token or code is revoked, used, mistyped, or of another data center",
@@ -48,8 +59,8 @@ _EXPLANATIONS = {
 def parse(body: bytes) -> TokenResponse:
     """Decode a response of the accounts server; all fields are None when it is not JSON."""
     try:
-        return msgspec.json.decode(body, type=TokenResponse, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return TokenResponse.of(msgspec.json.decode(body, type=dict[str, Any]))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return TokenResponse()
 
 

@@ -152,19 +152,22 @@ class FileStore:
         """
         # A few hundred bytes: reading them is faster than starting a thread.
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            # A named pipe would block.
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                mode = os.fstat(descriptor).st_mode
+                if mode & 0o077:
+                    raise ConfigError(
+                        f"token file {self.path}: other users can access it (mode {mode & 0o777:o}); "
+                        f"run: chmod 600 {self.path}"
+                    )
+                content = b"".join(iter(lambda: os.read(descriptor, 65536), b""))
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:
             return Stored()
         except OSError as error:
             raise ConfigError(f"token file {self.path}: cannot be read ({error.strerror})") from None
-        with os.fdopen(descriptor, "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if mode & 0o077:
-                raise ConfigError(
-                    f"token file {self.path}: other users can access it (mode {mode & 0o777:o}); "
-                    f"run: chmod 600 {self.path}"
-                )
-            content = file.read()
         return self._read(content)
 
     def _read(self, content: bytes) -> Stored:

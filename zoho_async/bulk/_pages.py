@@ -7,7 +7,7 @@ from typing import Any
 
 from zoho_async._typeguards import is_mapping
 from zoho_async.errors import UnavailableError
-from zoho_async.wire.pagination import Page
+from zoho_async.wire.pagination import LONGEST_PAGE, Page
 
 Read = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """Makes a call that reads: counts it, and repeats it after what it has to wait for."""
@@ -18,8 +18,7 @@ async def read_pages(
 ) -> AsyncGenerator[Page[dict[str, Any]], None]:
     """Reads a list to its end, page by page: one call a page, none ahead.
 
-    Where Zoho does not say whether another page follows, a whole list goes on to an empty page, or one that repeats
-    rows; a list of one parent ends at a page that is not full.
+    Where Zoho does not say whether another page follows, the list goes on to an empty page, or one that repeats rows.
 
     Args:
         resource: A client's resource such as `zoho.books.contacts`.
@@ -32,7 +31,8 @@ async def read_pages(
         Each page, its rows as mappings.
 
     Raises:
-        UnavailableError: The list is to go on and has no new row, so its end is not known.
+        UnavailableError: A page is no list, or has a row without an id; or a full page, or one that is not to be the
+            last, has no new row. What the list does not show is then not known.
     """
     # Hashes: the ids of a long list would stay in memory.
     seen: set[int] = set()
@@ -45,14 +45,19 @@ async def read_pages(
         page: Page[dict[str, Any]] = await read(call)
         found = {hash(str(row[row_id])) for row in page.rows if is_mapping(row) and row.get(row_id)}
         is_new = not found <= seen
-        if not is_new and page.cursor is not None:
+        is_full = len(page.rows) >= int(query.get("per_page", LONGEST_PAGE))
+        if not is_new and page.cursor is not None and (page.end_known or is_full):
             raise UnavailableError(
                 f"the end of the list is not known: page {number} should not be the last and has no new record; "
                 "what it does not show may exist",
                 sent=True,
             )
+        if not page.readable or not all(is_mapping(row) and row.get(row_id) for row in page.rows):
+            raise UnavailableError(
+                f"page {number} of the list has records that cannot be read; what it does not show may exist", sent=True
+            )
         yield page
-        if page.cursor is None and (page.end_known or ids or not is_new):
+        if page.cursor is None or not is_new:
             return
         seen |= found
         number += 1

@@ -42,8 +42,9 @@ def map(
     and `unknown` for any other exception, since it may have been raised after a request had left. Only errors that
     concern every item end the run: AuthError, ConfigError, QuotaExceededError and RateLimitError. Then no further
     item is begun, an asynchronous input that is being awaited is cancelled, calls in flight are finished and their
-    outcomes yielded, and the error is raised; items without an outcome were not executed. An error of the input
-    ends the run in the same way. When something that `fn` or the input awaits is cancelled elsewhere, that is an
+    outcomes yielded, and the error is raised. The call that met it was not executed, and its item has no outcome;
+    where an earlier attempt of it may have been executed, the outcome is `unknown`. An error of the input ends the run
+    in the same way. When something that `fn` or the input awaits is cancelled elsewhere, that is an
     error of theirs like any other.
 
     Close the iterator when leaving the loop early (`contextlib.aclosing`): calls in flight are then cancelled and the
@@ -153,7 +154,10 @@ class _ConcurrentMap(Generic[T, R]):
             result = await _own_cancellation_only(self._fn(item), task)
         except RUN_ENDING_ERRORS as error:
             self._end(error)
-            return None
+            if error.sent is not None:
+                return None
+            # An earlier attempt of this write may have taken effect.
+            return Outcome(item=item, index=index, status="unknown", error=error)
         except Exception as error:  # noqa: BLE001 - one item's error must not end the others
             return Outcome(item=item, index=index, status=status_of(error), error=error)
         return Outcome(item=item, index=index, status="done", result=result)

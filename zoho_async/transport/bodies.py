@@ -15,6 +15,8 @@ _LONGEST_ERROR_BODY = 64 * 1024
 """Bytes. A longer download is a file; a shorter one may be an error under HTTP 200."""
 LONGEST_RESPONSE = 64 * 1024 * 1024
 """Bytes after decompression, of a response that is kept in memory."""
+LONGEST_DOWNLOAD = 1024 * 1024 * 1024
+"""Bytes after decompression, of a response that is written to a file; Zoho's documents allow files of 10 MB."""
 _DOWNLOAD_CHUNK = 256 * 1024
 
 
@@ -38,7 +40,11 @@ class DownloadWriteError(Exception):
 
 
 class TooLongError(Exception):
-    """A response is longer than `LONGEST_RESPONSE`."""
+    """A response is longer than its bound."""
+
+    def __init__(self, bound: int) -> None:
+        super().__init__()
+        self.bound = bound
 
 
 async def relay(
@@ -76,16 +82,25 @@ async def read_body(response: ClientResponse) -> bytes:
     while chunk := await response.content.readany():
         size += len(chunk)
         if size > LONGEST_RESPONSE:
-            raise TooLongError
+            raise TooLongError(LONGEST_RESPONSE)
         chunks.append(chunk)
+    if not chunks:  # a middleware of the caller's session may have read it
+        return await response.read()
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 async def save_body(response: ClientResponse, to: IO[bytes]) -> tuple[bytes, int]:
-    """Write the body to a file; return its beginning, enough for any error body, and its size."""
+    """Write the body to a file; return its beginning, enough for any error body, and its size.
+
+    Raises:
+        TooLongError: It is longer than `LONGEST_DOWNLOAD`.
+        DownloadWriteError: The file cannot be written.
+    """
     start, size = b"", 0
     async for chunk in response.content.iter_chunked(_DOWNLOAD_CHUNK):
         size += len(chunk)
+        if size > LONGEST_DOWNLOAD:
+            raise TooLongError(LONGEST_DOWNLOAD)
         start += chunk[: _LONGEST_ERROR_BODY - len(start)]
         await in_thread(to.write, chunk)
     await in_thread(to.flush)

@@ -144,22 +144,21 @@ class CallState:
         """Await a token up to the deadline. The request itself is completed even after it: Zoho counts every token
         request, so ten abandoned ones would lock the refresh token.
         """
-        try:
-            if self._deadline is None:
-                return await request
-            task = asyncio.ensure_future(request)
-            unfinished.add(task)
-            task.add_done_callback(unfinished.discard)
-            token: Token = await self.with_deadline(asyncio.shield(task))
-            return token
-        except errors.ZohoError as error:
-            self.identify(error)
-            raise
+        if self._deadline is None:
+            return await request
+        task = asyncio.ensure_future(request)
+        unfinished.add(task)
+        task.add_done_callback(unfinished.discard)
+        token: Token = await self.with_deadline(asyncio.shield(task))
+        return token
 
-    def identify(self, error: errors.ZohoError) -> None:
-        """Name this call's operation and organisation in an error of the token or the rate limiter."""
-        error.operation = self._operation.id
-        error.organization_id = self._settings.organization_id
+    def complete(self, error: errors.ZohoError) -> None:
+        """Name this call in an error of the token, the rate limiter or a hook, and what became of its attempts."""
+        error.operation = error.operation or self._operation.id
+        error.organization_id = error.organization_id or self._settings.organization_id
+        error.attempts = error.attempts or tuple(self._attempts)
+        if self._sent is None:
+            error.sent = None
 
     async def in_flight(self, attempt: Any) -> HttpResult:
         """Await an attempt. After the deadline or a cancellation the outcome of a write is unknown."""
@@ -262,15 +261,16 @@ class CallState:
             self._callers_error = error
             raise
 
-    def unexpected(self, error: Exception) -> errors.ZohoError | None:
+    def unexpected(self, error: BaseException) -> errors.ZohoError | None:
         """The error of a call in which something else than Zoho failed; None when its exception is raised unchanged."""
         if self._sent is False or error is self._callers_error:
             return None
         reason = f"{type(error).__name__} was raised by the client after a request was sent"
         self._attempts.append(reason)
+        if self._uncertain and not self._operation.reads:
+            self._sent = None
         if self._operation.idempotent or not self._uncertain:
             return self._error(errors.UnavailableError, reason)
-        self._sent = None
         return self._error(errors.OutcomeUnknownError, self._outcome_unknown(reason))
 
     # -- logging
@@ -299,6 +299,8 @@ class CallState:
         self._attempts.append(errors.printable(result.outcome.detail or decision.action.name.lower()))
         if decision.action is RetryAction.RETRY and result.outcome.sent is not SendStatus.NOT_SENT:
             self.may_have_executed = True
+            if not self._operation.reads:
+                self._sent = None
         if decision.action in _REFUSED:
             self._uncertain = False
         if self._observed is not None:

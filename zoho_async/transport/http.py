@@ -19,7 +19,6 @@ from zoho_async.wire.encoding import EncodedRequest
 from zoho_async.wire.multipart import FormPart
 
 from .bodies import (
-    LONGEST_RESPONSE,
     DownloadWriteError,
     TooLongError,
     UploadReadError,
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
     from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout, FormData
     from aiohttp.connector import Connection
 
+PASSED_ON = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
+"""The only exceptions besides a ZohoError that end a call whose request has left."""
 _BUFFERED = 32 * 1024
 """Bytes of a body that the event loop takes at once, so that sending them cannot stall."""
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -66,6 +67,10 @@ class _DisconnectError(Exception):
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+class _RepeatedError(Exception):
+    """The request was about to be sent a second time by aiohttp or a middleware of the caller's session."""
 
 
 class _ClosedError(Exception):
@@ -119,6 +124,9 @@ class _Attempt(Bounds):
 
     def _leave(self, connection: Connection | None) -> None:
         """Note that the request leaves now. Raises _ClosedError when the connection was closed meanwhile."""
+        if self.left:
+            # For example after a middleware's own ServerDisconnectedError, on which aiohttp resends.
+            raise _RepeatedError
         request = self._request
         transport = connection.transport if connection is not None else None
         if connection is not None and transport is not None:
@@ -131,7 +139,7 @@ class _Attempt(Bounds):
         self.start(transport if may_stall else None)
         self._watch.add(self)
 
-    def outcome_of(self, error: Exception) -> AttemptOutcome | None:
+    def outcome_of(self, error: BaseException) -> AttemptOutcome | None:
         """Classify what the attempt raised; None for an exception of the caller's before the request left."""
         import aiohttp
 
@@ -236,9 +244,9 @@ class HttpAdapter:
 
         Raises:
             ConfigError: The client or its session is closed, or used in another event loop.
+            UnavailableError: A middleware or trace hook of the caller's session raised before the request left.
             UploadReadError: A file or stream of the caller's could not be read.
             DownloadWriteError: `to` could not be written.
-            Exception: What a middleware or trace hook of the caller's session raised before the request left.
         """
         from yarl import URL
 
@@ -269,14 +277,15 @@ class HttpAdapter:
                     return HttpResult(outcome=outcome, headers=response.headers, body=await read_body(response))
                 start, size = await save_body(response, to)
                 return HttpResult(outcome=outcome, headers=response.headers, body=start, saved=size)
-        except DownloadWriteError:
+        except (DownloadWriteError, *PASSED_ON):
             raise
-        except Exception as error:
+        except BaseException as error:
             if read_errors:
                 raise read_errors[0] from None
             failed = attempt.outcome_of(error)
             if failed is None:
-                raise
+                detail = f"{type(error).__name__} was raised before the request was sent, by a hook of the session"
+                raise errors.UnavailableError(detail) from error
             return HttpResult(outcome=failed)
         finally:
             self._watch.remove(attempt)
@@ -360,15 +369,17 @@ def classify_exception(error: Exception, place: str = "") -> AttemptOutcome:
     return AttemptOutcome(sent=SendStatus.LOST, detail=_describe_loss(error, place))
 
 
-def _describe_loss(error: Exception, place: str) -> str:
+def _describe_loss(error: BaseException, place: str) -> str:
     """Why there is no response to a request that has left."""
     import aiohttp
 
     detail = type(error).__name__
     if isinstance(error, TooLongError):
-        return f"the response is longer than {LONGEST_RESPONSE // 1024**2} MiB"
+        return f"the response is longer than {error.bound // 1024**2} MiB"
     if isinstance(error, TimeoutError):
         return f"no response in time from {place}"
+    if isinstance(error, _RepeatedError):
+        return "aiohttp or a middleware of its session would have sent the request a second time"
     if isinstance(error, aiohttp.ClientResponseError):
         return f"the response of {place} is not valid HTTP ({detail})"
     if isinstance(error, aiohttp.ClientPayloadError):

@@ -7,6 +7,7 @@ import re
 
 from zoho_async.errors import ConfigError
 
+_HOST = re.compile(r"[0-9a-z._-]+|[0-9a-f:.]+(%[0-9a-z._~-]+)?", re.IGNORECASE)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
@@ -53,16 +54,23 @@ def is_loopback(host: str) -> bool:
         return True
     try:
         if ":" not in host:
-            return socket.inet_aton(host)[0] == 127  # also the short forms, such as 127.1
-        address = ipaddress.IPv6Address(host)
+            # Also the short forms, such as 127.1.
+            address: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.IPv4Address(socket.inet_aton(host))
+        else:
+            address = ipaddress.IPv6Address(host)
     except (OSError, ValueError):
         return False
-    return (address.ipv4_mapped or address).is_loopback
+    address = getattr(address, "ipv4_mapped", None) or address
+    # A connection to the unspecified address reaches this machine.
+    return address.is_loopback or address.is_unspecified
 
 
 def proxy_address(variable: str, value: str) -> str:
     """The URL of a proxy variable; without a scheme it is an HTTP proxy. Raises ConfigError without the value."""
+    from ipaddress import IPv4Address
     from urllib.parse import urlsplit
+
+    from yarl import URL
 
     text = value.strip()
     found = _SCHEME.match(text)
@@ -75,7 +83,11 @@ def proxy_address(variable: str, value: str) -> str:
     text = text if found else f"http://{text}"
     try:
         parts = urlsplit(text)
-        is_usable = scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        host = URL(text).raw_host or ""  # as aiohttp reads it
+        is_usable = scheme in ("http", "https") and parts.port != 0 and bool(_HOST.fullmatch(host))
+        host.encode("idna")
+        if host.replace(".", "").isdecimal():
+            IPv4Address(host)
         # A password with a slash, not percent-encoded, would be taken for a path.
         is_usable = is_usable and "@" not in f"{parts.path}{parts.query}{parts.fragment}" and not re.search(r"\s", text)
     except ValueError:

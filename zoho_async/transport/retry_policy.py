@@ -113,6 +113,8 @@ def classify(
     status, code = outcome.status, outcome.code
     if 300 <= status < 400:
         return _MISCONFIGURED
+    if code == 0:
+        return _DONE if status < 400 else outcome_unknown  # success under a status of failure
     if status >= 500 and not repeatable:
         return _UNKNOWN  # whatever its code: the server may have failed after executing it
     if code in _THROTTLES:
@@ -123,8 +125,6 @@ def classify(
         return RetryDecision(RetryAction.REFRESH, errors.AuthError)
     if status >= 500 or status == 408:
         return outcome_unknown
-    if code == 0 and status < 400:
-        return _DONE
     if code is None and status < 400:
         return outcome_unknown
     if deletes and repeated and code == 1002:
@@ -133,7 +133,8 @@ def classify(
     if named is None and status == 404:
         return outcome_unknown  # of a gateway, which knows nothing about records
     if named is None:
-        named = errors.DuplicateError if status == 409 else errors.RefusedError
+        # Only Zoho's own body says that it has such a record.
+        named = errors.DuplicateError if status == 409 and code is not None else errors.RefusedError
     return RetryDecision(RetryAction.FAIL, named)
 
 
@@ -141,7 +142,8 @@ LONGEST_BLOCK = 1800.0
 """Seconds; the longest Retry-After observed with code 44."""
 
 LONGEST_RETRY_AFTER = 86400.0
-"""Seconds. A longer Retry-After is not believed: the longest limit of Zoho's documents is that of a day."""
+"""Seconds. A longer Retry-After is no wait, but an error or a moment, so it is ignored: the longest limit of Zoho's
+documents is that of a day."""
 
 
 def retry_after(value: str | None, now: datetime, date: str | None = None) -> float | None:
@@ -157,13 +159,17 @@ def retry_after(value: str | None, now: datetime, date: str | None = None) -> fl
         return None
     text = value.strip()
     if text.isdecimal():
-        return min(float(text), LONGEST_RETRY_AFTER)
+        return _believed(float(text))
     moment = _http_date(text)
     if moment is None:
         return None
     sent_at = _http_date(date or "")
     seconds = max(0.0, (moment - (sent_at or now)).total_seconds())
-    return min(seconds, LONGEST_BLOCK if sent_at is None else LONGEST_RETRY_AFTER)
+    return min(seconds, LONGEST_BLOCK) if sent_at is None else _believed(seconds)
+
+
+def _believed(seconds: float) -> float | None:
+    return seconds if seconds <= LONGEST_RETRY_AFTER else None
 
 
 def _http_date(text: str) -> datetime | None:

@@ -20,7 +20,7 @@ from .bodies import DownloadWriteError, UploadReadError, in_thread
 from .call_state import CallState
 from .config import TransportConfig
 from .hooks import DispatchHook, Exhausted, Gatekeeper, Paused, Permit, Report
-from .http import HttpResult
+from .http import PASSED_ON, HttpResult
 from .responses import decoded
 from .retry_policy import RetryAction, RetryDecision
 from .shared_state import SharedState
@@ -228,9 +228,12 @@ class Transport:
                     self.shared.budget.earn()
                     return call.response(result)
                 await self._prepare_retry(call, limiter, token, result, decision, hook)
-        except errors.ZohoError:
+        except errors.ZohoError as error:
+            call.complete(error)
             raise
-        except Exception as error:
+        except PASSED_ON:
+            raise
+        except BaseException as error:
             # The one place: once a request has left, only a ZohoError or a cancellation ends the call.
             failure = call.unexpected(error)
             if failure is None:
@@ -249,9 +252,6 @@ class Transport:
             raise call.quota_exceeded(error.resets_at) from None
         except Paused as error:
             raise call.rate_limit_exceeded(error.seconds) from None
-        except errors.UnavailableError as error:
-            call.identify(error)
-            raise
         try:
             # It may have been refreshed during the wait.
             return auth.latest(token), permit

@@ -120,7 +120,7 @@ class Decoders:
                 result = None
             if result is not None:
                 if operation.kind == "page":
-                    return self._page(operation, read.message, key, result, read.page_context or PageContext())
+                    return _page(read.message, key, result, read.page_context or PageContext())
                 return Decoded(code=0, message=_message(read.message), data=result)
         return self._decode_tolerant(operation, envelope, body, charset)
 
@@ -258,7 +258,8 @@ class Decoders:
         if operation.kind == "list":
             return Decoded(code=0, message=message, data=result)
         context = self._context(operation, value.get("page_context"))
-        return self._page(operation, message, key, result, context, received=len(rows), positions=positions)
+        listed = is_list(value[key])
+        return _page(message, key, result, context, received=len(rows), positions=positions, is_list=listed)
 
     def _convert(self, operation: Operation[Any], type: Any, value: Any, path: str) -> Any:
         # Row by row: convert() is much faster than coercion, and most rows are valid.
@@ -282,21 +283,21 @@ class Decoders:
         """Count a value that is missing or not of the specified type."""
         self.drift.add(operation.id, path)
 
-    def _page(
-        self,
-        operation: Operation[Any],
-        message: Any,
-        key: str,
-        rows: list[Any],
-        context: PageContext,
-        *,
-        received: int | None = None,
-        positions: list[int] | None = None,
-    ) -> Decoded:
-        page = Page[Any](rows=rows, context=context, cursor=None)
-        page.locate(key, len(rows) if received is None else received, positions)
-        page.find_end({})
-        return Decoded(code=0, message=_message(message), data=page)
+
+def _page(
+    message: Any,
+    key: str,
+    rows: list[Any],
+    context: PageContext,
+    *,
+    received: int | None = None,
+    positions: list[int] | None = None,
+    is_list: bool = True,
+) -> Decoded:
+    page = Page[Any](rows=rows, context=context, cursor=None)
+    page.locate(key, len(rows) if received is None else received, positions, is_list=is_list)
+    page.find_end({})
+    return Decoded(code=0, message=_message(message), data=page)
 
 
 class _Envelope:

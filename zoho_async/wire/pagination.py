@@ -56,12 +56,27 @@ class Page(Sequence[T]):
         rows: The rows.
         context: Zoho's description of the page.
         cursor: Start of the next page, for `Pages.resume()`; None after the last page.
-        end_known: Whether Zoho has stated if a page follows. Where it did not, the list goes on after a full page. Only
-            when it is true on the last page has the whole list been read, so that a record it lacks does not exist.
+        end_known: Whether Zoho has stated if a page follows. Where it did not, the list goes on to a page without a new
+            row. Only when it is true on the last page has the whole list been read, so that a record it lacks does not
+            exist.
         response: The whole response.
+
+    Attributes:
+        readable: Whether the response has a list, of objects only. Otherwise there may be rows that are not known.
     """
 
-    __slots__ = ("_key", "_positions", "_raw", "_received", "context", "cursor", "end_known", "response", "rows")
+    __slots__ = (
+        "_key",
+        "_positions",
+        "_raw",
+        "_received",
+        "context",
+        "cursor",
+        "end_known",
+        "readable",
+        "response",
+        "rows",
+    )
 
     def __init__(
         self,
@@ -77,6 +92,7 @@ class Page(Sequence[T]):
         self.cursor = cursor
         self.end_known = end_known
         self.response = response
+        self.readable = True
         self._key = ""
         self._received = 0
         self._positions: list[int] | None = None
@@ -90,18 +106,20 @@ class Page(Sequence[T]):
             self._raw = received if self._positions is None else [received[at] for at in self._positions]
         return self._raw
 
-    def locate(self, key: str, received: int, positions: list[int] | None = None) -> None:
+    def locate(self, key: str, received: int, positions: list[int] | None = None, *, is_list: bool = True) -> None:
         """Remember where the rows are in the response.
 
         Args:
             key: Member that holds them.
             received: Their number, including those that are no objects.
             positions: Positions of those that were kept; None for all.
+            is_list: Whether they came in a list.
         """
+        self.readable = is_list and received == len(self.rows)
         self._key, self._received, self._positions = key, received, positions
 
     def find_end(self, query: Mapping[str, Any]) -> None:
-        """Set `cursor` and `end_known`, from Zoho's word or else from the number of rows.
+        """Set `cursor` and `end_known`, from Zoho's word; without it every page that has rows may have a next one.
 
         Args:
             query: Query parameters of the request.
@@ -109,8 +127,8 @@ class Page(Sequence[T]):
         more = self.context.has_more_page
         self.end_known = more is not None
         if more is None:
-            asked = _number(query.get("per_page")) or LONGEST_PAGE
-            more = self._received >= min(asked, self.context.per_page or LONGEST_PAGE, LONGEST_PAGE)
+            # Not by the size: a server may send fewer rows than were asked for.
+            more = self._received > 0
         # The number asked for: a response that repeats its page number must not loop.
         self.cursor = str((_number(query.get("page")) or self.context.page or 1) + 1) if more else None
 

@@ -186,6 +186,24 @@ async def test_a_list_that_lacks_too_many_records_drops_nothing(
     assert len(ids_in(path)) == 30
 
 
+UNREADABLE: dict[str, Bend] = {
+    **{name: FAULTY[name] for name in ("null", "no list", "without ids")},
+    "nested": lambda body: body.update(contacts=[body["contacts"]]),
+    "a null row": lambda body: body.update(contacts=[None, *body["contacts"][1:]]),
+    "a row without an id": lambda body: body["contacts"][0].update(contact_id=""),
+}
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.sqlite"])
+@pytest.mark.parametrize("fault", UNREADABLE)
+async def test_a_list_that_cannot_be_read_is_no_whole_one(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, bend: Callable[[Bend | None], None], name: str, fault: str
+) -> None:
+    seed(fake, 3)
+    bend(UNREADABLE[fault])
+    assert not (await bulk.pull(zoho.books.contacts, tmp_path / name)).end_known
+
+
 async def test_an_empty_list_is_an_error_for_a_small_file_too(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, bend: Callable[[Bend | None], None]
 ) -> None:

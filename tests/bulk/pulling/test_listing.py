@@ -65,12 +65,12 @@ CHANGES = st.lists(st.tuples(st.integers(-1, 12), st.integers(0, 4)), max_size=2
 
 
 @settings(max_examples=examples(500))
-@given(st.integers(0, 30), CHANGES, st.booleans(), st.booleans())
+@given(st.integers(0, 30), CHANGES, st.booleans(), st.booleans(), st.sampled_from([4, 7]))
 def test_no_living_record_is_missed_where_the_oldest_come_first(
-    size: int, changes: list[tuple[int, int]], counts: bool, says: bool
+    size: int, changes: list[tuple[int, int]], counts: bool, says: bool, asked: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(listing, "PER_PAGE", 4)
+        patch.setattr(listing, "PER_PAGE", asked)  # a server may send fewer
         source = ChangingList(size, changes, per_page=4, oldest_first=True, counts=counts, says=says)
         seen, whole = asyncio.run(read(source))
     assert set(map(str, range(size))) & set(map(str, source.ids)) <= set(seen)
@@ -103,6 +103,14 @@ async def test_a_list_that_says_more_for_ever_ends(oldest_first: bool, counts: b
     assert seen == ["1", "2"]
     assert not whole.end_known
     assert source.calls < 100
+
+
+@pytest.mark.parametrize("counts", [True, False])
+async def test_pages_shorter_than_asked_for_are_all_read_where_no_end_is_given(counts: bool) -> None:
+    source = ChangingList(10, [], per_page=4, oldest_first=False, counts=counts, says=False)
+    seen, whole = await read(source)
+    assert sorted(map(int, seen)) == list(range(10))
+    assert not whole.end_known
 
 
 async def test_the_calls_of_a_long_list() -> None:

@@ -128,18 +128,24 @@ async def test_the_documented_shape_makes_no_second_record(resource: str, match_
         assert fake.requests(f"{resource}.create") == 0
 
 
-async def test_a_server_with_smaller_pages_than_asked_for_is_read_to_the_end(responses: Responses) -> None:
+@pytest.mark.parametrize("resource", ["books.contacts", "books.contact_persons"])
+async def test_a_server_with_smaller_pages_than_asked_for_is_read_to_the_end(
+    responses: Responses, resource: str
+) -> None:
+    key = resource.partition(".")[2]
+
     def small(request: EncodedRequest, body: dict[str, Any]) -> None:
-        if listed(request, body):
+        if listed(request, body) and key in body:
             del body["page_context"]
             page = int(request.target.partition("page=")[2].partition("&")[0])
-            body["contacts"] = everything[3 * page - 3 : 3 * page]
+            body[key] = everything[3 * page - 3 : 3 * page]
 
-    async with filled("books.contacts", 8) as (fake, target, rows):
-        everything = [msgspec.json.decode(raw) for raw in (await target.list(per_page=200)).raw]
+    async with filled(resource, 8) as (fake, target, rows):
+        of = [one] if (one := rows[0].get("contact_id")) else []
+        everything = [msgspec.json.decode(raw) for raw in (await target.list(*of, per_page=200)).raw]
         responses.rewrite = small
         assert await actions_of(bulk.push(target, rows, match_by="email")) == ["done updated"] * 8
-        assert fake.requests("books.contacts.create") == 0
+        assert fake.requests(f"{resource}.create") == 0
 
 
 async def test_a_list_that_knows_no_pages_has_them_all_on_its_first(responses: Responses) -> None:
@@ -154,6 +160,50 @@ async def test_a_list_that_knows_no_pages_has_them_all_on_its_first(responses: R
         new = {"contact_name": "New", "contact_persons": [{"email": "new@x.example"}]}
         actions = await actions_of(bulk.push(target, [*rows, new], match_by="email"))
         assert sorted(actions) == ["done created", *["done updated"] * 8]
+
+
+UNREADABLE: dict[str, Callable[[list[Any]], Any]] = {
+    "null": lambda rows: None,
+    "text": lambda rows: "[]",
+    "false": lambda rows: False,
+    "empty object": lambda rows: {},
+    "object": lambda rows: {str(number): row for number, row in enumerate(rows)},
+    "nested": lambda rows: [rows],
+    "a null row": lambda rows: [None, *rows[1:]],
+    "a row without an id": lambda rows: [*rows[1:], {**rows[0], "contact_id": None}],
+    "a row with an empty id": lambda rows: [*rows[1:], {**rows[0], "contact_id": ""}],
+}
+
+
+@pytest.mark.parametrize("shape", UNREADABLE)
+async def test_a_list_that_cannot_be_read_says_nothing_of_what_it_does_not_show(
+    responses: Responses, shape: str
+) -> None:
+    def rewrite(request: EncodedRequest, body: dict[str, Any]) -> None:
+        if listed(request, body):
+            body["contacts"] = UNREADABLE[shape](body["contacts"])
+
+    async with filled("books.contacts", 3) as (fake, target, rows):
+        responses.rewrite = rewrite
+        with pytest.raises(UnavailableError, match="cannot be read"):
+            await actions_of(bulk.push(target, rows, match_by="email"))
+        assert fake.requests("books.contacts.create") == 0
+
+
+@pytest.mark.parametrize(("hidden", "null"), [([0, 1, 2], True), ([0, 1, 2], False), ([1], False)])
+async def test_a_key_that_the_list_hides_is_read_from_the_record(
+    responses: Responses, hidden: list[int], null: bool
+) -> None:
+    def rewrite(request: EncodedRequest, body: dict[str, Any]) -> None:
+        for number in hidden if listed(request, body) else ():
+            del body["contacts"][number]["email"]
+            if null:
+                body["contacts"][number]["email"] = None
+
+    async with filled("books.contacts", 3) as (fake, target, rows):
+        responses.rewrite = rewrite
+        assert await actions_of(bulk.push(target, rows, match_by="email")) == ["done updated"] * 3
+        assert fake.requests("books.contacts.create") == 0
 
 
 def repeats(request: EncodedRequest, body: dict[str, Any]) -> None:

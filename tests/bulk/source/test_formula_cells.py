@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.profiles import examples
 
+from zoho_async.bulk.source.csv_file import write_row
 from zoho_async.bulk.source.formula_cells import escape_cell, unescape_cell
 
 CELLS = st.one_of(st.text(), st.text(alphabet="'=@\t\r+-0123456789 ().x", max_size=12))
@@ -45,3 +49,16 @@ def test_any_other_cell_stays(text: str) -> None:
 @pytest.mark.parametrize("text", ["+1/2", "+1+2", "-2+3+cmd", "+1\n=2", "+1x", "-1-2"])
 def test_sums_are_neither_number_nor_phone(text: str) -> None:
     assert escape_cell(text) == f"'{text}"
+
+
+@settings(max_examples=examples(150))
+@given(
+    st.lists(st.lists(st.text("ab\r\n,;'\"=\t", max_size=6), min_size=2, max_size=4), max_size=4),
+    st.sampled_from(",;\t"),
+)
+def test_a_written_row_is_read_as_it_was(rows: list[list[str]], separator: str) -> None:
+    file = io.StringIO(newline="")
+    for row in rows:
+        write_row(file, row, separator=separator)
+    file.seek(0)
+    assert list(csv.reader(file, delimiter=separator)) == rows

@@ -154,6 +154,7 @@ async def test_a_file_without_its_log_is_refused(killed: Path, change: Callable[
 async def test_a_log_put_back_is_good_again(killed: Path) -> None:
     kept = log_of(killed).rename(killed.with_name("kept"))
     assert await is_refused(killed)
+    assert await is_refused(killed, "without either, push into a new state file with upsert_by or match_by")
     kept.rename(log_of(killed))
     assert await rows_of(killed) == ROWS
 

@@ -90,6 +90,11 @@ class ChangeReader:
         self.end_known = True
         """Whether Zoho reported where the list ends, each time that it was read to there."""
 
+    @property
+    def unreadable(self) -> bool:
+        """Whether a page of the list was no list, or had a row without an id."""
+        return self._list.unreadable
+
     async def changes(self) -> AsyncGenerator[Change, None]:
         """Everything that is to be handed out; BudgetSpentError when calls are missing for the rest."""
         async with aclosing(self._listed() if self._sorted else self._compared()) as listed:
@@ -283,7 +288,7 @@ class ChangeReader:
         reading, last, previous = document.reading, 0, set[str]()
         while reading.page:
             page = await self._list.page(reading.page, {})
-            if begins and page.number == 1 and page.goes_on and before is None:
+            if begins and page.number == 1 and page.is_long and before is None:
                 # The count comes first: what is deleted after it must not go unnoticed.
                 before = await self._list.count()
                 page = await self._list.page(1, {})
@@ -292,7 +297,7 @@ class ChangeReader:
                 yield change
             ids = {record.id for record in page.records}
             ends = not page.goes_on or ids == previous
-            last, previous = page.number, ids
+            last, previous = page.number if page.size else last, ids
             reading = ListProgress(kind="whole", page=0 if ends else page.number + 1, end_known=page.more is False)
             document.reading = reading
         self._note_end(reading.end_known)
@@ -330,6 +335,8 @@ class ChangeReader:
         if known > _GROUP and (count := await self._list.count()) is not None and count > listed:
             # Fewer are shown than counted.
             check_missing(self._target, count - listed, count, listed=listed, max_deleted=self._max_deleted)
+        if self._list.unreadable:
+            return
         while ids := index.unlisted(generation, _GROUP):
             answers = {record_id: found async for record_id, found in self._read(ids)}
             for record_id, found in answers.items():

@@ -29,7 +29,8 @@ class ChangesSummary(msgspec.Struct, kw_only=True):
         calls: Calls, without the client's retries.
         pending: Records whose details are left to the next run.
         complete: Whether everything was handed out; False when `max_calls` was too few, or the iteration was left.
-        end_known: Whether Zoho reported where the list ends; without that no record is taken for deleted.
+        end_known: Whether Zoho reported where the list ends, and every row could be read; without that no record is
+            taken for deleted.
         full_reads: Readings of the whole list: the first one, sweeps for deletes, and every run over a list that cannot
             be sorted.
     """
@@ -164,7 +165,7 @@ class Changes:
     def _update_summary(self) -> None:
         assert self._reader is not None
         self._summary.calls = self._budget.used
-        self._summary.end_known = self._reader.end_known
+        self._summary.end_known = self._reader.end_known and not self._reader.unreadable
         self._summary.full_reads = self._reader.full_reads
         self._summary.pending = self._state.index.pending_count()
 

@@ -12,6 +12,7 @@ import msgspec
 
 from zoho_async._atomic_file import AtomicFile
 from zoho_async._typeguards import is_mapping, is_sequence
+from zoho_async.bulk.source.csv_file import write_row
 from zoho_async.bulk.source.formula_cells import escape_cell, unescape_cell
 
 from .jsonl_sink import JsonLinesSink
@@ -33,11 +34,10 @@ class CsvSink(JsonLinesSink):
         columns = list(dict.fromkeys(name for record in self._records() for name in flat(record)))
         # Without it spreadsheets take the text for their own code page.
         target.file.write("\ufeff")
-        writer = csv.writer(target.file, lineterminator="\n")
-        writer.writerow(map(escape_cell, columns))
+        write_row(target.file, map(escape_cell, columns))
         for record in self._records():
             cells = flat(record)
-            writer.writerow(escape_cell(cells.get(name, "")) for name in columns)
+            write_row(target.file, (escape_cell(cells.get(name, "")) for name in columns))
 
     def _earlier(self) -> Iterator[tuple[str, bytes]]:
         # A cell may be longer than the limit, which is the whole process's.

@@ -72,7 +72,12 @@ class ListPage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def goes_on(self) -> bool:
-        """Whether to ask for the next page: Zoho says so, or says nothing and the page is full."""
+        """Whether to ask for the next page: Zoho says so, or says nothing and the page has rows."""
+        return self.more if self.more is not None else self.size > 0
+
+    @property
+    def is_long(self) -> bool:
+        """Whether Zoho says that the list has more pages, or the page is full."""
         return self.more if self.more is not None else self.size >= PER_PAGE
 
 
@@ -91,6 +96,8 @@ class ListReader:
         counting = (*listing.parameters, _COUNT_ONLY)
         self._listing = listing
         self._counting = msgspec.structs.replace(listing, kind="untyped", response=None, parameters=counting)
+        self.unreadable = False
+        """Whether a page was no list, or had a row without an id: there are records that are not known."""
 
     def sorts_by(self, column: str) -> bool:
         """Whether the list can be sorted by a column."""
@@ -105,6 +112,8 @@ class ListReader:
         page: Page[dict[str, Any]] = response.data
         raws = _raw_rows(page, response.body, self._listing.envelope)
         records = [record for raw in raws if (record := self._record(raw)) is not None]
+        if not page.readable or len(records) < len(raws):
+            self.unreadable = True
         return ListPage(number=number, records=records, size=len(raws), more=more_pages(page))
 
     async def count(self) -> int | None:

@@ -52,7 +52,7 @@ class PullSummary(msgspec.Struct, kw_only=True):
         deleted: Records found to be deleted in Zoho; in SQLite they stay, with `deleted_at`.
         pending: Records whose details are left to the next pull (`max_calls`).
         complete: Whether everything was read; False when `max_calls` was too few.
-        end_known: Whether Zoho reported where the list ends; nothing is dropped otherwise.
+        end_known: Whether Zoho reported where the list ends, and every row could be read; nothing is dropped otherwise.
         reads: Calls, without the client's retries.
         seconds: Time since the start.
     """
@@ -212,7 +212,8 @@ class _Pull:
         self._on_progress = on_progress
         self._started = monotonic()
         self._summary = PullSummary()
-        self._list = WholeList(ListReader(destination, self._count_call))
+        self._reader = ListReader(destination, self._count_call)
+        self._list = WholeList(self._reader)
 
     async def run(self, *, concurrency: int, max_deleted: float) -> PullSummary:
         await self._in_thread(self._sink.open)
@@ -243,8 +244,8 @@ class _Pull:
             listed=summary.records - summary.vanished,
             max_deleted=max_deleted,
         )
-        self._summary.end_known = self._list.end_known
-        if not self._list.end_known:
+        self._summary.end_known = self._list.end_known and not self._reader.unreadable
+        if not self._summary.end_known:
             return []
         read = self._read if is_read_alone(self._destination) else None
         return await deleted_of(missing.ids, read, concurrency=concurrency)

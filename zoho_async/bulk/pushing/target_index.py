@@ -185,11 +185,12 @@ class TargetIndex:
         destination, field = self._destination, self._field
         natural = destination.natural
         rows = [row for row in rows if _text(row.get(destination.record_id))]
-        if field and rows and not any(_shows(row, field) for row in rows):
-            # The list does not show the field.
-            keys = await self._read_keys(rows, parent)
-        else:
-            keys = {_text(row.get(destination.record_id)): self.key(row) for row in rows}
+        keys = {_text(row.get(destination.record_id)): self.key(row) for row in rows}
+        if field and (hidden := _without(field, rows)):
+            of_hidden = await self._read_keys(hidden, parent)
+            for row in hidden:
+                del keys[_text(row.get(destination.record_id))]
+            keys.update(of_hidden)
         records: list[tuple[str, ...]] = []
         for row in rows:
             record_id = _text(row.get(destination.record_id))
@@ -261,9 +262,16 @@ def value_of(row: Mapping[str, Any], field: str) -> Any:
     return value
 
 
+def _without(field: str, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The rows of a page that do not show a field; null counts as shown where another row has a value."""
+    if not any(_shows(row, field) for row in rows):
+        return rows
+    return [] if field.startswith("cf_") else [row for row in rows if field not in row]
+
+
 def _shows(row: Mapping[str, Any], field: str) -> bool:
     if not field.startswith("cf_"):
-        return field in row
+        return row.get(field) is not None
     return is_sequence(row.get("custom_fields")) or is_mapping(row.get("custom_field_hash")) or field in row
 
 

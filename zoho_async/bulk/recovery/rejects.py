@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from errno import EISDIR
 from itertools import count
@@ -15,6 +14,7 @@ from zoho_async._atomic_file import OWNER_ONLY, AtomicFile, remove_leftovers
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.results import PushSummary, RowOutcome
 from zoho_async.bulk.rows.rejection_tags import is_tag, sent_under
+from zoho_async.bulk.source.csv_file import write_row
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, open_rows
 
 from .retry import RemainingRows
@@ -219,15 +219,7 @@ class RejectsFile:
         return self._part.file
 
     def _write(self, cells: list[str]) -> None:
-        # Python 3.11 and 3.12 leave a lone carriage return unquoted, which ends a row.
-        lone = any("\r" in cell for cell in cells)
-        writer = csv.writer(
-            self._opened(),
-            delimiter=self._source.separator,
-            lineterminator="\n",
-            quoting=csv.QUOTE_ALL if lone else csv.QUOTE_MINIMAL,
-        )
-        writer.writerow(cells)
+        write_row(self._opened(), cells, separator=self._source.separator)
 
     def _probe(self) -> None:
         """Raises OSError when the file could not be written."""

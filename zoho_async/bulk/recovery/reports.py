@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sqlite3
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import aclosing, contextmanager
@@ -14,6 +13,7 @@ import msgspec
 from zoho_async._atomic_file import atomic_write
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Destination
+from zoho_async.bulk.source.csv_file import write_row
 from zoho_async.bulk.state import runs as stored
 from zoho_async.bulk.state.database import Database
 from zoho_async.bulk.state.runs import BeforeImage, RejectedRow, Run, StoredId
@@ -160,12 +160,11 @@ async def save_ids(states: Iterable[str | Path], to: str | Path) -> int:
     """
     count = 0
     with _written(Path(to)) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(ID_COLUMNS)
+        write_row(file, ID_COLUMNS)
         for state in states:
             async with aclosing(ids(state)) as found:
                 async for one in found:
-                    writer.writerow((one.label, one.target.rpartition(" ")[2], one.part, one.key, one.id))
+                    write_row(file, (one.label, one.target.rpartition(" ")[2], one.part, one.key, one.id))
                     count += 1
     return count
 

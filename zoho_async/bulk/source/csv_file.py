@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import IO, Literal
 
 from zoho_async.bulk.errors import InputError
 
@@ -105,3 +106,17 @@ def _quoting_error(error: csv.Error) -> str:
             "ends; close its quote and try again"
         )
     return f"the row that begins there cannot be read: {text}"
+
+
+def write_row(file: IO[str], cells: Iterable[str], *, separator: str = ",") -> None:
+    """Writes one row of a file that was opened with `newline=""`.
+
+    Args:
+        file: The file.
+        cells: The cells.
+        separator: What stands between them.
+    """
+    row = list(cells)
+    # Python 3.11 and 3.12 leave a lone carriage return unquoted, which ends a row.
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if any("\r" in cell for cell in row) else csv.QUOTE_MINIMAL
+    csv.writer(file, delimiter=separator, lineterminator="\n", quoting=quoting).writerow(row)

@@ -40,7 +40,8 @@ INLINE_BATCH = 50
 _PRAGMAS = ("temp_store = FILE", "wal_autocheckpoint = 0")
 _LOG_LOST = (
     "this state file has lost its log, so what its last run has sent is not known; put the -wal file that lay beside "
-    "it back, or take a copy that was made by SQLite"
+    "it back, or take a copy that was made by SQLite; without either, push into a new state file with upsert_by or "
+    "match_by, which finds the records that were made"
 )
 
 STATE_FILE = FileKind(

@@ -3,7 +3,8 @@
 Every log begins with an epoch: the database file announces it, and the first transaction of the log that follows
 confirms it. Rows are written after that only. So a file that announces what it does not confirm has lost its log,
 whatever lies beside it; one whose log was put into it, by us or by any other SQLite program, confirms. A process
-killed between the two leaves the log that the announcement names by its salt, as SQLite's file format has it.
+killed between the two leaves the log that the announcement names by its salt, as SQLite's file format has it. When
+another program then removes that log, nothing was lost but nothing shows it: such a file is refused too.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ async def pull_command(args: PullArgs) -> int:
         more += f", {summary.deleted:,} deleted in Zoho" * bool(summary.deleted)
         more += f", {summary.dropped:,} dropped" * bool(summary.dropped)
         if not summary.end_known:
-            more += "; nothing was dropped, for Zoho did not say where the list ends"
+            more += "; nothing was dropped, for the end of the list is not known, or rows of it cannot be read"
         if not summary.complete:
             more += f"; {summary.pending:,} details and what else is left come with the next pull"
         sys.stdout.write(
