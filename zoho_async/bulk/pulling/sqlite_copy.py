@@ -66,6 +66,7 @@ class SqliteCopy:
         self._name = target.name
         self._table_name = target.name.rpartition(".")[2]
         self._types: dict[str, ColumnType] = columns_of_target(target)
+        self._part_types = _part_types(target)
         self._opened: sqlite3.Connection | None = None
         self._table: TypedTable | None = None
         self._parts: dict[str, TypedTable] = {}
@@ -175,14 +176,6 @@ class SqliteCopy:
                 key: dict[str, SqlValue] = {"part": f"{record_id}/{position}", self._part_key: record_id}
                 table.write(key | {"position": position, "kind": kind, "row": _encoder.encode(item).decode()} | cells)
 
-    @property
-    def _part_types(self) -> dict[str, dict[str, ColumnType]]:
-        get = self._target.operations.get("get")
-        fields = {one.encode_name: one.type for one in msgspec.structs.fields(get.response)} if get else {}
-        persons, address = _struct_in(fields.get("contact_persons")), _struct_in(fields.get("billing_address"))
-        found = {"contact_persons": persons, "addresses": address}
-        return {name: columns_of(struct) for name, struct in found.items() if struct is not None}
-
     # -- the file
 
     @property
@@ -255,6 +248,15 @@ class SqliteCopy:
                     f"{self._path}: holds {resource} of organisation {organization} ({place}), not {self._name} of "
                     f"{self._target.origin[1]} ({self._target.origin[0]}); name another file"
                 )
+
+
+def _part_types(target: Destination) -> dict[str, dict[str, ColumnType]]:
+    """The columns of persons and addresses, as far as the records of a target have them."""
+    get = target.operations.get("get")
+    fields = {one.encode_name: one.type for one in msgspec.structs.fields(get.response)} if get else {}
+    persons, address = _struct_in(fields.get("contact_persons")), _struct_in(fields.get("billing_address"))
+    found = {"contact_persons": persons, "addresses": address}
+    return {name: columns_of(struct) for name, struct in found.items() if struct is not None}
 
 
 def _parts_of(record: Mapping[str, Any], part: str) -> list[tuple[str | None, Mapping[str, Any]]]:
