@@ -19,6 +19,7 @@ from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.errors import NotFoundError
 
+from .change import Change
 from .change_reader import Deletes
 from .changes import Changes, check_pullable, is_read_alone
 from .deletions import MAX_DELETED, check_missing, deleted_of
@@ -161,36 +162,47 @@ class _Update:
         started = monotonic()
         summary = PullSummary()
 
-        async def commit() -> None:
-            committing = asyncio.get_running_loop().run_in_executor(thread, self._changes.commit)
+        def write(batch: list[Change]) -> None:
+            for change in batch:
+                self._copy.store(change)
+            # After its rows: what the state says is in the file.
+            self._changes.commit()
+
+        async def keep(batch: list[Change]) -> None:
+            writing = asyncio.get_running_loop().run_in_executor(thread, write, batch)
             try:
-                await asyncio.shield(committing)
+                await asyncio.shield(writing)
             finally:
-                # Cancelled or not: the file is not closed under a commit.
-                await asyncio.wait([committing])
+                # Cancelled or not: the file is not closed under it.
+                await asyncio.wait([writing])
+            summary.details += sum(change.record is not None for change in batch)
             done = self._changes.summary
             summary.reads, summary.pending, summary.complete = done.calls, done.pending, done.complete
             summary.changed, summary.deleted = done.upserts, done.deletes
             summary.end_known = done.end_known
-            summary.records = self._copy.count()
+            summary.records = self._copy.records
             summary.seconds = monotonic() - started
             if on_progress is not None:
                 on_progress(summary)
 
+        batch: list[Change] = []
         async with self._changes:
             if details != "none" and not self._changes.pending:
                 self._copy.ask_for_details(every=details == "all")
-            since_commit = 0
-            async for change in self._changes:
-                self._copy.store(change)
-                summary.details += change.record is not None
-                since_commit += 1
-                if since_commit >= _COMMIT_EVERY:
-                    since_commit = 0
-                    await commit()
+            try:
+                async for change in self._changes:
+                    batch.append(change)
+                    if len(batch) >= _COMMIT_EVERY:
+                        full_batch, batch = batch, []
+                        await keep(full_batch)
+            except BaseException:
+                # Their calls were paid for.
+                await keep(batch)
+                raise
+            await keep(batch)
             if full:
                 summary.dropped = self._copy.purge()
-            await commit()
+                await keep([])
         return summary
 
 

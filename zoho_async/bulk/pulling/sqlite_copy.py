@@ -70,6 +70,8 @@ class SqliteCopy:
         self._opened: sqlite3.Connection | None = None
         self._table: TypedTable | None = None
         self._parts: dict[str, TypedTable] = {}
+        self.records = 0
+        """Records of the file that are not deleted."""
 
     # -- the state
 
@@ -83,6 +85,8 @@ class SqliteCopy:
             pragmas=("synchronous = NORMAL",),
         )
         self._opened.execute("BEGIN IMMEDIATE")
+        counting = f'SELECT count(*) FROM "{self._table_name}" WHERE deleted_at IS NULL'
+        (self.records,) = self._opened.execute(counting).fetchone()
         found = self._opened.execute("SELECT document FROM pulled_state WHERE resource = ?", (self._name,)).fetchone()
         return found[0] if found is not None else None
 
@@ -107,8 +111,8 @@ class SqliteCopy:
     def store(self, change: Change) -> None:
         """Writes one change."""
         if change.kind == "delete":
-            query = f'UPDATE "{self._table_name}" SET deleted_at = ? WHERE id = ?'
-            self._connection.execute(query, (_now(), change.id))
+            query = f'UPDATE "{self._table_name}" SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL'
+            self.records -= self._connection.execute(query, (_now(), change.id)).rowcount
             for part in self._parts:
                 self._connection.execute(f'DELETE FROM "{part}" WHERE {self._part_key} = ?', (change.id,))
             return
@@ -118,6 +122,8 @@ class SqliteCopy:
             cells |= {"detail": change.record.decode(), "detail_of": cells["last_modified_time"]}
             self._store_parts(change.id, _json.decode(change.record))
         assert self._table is not None
+        query = f'SELECT 1 FROM "{self._table_name}" WHERE id = ? AND deleted_at IS NULL'
+        self.records += self._connection.execute(query, (change.id,)).fetchone() is None
         self._table.write(cells)
 
     def ask_for_details(self, *, every: bool) -> None:
@@ -130,11 +136,6 @@ class SqliteCopy:
                 f'"{self._table_name}" WHERE detail_of IS NOT last_modified_time AND deleted_at IS NULL)'
             )
 
-    def count(self) -> int:
-        """How many records it has, deleted ones left out."""
-        query = f'SELECT count(*) FROM "{self._table_name}" WHERE deleted_at IS NULL'
-        return int(self._connection.execute(query).fetchone()[0])
-
     def purge(self) -> int:
         """Removes the rows of deleted records; how many."""
         return self._connection.execute(f'DELETE FROM "{self._table_name}" WHERE deleted_at IS NOT NULL').rowcount
@@ -143,9 +144,10 @@ class SqliteCopy:
         row: Mapping[str, Any] = _json.decode(raw)
         name = row.get(self._target.name_field, "") if self._target.name_field else ""
         modified = row.get("last_modified_time") or row.get("updated_time") or ""
+        read: Mapping[str, Any] = _json.decode(detail) if detail is not None else {}
         cells: dict[str, SqlValue] = {"id": record_id}
-        for record in (row, _json.decode(detail)) if detail is not None else (row,):
-            cells |= {one: cell(record[one], kind) for one, kind in self._types.items() if one in record}
+        cells |= {one: cell(value, self._types[one]) for one, value in {**row, **read}.items() if one in self._types}
+        for record in (row, read):
             cells |= {one: cell(value, None) for one, value in custom_fields(record)}
         return cells | {
             "name": str(name or ""),
@@ -170,7 +172,8 @@ class SqliteCopy:
         for part, table in self._parts.items():
             self._connection.execute(f'DELETE FROM "{part}" WHERE {self._part_key} = ?', (record_id,))
             for position, (kind, item) in enumerate(_parts_of(record, part)):
-                cells = {one: cell(item[one], type_) for one, type_ in self._part_types[part].items() if one in item}
+                types = self._part_types[part]
+                cells = {one: cell(value, types[one]) for one, value in item.items() if one in types}
                 cells |= {one: cell(value, None) for one, value in custom_fields(item)}
                 cells.pop(self._part_key, None)
                 key: dict[str, SqlValue] = {"part": f"{record_id}/{position}", self._part_key: record_id}
