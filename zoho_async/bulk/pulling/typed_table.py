@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .typed_columns import ColumnType
 
@@ -36,6 +36,9 @@ class TypedTable:
     ) -> None:
         self._connection = connection
         self.name = name
+        self._columns: tuple[str, ...] = ()
+        self._insert = ""
+        """Writes a row of these columns."""
         wanted = {name.lower(): f'"{name}" {kind}' for name, kind in base.items()}
         for column, kind in columns.items():
             wanted.setdefault(column.lower(), f'"{column}" {_SQL[kind]}')
@@ -51,13 +54,18 @@ class TypedTable:
 
     def write(self, cells: Mapping[str, SqlValue]) -> None:
         """Inserts a row or changes the one of the same key; a column that is not there yet is added."""
-        for column in cells:
+        columns = tuple(cells)
+        if columns != self._columns:
+            self._insert, self._columns = self._statement(columns), columns
+        self._connection.execute(self._insert, list(cells.values()))
+
+    def _statement(self, columns: Sequence[str]) -> str:
+        for column in columns:
             if column.lower() not in self._present:
                 self._add(column.lower(), f'"{column}"')
-        names = [f'"{column}"' for column in cells]
+        names = [f'"{column}"' for column in columns]
         changes = ", ".join(f"{one} = excluded.{one}" for one in names[1:])
-        self._connection.execute(
+        return (
             f'INSERT INTO "{self.name}" ({", ".join(names)}) VALUES ({", ".join("?" * len(names))}) '
-            f"ON CONFLICT ({names[0]}) DO UPDATE SET {changes}",
-            list(cells.values()),
+            f"ON CONFLICT ({names[0]}) DO UPDATE SET {changes}"
         )
