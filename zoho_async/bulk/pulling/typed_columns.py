@@ -105,9 +105,9 @@ def custom_fields(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if is_mapping(hashed):
         places.append(hashed)
     for place in places:
-        for name, value in place.items():
-            if name.startswith("cf_") and _CUSTOM.fullmatch(name) and not name.endswith("_unformatted"):
-                found[name] = place.get(f"{name}_unformatted", value)
+        for name in [one for one in place if one.startswith("cf_")]:
+            if _CUSTOM.fullmatch(name) and not name.endswith("_unformatted"):
+                found[name] = place.get(f"{name}_unformatted", place[name])
     listed: Any = record.get("custom_fields")
     for field in listed if is_sequence(listed) else ():
         api_name: Any = field.get("api_name") if is_mapping(field) else None

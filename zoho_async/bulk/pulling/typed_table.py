@@ -20,6 +20,9 @@ _SQL: Mapping[ColumnType, str] = {
     "json": "TEXT",
 }
 
+_STATEMENTS = 50
+"""Statements kept for rows of different columns."""
+
 
 class TypedTable:
     """A table whose first columns are given and whose others come from the specs.
@@ -36,9 +39,8 @@ class TypedTable:
     ) -> None:
         self._connection = connection
         self.name = name
-        self._columns: tuple[str, ...] = ()
-        self._insert = ""
-        """Writes a row of these columns."""
+        self._statements: dict[tuple[str, ...], str] = {}
+        """Those that write rows of these columns."""
         wanted = {name.lower(): f'"{name}" {kind}' for name, kind in base.items()}
         for column, kind in columns.items():
             wanted.setdefault(column.lower(), f'"{column}" {_SQL[kind]}')
@@ -55,9 +57,12 @@ class TypedTable:
     def write(self, cells: Mapping[str, SqlValue]) -> None:
         """Inserts a row or changes the one of the same key; a column that is not there yet is added."""
         columns = tuple(cells)
-        if columns != self._columns:
-            self._insert, self._columns = self._statement(columns), columns
-        self._connection.execute(self._insert, list(cells.values()))
+        statement = self._statements.get(columns)
+        if statement is None:
+            if len(self._statements) == _STATEMENTS:
+                self._statements.clear()
+            statement = self._statements[columns] = self._statement(columns)
+        self._connection.execute(statement, list(cells.values()))
 
     def _statement(self, columns: Sequence[str]) -> str:
         for column in columns:
