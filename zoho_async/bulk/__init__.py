@@ -17,6 +17,7 @@ from zoho_async.bulk.errors import InputError, StateError, Status, UnknownColumn
 from zoho_async.bulk.pulling.change import Change, OwnWrites
 from zoho_async.bulk.pulling.changes import Changes, ChangesSummary, changes
 from zoho_async.bulk.pulling.pull import PullSummary, pull
+from zoho_async.bulk.pulling.pull_plan import plan_pull
 from zoho_async.bulk.pulling.state_document import PullState
 from zoho_async.bulk.pulling.typed_columns import columns
 from zoho_async.bulk.pushing.events import Event
@@ -38,6 +39,7 @@ from zoho_async.bulk.recovery.reports import (
 )
 from zoho_async.bulk.recovery.retry import RemainingRows, remaining_rows, retry
 from zoho_async.bulk.rows.drafts import ColumnInfo, draft_mapping, push_columns
+from zoho_async.bulk.scheduling.pull_cost import PullCost
 from zoho_async.bulk.source.files import Row, RowFile, open_rows
 from zoho_async.bulk.source.mapping import FileMapping, preset_text, presets, read_mapping
 
@@ -58,6 +60,7 @@ __all__ = [
     "Plan",
     "PlanForecast",
     "PlannedRow",
+    "PullCost",
     "PullState",
     "PullSummary",
     "Push",
@@ -84,6 +87,7 @@ __all__ = [
     "map",
     "open_rows",
     "plan",
+    "plan_pull",
     "preset_text",
     "presets",
     "pull",

@@ -213,6 +213,32 @@ async def test_a_first_run_goes_on_at_its_page(fake: FakeZoho, copy: Copy) -> No
     assert set(copy.rows) == set(fake.organization().contacts)
 
 
+async def test_a_first_run_with_details_goes_on_at_its_page_when_it_was_killed(
+    fake: FakeZoho, zoho: Zoho, copy: Copy
+) -> None:
+    seed(fake, 1000)
+    fake.script(LIST, ["pass"] * 5 + ["status:503"])
+    # Nothing is handed out before all pages are read, and nothing is committed by the consumer.
+    with pytest.raises(errors.UnavailableError):
+        async with bulk.changes(zoho.with_options(retries=0).books.contacts, copy.state, details="changed") as changes:
+            async for _ in changes:
+                pytest.fail("no page is left to fail")
+    before = fake.requests(LIST)
+    found = await copy.pull(details="changed")
+    assert {one.id for one in found} == set(fake.organization().contacts)
+    # Two of five pages, the newest one and a count.
+    assert fake.requests(LIST) - before == 2 + 2
+    assert copy.state.stat().st_size < 50_000
+
+
+async def test_pages_move_the_state_only_when_all_that_was_handed_out_is_committed(fake: FakeZoho, copy: Copy) -> None:
+    seed(fake, 1000)
+    async with bulk.changes(copy.resource, copy.state) as changes:
+        async for _ in changes:
+            pass
+    assert len(await copy.pull()) == 1000
+
+
 async def test_what_was_not_committed_comes_again(fake: FakeZoho, copy: Copy) -> None:
     seed(fake, 30)
     async with bulk.changes(copy.resource, copy.state) as changes:

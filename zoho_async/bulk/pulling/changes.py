@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -58,6 +59,9 @@ class Changes:
         max_deleted: float,
         own: OwnWrites | None = None,
         concurrency: int = 10,
+        wait: bool = False,
+        on_wait: Callable[[datetime], None] | None = None,
+        on_size: Callable[[int], None] | None = None,
     ) -> None:
         self._target = target
         self._state = state
@@ -67,7 +71,10 @@ class Changes:
         self._max_deleted = max_deleted
         self._own = own
         self._concurrency = concurrency
-        self._budget = CallBudget(max_calls)
+        self._on_size = on_size
+        self._budget = CallBudget(max_calls, wait=wait, on_wait=on_wait)
+        self._uncommitted = False
+        """Whether something was handed out since the last commit."""
         self._summary = ChangesSummary()
         self._document: PullDocument | None = None
         self._reader: ChangeReader | None = None
@@ -99,6 +106,8 @@ class Changes:
             max_deleted=self._max_deleted,
             own=self._own,
             concurrency=self._concurrency,
+            on_page=self._page_read,
+            on_size=self._on_size,
         )
         return self
 
@@ -127,12 +136,18 @@ class Changes:
                     self._summary.upserts += 1
                 else:
                     self._summary.deletes += 1
+                self._uncommitted = True
                 yield change
             self._summary.complete = True
         except BudgetSpentError:
             pass
         finally:
             await source.aclose()
+
+    def _page_read(self) -> None:
+        # The consumer has stored all, and may get nothing for many pages.
+        if not self._uncommitted and self._document is not None:
+            self._keep(self._document)
 
     def commit(self) -> Committed:
         """Keeps the state: the changes handed out so far are not handed out again.
@@ -146,8 +161,12 @@ class Changes:
         if self._reader is None or self._document is None:
             raise RuntimeError("the changes are closed")
         self._document.pending = self.pending
-        self._state.commit(msgspec.json.encode(self._document))
+        self._keep(self._document)
         return Committed()
+
+    def _keep(self, document: PullDocument) -> None:
+        self._state.commit(msgspec.json.encode(document))
+        self._uncommitted = False
 
     @property
     def pending(self) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -43,8 +44,32 @@ _BASE = {
     "pulled_at": "TEXT NOT NULL",
     "deleted_at": "TEXT",
 }
+_LACKS_DETAILS = "detail_of IS NOT last_modified_time AND deleted_at IS NULL"
 _json = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class CopyOverview(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file has before a pull.
+
+    Attributes:
+        document: The state.
+        index: The ids.
+        known: How many they are.
+        pending: Those whose details are still to be read.
+        without_details: Records without details, or with old ones.
+    """
+
+    document: PullDocument
+    index: SqliteIndex
+    known: int
+    pending: int
+    without_details: int
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether a first pull has begun to read the list."""
+        return bool(self.document.watermark) or self.document.swept_at > 0 or self.document.reading is not None
 
 
 class SqliteCopy:
@@ -106,6 +131,46 @@ class SqliteCopy:
             self._opened.close()
             self._opened = None
 
+    @contextmanager
+    def overview(self) -> Generator[CopyOverview | None, None, None]:
+        """What the file has, read without a change to it; None where it has no copy yet.
+
+        Raises:
+            InputError: It is not a file of an earlier pull, or holds another organisation's records.
+        """
+        if not self._path.is_file() or not self._path.stat().st_size:
+            yield None
+            return
+        # Without a log beside it nothing else has to be made to read it.
+        log = self._path.with_name(f"{self._path.name}-wal")
+        mode = "mode=ro" if log.exists() else "mode=ro&immutable=1"
+        try:
+            with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?{mode}", uri=True)) as connection:
+                yield self._overview(connection)
+        except sqlite3.Error as error:
+            raise InputError(f"{self._path}: {PULL_FILE.wrong_kind} ({error})") from None
+
+    def _overview(self, connection: sqlite3.Connection) -> CopyOverview | None:
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        if application_id != PULL_FILE.application_id:
+            raise InputError(f"{self._path}: {PULL_FILE.wrong_kind}")
+        self._check_origin(connection)
+        query = "SELECT count(*) FROM sqlite_master WHERE name IN ('pulled_state', ?)"
+        if connection.execute(query, (self._index_name,)).fetchone() != (2,):
+            return None
+        found = connection.execute("SELECT document FROM pulled_state WHERE resource = ?", (self._name,)).fetchone()
+        if found is None:
+            return None
+        index = SqliteIndex(connection, self._index_name)
+        lacking = f'SELECT count(*) FROM "{self._table_name}" WHERE {_LACKS_DETAILS}'
+        return CopyOverview(
+            document=msgspec.json.decode(found[0], type=PullDocument),
+            index=index,
+            known=index.count(),
+            pending=index.pending_count(),
+            without_details=connection.execute(lacking).fetchone()[0],
+        )
+
     # -- the records
 
     def store(self, change: Change) -> None:
@@ -133,7 +198,7 @@ class SqliteCopy:
         else:
             self._connection.execute(
                 f"UPDATE {self._index_name} SET pending = 1 WHERE hash <> x'' AND id IN (SELECT id FROM "
-                f'"{self._table_name}" WHERE detail_of IS NOT last_modified_time AND deleted_at IS NULL)'
+                f'"{self._table_name}" WHERE {_LACKS_DETAILS})'
             )
 
     def purge(self) -> int:
@@ -251,6 +316,11 @@ class SqliteCopy:
                     f"{self._path}: holds {resource} of organisation {organization} ({place}), not {self._name} of "
                     f"{self._target.origin[1]} ({self._target.origin[0]}); name another file"
                 )
+
+
+def is_sqlite(path: Path) -> bool:
+    """Whether the name is that of an SQLite file: `.sqlite`, `.sqlite3` or `.db`."""
+    return path.suffix.lower() in (".sqlite", ".sqlite3", ".db")
 
 
 def _part_types(target: Destination) -> dict[str, dict[str, ColumnType]]:
