@@ -310,6 +310,48 @@ async def test_our_own_changes_can_be_left_out(fake: FakeZoho, zoho: Zoho, copy:
     assert await copy.pull() == []
 
 
+@pytest.mark.parametrize("details", ["none", "changed"])
+async def test_what_our_own_push_has_written_is_left_out(
+    fake: FakeZoho, zoho: Zoho, copy: Copy, tmp_path: Path, details: Any
+) -> None:
+    seed(fake, 300)
+    state = tmp_path / "push.state.sqlite"
+    await copy.pull(details=details)
+    fake.clock.advance(1000)
+    pushed = {f"Name {number:04d}": {"contact_name": f"Name {number:04d}", "notes": "new"} for number in range(40)}
+    pushed |= {f"Made {number}": {"contact_name": f"Made {number}"} for number in range(10)}
+
+    async def push() -> None:
+        rows = [*pushed.values()]
+        async for outcome in bulk.push(zoho.books.contacts, rows, state=state, on_existing="update"):
+            assert outcome.status == "done"
+
+    await push()
+    fake.clock.advance(10)
+    by_name = {one["contact_name"]: one["contact_id"] for one in fake.organization().contacts.values()}
+    made, updated = by_name["Made 3"], by_name["Name 0007"]
+    for contact_id in (made, updated):
+        await zoho.books.contacts.update(contact_id, {"company_name": "others"})
+    before = fake.requests(GET)
+    assert {one.id for one in await copy.pull(details=details, own=state)} == {made, updated}
+    assert fake.requests(GET) - before == (2 if details == "changed" else 0)
+    assert await copy.pull(details=details, own=state) == []
+    # Pushed again over what others have changed: ours is the last change.
+    fake.clock.advance(10)
+    pushed["Made 3"]["company_name"] = "ours"
+    await push()
+    assert await copy.pull(details=details, own=str(state)) == []
+
+
+async def test_own_writes_are_those_of_a_state_file(fake: FakeZoho, copy: Copy, tmp_path: Path) -> None:
+    with pytest.raises(bulk.InputError, match="there is no such state file"):
+        await copy.pull(own=tmp_path / "none")
+    (tmp_path / "other").write_text("something else" * 100)
+    with pytest.raises(bulk.StateError, match="state file"):
+        await copy.pull(own=tmp_path / "other")
+    assert await copy.pull() == []
+
+
 async def test_two_organisations_have_two_states(tmp_path: Path) -> None:
     async with FakeZoho(organizations=("1", "2"), per_minute=None) as fake:
         async with client_of(fake, organization_id="1") as zoho:

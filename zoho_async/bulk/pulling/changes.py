@@ -13,6 +13,7 @@ import msgspec
 
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Destination, required_path
+from zoho_async.bulk.state.own_writes import PushedWrites
 
 from .change import Change, OwnWrites
 from .change_reader import ChangeReader, Deletes
@@ -57,7 +58,7 @@ class Changes:
         max_calls: int | None,
         deletes: Deletes,
         max_deleted: float,
-        own: OwnWrites | None = None,
+        own: OwnWrites | str | Path | None = None,
         concurrency: int = 10,
         wait: bool = False,
         on_wait: Callable[[datetime], None] | None = None,
@@ -69,7 +70,7 @@ class Changes:
         self._details = details
         self._deletes: Deletes = deletes
         self._max_deleted = max_deleted
-        self._own = own
+        self._own = PushedWrites(own) if isinstance(own, str | Path) else own
         self._concurrency = concurrency
         self._on_size = on_size
         self._budget = CallBudget(max_calls, wait=wait, on_wait=on_wait)
@@ -83,6 +84,8 @@ class Changes:
     async def __aenter__(self) -> Self:
         raw = self._state.open()
         try:
+            if isinstance(self._own, PushedWrites):
+                self._own.open()
             origin = self._target.origin
             document = read_document(
                 raw, resource=self._target.name, origin=origin, token=uuid4().hex, where=self._where
@@ -93,7 +96,7 @@ class Changes:
                 # Before anything is handed out: the next run has to find the index that belongs to it.
                 self._state.commit(msgspec.json.encode(document))
         except BaseException:
-            self._state.close()
+            self._close()
             raise
         self._document = document
         self._reader = ChangeReader(
@@ -120,7 +123,12 @@ class Changes:
             self._update_summary()
         finally:
             self._reader = None
-            self._state.close()
+            self._close()
+
+    def _close(self) -> None:
+        if isinstance(self._own, PushedWrites):
+            self._own.close()
+        self._state.close()
 
     def __aiter__(self) -> AsyncGenerator[Change, None]:
         if self._reader is None or self._iteration is not None:
@@ -204,7 +212,7 @@ def changes(
     max_calls: int | None = None,
     deletes: Deletes = "auto",
     max_deleted: float = MAX_DELETED,
-    own: OwnWrites | None = None,
+    own: OwnWrites | str | Path | None = None,
 ) -> Changes:
     """What was created, changed and deleted in a list since the last run.
 
@@ -228,7 +236,8 @@ def changes(
         deletes: `auto` looks for deletes when Zoho counts fewer records than are known, or once a day; `now` in any
             case; `off` never. Each missing record is asked for.
         max_deleted: Share of the known records, from 0 to 1, that may be deleted at once; ten may be in any case.
-        own: Knows the changes of our own push, which are left out.
+        own: The state file of our own pushes, whose changes are left out unless others have changed the record since
+            (stamps are in whole seconds: a change within the second of ours passes for ours). Or an `OwnWrites`.
 
     Returns:
         An asynchronous context manager to iterate over, with `commit()`, `pending` and `summary`.
