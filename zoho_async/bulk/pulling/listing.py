@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from zoho_async.schema.operation import Parameter
 from zoho_async.transport import hooks
 from zoho_async.wire.pagination import Page
 
+from .id_index import IdSet
 from .sink import Record
 
 T = TypeVar("T")
@@ -187,7 +189,7 @@ class WholeList:
 
     def __init__(self, reader: ListReader) -> None:
         self._reader = reader
-        self._seen: set[str] = set()
+        self._seen = IdSet()
         self.end_known = False
         """Whether Zoho has stated where the list ends."""
         self.seen = 0
@@ -197,6 +199,14 @@ class WholeList:
 
     async def pages(self) -> AsyncGenerator[list[Record], None]:
         """The records of each page, each record once."""
+        try:
+            async with aclosing(self._pages()) as pages:
+                async for records in pages:
+                    yield records
+        finally:
+            self._seen.close()
+
+    async def _pages(self) -> AsyncGenerator[list[Record], None]:
         order: Mapping[str, str] = OLDEST_FIRST if self._reader.sorts_by("created_time") else {}
         first = await self._reader.page(1, order)
         if not first.goes_on:
@@ -230,18 +240,11 @@ class WholeList:
             yield self._fresh(await self._reader.page(number, order))
 
     def _fresh(self, page: ListPage) -> list[Record]:
-        fresh: list[Record] = []
         self.without_id += page.size - len(page.records)
-        for record in page.records:
-            if record.id not in self._seen:
-                self._seen.add(record.id)
-                fresh.append(record)
-        self.seen = len(self._seen)
+        by_id = {record.id: record for record in page.records}
+        fresh = [by_id[one] for one in self._seen.add(by_id)]
+        self.seen += len(fresh)
         return fresh
-
-    def has(self, record_id: str) -> bool:
-        """Whether a record was read."""
-        return record_id in self._seen
 
 
 async def last_page(
