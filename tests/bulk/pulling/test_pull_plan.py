@@ -44,6 +44,7 @@ async def test_a_first_and_an_idle_pull_cost_what_is_planned(
         assert len(reported) == 1
     assert planned.idle == summary.reads
     assert planned.records == count
+    assert planned.in_full is (product == "billing" or name == "a.jsonl")
 
 
 async def test_the_cost_of_details_changes_and_deletes(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
@@ -101,7 +102,9 @@ async def test_a_list_that_is_not_counted_has_no_known_cost(
     planned = await bulk.plan_pull(zoho.books.contacts, tmp_path / "a.jsonl")
     await bulk.pull(zoho.books.contacts, tmp_path / "a.jsonl", on_cost=reported.append)
     assert (planned.calls, [one.calls for one in reported]) == (None, [None])
-    assert planned.sentence() == "an unknown number of calls now: Zoho does not count this list"
+    assert planned.sentence() == (
+        "an unknown number of calls now, for Zoho does not count this list: each pull reads the list in full"
+    )
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,11 @@ async def test_a_list_that_is_not_counted_has_no_known_cost(
             "2 calls now, more for what has changed, about 2 an hour when nothing changes",
         ),
         ({"calls": 9, "idle": None, "allowed": 9}, 3600, "9 calls now"),
+        (
+            {"calls": 28, "idle": 26, "in_full": True},
+            3600,
+            "28 calls now, about 26 an hour when nothing changes: each pull reads the list in full",
+        ),
     ],
 )
 def test_the_sentence(cost: dict[str, Any], every: float, expected: str) -> None:

@@ -18,6 +18,7 @@ class PullCost(msgspec.Struct, frozen=True, kw_only=True):
         allowed: `max_calls`; what is left of `calls` comes with later pulls.
         idle: Of a later pull when nothing has changed; None where Zoho does not count the list.
         daily: What a pull needs more, once a day, to look for deletes.
+        in_full: Whether every pull reads the whole list: it cannot be sorted by change, or the file keeps no state.
         records: Records of the list; None where Zoho does not count it.
         reads: Calls that were spent on finding this out.
     """
@@ -28,6 +29,7 @@ class PullCost(msgspec.Struct, frozen=True, kw_only=True):
     allowed: int | None = None
     idle: int | None
     daily: int = 0
+    in_full: bool = False
     records: int | None = None
     reads: int = 0
 
@@ -38,7 +40,7 @@ class PullCost(msgspec.Struct, frozen=True, kw_only=True):
             every: Seconds from the start of one pull to that of the next.
         """
         if self.calls is None:
-            text = "an unknown number of calls now: Zoho does not count this list"
+            text = "an unknown number of calls now, for Zoho does not count this list"
         elif self.allowed is not None and self.allowed < self.calls:
             text = f"{_calls(self.allowed)} now, of the {self.calls:,} that are needed"
         else:
@@ -48,7 +50,7 @@ class PullCost(msgspec.Struct, frozen=True, kw_only=True):
             text += f", about {max(1, round(self.idle * 3600 / every)):,} an hour when nothing changes"
         if self.daily:
             text += f" and {self.daily:,} once a day to look for deletes"
-        return text
+        return text + ": each pull reads the list in full" * self.in_full
 
 
 def _calls(number: int) -> str:
@@ -113,6 +115,7 @@ def pull_cost(needs: PullNeeds, *, max_calls: int | None = None, reads: int = 0)
         allowed=max_calls,
         idle=idle,
         daily=daily,
+        in_full=not (needs.is_sorted and needs.keeps_state),
         records=needs.records,
         reads=reads,
     )
