@@ -143,7 +143,12 @@ async def test_types_are_worked_out_once_a_pull(
     fake.seed({"contact_name": f"N{number}", "contact_persons": [{"email": "a@b.test"}]} for number in range(120))
     worked_out: list[Any] = []
     original = msgspec.structs.fields
-    monkeypatch.setattr(msgspec.structs, "fields", lambda kind: worked_out.append(kind) or original(kind))
+
+    def fields(kind: Any) -> Any:
+        worked_out.append(kind)
+        return original(kind)
+
+    monkeypatch.setattr(msgspec.structs, "fields", fields)
     summary = await bulk.pull(zoho.books.contacts, tmp_path / "a.sqlite", details="all")
     assert summary.details == 120
     assert len(worked_out) < 50

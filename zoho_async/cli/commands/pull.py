@@ -212,7 +212,7 @@ async def dry_pull_command(args: PullArgs) -> int:
             max_calls=args.max_calls,
             deletes=args.deletes,
         )
-    left, limits = zoho.quota.remaining if zoho.quota is not None else None, args.limits
+    left, limits = zoho.quota.remaining, args.limits
     if args.json:
         result = {"dry_run": True, "target": args.name, "to": str(args.to), **msgspec.structs.asdict(cost)}
         result |= {"left_today": left, "reserve": limits.reserve, "message": cost.sentence(every)}
