@@ -343,6 +343,17 @@ async def test_what_our_own_push_has_written_is_left_out(
     assert await copy.pull(details=details, own=str(state)) == []
 
 
+async def test_what_our_own_push_has_written_is_left_out_of_a_list_without_an_order(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    copy = Copy(zoho.billing.customers, tmp_path / "state.json", own=tmp_path / "push.state.sqlite")
+    rows = [{"display_name": f"Made {one}", "email": f"made{one}@a.test"} for one in range(5)]
+    async for outcome in bulk.push(zoho.billing.customers, rows, state=copy.options["own"]):
+        assert outcome.status == "done", outcome.reason
+    seed(fake, 2)
+    assert len(await copy.pull()) == 2
+
+
 async def test_own_writes_are_those_of_a_state_file(fake: FakeZoho, copy: Copy, tmp_path: Path) -> None:
     with pytest.raises(bulk.InputError, match="there is no such state file"):
         await copy.pull(own=tmp_path / "none")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,10 @@ async def test_a_plan_refuses_what_a_pull_refuses(fake: FakeZoho, zoho: Zoho, tm
     async with FakeZoho(organizations=("1",), per_minute=None) as second, client_of(second) as another:
         await bulk.pull(another.books.contacts, tmp_path / "a.sqlite")
     with pytest.raises(bulk.InputError, match=r"holds books.contacts of organisation 1 "):
+        await bulk.plan_pull(zoho.books.contacts, tmp_path / "a.sqlite")
+    with closing(sqlite3.connect(tmp_path / "a.sqlite")) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(bulk.InputError, match="was written by a newer zoho_async"):
         await bulk.plan_pull(zoho.books.contacts, tmp_path / "a.sqlite")
 
 

@@ -154,6 +154,9 @@ class SqliteCopy:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         if application_id != PULL_FILE.application_id:
             raise InputError(f"{self._path}: {PULL_FILE.wrong_kind}")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > PULL_FILE.version:
+            raise InputError(f"{self._path}: was written by a newer zoho_async (version {version})")
         self._check_origin(connection)
         query = "SELECT count(*) FROM sqlite_master WHERE name IN ('pulled_state', ?)"
         if connection.execute(query, (self._index_name,)).fetchone() != (2,):

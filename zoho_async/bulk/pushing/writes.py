@@ -239,7 +239,7 @@ class WriteExecutor:
             action=action,
             record_id=record_id,
             child_ids=child_ids_of(receipt),
-            modified=str(member(receipt, "last_modified_time") or ""),
+            modified=str(member(receipt, "last_modified_time") or member(receipt, "updated_time") or ""),
             warning=warning,
             error=error,
         )
