@@ -79,6 +79,17 @@ async def test_the_cost_of_an_interrupted_pull_is_what_is_left(fake: FakeZoho, z
     assert planned.calls == (await bulk.pull(zoho.books.contacts, path)).reads == 2 + 2
 
 
+async def test_a_plan_reads_a_file_that_a_pull_is_writing(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    seed(fake, 450)
+    path = tmp_path / "a.sqlite"
+    await bulk.pull(zoho.books.contacts, path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("UPDATE contacts SET notes = 'x'")
+        writer.execute("BEGIN IMMEDIATE")
+        assert "a.sqlite-wal" in names_in(tmp_path)
+        assert (await bulk.plan_pull(zoho.books.contacts, path)).calls == 2
+
+
 async def test_a_plan_refuses_what_a_pull_refuses(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
     with pytest.raises(bulk.InputError, match="only SQLite remembers"):
         await bulk.plan_pull(zoho.books.contacts, tmp_path / "a.csv", max_calls=3)
