@@ -97,6 +97,22 @@ async def test_a_pull_again_and_again_ends_upon_a_signal(fake: FakeZoho, cli: Cl
     ]
 
 
+async def test_a_pull_that_waits_for_the_next_days_calls_ends_upon_a_signal(tmp_path: Path) -> None:
+    async with FakeZoho(per_minute=None, per_day=20) as fake:
+        fake.seed({"contact_name": f"N{number}"} for number in range(30))
+        cli = Cli.against(fake, tmp_path)
+        pull = ("pull", "books", "contacts", "--to", "a.sqlite", "--details", "all", "--concurrency", "1", *FAST)
+        process = await cli.start(*pull, "--wait")
+        assert process.stderr is not None
+        lines = [(await process.stderr.readline()).decode() for _ in range(2)]
+        process.send_signal(signal.SIGTERM)
+        done = await ended(process)
+        assert lines[0].startswith("31 calls now (30 for details)")
+        assert lines[1].startswith("the day's calls are used up: waiting until 20")
+        assert (done.code, fake.requests()) == (130, 20)
+        assert "not finished: a.sqlite keeps 19 records" in done.err
+
+
 async def test_an_interrupted_pull_says_what_it_keeps(fake: FakeZoho, cli: Cli) -> None:
     fake.seed({"contact_name": f"N{number}"} for number in range(400))
     fake.script("books.contacts.get", ["pass"] * 250 + ["stall"])
