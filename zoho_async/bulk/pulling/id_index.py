@@ -216,7 +216,7 @@ class IdSet:
     @property
     def _connection(self) -> sqlite3.Connection:
         if self._opened is None:
-            # SQLite's own temporary file, which is gone with the process.
+            # SQLite's own temporary file, which ends with the process.
             self._opened = sqlite3.connect("", isolation_level=None, check_same_thread=False)
             self._opened.execute("CREATE TABLE ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
             self._opened.execute("BEGIN")
