@@ -202,6 +202,9 @@ class _CostReport:
 
     def sized(self, records: int | None) -> None:
         """Called with the size of the list; None when it is not known and will not be."""
+        if self._report is None:
+            # Also called for every change.
+            return
         keeps_state = self._copy is not None
         self._say(needs_of(self._target, None, records, self._details, self._deletes, keeps_state=keeps_state))
 
