@@ -17,6 +17,7 @@ from zoho_async.bulk.errors import InputError, StateError, Status, UnknownColumn
 from zoho_async.bulk.pulling.change import Change, OwnWrites
 from zoho_async.bulk.pulling.changes import Changes, ChangesSummary, changes
 from zoho_async.bulk.pulling.pull import PullSummary, pull
+from zoho_async.bulk.pulling.pull_plan import plan_pull
 from zoho_async.bulk.pulling.state_document import PullState
 from zoho_async.bulk.pulling.typed_columns import columns, plain_values
 from zoho_async.bulk.pushing.events import Event
@@ -41,6 +42,7 @@ from zoho_async.bulk.recovery.retry import RemainingRows, remaining_rows, retry
 from zoho_async.bulk.rows.drafts import ColumnInfo, draft_mapping, push_columns
 from zoho_async.bulk.rows.review import PlanColumn
 from zoho_async.bulk.rows.warnings import RowWarning
+from zoho_async.bulk.scheduling.pull_cost import PullCost
 from zoho_async.bulk.source.files import Row, RowFile, open_rows
 from zoho_async.bulk.source.mapping import FileMapping, preset_text, presets, read_mapping
 
@@ -63,6 +65,7 @@ __all__ = [
     "PlanColumn",
     "PlanForecast",
     "PlannedRow",
+    "PullCost",
     "PullState",
     "PullSummary",
     "Push",
@@ -92,6 +95,7 @@ __all__ = [
     "open_rows",
     "plain_values",
     "plan",
+    "plan_pull",
     "preset_text",
     "presets",
     "pull",

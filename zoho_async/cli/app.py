@@ -20,7 +20,7 @@ from .commands.call import CallArgs, call_command, operations_text
 from .commands.columns import columns_command, template_command
 from .commands.dry_run import dry_run_command
 from .commands.mapping import map_command, presets_command
-from .commands.pull import ChangesArgs, PullArgs, changes_command, pull_command
+from .commands.pull import ChangesArgs, PullArgs, changes_command, dry_pull_command, pull_command
 from .commands.push import PushArgs, push_command
 from .commands.state import ids_command, images_command, runs_command, show_command
 from .profiles import limits
@@ -174,6 +174,16 @@ def pull(
     deletes: Annotated[
         DeletesChoice, typer.Option("--deletes", help="When to look for records that are deleted in Zoho. SQLite only.")
     ] = DeletesChoice.auto,
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="15m", help="Pull again and again: 30s, 15m, 6h, 1d.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many calls it needs, in at most three; write nothing.")
+    ] = False,
+    reserve: Annotated[int, typer.Option("--reserve", min=0, metavar="N", help="Calls a day left to others.")] = 0,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the next day's calls when those of this one are used up.")
+    ] = False,
     json: Json = False,
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
@@ -188,11 +198,14 @@ def pull(
         max_deleted=max_deleted,
         max_calls=max_calls,
         deletes=deletes.value,
+        every=every,
+        wait=wait,
         json=json,
-        limits=limits(per_minute, concurrency),
+        limits=limits(per_minute, concurrency, reserve),
         profile=profile,
     )
-    _finish(lambda _: pull_command(args), json=json)
+    command = dry_pull_command if dry_run else pull_command
+    _finish(lambda _: command(args), json=json)
 
 
 @app.command()

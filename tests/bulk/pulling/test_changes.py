@@ -213,6 +213,32 @@ async def test_a_first_run_goes_on_at_its_page(fake: FakeZoho, copy: Copy) -> No
     assert set(copy.rows) == set(fake.organization().contacts)
 
 
+async def test_a_first_run_with_details_goes_on_at_its_page_when_it_was_killed(
+    fake: FakeZoho, zoho: Zoho, copy: Copy
+) -> None:
+    seed(fake, 1000)
+    fake.script(LIST, ["pass"] * 5 + ["status:503"])
+    # Nothing is handed out before all pages are read, and nothing is committed by the consumer.
+    with pytest.raises(errors.UnavailableError):
+        async with bulk.changes(zoho.with_options(retries=0).books.contacts, copy.state, details="changed") as changes:
+            async for _ in changes:
+                pytest.fail("no page is left to fail")
+    before = fake.requests(LIST)
+    found = await copy.pull(details="changed")
+    assert {one.id for one in found} == set(fake.organization().contacts)
+    # Two of five pages, the newest one and a count.
+    assert fake.requests(LIST) - before == 2 + 2
+    assert copy.state.stat().st_size < 50_000
+
+
+async def test_pages_move_the_state_only_when_all_that_was_handed_out_is_committed(fake: FakeZoho, copy: Copy) -> None:
+    seed(fake, 1000)
+    async with bulk.changes(copy.resource, copy.state) as changes:
+        async for _ in changes:
+            pass
+    assert len(await copy.pull()) == 1000
+
+
 async def test_what_was_not_committed_comes_again(fake: FakeZoho, copy: Copy) -> None:
     seed(fake, 30)
     async with bulk.changes(copy.resource, copy.state) as changes:
@@ -281,6 +307,59 @@ async def test_our_own_changes_can_be_left_out(fake: FakeZoho, zoho: Zoho, copy:
         await zoho.books.contacts.update(contact_id, {"contact_name": contact_id})
     written = (first, fake.organization().contacts[first]["last_modified_time"])
     assert [one.id for one in await copy.pull(own=Own())] == [second]
+    assert await copy.pull() == []
+
+
+@pytest.mark.parametrize("details", ["none", "changed"])
+async def test_what_our_own_push_has_written_is_left_out(
+    fake: FakeZoho, zoho: Zoho, copy: Copy, tmp_path: Path, details: Any
+) -> None:
+    seed(fake, 300)
+    state = tmp_path / "push.state.sqlite"
+    await copy.pull(details=details)
+    fake.clock.advance(1000)
+    pushed = {f"Name {number:04d}": {"contact_name": f"Name {number:04d}", "notes": "new"} for number in range(40)}
+    pushed |= {f"Made {number}": {"contact_name": f"Made {number}"} for number in range(10)}
+
+    async def push() -> None:
+        rows = [*pushed.values()]
+        async for outcome in bulk.push(zoho.books.contacts, rows, state=state, on_existing="update"):
+            assert outcome.status == "done"
+
+    await push()
+    fake.clock.advance(10)
+    by_name = {one["contact_name"]: one["contact_id"] for one in fake.organization().contacts.values()}
+    made, updated = by_name["Made 3"], by_name["Name 0007"]
+    for contact_id in (made, updated):
+        await zoho.books.contacts.update(contact_id, {"company_name": "others"})
+    before = fake.requests(GET)
+    assert {one.id for one in await copy.pull(details=details, own=state)} == {made, updated}
+    assert fake.requests(GET) - before == (2 if details == "changed" else 0)
+    assert await copy.pull(details=details, own=state) == []
+    # Pushed again over what others have changed: ours is the last change.
+    fake.clock.advance(10)
+    pushed["Made 3"]["company_name"] = "ours"
+    await push()
+    assert await copy.pull(details=details, own=str(state)) == []
+
+
+async def test_what_our_own_push_has_written_is_left_out_of_a_list_without_an_order(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    copy = Copy(zoho.billing.customers, tmp_path / "state.json", own=tmp_path / "push.state.sqlite")
+    rows = [{"display_name": f"Made {one}", "email": f"made{one}@a.test"} for one in range(5)]
+    async for outcome in bulk.push(zoho.billing.customers, rows, state=copy.options["own"]):
+        assert outcome.status == "done", outcome.reason
+    seed(fake, 2)
+    assert len(await copy.pull()) == 2
+
+
+async def test_own_writes_are_those_of_a_state_file(fake: FakeZoho, copy: Copy, tmp_path: Path) -> None:
+    with pytest.raises(bulk.InputError, match="there is no such state file"):
+        await copy.pull(own=tmp_path / "none")
+    (tmp_path / "other").write_text("something else" * 100)
+    with pytest.raises(bulk.StateError, match="state file"):
+        await copy.pull(own=tmp_path / "other")
     assert await copy.pull() == []
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Coroutine
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,8 +20,8 @@ from support.client import client_of
 from support.profiles import examples
 
 from zoho_async import bulk, errors
-from zoho_async.bulk.pulling import change_reader, listing
-from zoho_async.bulk.pulling.listing import ListPage, ListReader
+from zoho_async.bulk.pulling import change_reader, listing, pull
+from zoho_async.bulk.pulling.listing import CallBudget
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.rendering.billing import billing_row
 from zoho_async.fake.rendering.live import list_row
@@ -34,7 +36,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("delete"), st.integers(0, 40)),
     st.tuples(st.just("advance"), st.sampled_from([1, 290, 400, 100_000])),
 )
-DURING = st.lists(st.tuples(st.integers(0, 12), ACTIONS), max_size=6)
+DURING = st.lists(st.tuples(st.integers(0, 20), ACTIONS), max_size=6)
 
 
 class CopyOfContacts(RuleBasedStateMachine):
@@ -56,17 +58,17 @@ class CopyOfContacts(RuleBasedStateMachine):
         self.made = 0
         self.calls = 0
         self.during: list[tuple[int, tuple[str, int]]] = []
-        page = ListReader.page
+        take = CallBudget.take
 
-        async def paged(reader: ListReader, *arguments: Any) -> ListPage:
-            found = await page(reader, *arguments)
-            self.calls += 1
+        def taken(budget: CallBudget) -> None:
+            take(budget)
+            # Before every call of a run: pages, counts and details.
             for number, action in self.during:
                 if number == self.calls:
                     self.act(action)
-            return found
+            self.calls += 1
 
-        self.patch.setattr(ListReader, "page", paged)
+        self.patch.setattr(CallBudget, "take", taken)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(work)
@@ -153,15 +155,18 @@ class CopyOfContacts(RuleBasedStateMachine):
         row = list_row if self.product == "books" else billing_row
         return {one: json.loads(encode(row(record, organization))) for one, record in organization.contacts.items()}
 
+    async def quiet(self) -> None:
+        await self.pulled(10**9, 1, None, "none", True)
+
     @rule()
     def a_quiet_run_makes_the_copy_equal(self) -> None:
-        self.run(self.pulled(10**9, 1, None, "none", True))
+        self.run(self.quiet())
         assert self.copy == self.server()
 
     def teardown(self) -> None:
         self.a_quiet_run_makes_the_copy_equal()
         calls = self.fake.requests()
-        self.run(self.pulled(10**9, 1, None, "none", True))
+        self.run(self.quiet())
         assert self.product != "books" or self.fake.requests() - calls <= 3
         self.run(self.zoho.close())
         self.run(self.fake.__aexit__(None, None, None))
@@ -176,8 +181,47 @@ class CopyOfCustomers(CopyOfContacts):
     product = "billing"
 
 
+class StoppedError(Exception):
+    """Ends a pull from its progress."""
+
+
+class SqliteFileOfContacts(CopyOfContacts):
+    """The same over the SQLite file of a pull, with the records read in full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.path = self.folder / "a.sqlite"
+
+    async def pulled(
+        self, stop_after: int, commit_every: int, max_calls: int | None, details: Any, commits_at_the_end: bool
+    ) -> None:
+        def stop(summary: bulk.PullSummary) -> None:
+            if summary.changed + summary.deleted >= stop_after:
+                raise StoppedError
+
+        self.patch.setattr(pull, "_COMMIT_EVERY", commit_every)
+        options: dict[str, Any] = {"max_calls": max_calls, "details": details, "max_deleted": 1, "concurrency": 2}
+        with suppress(StoppedError):
+            await bulk.pull(self.resource, self.path, on_progress=stop, **options)
+
+    async def quiet(self) -> None:
+        await self.pulled(10**9, 1, None, "changed", True)
+        with closing(sqlite3.connect(self.path)) as connection:
+            rows = connection.execute("SELECT id, row, detail FROM contacts WHERE deleted_at IS NULL").fetchall()
+            pending = connection.execute("SELECT count(*) FROM pulled_ids_books_contacts WHERE pending").fetchone()
+        self.copy = {one: json.loads(row) for one, row, _ in rows}
+        assert pending == (0,)
+        contacts = self.fake.organization().contacts
+        for one, _, detail in rows:
+            record = json.loads(detail)
+            for name in ("contact_name", "last_modified_time"):
+                assert record[name] == contacts[one][name]
+
+
 SETTINGS = settings(max_examples=examples(60), stateful_step_count=12)
 CopyOfContacts.TestCase.settings = SETTINGS
 CopyOfCustomers.TestCase.settings = SETTINGS
+SqliteFileOfContacts.TestCase.settings = settings(max_examples=examples(15), stateful_step_count=10)
 TestContacts = CopyOfContacts.TestCase
 TestCustomers = CopyOfCustomers.TestCase
+TestSqliteFile = SqliteFileOfContacts.TestCase

@@ -9,9 +9,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from zoho_async import Zoho, bulk
+from zoho_async import Zoho, bulk, errors
 from zoho_async.bulk.pulling.typed_columns import cell, custom_fields
 from zoho_async.fake import FakeZoho
 
@@ -121,6 +122,36 @@ async def test_an_interrupted_first_pull_goes_on_at_its_page(fake: FakeZoho, zoh
     summary = await bulk.pull(zoho.books.contacts, path)
     assert (summary.changed, summary.records) == (600, 1000)
     assert summary.reads <= 4 + 2
+
+
+async def test_details_that_were_read_before_an_error_are_kept(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    fake.seed({"contact_name": f"N{number}"} for number in range(60))
+    fake.script(GET, ["pass"] * 50 + ["status:503"])
+    with pytest.raises(errors.UnavailableError):
+        await bulk.pull(zoho.with_options(retries=0).books.contacts, path, details="changed", concurrency=5)
+    ((kept,),) = query(path, "SELECT count(detail) FROM contacts")
+    assert 40 <= kept <= 59
+    summary = await bulk.pull(zoho.books.contacts, path, details="changed")
+    assert (summary.details, summary.records) == (60 - kept, 60)
+    assert query(path, "SELECT count(detail) FROM contacts") == [(60,)]
+
+
+async def test_types_are_worked_out_once_a_pull(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.seed({"contact_name": f"N{number}", "contact_persons": [{"email": "a@b.test"}]} for number in range(120))
+    worked_out: list[Any] = []
+    original = msgspec.structs.fields
+
+    def fields(kind: Any) -> Any:
+        worked_out.append(kind)
+        return original(kind)
+
+    monkeypatch.setattr(msgspec.structs, "fields", fields)
+    summary = await bulk.pull(zoho.books.contacts, tmp_path / "a.sqlite", details="all")
+    assert summary.details == 120
+    assert len(worked_out) < 50
 
 
 async def test_a_file_of_version_1_is_migrated(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:

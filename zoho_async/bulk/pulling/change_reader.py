@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -55,6 +56,8 @@ class ChangeReader:
         max_deleted: Share of the known records that may be deleted at once.
         own: What a push of ours has written.
         concurrency: Records read by themselves at a time.
+        on_page: Is called when a page was read and its changes were handed out.
+        on_size: Is called with the number of records, whenever a call shows it.
     """
 
     def __init__(
@@ -69,6 +72,8 @@ class ChangeReader:
         max_deleted: float,
         own: OwnWrites | None,
         concurrency: int,
+        on_page: Callable[[], None],
+        on_size: Callable[[int], None] | None,
     ) -> None:
         self._target = target
         self._document = document
@@ -79,8 +84,9 @@ class ChangeReader:
         self._max_deleted = max_deleted
         self._own = own
         self._concurrency = concurrency
-        self._list = ListReader(target, budget.take)
-        self._sorted = self._list.sorts_by("last_modified_time") and self._list.sorts_by("created_time")
+        self._on_page = on_page
+        self._list = ListReader(target, budget, on_size)
+        self._sorted = self._list.is_sorted
         self._swept = False
         """Whether this run has looked for deletes."""
         self._started: ListPage | None = None
@@ -154,6 +160,7 @@ class ChangeReader:
                     break
                 previous = ids
                 document.reading = ListProgress(kind="changed", page=page.number + 1, top=top)
+                self._on_page()
                 page = await self._list.page(page.number + 1, NEWEST_CHANGE_FIRST)
             document.reading = None
             # A server that repeats a page has not shown all changes.
@@ -240,6 +247,7 @@ class ChangeReader:
             for change in self._listed_page(page):
                 yield change
             document.reading = reading = msgspec.structs.replace(reading, page=reading.page - 1)
+            self._on_page()
             page = None
         self._note_end(reading is not None and reading.end_known)
         if reading is not None and reading.end_known and self._deletes != "off":
@@ -300,6 +308,7 @@ class ChangeReader:
             last, previous = page.number if page.size else last, ids
             reading = ListProgress(kind="whole", page=0 if ends else page.number + 1, end_known=page.more is False)
             document.reading = reading
+            self._on_page()
         self._note_end(reading.end_known)
         unlisted = index.count(document.generation)
         if not begins or last < 2 or (quiet and not unlisted):
@@ -400,7 +409,8 @@ class ChangeReader:
 
     async def _read_one(self, record_id: str) -> bytes:
         # Member by member as text, so that every value stays as Zoho wrote it.
-        return _json.encode(await self._target.resource.get(record_id, type=dict[str, msgspec.Raw]))
+        read = partial(self._target.resource.get, record_id, type=dict[str, msgspec.Raw])
+        return _json.encode(await self._budget.make(read))
 
     # -- rows
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -12,6 +13,7 @@ import msgspec
 
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Destination, required_path
+from zoho_async.bulk.state.own_writes import PushedWrites
 
 from .change import Change, OwnWrites
 from .change_reader import ChangeReader, Deletes
@@ -57,8 +59,11 @@ class Changes:
         max_calls: int | None,
         deletes: Deletes,
         max_deleted: float,
-        own: OwnWrites | None = None,
+        own: OwnWrites | str | Path | None = None,
         concurrency: int = 10,
+        wait: bool = False,
+        on_wait: Callable[[datetime], None] | None = None,
+        on_size: Callable[[int], None] | None = None,
     ) -> None:
         self._target = target
         self._state = state
@@ -66,9 +71,12 @@ class Changes:
         self._details = details
         self._deletes: Deletes = deletes
         self._max_deleted = max_deleted
-        self._own = own
+        self._own = PushedWrites(own) if isinstance(own, str | Path) else own
         self._concurrency = concurrency
-        self._budget = CallBudget(max_calls)
+        self._on_size = on_size
+        self._budget = CallBudget(max_calls, wait=wait, on_wait=on_wait)
+        self._uncommitted = False
+        """Whether something was handed out since the last commit."""
         self._summary = ChangesSummary()
         self._document: PullDocument | None = None
         self._reader: ChangeReader | None = None
@@ -77,6 +85,8 @@ class Changes:
     async def __aenter__(self) -> Self:
         raw = self._state.open()
         try:
+            if isinstance(self._own, PushedWrites):
+                self._own.open()
             origin = self._target.origin
             document = read_document(
                 raw, resource=self._target.name, origin=origin, token=uuid4().hex, where=self._where
@@ -87,7 +97,7 @@ class Changes:
                 # Before anything is handed out: the next run has to find the index that belongs to it.
                 self._state.commit(msgspec.json.encode(document))
         except BaseException:
-            self._state.close()
+            self._close()
             raise
         self._document = document
         self._reader = ChangeReader(
@@ -100,6 +110,8 @@ class Changes:
             max_deleted=self._max_deleted,
             own=self._own,
             concurrency=self._concurrency,
+            on_page=self._page_read,
+            on_size=self._on_size,
         )
         return self
 
@@ -112,7 +124,12 @@ class Changes:
             self._update_summary()
         finally:
             self._reader = None
-            self._state.close()
+            self._close()
+
+    def _close(self) -> None:
+        if isinstance(self._own, PushedWrites):
+            self._own.close()
+        self._state.close()
 
     def __aiter__(self) -> AsyncGenerator[Change, None]:
         if self._reader is None or self._iteration is not None:
@@ -128,12 +145,18 @@ class Changes:
                     self._summary.upserts += 1
                 else:
                     self._summary.deletes += 1
+                self._uncommitted = True
                 yield change
             self._summary.complete = True
         except BudgetSpentError:
             pass
         finally:
             await source.aclose()
+
+    def _page_read(self) -> None:
+        # The consumer has stored all, and may get nothing for many pages.
+        if not self._uncommitted and self._document is not None:
+            self._keep(self._document)
 
     def commit(self) -> Committed:
         """Keeps the state: the changes handed out so far are not handed out again.
@@ -147,8 +170,12 @@ class Changes:
         if self._reader is None or self._document is None:
             raise RuntimeError("the changes are closed")
         self._document.pending = self.pending
-        self._state.commit(msgspec.json.encode(self._document))
+        self._keep(self._document)
         return Committed()
+
+    def _keep(self, document: PullDocument) -> None:
+        self._state.commit(msgspec.json.encode(document))
+        self._uncommitted = False
 
     @property
     def pending(self) -> int:
@@ -186,7 +213,7 @@ def changes(
     max_calls: int | None = None,
     deletes: Deletes = "auto",
     max_deleted: float = MAX_DELETED,
-    own: OwnWrites | None = None,
+    own: OwnWrites | str | Path | None = None,
 ) -> Changes:
     """What was created, changed and deleted in a list since the last run.
 
@@ -210,7 +237,8 @@ def changes(
         deletes: `auto` looks for deletes when Zoho counts fewer records than are known, or once a day; `now` in any
             case; `off` never. Each missing record is asked for.
         max_deleted: Share of the known records, from 0 to 1, that may be deleted at once; ten may be in any case.
-        own: Knows the changes of our own push, which are left out.
+        own: The state file of our own pushes, whose changes are left out unless others have changed the record since
+            (stamps are in whole seconds: a change within the second of ours passes for ours). Or an `OwnWrites`.
 
     Returns:
         An asynchronous context manager to iterate over, with `commit()`, `pending` and `summary`.

@@ -194,12 +194,48 @@ class SqliteIndex:
         return [PendingRecord(id=record_id, modified=modified, row=row) for record_id, modified, row in found]
 
     def pending_count(self) -> int:
-        query = f"SELECT count(*) FROM {self._table} WHERE pending AND handed IS NULL"
-        return int(self._connection.execute(query).fetchone()[0])
+        # Two counts that each read an index alone.
+        counts = (
+            self._connection.execute(f"SELECT count(*) FROM {self._table} WHERE pending{more}").fetchone()[0]
+            for more in ("", " AND handed IS NOT NULL")
+        )
+        pending, handed = counts
+        return int(pending - handed)
 
     def ask_for_all(self) -> None:
         """Makes the details of every record pending."""
         self._connection.execute(f"UPDATE {self._table} SET pending = 1 WHERE hash <> x''")
+
+
+class IdSet:
+    """A set of ids on disk: a million of them would take 150 MB of memory."""
+
+    def __init__(self) -> None:
+        self._opened: sqlite3.Connection | None = None
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._opened is None:
+            # SQLite's own temporary file, which ends with the process.
+            self._opened = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            self._opened.execute("CREATE TABLE ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
+            self._opened.execute("BEGIN")
+        return self._opened
+
+    def add(self, ids: Iterable[str]) -> list[str]:
+        """Adds ids; those that are new, in their order."""
+        query = "INSERT OR IGNORE INTO ids VALUES (?)"
+        return [one for one in ids if self._connection.execute(query, (one,)).rowcount]
+
+    def __contains__(self, record_id: str) -> bool:
+        query = "SELECT 1 FROM ids WHERE id = ?"
+        return self._connection.execute(query, (record_id,)).fetchone() is not None
+
+    def close(self) -> None:
+        """Removes it."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
 
 def content_hash(raw: bytes) -> bytes:

@@ -12,6 +12,7 @@ from zoho_async._atomic_file import AtomicFile, remove_leftovers
 from zoho_async._typeguards import is_mapping
 from zoho_async.bulk.errors import InputError
 
+from .id_index import IdSet
 from .sink import Missing, Record
 
 
@@ -28,7 +29,7 @@ class JsonLinesSink:
         self._details = details
         self._target: AtomicFile | None = None
         self._lines: IO[str] | None = None
-        self._brought: set[str] = set()
+        self._brought = IdSet()
 
     def open(self) -> None:
         try:
@@ -40,7 +41,7 @@ class JsonLinesSink:
         remove_leftovers(self._path)
 
     def rows(self, records: Sequence[Record]) -> None:
-        self._brought.update(record.id for record in records)
+        self._brought.add(record.id for record in records)
         if not self._details:
             self._write([record.raw for record in records])
 
@@ -58,13 +59,16 @@ class JsonLinesSink:
 
     def finish(self, deleted: Collection[str]) -> None:
         assert self._target is not None
-        dropped = self._brought.union(deleted)
-        self._write([raw for record_id, raw in self._earlier() if record_id not in dropped])
+        self._brought.add(deleted)
+        for record_id, raw in self._earlier():
+            if record_id not in self._brought:
+                self._write([raw])
         self._complete(self._target)
         self._target.commit()
         self.abandon()
 
     def abandon(self) -> None:
+        self._brought.close()
         if self._target is not None:
             self._target.discard()
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 
 from zoho_async._typeguards import is_mapping
 from zoho_async.bulk.rows.resource import Destination
-from zoho_async.errors import RefusedError
+from zoho_async.bulk.scheduling.window import UNKNOWN_RESET, local_now, sleep_until
+from zoho_async.errors import QuotaExceededError, RefusedError
 from zoho_async.schema.operation import Parameter
 from zoho_async.transport import hooks
 from zoho_async.wire.pagination import Page
 
+from .id_index import IdSet
 from .sink import Record
+
+T = TypeVar("T")
 
 PER_PAGE = 200
 
@@ -30,17 +37,24 @@ class BudgetSpentError(Exception):
 
 
 class CallBudget:
-    """Counts calls, at most `limit` of them.
+    """Counts calls, at most `limit` of them, and waits for the next day's where that is wanted.
 
     Args:
         limit: None for any number.
+        wait: Wait when the day's calls are used up; else QuotaExceededError ends the run.
+        on_wait: Is called with the moment that is waited for, once.
 
     Attributes:
         used: Calls so far, without the client's retries.
     """
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(
+        self, limit: int | None = None, *, wait: bool = False, on_wait: Callable[[datetime], None] | None = None
+    ) -> None:
         self._limit = limit
+        self._wait = wait
+        self._on_wait = on_wait
+        self._awaited: datetime | None = None
         self.used = 0
 
     def take(self) -> None:
@@ -53,6 +67,22 @@ class CallBudget:
     def left(self) -> bool:
         """Whether a call may be made."""
         return self._limit is None or self.used < self._limit
+
+    async def make(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Makes a call that was counted; again when the day's calls were used up."""
+        while True:
+            try:
+                return await call()
+            except QuotaExceededError as error:
+                if not self._wait:
+                    raise
+                moment = error.resets_at or local_now() + UNKNOWN_RESET
+                # Several calls wait for one moment.
+                if self._awaited is None or abs(moment - self._awaited) > UNKNOWN_RESET / 2:
+                    self._awaited = moment
+                    if self._on_wait is not None:
+                        self._on_wait(moment)
+                await sleep_until(moment, now=local_now)
 
 
 class ListPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,18 +116,25 @@ class ListReader:
 
     Args:
         target: What is read; it has a paged list.
-        on_call: Is called before every call.
+        budget: Of the calls.
+        on_size: Is called with the number of records, whenever a call shows it.
     """
 
-    def __init__(self, target: Destination, on_call: Callable[[], None]) -> None:
+    def __init__(self, target: Destination, budget: CallBudget, on_size: Callable[[int], None] | None = None) -> None:
         self._target = target
-        self._on_call = on_call
+        self._budget = budget
+        self._on_size = on_size
         listing = target.operations["list"]
         counting = (*listing.parameters, _COUNT_ONLY)
         self._listing = listing
         self._counting = msgspec.structs.replace(listing, kind="untyped", response=None, parameters=counting)
         self.unreadable = False
         """Whether a page was no list, or had a row without an id: there are records that are not known."""
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether the newest changes can be read first, and all records in the order of their creation."""
+        return self.sorts_by("last_modified_time") and self.sorts_by("created_time")
 
     def sorts_by(self, column: str) -> bool:
         """Whether the list can be sorted by a column."""
@@ -106,27 +143,35 @@ class ListReader:
 
     async def page(self, number: int, order: Mapping[str, str]) -> ListPage:
         """Reads one page."""
-        self._on_call()
+        self._budget.take()
         query = {**order, "page": number, "per_page": PER_PAGE}
-        response = await hooks.send(self._target.resource, self._listing, query=query, type=dict[str, Any])
+        send = partial(hooks.send, self._target.resource, self._listing, query=query, type=dict[str, Any])
+        response = await self._budget.make(send)
         page: Page[dict[str, Any]] = response.data
         raws = _raw_rows(page, response.body, self._listing.envelope)
         records = [record for raw in raws if (record := self._record(raw)) is not None]
         if not page.readable or len(records) < len(raws):
             self.unreadable = True
-        return ListPage(number=number, records=records, size=len(raws), more=more_pages(page))
+        found = ListPage(number=number, records=records, size=len(raws), more=more_pages(page))
+        if number == 1 and not found.goes_on and self._on_size is not None:
+            self._on_size(found.size)
+        return found
 
     async def count(self) -> int | None:
         """How many records the list has; None when Zoho does not answer that."""
-        self._on_call()
+        self._budget.take()
         query = {"response_option": "2", "page": 1, "per_page": PER_PAGE}
         try:
-            response = await hooks.send(self._target.resource, self._counting, query=query)
+            response = await self._budget.make(partial(hooks.send, self._target.resource, self._counting, query=query))
         except RefusedError:
             return None
         context: Any = response.data.get("page_context")
         total = context.get("total") if is_mapping(context) else None
-        return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
+        if not isinstance(total, int) or isinstance(total, bool) or total < 0:
+            return None
+        if self._on_size is not None:
+            self._on_size(total)
+        return total
 
     def _record(self, raw: bytes) -> Record | None:
         row: Any = msgspec.json.decode(raw)
@@ -153,7 +198,7 @@ class WholeList:
 
     def __init__(self, reader: ListReader) -> None:
         self._reader = reader
-        self._seen: set[str] = set()
+        self._seen = IdSet()
         self.end_known = False
         """Whether Zoho has stated where the list ends."""
         self.seen = 0
@@ -163,6 +208,14 @@ class WholeList:
 
     async def pages(self) -> AsyncGenerator[list[Record], None]:
         """The records of each page, each record once."""
+        try:
+            async with aclosing(self._pages()) as pages:
+                async for records in pages:
+                    yield records
+        finally:
+            self._seen.close()
+
+    async def _pages(self) -> AsyncGenerator[list[Record], None]:
         order: Mapping[str, str] = OLDEST_FIRST if self._reader.sorts_by("created_time") else {}
         first = await self._reader.page(1, order)
         if not first.goes_on:
@@ -196,18 +249,11 @@ class WholeList:
             yield self._fresh(await self._reader.page(number, order))
 
     def _fresh(self, page: ListPage) -> list[Record]:
-        fresh: list[Record] = []
         self.without_id += page.size - len(page.records)
-        for record in page.records:
-            if record.id not in self._seen:
-                self._seen.add(record.id)
-                fresh.append(record)
-        self.seen = len(self._seen)
+        by_id = {record.id: record for record in page.records}
+        fresh = [by_id[one] for one in self._seen.add(by_id)]
+        self.seen += len(fresh)
         return fresh
-
-    def has(self, record_id: str) -> bool:
-        """Whether a record was read."""
-        return record_id in self._seen
 
 
 async def last_page(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,20 +18,22 @@ from zoho_async.bulk._aio import closable
 from zoho_async.bulk.concurrent_map import map  # noqa: A004 - our own map, named like the builtin
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Destination
+from zoho_async.bulk.scheduling.pull_cost import PullCost, PullNeeds, pull_cost
 from zoho_async.errors import NotFoundError
 
+from .change import Change
 from .change_reader import Deletes
-from .changes import Changes, check_pullable, is_read_alone
+from .changes import Changes, is_read_alone
+from .csv_sink import CsvSink
 from .deletions import MAX_DELETED, check_missing, deleted_of
-from .formats import is_sqlite, open_sink
-from .listing import ListReader, WholeList
+from .jsonl_sink import JsonLinesSink
+from .listing import CallBudget, ListReader, WholeList
+from .pull_plan import Details, check_pull, needs_of
 from .sink import Record, Sink
-from .sqlite_copy import SqliteCopy
+from .sqlite_copy import SqliteCopy, is_sqlite
 from .target_lock import TargetLock
 
 T = TypeVar("T")
-
-Details = Literal["none", "changed", "all"]
 
 _json = msgspec.json.Encoder(decimal_format="number")
 
@@ -80,7 +83,10 @@ async def pull(
     max_calls: int | None = None,
     deletes: Deletes = "auto",
     max_deleted: float = MAX_DELETED,
+    wait: bool = False,
     on_progress: Callable[[PullSummary], None] | None = None,
+    on_cost: Callable[[PullCost], None] | None = None,
+    on_wait: Callable[[datetime], None] | None = None,
 ) -> PullSummary:
     """Brings a file up to date with a list.
 
@@ -107,7 +113,10 @@ async def pull(
         deletes: `auto`, `off` or `now`, as in `changes` (SQLite only).
         max_deleted: Share of the file's records, from 0 to 1, that may be deleted at once; ten may be in any case. An
             empty list is believed with 1 only.
+        wait: Wait for the next day's calls when those of this one are used up; else QuotaExceededError ends the pull.
         on_progress: Is called after every page and group of details.
+        on_cost: Is called once, with the calls that the pull needs; see `plan_pull`.
+        on_wait: Is called with the moment that is waited for.
 
     Returns:
         The totals.
@@ -118,13 +127,8 @@ async def pull(
         MassDeleteError: The list lacks more records than `max_deleted` allows; nothing was dropped.
         ZohoError: What the client's calls raise.
     """
-    destination = Destination.of(resource)
-    check_pullable(destination, details=details != "none")
-    path = Path(to)
-    if not is_sqlite(path) and (details == "changed" or max_calls is not None):
-        raise InputError(
-            f"{path}: only SQLite remembers what has changed; use --details all without --max-calls, or a .sqlite file"
-        )
+    destination, path = Destination.of(resource), Path(to)
+    check_pull(destination, path, details, max_calls=max_calls)
     lock = TargetLock(path)
     lock.take()
     try:
@@ -132,23 +136,91 @@ async def pull(
         with ThreadPoolExecutor(1, thread_name_prefix="zoho-pull") as thread:
             if is_sqlite(path):
                 copy = SqliteCopy(path, destination)
-                chosen: dict[str, Any] = {"max_calls": max_calls, "concurrency": concurrency}
-                chosen |= {"deletes": "now" if full else deletes, "max_deleted": max_deleted}
-                updating = _Update(copy, Changes(destination, copy, str(path), details=details != "none", **chosen))
+                deletes = "now" if full else deletes
+                cost = _CostReport(copy, destination, details, deletes, max_calls, on_cost)
+                changes = Changes(
+                    destination,
+                    copy,
+                    str(path),
+                    details=details != "none",
+                    max_calls=max_calls,
+                    deletes=deletes,
+                    max_deleted=max_deleted,
+                    concurrency=concurrency,
+                    wait=wait,
+                    on_wait=on_wait,
+                    on_size=cost.sized,
+                )
+                updating = _Update(copy, changes, cost)
                 return await updating.run(thread, details, full=full, on_progress=on_progress)
-            sink = open_sink(path, record_id=destination.record_id, details=details != "none")
-            running = _Pull(destination, sink, thread, details, on_progress)
+            cost = _CostReport(None, destination, details, deletes, None, on_cost)
+            sink = _open_sink(path, record_id=destination.record_id, details=details != "none")
+            budget = CallBudget(wait=wait, on_wait=on_wait)
+            running = _Pull(destination, sink, thread, details, budget, cost, on_progress)
             return await running.run(concurrency=concurrency, max_deleted=max_deleted)
     finally:
         lock.release()
 
 
+def _open_sink(path: Path, *, record_id: str, details: bool) -> Sink:
+    """The sink that a file name asks for; InputError for another kind of file."""
+    match path.suffix.lower():
+        case ".jsonl" | ".ndjson":
+            return JsonLinesSink(path, record_id, details=details)
+        case ".csv":
+            return CsvSink(path, record_id, details=details)
+        case other:
+            raise InputError(f"{path}: cannot write `{other}` files; use .sqlite, .db, .jsonl, .ndjson or .csv")
+
+
+class _CostReport:
+    """Reports the cost of a pull once: before its first call, or when the size of the list is known."""
+
+    def __init__(
+        self,
+        copy: SqliteCopy | None,
+        target: Destination,
+        details: Details,
+        deletes: Deletes,
+        max_calls: int | None,
+        report: Callable[[PullCost], None] | None,
+    ) -> None:
+        self._copy = copy
+        self._target = target
+        self._details: Details = details
+        self._deletes: Deletes = deletes
+        self._max_calls = max_calls
+        self._report = report
+
+    def before(self) -> None:
+        """Called before the first call."""
+        if self._copy is None or self._report is None:
+            return
+        with self._copy.overview() as found:
+            if found is not None and found.is_copy:
+                self._say(needs_of(self._target, found, None, self._details, self._deletes, keeps_state=True))
+
+    def sized(self, records: int | None) -> None:
+        """Called with the size of the list; None when it is not known and will not be."""
+        if self._report is None:
+            # Also called for every change.
+            return
+        keeps_state = self._copy is not None
+        self._say(needs_of(self._target, None, records, self._details, self._deletes, keeps_state=keeps_state))
+
+    def _say(self, needs: PullNeeds) -> None:
+        report, self._report = self._report, None
+        if report is not None:
+            report(pull_cost(needs, max_calls=self._max_calls))
+
+
 class _Update:
     """One pull into an SQLite file."""
 
-    def __init__(self, copy: SqliteCopy, changes: Changes) -> None:
+    def __init__(self, copy: SqliteCopy, changes: Changes, cost: _CostReport) -> None:
         self._copy = copy
         self._changes = changes
+        self._cost = cost
 
     async def run(
         self,
@@ -161,36 +233,51 @@ class _Update:
         started = monotonic()
         summary = PullSummary()
 
-        async def commit() -> None:
-            committing = asyncio.get_running_loop().run_in_executor(thread, self._changes.commit)
+        def write(batch: list[Change]) -> None:
+            for change in batch:
+                self._copy.store(change)
+            # After its rows: what the state says is in the file.
+            self._changes.commit()
+
+        async def keep(batch: list[Change]) -> None:
+            writing = asyncio.get_running_loop().run_in_executor(thread, write, batch)
             try:
-                await asyncio.shield(committing)
+                await asyncio.shield(writing)
             finally:
-                # Cancelled or not: the file is not closed under a commit.
-                await asyncio.wait([committing])
+                # However often it is cancelled: the file is not closed under it.
+                while not writing.done():
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.wait([writing])
+            summary.details += sum(change.record is not None for change in batch)
             done = self._changes.summary
             summary.reads, summary.pending, summary.complete = done.calls, done.pending, done.complete
             summary.changed, summary.deleted = done.upserts, done.deletes
             summary.end_known = done.end_known
-            summary.records = self._copy.count()
+            summary.records = self._copy.records
             summary.seconds = monotonic() - started
             if on_progress is not None:
                 on_progress(summary)
 
+        batch: list[Change] = []
+        self._cost.before()
         async with self._changes:
             if details != "none" and not self._changes.pending:
                 self._copy.ask_for_details(every=details == "all")
-            since_commit = 0
-            async for change in self._changes:
-                self._copy.store(change)
-                summary.details += change.record is not None
-                since_commit += 1
-                if since_commit >= _COMMIT_EVERY:
-                    since_commit = 0
-                    await commit()
+            try:
+                async for change in self._changes:
+                    self._cost.sized(None)
+                    batch.append(change)
+                    if len(batch) >= _COMMIT_EVERY:
+                        full_batch, batch = batch, []
+                        await keep(full_batch)
+            except BaseException:
+                # Their calls were paid for.
+                await keep(batch)
+                raise
+            await keep(batch)
             if full:
                 summary.dropped = self._copy.purge()
-            await commit()
+                await keep([])
         return summary
 
 
@@ -203,16 +290,20 @@ class _Pull:
         sink: Sink,
         thread: ThreadPoolExecutor,
         details: Details,
+        budget: CallBudget,
+        cost: _CostReport,
         on_progress: Callable[[PullSummary], None] | None,
     ) -> None:
         self._destination = destination
+        self._budget = budget
+        self._cost = cost
         self._sink = sink
         self._thread = thread
         self._details = details
         self._on_progress = on_progress
         self._started = monotonic()
         self._summary = PullSummary()
-        self._reader = ListReader(destination, self._count_call)
+        self._reader = ListReader(destination, budget, cost.sized)
         self._list = WholeList(self._reader)
 
     async def run(self, *, concurrency: int, max_deleted: float) -> PullSummary:
@@ -274,6 +365,7 @@ class _Pull:
         """Writes the list page by page, and gives the records whose details are to be read."""
         async with aclosing(self._list.pages()) as pages:
             async for records in pages:
+                self._cost.sized(None)
                 self._summary.records += len(records)
                 await self._in_thread(partial(self._sink.rows, records))
                 self._report()
@@ -284,17 +376,16 @@ class _Pull:
         return await self._read(record.id)
 
     async def _read(self, record_id: str) -> bytes:
-        self._count_call()
+        self._budget.take()
         # Member by member as text, so that every value stays as Zoho wrote it.
-        return _json.encode(await self._destination.resource.get(record_id, type=dict[str, msgspec.Raw]))
-
-    def _count_call(self) -> None:
-        self._summary.reads += 1
+        read = partial(self._destination.resource.get, record_id, type=dict[str, msgspec.Raw])
+        return _json.encode(await self._budget.make(read))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _report(self) -> None:
+        self._summary.reads = self._budget.used
         self._summary.seconds = monotonic() - self._started
         if self._on_progress is not None:
             self._on_progress(self._summary)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -43,8 +44,32 @@ _BASE = {
     "pulled_at": "TEXT NOT NULL",
     "deleted_at": "TEXT",
 }
+_LACKS_DETAILS = "detail_of IS NOT last_modified_time AND deleted_at IS NULL"
 _json = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class CopyOverview(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file has before a pull.
+
+    Attributes:
+        document: The state.
+        index: The ids.
+        known: How many they are.
+        pending: Those whose details are still to be read.
+        without_details: Records without details, or with old ones.
+    """
+
+    document: PullDocument
+    index: SqliteIndex
+    known: int
+    pending: int
+    without_details: int
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether a first pull has begun to read the list."""
+        return bool(self.document.watermark) or self.document.swept_at > 0 or self.document.reading is not None
 
 
 class SqliteCopy:
@@ -66,9 +91,12 @@ class SqliteCopy:
         self._name = target.name
         self._table_name = target.name.rpartition(".")[2]
         self._types: dict[str, ColumnType] = columns_of_target(target)
+        self._part_types = _part_types(target)
         self._opened: sqlite3.Connection | None = None
         self._table: TypedTable | None = None
         self._parts: dict[str, TypedTable] = {}
+        self.records = 0
+        """Records of the file that are not deleted."""
 
     # -- the state
 
@@ -82,6 +110,8 @@ class SqliteCopy:
             pragmas=("synchronous = NORMAL",),
         )
         self._opened.execute("BEGIN IMMEDIATE")
+        counting = f'SELECT count(*) FROM "{self._table_name}" WHERE deleted_at IS NULL'
+        (self.records,) = self._opened.execute(counting).fetchone()
         found = self._opened.execute("SELECT document FROM pulled_state WHERE resource = ?", (self._name,)).fetchone()
         return found[0] if found is not None else None
 
@@ -101,13 +131,56 @@ class SqliteCopy:
             self._opened.close()
             self._opened = None
 
+    @contextmanager
+    def overview(self) -> Generator[CopyOverview | None, None, None]:
+        """What the file has, read without a change to it; None where it has no copy yet.
+
+        Raises:
+            InputError: It is not a file of an earlier pull, or holds another organisation's records.
+        """
+        if not self._path.is_file() or not self._path.stat().st_size:
+            yield None
+            return
+        # Without a log beside it nothing else has to be made to read it.
+        log = self._path.with_name(f"{self._path.name}-wal")
+        mode = "mode=ro" if log.exists() else "mode=ro&immutable=1"
+        try:
+            with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?{mode}", uri=True)) as connection:
+                yield self._overview(connection)
+        except sqlite3.Error as error:
+            raise InputError(f"{self._path}: {PULL_FILE.wrong_kind} ({error})") from None
+
+    def _overview(self, connection: sqlite3.Connection) -> CopyOverview | None:
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        if application_id != PULL_FILE.application_id:
+            raise InputError(f"{self._path}: {PULL_FILE.wrong_kind}")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > PULL_FILE.version:
+            raise InputError(f"{self._path}: was written by a newer zoho_async (version {version})")
+        self._check_origin(connection)
+        query = "SELECT count(*) FROM sqlite_master WHERE name IN ('pulled_state', ?)"
+        if connection.execute(query, (self._index_name,)).fetchone() != (2,):
+            return None
+        found = connection.execute("SELECT document FROM pulled_state WHERE resource = ?", (self._name,)).fetchone()
+        if found is None:
+            return None
+        index = SqliteIndex(connection, self._index_name)
+        lacking = f'SELECT count(*) FROM "{self._table_name}" WHERE {_LACKS_DETAILS}'
+        return CopyOverview(
+            document=msgspec.json.decode(found[0], type=PullDocument),
+            index=index,
+            known=index.count(),
+            pending=index.pending_count(),
+            without_details=connection.execute(lacking).fetchone()[0],
+        )
+
     # -- the records
 
     def store(self, change: Change) -> None:
         """Writes one change."""
         if change.kind == "delete":
-            query = f'UPDATE "{self._table_name}" SET deleted_at = ? WHERE id = ?'
-            self._connection.execute(query, (_now(), change.id))
+            query = f'UPDATE "{self._table_name}" SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL'
+            self.records -= self._connection.execute(query, (_now(), change.id)).rowcount
             for part in self._parts:
                 self._connection.execute(f'DELETE FROM "{part}" WHERE {self._part_key} = ?', (change.id,))
             return
@@ -117,6 +190,8 @@ class SqliteCopy:
             cells |= {"detail": change.record.decode(), "detail_of": cells["last_modified_time"]}
             self._store_parts(change.id, _json.decode(change.record))
         assert self._table is not None
+        query = f'SELECT 1 FROM "{self._table_name}" WHERE id = ? AND deleted_at IS NULL'
+        self.records += self._connection.execute(query, (change.id,)).fetchone() is None
         self._table.write(cells)
 
     def ask_for_details(self, *, every: bool) -> None:
@@ -126,13 +201,8 @@ class SqliteCopy:
         else:
             self._connection.execute(
                 f"UPDATE {self._index_name} SET pending = 1 WHERE hash <> x'' AND id IN (SELECT id FROM "
-                f'"{self._table_name}" WHERE detail_of IS NOT last_modified_time AND deleted_at IS NULL)'
+                f'"{self._table_name}" WHERE {_LACKS_DETAILS})'
             )
-
-    def count(self) -> int:
-        """How many records it has, deleted ones left out."""
-        query = f'SELECT count(*) FROM "{self._table_name}" WHERE deleted_at IS NULL'
-        return int(self._connection.execute(query).fetchone()[0])
 
     def purge(self) -> int:
         """Removes the rows of deleted records; how many."""
@@ -142,9 +212,10 @@ class SqliteCopy:
         row: Mapping[str, Any] = _json.decode(raw)
         name = row.get(self._target.name_field, "") if self._target.name_field else ""
         modified = row.get("last_modified_time") or row.get("updated_time") or ""
+        read: Mapping[str, Any] = _json.decode(detail) if detail is not None else {}
         cells: dict[str, SqlValue] = {"id": record_id}
-        for record in (row, _json.decode(detail)) if detail is not None else (row,):
-            cells |= {one: cell(record[one], kind) for one, kind in self._types.items() if one in record}
+        cells |= {one: cell(value, self._types[one]) for one, value in {**row, **read}.items() if one in self._types}
+        for record in (row, read):
             cells |= {one: cell(value, None) for one, value in custom_fields(record)}
         return cells | {
             "name": str(name or ""),
@@ -169,19 +240,12 @@ class SqliteCopy:
         for part, table in self._parts.items():
             self._connection.execute(f'DELETE FROM "{part}" WHERE {self._part_key} = ?', (record_id,))
             for position, (kind, item) in enumerate(_parts_of(record, part)):
-                cells = {one: cell(item[one], type_) for one, type_ in self._part_types[part].items() if one in item}
+                types = self._part_types[part]
+                cells = {one: cell(value, types[one]) for one, value in item.items() if one in types}
                 cells |= {one: cell(value, None) for one, value in custom_fields(item)}
                 cells.pop(self._part_key, None)
                 key: dict[str, SqlValue] = {"part": f"{record_id}/{position}", self._part_key: record_id}
                 table.write(key | {"position": position, "kind": kind, "row": _encoder.encode(item).decode()} | cells)
-
-    @property
-    def _part_types(self) -> dict[str, dict[str, ColumnType]]:
-        get = self._target.operations.get("get")
-        fields = {one.encode_name: one.type for one in msgspec.structs.fields(get.response)} if get else {}
-        persons, address = _struct_in(fields.get("contact_persons")), _struct_in(fields.get("billing_address"))
-        found = {"contact_persons": persons, "addresses": address}
-        return {name: columns_of(struct) for name, struct in found.items() if struct is not None}
 
     # -- the file
 
@@ -255,6 +319,20 @@ class SqliteCopy:
                     f"{self._path}: holds {resource} of organisation {organization} ({place}), not {self._name} of "
                     f"{self._target.origin[1]} ({self._target.origin[0]}); name another file"
                 )
+
+
+def is_sqlite(path: Path) -> bool:
+    """Whether the name is that of an SQLite file: `.sqlite`, `.sqlite3` or `.db`."""
+    return path.suffix.lower() in (".sqlite", ".sqlite3", ".db")
+
+
+def _part_types(target: Destination) -> dict[str, dict[str, ColumnType]]:
+    """The columns of persons and addresses, as far as the records of a target have them."""
+    get = target.operations.get("get")
+    fields = {one.encode_name: one.type for one in msgspec.structs.fields(get.response)} if get else {}
+    persons, address = _struct_in(fields.get("contact_persons")), _struct_in(fields.get("billing_address"))
+    found = {"contact_persons": persons, "addresses": address}
+    return {name: columns_of(struct) for name, struct in found.items() if struct is not None}
 
 
 def _parts_of(record: Mapping[str, Any], part: str) -> list[tuple[str | None, Mapping[str, Any]]]:

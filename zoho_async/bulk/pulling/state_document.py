@@ -79,6 +79,8 @@ class PullState(Protocol):
     def commit(self, document: bytes) -> None:
         """Keeps what the index was given, and then the document.
 
+        Called for every `Changes.commit`, and for each page that had nothing to hand out while nothing is uncommitted.
+
         Args:
             document: The whole document, as JSON.
         """

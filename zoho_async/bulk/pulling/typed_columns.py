@@ -85,15 +85,17 @@ def cell(value: Any, kind: ColumnType | None) -> str | int | None:
         value: With decimals for fractions.
         kind: Of its column; None for a custom field, whose type is its value's.
     """
-    if value is None or (value == "" and kind not in (None, "text", "json")):
+    if isinstance(value, str):
+        return value if value or kind in (None, "text", "json") else None
+    if value is None:
         return None
     if isinstance(value, bool):
         return int(value)
-    if is_mapping(value) or is_sequence(value):
-        return _json.encode(value).decode()
-    if isinstance(value, int) and kind in (None, "bigint", "bool") and abs(value) < 1 << 63:
-        return value
-    return value if isinstance(value, str) else format(value, "f") if isinstance(value, Decimal) else str(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, int):
+        return value if kind in (None, "bigint", "bool") and abs(value) < 1 << 63 else str(value)
+    return _json.encode(value).decode()
 
 
 def custom_fields(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -104,9 +106,9 @@ def custom_fields(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if is_mapping(hashed):
         places.append(hashed)
     for place in places:
-        for name, value in place.items():
+        for name in [one for one in place if one.startswith("cf_")]:
             if _CUSTOM.fullmatch(name) and not name.endswith("_unformatted"):
-                found[name] = place.get(f"{name}_unformatted", value)
+                found[name] = place.get(f"{name}_unformatted", place[name])
     listed: Any = record.get("custom_fields")
     for field in listed if is_sequence(listed) else ():
         api_name: Any = field.get("api_name") if is_mapping(field) else None

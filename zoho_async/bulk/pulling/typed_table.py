@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .typed_columns import ColumnType
 
@@ -19,6 +19,9 @@ _SQL: Mapping[ColumnType, str] = {
     "bigint": "INTEGER",
     "json": "TEXT",
 }
+
+_STATEMENTS = 50
+"""Statements kept for rows of different columns."""
 
 
 class TypedTable:
@@ -36,6 +39,8 @@ class TypedTable:
     ) -> None:
         self._connection = connection
         self.name = name
+        self._statements: dict[tuple[str, ...], str] = {}
+        """Those that write rows of these columns."""
         wanted = {name.lower(): f'"{name}" {kind}' for name, kind in base.items()}
         for column, kind in columns.items():
             wanted.setdefault(column.lower(), f'"{column}" {_SQL[kind]}')
@@ -51,13 +56,21 @@ class TypedTable:
 
     def write(self, cells: Mapping[str, SqlValue]) -> None:
         """Inserts a row or changes the one of the same key; a column that is not there yet is added."""
-        for column in cells:
+        columns = tuple(cells)
+        statement = self._statements.get(columns)
+        if statement is None:
+            if len(self._statements) == _STATEMENTS:
+                self._statements.clear()
+            statement = self._statements[columns] = self._statement(columns)
+        self._connection.execute(statement, list(cells.values()))
+
+    def _statement(self, columns: Sequence[str]) -> str:
+        for column in columns:
             if column.lower() not in self._present:
                 self._add(column.lower(), f'"{column}"')
-        names = [f'"{column}"' for column in cells]
+        names = [f'"{column}"' for column in columns]
         changes = ", ".join(f"{one} = excluded.{one}" for one in names[1:])
-        self._connection.execute(
+        return (
             f'INSERT INTO "{self.name}" ({", ".join(names)}) VALUES ({", ".join("?" * len(names))}) '
-            f"ON CONFLICT ({names[0]}) DO UPDATE SET {changes}",
-            list(cells.values()),
+            f"ON CONFLICT ({names[0]}) DO UPDATE SET {changes}"
         )

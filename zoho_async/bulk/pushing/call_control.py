@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from zoho_async.bulk._aio import cancelled_elsewhere
 from zoho_async.bulk.results import PushSummary
-from zoho_async.bulk.scheduling.window import Window, local_now, sleep_until
+from zoho_async.bulk.scheduling.window import UNKNOWN_RESET, Window, local_now, sleep_until
 from zoho_async.errors import NotFoundError, QuotaExceededError, UnavailableError, ZohoError
 
 from .circuit_breaker import CircuitBreaker, outage, refusal
@@ -18,13 +18,9 @@ from .events import Event
 
 T = TypeVar("T")
 
-_UNKNOWN_RESET = timedelta(hours=1)
-"""How long to wait for the next day's calls where Zoho does not say when it begins."""
-
 READ_THRESHOLD = 100
 """At least so many consecutive outages of reads abort a push. Some neighbouring records that Zoho always fails to show
 are no outage, and would abort every run at the same row."""
-
 
 DELETED_THRESHOLD = 10
 """So many consecutive records that Zoho says are deleted abort a push: rather their address is wrong."""
@@ -227,7 +223,7 @@ class CallControl:
                         raise
                     self.on_rejected()
                     await self._wait_until(
-                        error.resets_at or local_now() + _UNKNOWN_RESET, "the day's calls are used up"
+                        error.resets_at or local_now() + UNKNOWN_RESET, "the day's calls are used up"
                     )
                 except Withheld as withheld:
                     if withheld.reason != "closed":

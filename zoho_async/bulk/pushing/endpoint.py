@@ -47,6 +47,7 @@ class Receipt(msgspec.Struct):
     contact_person_id: str | None = None
     created_time: str | None = None
     last_modified_time: str | None = None
+    updated_time: str | None = None
     contact_persons: list[ReceiptChild] | None = None
     billing_address: ReceiptChild | None = None
     shipping_address: ReceiptChild | None = None

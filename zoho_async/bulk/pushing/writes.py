@@ -68,6 +68,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     action: Action = "none"
     record_id: str = ""
     child_ids: Sequence[ChildId] = ()
+    modified: str = ""
+    """The record's last modification time, as Zoho answered the write."""
     warning: str = ""
     error: Exception | None = None
 
@@ -235,9 +237,14 @@ class WriteExecutor:
         action, warning = write.action, write.warning
         if action == "created" and not row.repeated and row.routed.context.entry is None and existed_before(receipt):
             action, warning = "updated", _OVERWRITTEN
-        child_ids = child_ids_of(receipt)
         return Result(
-            event="accepted", action=action, record_id=record_id, child_ids=child_ids, warning=warning, error=error
+            event="accepted",
+            action=action,
+            record_id=record_id,
+            child_ids=child_ids_of(receipt),
+            modified=str(member(receipt, "last_modified_time") or member(receipt, "updated_time") or ""),
+            warning=warning,
+            error=error,
         )
 
     async def conclude(self, row: DispatchedRow, result: Result) -> Transition:
@@ -247,7 +254,11 @@ class WriteExecutor:
         match transition.journal:
             case "done":
                 await self._journal.record_outcome(
-                    row_key, "done", record_id=result.record_id, child_ids=result.child_ids
+                    row_key,
+                    "done",
+                    record_id=result.record_id,
+                    child_ids=result.child_ids,
+                    modified=result.modified,
                 )
             case "failed":
                 outcome = result.outcome(row)

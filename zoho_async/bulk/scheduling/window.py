@@ -12,6 +12,8 @@ import msgspec
 
 from zoho_async.bulk.errors import InputError
 
+UNKNOWN_RESET = timedelta(hours=1)
+"""How long to wait for the next day's calls where Zoho does not say when it begins."""
 MAX_SLEEP_S = 60.0
 """The longest sleep before `sleep_until` reads the clock again."""
 

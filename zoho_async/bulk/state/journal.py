@@ -35,7 +35,7 @@ _RECORD_INTENT = """
 
 _RECORD_OUTCOME = """
     UPDATE journal SET state = ?, code = ?, message = ?, settled_at = ?, prior = '',
-    record_id = coalesce(nullif(?, ''), record_id),
+    record_id = coalesce(nullif(?, ''), record_id), modified = ?,
     parts = coalesce(nullif(?, ''), parts)
     WHERE target = ? AND identity = ?
 """
@@ -180,15 +180,15 @@ class Journal:
         *,
         record_id: str = "",
         child_ids: Sequence[ChildId] = (),
+        modified: str = "",
         code: str = "",
         message: str = "",
     ) -> None:
         """Returns when the outcome of an intent is on record. An empty `record_id` and empty `parts` leave
-        what is known already."""
+        what is known already. `modified`: the record's `last_modified_time` as Zoho answered the write."""
 
-        await self.database.write(
-            _RECORD_OUTCOME, self._outcome(row_key, state, record_id, child_ids, code=code, message=message)
-        )
+        row = self._outcome(row_key, state, record_id, child_ids, modified=modified, code=code, message=message)
+        await self.database.write(_RECORD_OUTCOME, row)
 
     async def record_done(
         self,
@@ -277,13 +277,14 @@ class Journal:
         record_id: str,
         child_ids: Sequence[ChildId],
         *,
+        modified: str = "",
         code: str = "",
         message: str = "",
     ) -> tuple[str, ...]:
         """A row for `_RECORD_OUTCOME`."""
         written = _written(child_ids) if child_ids else ""
         reason = (sqlite_text(code), sqlite_text(message))
-        return (state, *reason, now(), record_id, written, self._target, row_key)
+        return (state, *reason, now(), record_id, modified, written, self._target, row_key)
 
 
 def _written(child_ids: Sequence[ChildId]) -> str:
