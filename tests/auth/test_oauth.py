@@ -494,3 +494,10 @@ async def test_a_link_where_a_token_file_is_written_is_replaced_and_not_followed
     assert other.read_text() == "mine"
     assert not path.is_symlink()
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_an_api_on_this_machine_alone_issues_the_tokens_too(fake: FakeZoho) -> None:
+    auth = OAuth(fake.client_id, fake.client_secret, fake.refresh_token)
+    async with client_of(fake, auth=auth, accounts_url=None) as zoho:
+        await zoho.books.contacts.list()
+    assert fake.token_requests == 1

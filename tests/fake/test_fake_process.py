@@ -116,7 +116,7 @@ async def test_it_runs_as_a_process(session: aiohttp.ClientSession) -> None:
         ready = json.loads(await process.stdout.readline())
         url, control = ready["url"], f"{ready['url']}/_fake"
         assert ready.keys() == {
-            "url", "organization_id", "client_id", "client_secret", "refresh_token", "access_token",
+            "url", "organization_id", "client_id", "client_secret", "refresh_token", "access_token", "grant_code",
         }  # fmt: skip
 
         lines = b'{"contact_name": "A", "cf_key": "1"}\n{"contact_name": "B", "credit_limit": 1.50}\n'

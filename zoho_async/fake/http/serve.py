@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from zoho_async.fake.rendering.shapes import SHAPES, Shape
-from zoho_async.fake.rendering.wire_format import encode
 
+from .announcement import access_line, shell_lines, what_to_type
 from .server import FakeZoho
 
 _KEPT_REQUESTS = 1_000
@@ -33,6 +34,7 @@ def serve(
     shape: Shape = "live",
     data_center: str = "us",
     seed: int = 0,
+    env: bool = False,
     announce: Callable[[str], None] | None = None,
 ) -> None:
     """Run a FakeZoho until SIGINT or SIGTERM, then end cleanly.
@@ -48,8 +50,10 @@ def serve(
         shape: How responses are written: `live`, `documented` or `clean`, see `FakeZoho`.
         data_center: Its short name.
         seed: Of the random numbers for faults by probability.
+        env: Print lines that a shell evaluates instead, and then close stdout: `eval "$(zoho-async fake --env &)"`.
         announce: Gets one line of JSON (without line end) once the fake listens: url, organization_id, client_id,
-            client_secret, refresh_token, access_token. None: the line is printed to stdout.
+            client_secret, refresh_token, access_token, grant_code. None: the line is printed to stdout; on a terminal,
+            what to type instead.
 
     Raises:
         OSError: The port is taken.
@@ -68,7 +72,19 @@ def serve(
         seed=seed,
         keep_received=_KEPT_REQUESTS,
     )
-    asyncio.run(_run(fake, announce if announce is not None else _print))
+
+    def printed() -> None:
+        if announce is not None:
+            announce(access_line(fake, fake.url))
+        elif sys.stdout.isatty():
+            _print(what_to_type(fake, fake.url, os.getpid()))
+        elif env:
+            _print(shell_lines(fake, fake.url, os.getpid()))
+            _close_stdout()
+        else:
+            _print(f"{access_line(fake, fake.url)}\n")
+
+    asyncio.run(_run(fake, printed, keep_ignored=env))
 
 
 def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
@@ -97,6 +113,7 @@ def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--shape", choices=SHAPES, default="live", help="how responses are written")
     add("--data-center", default="us", metavar="NAME", help="its short name")
     add("--seed", type=int, default=0, metavar="N", help="of the random numbers for faults by probability")
+    add("--env", action="store_true", help='lines that a shell evaluates: eval "$(python -m zoho_async.fake --env &)"')
     return vars(parser.parse_args(arguments))
 
 
@@ -113,26 +130,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _run(fake: FakeZoho, announce: Callable[[str], None]) -> None:
+async def _run(fake: FakeZoho, announce: Callable[[], None], *, keep_ignored: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
+        if keep_ignored and signal.getsignal(number) is signal.SIG_IGN:
+            continue  # in the background of a shell Ctrl-C is meant for another program
         # Loops without signal handlers (Windows): Ctrl-C still ends asyncio.run.
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
     async with fake:
-        line = {
-            "url": fake.url,
-            "organization_id": fake.organization_id,
-            "client_id": fake.client_id,
-            "client_secret": fake.client_secret,
-            "refresh_token": fake.refresh_token,
-            "access_token": fake.access_token,
-        }
-        announce(encode(line).decode())
+        announce()
         await stop.wait()
 
 
-def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
+def _print(text: str) -> None:
+    sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def _close_stdout() -> None:
+    """Let the reader of a pipe see its end while the fake goes on."""
+    with contextlib.suppress(OSError, ValueError):  # no file: a stream in memory
+        number = sys.stdout.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
