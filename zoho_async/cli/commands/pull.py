@@ -12,7 +12,8 @@ from zoho_async import Limits, bulk
 from zoho_async.cli.console.exit_codes import ABORTED, DONE
 from zoho_async.cli.console.progress import open_progress
 from zoho_async.cli.console.streams import is_output_lost
-from zoho_async.cli.profiles import check_resource, connect, resource_of
+from zoho_async.cli.profiles import connect, resource_of
+from zoho_async.cli.suggestions import check_resource
 
 
 class PullArgs(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import msgspec
 
 from zoho_async import bulk
 from zoho_async.cli.console.exit_codes import DONE
-from zoho_async.cli.profiles import resource_names
+from zoho_async.cli.suggestions import resource_names
 
 
 def state_files(given: Path | None) -> list[Path]:

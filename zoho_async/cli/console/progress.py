@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from .streams import json_line
+from .verbosity import is_quiet
 
 if TYPE_CHECKING:
     from zoho_async.bulk import Event
@@ -42,6 +43,8 @@ class Progress(Protocol):
 
 def open_progress(title: str, total: int | None, *, json: bool) -> Progress:
     """The progress that fits where stderr goes."""
+    if is_quiet():
+        return QuietProgress()
     if json:
         return JsonProgress(total)
     if sys.stderr.isatty():
@@ -96,6 +99,27 @@ class _LineWise:
             return False
         self._last[kind] = now
         return True
+
+
+class QuietProgress:
+    """Nothing at all, for --quiet."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def advance(self, done: int, text: str, **numbers: object) -> None:
+        """Reports nothing."""
+
+    def event(self, event: Event) -> None:
+        """Reports nothing."""
+
+    def message(self, text: str, **details: object) -> None:
+        """Reports nothing."""
 
 
 class LineProgress(_LineWise):

@@ -2,8 +2,8 @@
 
 No credentials are needed and nothing is counted. So that no web page can read or change anything, a request with a
 foreign Host or Origin is refused (403); Host may be the address it listens on or this machine's. Bodies are JSON. The
-organisation is that of the query, `?organization_id=`, else the first one. `GET /_fake` returns this list, and a line of
-JSON with the address, the credentials and a `grant_code` that can be spent (alone with `Accept: application/json`):
+organisation is that of the query, `?organization_id=`, else the first one. `GET /_fake` returns this list and a line of
+JSON with address, credentials and a `grant_code` that can be spent; with `Accept: application/json` only that line:
 
     GET    /_fake/stats            requests and executions by operation, token requests, crashes, calls per limit
     GET    /_fake/received         the last requests, one a line, oldest first; credentials are not in it

@@ -1,0 +1,31 @@
+"""How much a command says on stderr: `--quiet` and `--verbose`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextvars import ContextVar
+
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+
+
+def be_quiet() -> None:
+    """From now on only errors are reported, no progress."""
+    _quiet.set(True)
+
+
+def is_quiet() -> bool:
+    """Whether only errors are reported."""
+    return _quiet.get()
+
+
+def be_verbose() -> None:
+    """From now on every request is reported, with its result and duration."""
+    logger = logging.getLogger("zoho_async")
+    logger.setLevel(logging.DEBUG)
+    if not logging.getLogger().handlers:  # with --json there is one
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+        logging.getLogger().addHandler(handler)
+    for one in logging.getLogger().handlers:
+        one.setLevel(logging.DEBUG)
