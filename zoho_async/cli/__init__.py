@@ -31,7 +31,7 @@ def main() -> None:
         try:
             from .app import app
 
-            if json:
+            if json and "--verbose" not in sys.argv[1:]:
                 log_as_json()
             sys.exit(_run(app, json=json))
         finally:

@@ -67,7 +67,7 @@ def common(
 ) -> None:
     """Contacts and customers of Zoho's finance products: push, pull, call."""
     if verbose:
-        be_verbose()
+        be_verbose(json="--json" in sys.argv[1:])
     if quiet:
         be_quiet()
 
@@ -266,7 +266,7 @@ def list_runs(
 
 @runs.command("show")
 def show_run(
-    run: Annotated[int, typer.Argument(metavar="RUN")],
+    run: Annotated[int, typer.Argument(metavar="RUN", help="Its number; see `runs`.")],
     state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
     json: Json = False,
 ) -> None:
@@ -276,7 +276,7 @@ def show_run(
 
 @runs.command("images")
 def run_images(
-    run: Annotated[int, typer.Argument(metavar="RUN")],
+    run: Annotated[int, typer.Argument(metavar="RUN", help="Its number; see `runs`.")],
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help="JSON Lines: target, record's id, time, record.")],
     state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
 ) -> None:
@@ -351,9 +351,9 @@ def operations(
 
 @app.command("map")
 def map_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE")],
-    product: Annotated[str, typer.Argument(metavar="PRODUCT")] = "books",
-    resource: Annotated[str, typer.Argument(metavar="RESOURCE")] = "contacts",
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its header is read.")],
+    product: Annotated[str, typer.Argument(metavar="PRODUCT", help="What it is to be pushed to.")] = "books",
+    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="What it is to be pushed to.")] = "contacts",
     encoding: Annotated[
         str | None, typer.Option("--encoding", metavar="NAME", help="Of the file, for example cp1252. [utf-8]")
     ] = None,
@@ -371,7 +371,7 @@ def list_presets(context: typer.Context) -> None:
 
 
 @presets.command("show")
-def show_preset(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+def show_preset(name: Annotated[str, typer.Argument(metavar="NAME", help="One of `presets`.")]) -> None:
     """Write a preset, to make a mapping of it."""
     finish(lambda interruption: presets_command(name, interruption), json=False)
 

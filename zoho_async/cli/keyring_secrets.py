@@ -42,7 +42,9 @@ def save(profile: str, secrets: Mapping[str, str]) -> bool:
 def delete(profile: str, keys: Iterable[str]) -> None:
     """Removes the secrets of a profile."""
     keyring = _keyring()
-    for key in keys if keyring is not None else ():
+    if keyring is None:
+        return
+    for key in keys:
         try:
             keyring.delete_password(SERVICE, _user(profile, key))
         except Exception:  # noqa: BLE001 - there was none

@@ -23,7 +23,7 @@ DEFAULT = "default"
 """The profile that `login` writes unless it is given another name."""
 OWNER_ONLY = 0o600
 
-_ALIASES = {
+_ALIASES: dict[str, str] = {
     **dict.fromkeys(("org", "org_id", "organisation", "organization", "orgid", "company_id"), "organization_id"),
     **dict.fromkeys(("dc", "region", "datacenter", "data_centre", "domain", "location"), "data_center"),
     **dict.fromkeys(("token", "accesstoken"), "access_token"),
@@ -179,7 +179,7 @@ def _checked(name: str, section: Any) -> dict[str, str]:
     values: dict[str, Any] = {**section}
     unknown = [key for key in values if key not in KEYS]
     if unknown:
-        hints = dict.fromkeys(filter(None, map(_right_key, unknown)))
+        hints = dict.fromkeys(right for key in unknown if (right := _right_key(key)))
         help = f"did you mean {' and '.join(hints)}?" if hints else f"keys: {', '.join(KEYS)}"
         raise SetupError(f"profile `{name}` in {path} has unknown keys: {', '.join(unknown)}", help)
     wrong = [key for key, value in values.items() if not isinstance(value, str | int) or isinstance(value, bool)]
@@ -193,7 +193,7 @@ def _right_key(unknown: str) -> str:
     if folded in KEYS:
         return folded
     near = difflib.get_close_matches(folded, KEYS, n=1, cutoff=0.6)
-    return _ALIASES.get(folded) or (near[0] if near else "")
+    return _ALIASES.get(folded, near[0] if near else "")
 
 
 def _without(text: str, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from zoho_async import Operation, operations
 
@@ -46,7 +47,7 @@ def check_resource(name: str) -> None:
     raise ArgumentError(f"there is no `{product} {resource}`", help)
 
 
-def find_operation(operation_id: str) -> Operation[object]:
+def find_operation(operation_id: str) -> Operation[Any]:
     """The operation of that id. Raises ArgumentError, which names near ones, when there is none."""
     known = {operation.id: operation for operation in operations()}
     if operation_id in known:

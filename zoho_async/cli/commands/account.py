@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from zoho_async import Quota, Zoho, ZohoError
+from zoho_async import Quota, Response, Zoho, ZohoError
 from zoho_async.cli import profile_file
 from zoho_async.cli.console.exit_codes import DONE, ArgumentError, SetupError
 from zoho_async.cli.console.prompts import tell
@@ -81,8 +81,16 @@ async def orgs_command(profile: str | None, product: str, interruption: Interrup
 async def list_organizations(zoho: Zoho, product: str) -> list[dict[str, Any]]:
     """The organisations of the user, as Zoho lists them."""
     response = await zoho.with_options(organization_id=None).request("GET", organizations_path(product))
-    rows: Any = response.data.get("organizations") if isinstance(response.data, dict) else None
-    return [row for row in rows or () if isinstance(row, dict)]
+    return rows_of(response, "organizations")
+
+
+def rows_of(response: Response[Any], member: str) -> list[dict[str, Any]]:
+    """The objects of a list in a response; none when it is no such list."""
+    try:
+        whole = msgspec.convert(response.data, dict[str, Any])
+        return msgspec.convert(whole.get(member) or [], list[dict[str, Any]])
+    except msgspec.ValidationError:
+        return []
 
 
 def scopes_command(ids: Sequence[str], purposes: Sequence[str], products: Sequence[str]) -> int:

@@ -31,6 +31,7 @@ from zoho_async.cli.console.tables import has_colours
 from zoho_async.cli.profiles import Credentials, client, credentials, state_folder, token_store
 from zoho_async.cli.scope_sets import organizations_path, organizations_scope
 
+from .account import rows_of
 from .diagnosis import (
     Check,
     check_clock,
@@ -107,7 +108,7 @@ async def _check_calls(zoho: Zoho, found: Credentials, store: TokenStore, produc
         checks.append(Check(check="token", status="ok", message="Zoho accepts it"))
         checks.append(Check(check="host", status="ok", message=f"{_host(found.environ)} responds"))
         checks.append(check_clock(response.headers.get("Date"), datetime.now(UTC)))
-        checks.append(check_organization(response.data.get("organizations") or (), zoho.organization_id, found.option))
+        checks.append(check_organization(rows_of(response, "organizations"), zoho.organization_id, found.option))
         if checks[-1].status == "failed":
             return checks
     granted = await _granted(store)
@@ -139,11 +140,7 @@ async def _check_unique_fields(zoho: Zoho) -> Check:
         response = await zoho.request("GET", "/books/v3/settings/customfields", query={"entity": "contact"})
     except ZohoError as error:
         return skipped("unique fields", f"the custom fields cannot be read: {error}")
-    rows: Any = response.data.get("customfields") if isinstance(response.data, dict) else None
-    if isinstance(rows, dict):
-        # Some responses group them by module.
-        rows = [one for group in rows.values() if isinstance(group, list) for one in group]
-    return check_unique_fields([one for one in rows or () if isinstance(one, dict)])
+    return check_unique_fields(rows_of(response, "customfields"))
 
 
 async def _granted(store: TokenStore) -> tuple[str, ...]:

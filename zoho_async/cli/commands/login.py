@@ -19,6 +19,7 @@ from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.streams import json_line
 from zoho_async.cli.scope_sets import missing_scopes, organizations_path, organizations_scope
 
+from .account import rows_of
 from .grant import (
     Redirect,
     accounts_address,
@@ -223,7 +224,7 @@ async def _exchange(
     async with Zoho(auth, **args.options(data_center)) as zoho:
         try:
             response = await zoho.request("GET", organizations_path(args.products[0]))
-            organizations = list(response.data.get("organizations") or ())
+            organizations = rows_of(response, "organizations")
         except ZohoError as error:
             stored = await store.load()
             if not stored.refresh_token:

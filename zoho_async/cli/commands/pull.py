@@ -104,7 +104,7 @@ async def pull_command(args: PullArgs) -> int:
     max_deleted = _share(args.max_deleted)
     zoho = connect(args.profile, allowed=args.limits)
     async with zoho:
-        with open_progress(f"pull {args.name}", None, json=args.json) as progress:
+        with open_progress(f"pull {args.name}", None, json=args.json, quota=lambda: zoho.quota) as progress:
 
             def on_progress(summary: bulk.PullSummary) -> None:
                 numbers = msgspec.structs.asdict(summary)

@@ -59,7 +59,9 @@ async def push_command(args: PushArgs, interruption: Interruption) -> int:
         options["on_event"] = lambda event: _on_event(event, progress)
         run = bulk.push(resource, rows, **options)
         rejects = stack.enter_context(bulk.RejectsFile(selected, run.summary))
-        progress = stack.enter_context(open_progress(f"push {file.path.name}", rows.count, json=args.json))
+        progress = stack.enter_context(
+            open_progress(f"push {file.path.name}", rows.count, json=args.json, quota=lambda: zoho.quota)
+        )
         show_notes(file, progress)
         interruption.graceful = run.stop
         error: ZohoError | None = None

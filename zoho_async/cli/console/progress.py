@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from .pace import Pace, current_reason
 from .streams import json_line
 from .verbosity import is_quiet
 
 if TYPE_CHECKING:
+    from zoho_async import Quota
     from zoho_async.bulk import Event
 
 EVERY = 5.0
@@ -41,15 +44,15 @@ class Progress(Protocol):
         ...
 
 
-def open_progress(title: str, total: int | None, *, json: bool) -> Progress:
-    """The progress that fits where stderr goes."""
+def open_progress(title: str, total: int | None, *, json: bool, quota: Callable[[], Quota] | None = None) -> Progress:
+    """The progress that fits where stderr goes. `quota`: the calls that are left, as they are at the moment."""
     if is_quiet():
         return QuietProgress()
     if json:
-        return JsonProgress(total)
+        return JsonProgress(total, quota=quota)
     if sys.stderr.isatty():
-        return BarProgress(title, total)
-    return LineProgress(title, total)
+        return BarProgress(title, total, quota=quota)
+    return LineProgress(title, total, quota=quota)
 
 
 def _wait_message(event: Event) -> tuple[str, dict[str, object]] | None:
@@ -125,9 +128,18 @@ class QuietProgress:
 class LineProgress(_LineWise):
     """A line every few seconds."""
 
-    def __init__(self, title: str, total: int | None, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        title: str,
+        total: int | None,
+        *,
+        clock: Callable[[], float] = monotonic,
+        quota: Callable[[], Quota] | None = None,
+    ) -> None:
         super().__init__(clock)
         self._title = title
+        self._pace = Pace(total, clock)
+        self._quota = quota
         self._of = f" of {total:,}" if total is not None else ""
         self._text = ""
         self._advanced: float | None = None
@@ -135,8 +147,10 @@ class LineProgress(_LineWise):
     def advance(self, done: int, text: str, **numbers: object) -> None:
         self._text = text
         self._advanced = self._clock()
+        self._pace.update(done)
         if self._due("line"):
-            self._write(f"{self._title}: {done:,}{self._of}" + f" · {text}" * bool(text))
+            pace = self._pace.text(self._quota() if self._quota is not None else None)
+            self._write(f"{self._title}: {done:,}{self._of}" + f" · {text}" * bool(text) + f" · {pace}")
 
     def event(self, event: Event) -> None:
         if event.stage == "write":
@@ -164,13 +178,21 @@ class JsonProgress(_LineWise):
 
     every = EVERY_JSON
 
-    def __init__(self, total: int | None, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        total: int | None,
+        *,
+        clock: Callable[[], float] = monotonic,
+        quota: Callable[[], Quota] | None = None,
+    ) -> None:
         super().__init__(clock)
         self._total = total
+        self._quota = quota
 
     def advance(self, done: int, text: str, **numbers: object) -> None:
         if self._due("progress"):
-            self._write({"event": "progress", "done": done, "total": self._total, **numbers})
+            calls = {} if self._quota is None else {"calls_left": self._quota().remaining}
+            self._write({"event": "progress", "done": done, "total": self._total, **numbers, **calls})
 
     def event(self, event: Event) -> None:
         match event.stage:
@@ -194,24 +216,42 @@ class JsonProgress(_LineWise):
 
 
 class BarProgress:
-    """A bar, with messages above it."""
+    """A bar with the pace below it, and messages above it."""
 
-    def __init__(self, title: str, total: int | None) -> None:
+    def __init__(self, title: str, total: int | None, *, quota: Callable[[], Quota] | None = None) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bar
+        from rich.text import Text
 
-        self._bar: Any = Bar(
+        pace_line = self._pace_line
+
+        class PacedBar(Bar):
+            def get_renderables(self) -> Iterable[Any]:
+                yield self.make_tasks_table(self.tasks)
+                yield Text(pace_line(), style="dim", no_wrap=True, overflow="ellipsis")
+
+        self._pace = Pace(total)
+        self._quota = quota
+        self._bar: Any = PacedBar(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[text]}", markup=False),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
             console=Console(stderr=True),
+            expand=True,
         )
         self._task = self._bar.add_task(title, total=total, text="")
         self._advanced: float | None = None
+
+    def _pace_line(self) -> str:
+        """Called by the thread that draws the bar."""
+        quota: Quota | None = None
+        # The event loop may add a limiter meanwhile.
+        with suppress(RuntimeError):
+            quota = self._quota() if self._quota is not None else None
+        reason = current_reason(self._pace.still, quota)
+        return self._pace.text(quota) + (f" · {reason}" if reason else "")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -224,11 +264,13 @@ class BarProgress:
 
     def advance(self, done: int, text: str, **numbers: object) -> None:
         self._advanced = monotonic()
+        self._pace.update(done)
         self._bar.update(self._task, completed=done, text=text)
 
     def event(self, event: Event) -> None:
         if event.stage == "write":
             self._advanced = monotonic()
+            self._pace.update(event.done)
             self._bar.update(self._task, completed=event.done)
         elif event.stage == "wait":
             if (wait := _wait_message(event)) is not None:

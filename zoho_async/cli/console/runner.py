@@ -35,7 +35,10 @@ class Interruption:
             return
         first, self.requested = not self.requested, True
         if first and self.graceful is not None:
-            message = "interrupted: finishing the calls in flight (once more: stop at once)"
+            message = (
+                "interrupted: finishing the calls in flight; what is done is kept, and the same command goes on from "
+                "there (once more: stop at once)"
+            )
             report(message, json=self._json, event="interrupted")
             self.graceful()
         else:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from .streams import json_line
 
@@ -55,13 +56,15 @@ class _Digits(str):
     __slots__ = ()
 
 
-def _written(value: object, indent: str) -> str:
+def _written(value: Any, indent: str) -> str:
     inner = f"{indent}  "
     if isinstance(value, _Digits):
         return str(value)
     if isinstance(value, dict) and value:
-        members = [f"{json.dumps(key, ensure_ascii=False)}: {_written(one, inner)}" for key, one in value.items()]
+        pairs = cast("dict[str, Any]", value)
+        members = [f"{json.dumps(key, ensure_ascii=False)}: {_written(one, inner)}" for key, one in pairs.items()]
         return f"{{\n{inner}" + f",\n{inner}".join(members) + f"\n{indent}}}"
     if isinstance(value, list) and value:
-        return f"[\n{inner}" + f",\n{inner}".join(_written(one, inner) for one in value) + f"\n{indent}]"
+        items = cast("list[Any]", value)
+        return f"[\n{inner}" + f",\n{inner}".join(_written(one, inner) for one in items) + f"\n{indent}]"
     return json.dumps(value, ensure_ascii=False)

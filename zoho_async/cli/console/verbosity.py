@@ -6,6 +6,8 @@ import logging
 import sys
 from contextvars import ContextVar
 
+from .streams import log_as_json
+
 _quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
 
@@ -19,13 +21,12 @@ def is_quiet() -> bool:
     return _quiet.get()
 
 
-def be_verbose() -> None:
-    """From now on every request is reported, with its result and duration."""
-    logger = logging.getLogger("zoho_async")
-    logger.setLevel(logging.DEBUG)
-    if not logging.getLogger().handlers:  # with --json there is one
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-        logging.getLogger().addHandler(handler)
-    for one in logging.getLogger().handlers:
-        one.setLevel(logging.DEBUG)
+def be_verbose(*, json: bool) -> None:
+    """From now on every request is reported, with its result and duration; as lines of JSON with `json`."""
+    logging.getLogger("zoho_async").setLevel(logging.DEBUG)
+    if json:
+        log_as_json(logging.DEBUG)
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logging.getLogger().addHandler(handler)
