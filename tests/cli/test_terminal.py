@@ -217,7 +217,7 @@ async def test_a_terminal_shows_tables_bars_and_indented_json(cli: Cli, fake: Fa
     assert (code, '{\n  "code": 0,\n' in text) == (0, True), text
 
 
-async def test_a_reader_that_has_gone_ends_a_call_of_all_pages(cli: Cli, fake: FakeZoho) -> None:
+async def test_a_closed_pipe_ends_a_call_of_all_pages(cli: Cli, fake: FakeZoho) -> None:
     fake.seed({"contact_name": f"N{i}"} for i in range(400))
     process = await cli.start("call", "books.contacts.list", "--all", "-q", "per_page=10", "--per-minute", "0")
     assert process.stdout is not None

@@ -47,6 +47,47 @@ Purposes = Annotated[
     ),
 ]
 
+DataCenterName = Annotated[
+    str | None, typer.Option("--data-center", metavar="DC", help="us, eu, in, au, jp, ca, cn, sa, uk or ae.")
+]
+ClientId = Annotated[
+    str | None, typer.Option("--client-id", metavar="ID", help="Of Zoho's API console. [ZOHO_CLIENT_ID]")
+]
+ClientSecret = Annotated[
+    str | None,
+    typer.Option(
+        "--client-secret",
+        metavar="SECRET",
+        help="Other users can see it; safer is the variable ZOHO_CLIENT_SECRET.",
+    ),
+]
+Code = Annotated[
+    str | None,
+    typer.Option(
+        "--code",
+        metavar="CODE|-",
+        help=f"A self-client code. Other users can see it; safer are the variable {CODE_VARIABLE} and `-`, "
+        "standard input.",
+    ),
+]
+Port = Annotated[
+    int, typer.Option("--port", min=0, max=65535, metavar="N", help="For --browser: where it comes back; 0: any.")
+]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=1, metavar="SECONDS", help="For --browser: how long to wait for it.")
+]
+OrganizationId = Annotated[
+    str | None,
+    typer.Option("--organization-id", metavar="ID", help="Which one to work in, where there are several."),
+]
+ApiUrl = Annotated[
+    str | None,
+    typer.Option("--api-url", metavar="URL", envvar="ZOHO_API_URL", help="For a fake or a proxy server."),
+]
+Keyring = Annotated[
+    bool, typer.Option("--keyring/--no-keyring", help="Keep secrets in the keyring, where there is one.")
+]
+
 
 def add_access_commands(app: typer.Typer) -> None:
     """Adds the commands of this module."""
@@ -56,61 +97,30 @@ def add_access_commands(app: typer.Typer) -> None:
 
 def login(
     profile: Annotated[str, typer.Option("--profile", metavar="NAME", help="The profile to write.")] = DEFAULT,
-    data_center: Annotated[
-        str | None, typer.Option("--data-center", metavar="DC", help="us, eu, in, au, jp, ca, cn, sa, uk or ae.")
-    ] = None,
+    data_center: DataCenterName = None,
     find_data_center: Annotated[
         bool,
         typer.Option("--find-data-center", help="Try all in turn; the client secret is sent to each."),
     ] = False,
-    client_id: Annotated[
-        str | None, typer.Option("--client-id", metavar="ID", help="Of Zoho's API console. [ZOHO_CLIENT_ID]")
-    ] = None,
-    client_secret: Annotated[
-        str | None,
-        typer.Option(
-            "--client-secret",
-            metavar="SECRET",
-            help="Other users can see it; safer is the variable ZOHO_CLIENT_SECRET.",
-        ),
-    ] = None,
-    code: Annotated[
-        str | None,
-        typer.Option(
-            "--code",
-            metavar="CODE|-",
-            help=f"A self-client code. Other users can see it; safer are the variable {CODE_VARIABLE} and `-`, "
-            "standard input.",
-        ),
-    ] = None,
+    client_id: ClientId = None,
+    client_secret: ClientSecret = None,
+    code: Code = None,
     browser: Annotated[
         bool, typer.Option("--browser", help="Log in with a browser on this machine, not a code.")
     ] = False,
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, metavar="N", help="For --browser: where it comes back; 0: any.")
-    ] = 8788,
-    timeout: Annotated[
-        float, typer.Option("--timeout", min=1, metavar="SECONDS", help="For --browser: how long to wait for it.")
-    ] = 300,
-    organization_id: Annotated[
-        str | None,
-        typer.Option("--organization-id", metavar="ID", help="Which one to work in, where there are several."),
-    ] = None,
+    port: Port = 8788,
+    timeout: Timeout = 300,
+    organization_id: OrganizationId = None,
     purposes: Purposes = None,
     products: Products = None,
     scope: Annotated[
         str | None, typer.Option("--scope", metavar="A,B", help="These scopes instead; see `scopes`.")
     ] = None,
-    api_url: Annotated[
-        str | None,
-        typer.Option("--api-url", metavar="URL", envvar="ZOHO_API_URL", help="For a fake or a proxy server."),
-    ] = None,
+    api_url: ApiUrl = None,
     accounts_url: Annotated[
         str | None, typer.Option("--accounts-url", metavar="URL", envvar="ZOHO_ACCOUNTS_URL", help="As --api-url.")
     ] = None,
-    keyring: Annotated[
-        bool, typer.Option("--keyring/--no-keyring", help="Keep secrets in the keyring, where there is one.")
-    ] = True,
+    keyring: Keyring = True,
     json: Json = False,
 ) -> None:
     """Log in to Zoho and write a profile.

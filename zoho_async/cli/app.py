@@ -331,14 +331,14 @@ def call(
 @app.command()
 def operations(
     word: Annotated[
-        str | None, typer.Argument(metavar="WORD", help="Only those with this word; `show`: the one named next.")
+        str | None, typer.Argument(metavar="WORD", help="Only those that contain it; `show`: the one named next.")
     ] = None,
     operation_id: Annotated[
         str | None, typer.Argument(metavar="OPERATION_ID", help="After `show`.", autocompletion=complete_operation)
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the operations of `call`: all, or those with a WORD.
+    """List the operations of `call`: all, or those that contain WORD.
 
     `operations show OPERATION_ID` says what one takes and how to call it.
     """

@@ -19,7 +19,7 @@ ENVIRONMENT = tuple(f"ZOHO_{key.upper()}" for key in KEYS)
 """The variables that a profile stands for."""
 
 
-class Credentials(msgspec.Struct, frozen=True):
+class AccountSettings(msgspec.Struct, frozen=True):
     """What a client is made of, and where it comes from. Its repr shows none of it."""
 
     environ: Mapping[str, str]
@@ -38,7 +38,7 @@ class Credentials(msgspec.Struct, frozen=True):
         return "" if self.profile in (None, DEFAULT) else f" --profile {self.profile}"
 
     def __repr__(self) -> str:
-        return f"Credentials(***, profile={self.profile!r})"
+        return f"AccountSettings(***, profile={self.profile!r})"
 
 
 def limits(per_minute: int | None, concurrency: int | None, reserve: int = 0) -> Limits:
@@ -47,7 +47,7 @@ def limits(per_minute: int | None, concurrency: int | None, reserve: int = 0) ->
     return made if per_minute is None else msgspec.structs.replace(made, per_minute=per_minute or None)
 
 
-def credentials(profile: str | None) -> Credentials:
+def credentials(profile: str | None) -> AccountSettings:
     """The credentials of a profile, or of the environment. Raises SetupError when the profile cannot be read.
 
     A named profile is used alone, without the environment: a token of one account must never be used for an
@@ -58,12 +58,12 @@ def credentials(profile: str | None) -> Credentials:
     if name is None and not any(os.environ.get(key) for key in ENVIRONMENT) and DEFAULT in profile_names():
         name = DEFAULT
     if name is None:
-        return Credentials(os.environ, None)
-    return Credentials({f"ZOHO_{key.upper()}": value for key, value in read_profile(name).items()}, name)
+        return AccountSettings(os.environ, None)
+    return AccountSettings({f"ZOHO_{key.upper()}": value for key, value in read_profile(name).items()}, name)
 
 
 def client(
-    found: Credentials, *, allowed: Limits | None = None, store: TokenStore | None = None, **options: Any
+    found: AccountSettings, *, allowed: Limits | None = None, store: TokenStore | None = None, **options: Any
 ) -> Zoho:
     """A client with these credentials, perhaps without an organisation. Raises SetupError when some are missing."""
     store = store if store is not None else token_store(found.environ)

@@ -28,7 +28,7 @@ from zoho_async.cli.console.exit_codes import SetupError
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.streams import json_line
 from zoho_async.cli.console.tables import has_colours
-from zoho_async.cli.profiles import Credentials, client, credentials, state_folder, token_store
+from zoho_async.cli.profiles import AccountSettings, client, credentials, state_folder, token_store
 from zoho_async.cli.scope_sets import organizations_path, organizations_scope
 
 from .account import rows_of
@@ -85,7 +85,7 @@ async def doctor_command(
     return doctor_exit_code(checks)
 
 
-async def _check_calls(zoho: Zoho, found: Credentials, store: TokenStore, products: Sequence[str]) -> list[Check]:
+async def _check_calls(zoho: Zoho, found: AccountSettings, store: TokenStore, products: Sequence[str]) -> list[Check]:
     """The checks that need calls: the first that fails ends them, unless it is one of a scope."""
     center = "" if found.environ.get("ZOHO_API_URL") else found.environ.get("ZOHO_DATA_CENTER") or "us"
     checks: list[Check] = []

@@ -233,7 +233,7 @@ async def _exchange(
     stored = await store.load()
     if not stored.refresh_token:
         raise AuthError(
-            "Zoho has issued no refresh token: take back the access of this client in your account, and log in again"
+            "Zoho has issued no refresh token: revoke the access of this client in your Zoho account, and log in again"
         )
     scopes = stored.token.scopes if stored.token is not None else ()
     return Granted(

@@ -50,7 +50,7 @@ class RedirectListener:
             writer.write(self._respond(method, target).encode())
             await writer.drain()
         except (TimeoutError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
-            pass  # no browser, or one that has gone
+            pass  # no browser, or one that was closed
         finally:
             writer.close()
 
