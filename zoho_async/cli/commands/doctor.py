@@ -178,8 +178,9 @@ def _check_addresses(environ: Mapping[str, str]) -> Check:
     except ConfigError as error:
         return failed("host", "proxy", str(error), "check HTTPS_PROXY: env | grep -i _proxy")
     name = "configured addresses" if environ.get("ZOHO_API_URL") else environ.get("ZOHO_DATA_CENTER") or "us"
+    hosts = f"API and accounts {api}" if api == accounts else f"API {api}, accounts {accounts}"
     through = f"through the proxy {' and '.join(proxies)}" if proxies else "without a proxy"
-    return Check(check="data centre", status="ok", message=f"{name}: API {api}, accounts {accounts}, {through}")
+    return Check(check="data centre", status="ok", message=f"{name}: {hosts}, {through}")
 
 
 def _check_folders() -> list[Check]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -224,15 +225,18 @@ class BarProgress:
         from rich.progress import Progress as Bar
         from rich.text import Text
 
-        pace_line = self._pace_line
+        pace_lines = self._pace_lines
 
         class PacedBar(Bar):
             def get_renderables(self) -> Iterable[Any]:
                 yield self.make_tasks_table(self.tasks)
-                yield Text(pace_line(), style="dim", no_wrap=True, overflow="ellipsis")
+                for line in pace_lines():
+                    yield Text(line, style="dim", no_wrap=True, overflow="ellipsis")
 
         self._pace = Pace(total)
         self._quota = quota
+        self._left: Quota | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._bar: Any = PacedBar(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
@@ -244,22 +248,29 @@ class BarProgress:
         self._task = self._bar.add_task(title, total=total, text="")
         self._advanced: float | None = None
 
-    def _pace_line(self) -> str:
+    def _pace_lines(self) -> list[str]:
         """Called by the thread that draws the bar."""
-        quota: Quota | None = None
-        # The event loop may add a limiter meanwhile.
-        with suppress(RuntimeError):
-            quota = self._quota() if self._quota is not None else None
-        reason = current_reason(self._pace.still, quota)
-        return self._pace.text(quota) + (f" · {reason}" if reason else "")
+        reason = current_reason(self._pace.still, self._left)
+        return [self._pace.text(self._left), *([reason] if reason else [])]
+
+    def _look(self) -> None:
+        """Notes the calls that are left, in the event loop, which alone may ask; again each second."""
+        if self._quota is not None:
+            self._left = self._quota()
+            # Without a running loop there is nothing that could change.
+            with suppress(RuntimeError):
+                self._timer = asyncio.get_running_loop().call_later(EVERY_JSON, self._look)
 
     def __enter__(self) -> Self:
+        self._look()
         self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._bar.stop()
 
     def advance(self, done: int, text: str, **numbers: object) -> None:

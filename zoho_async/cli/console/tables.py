@@ -6,12 +6,13 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TypeAlias
 
 from .streams import json_line
 
 GAP = "  "
-MISSING = ""
+
+_Json: TypeAlias = "dict[str, _Json] | list[_Json] | str | float | bool | None"
 
 
 def is_terminal() -> bool:
@@ -56,15 +57,13 @@ class _Digits(str):
     __slots__ = ()
 
 
-def _written(value: Any, indent: str) -> str:
+def _written(value: _Json, indent: str) -> str:
     inner = f"{indent}  "
     if isinstance(value, _Digits):
         return str(value)
     if isinstance(value, dict) and value:
-        pairs = cast("dict[str, Any]", value)
-        members = [f"{json.dumps(key, ensure_ascii=False)}: {_written(one, inner)}" for key, one in pairs.items()]
+        members = [f"{json.dumps(key, ensure_ascii=False)}: {_written(one, inner)}" for key, one in value.items()]
         return f"{{\n{inner}" + f",\n{inner}".join(members) + f"\n{indent}}}"
     if isinstance(value, list) and value:
-        items = cast("list[Any]", value)
-        return f"[\n{inner}" + f",\n{inner}".join(_written(one, inner) for one in items) + f"\n{indent}]"
+        return f"[\n{inner}" + f",\n{inner}".join(_written(one, inner) for one in value) + f"\n{indent}]"
     return json.dumps(value, ensure_ascii=False)

@@ -20,6 +20,8 @@ _KEPT_REQUESTS = 1_000
 """Requests that `GET /_fake/received` returns: a long migration would fill the memory."""
 _ORGANIZATIONS = ("10234695",)
 _UNIQUE = ("cf_external_id",)
+_LEADER_POLL_S = 2.0
+"""Seconds between two looks at the shell that a fake in the background belongs to."""
 
 
 def serve(
@@ -84,7 +86,7 @@ def serve(
         else:
             _print(f"{access_line(fake, fake.url)}\n")
 
-    asyncio.run(_run(fake, printed, keep_ignored=env))
+    asyncio.run(_run(fake, printed, leader=_leave_the_shells_group() if env else None))
 
 
 def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
@@ -130,18 +132,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _run(fake: FakeZoho, announce: Callable[[], None], *, keep_ignored: bool) -> None:
+async def _run(fake: FakeZoho, announce: Callable[[], None], *, leader: int | None) -> None:
+    """Serve until a signal comes; `leader`: or until that process has ended."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        if keep_ignored and signal.getsignal(number) is signal.SIG_IGN:
-            continue  # in the background of a shell Ctrl-C is meant for another program
         # Loops without signal handlers (Windows): Ctrl-C still ends asyncio.run.
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
     async with fake:
         announce()
-        await stop.wait()
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), None if leader is None else _LEADER_POLL_S)
+            if leader is not None and not _is_running(leader):
+                break
+
+
+def _leave_the_shells_group() -> int | None:
+    """Leaves the process group of a shell, whose Ctrl-C is meant for other programs; the shell's number then."""
+    if not hasattr(os, "getsid"):
+        return None
+    shell = os.getsid(0)
+    if shell in (0, os.getpid()) or os.getpgrp() != shell:
+        return None
+    os.setpgid(0, 0)
+    return shell
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _print(text: str) -> None:
