@@ -41,7 +41,8 @@ async def test_an_interrupted_pull_leaves_no_half_file(fake: FakeZoho, cli: Cli,
     process = await cli.start("pull", "books", "contacts", "--to", "b.jsonl", "--details", "all", "--per-minute", "0")
     await until(lambda: fake.requests("books.contacts.get") >= 8)
     process.send_signal(number)
-    assert (await ended(process)).code == 130
+    result = await ended(process)
+    assert (result.code, "interrupted: b.jsonl is as it was before" in result.err) == (130, True)
     assert list(cli.folder.iterdir()) == []
 
 

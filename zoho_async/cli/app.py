@@ -30,6 +30,7 @@ from .options import (
     PerMinute,
     ProductName,
     Profile,
+    ReportTo,
     ResourceName,
     complete_operation,
     finish,
@@ -126,6 +127,7 @@ def push(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written; write nothing.")] = False,
     reserve: Annotated[int, typer.Option("--reserve", min=0, metavar="N", help="Calls a day left to others.")] = 0,
+    report: ReportTo = None,
     json: Json = False,
     per_minute: PerMinute = None,
     profile: Profile = None,
@@ -142,6 +144,8 @@ def push(
         raise typer.BadParameter("name the file to push, or a run with --retry", param_hint="--from")
     if mapping is not None and preset is not None:
         raise typer.BadParameter("is a mapping too: give either one", param_hint="--preset")
+    if report is not None and dry_run:
+        raise typer.BadParameter("is of a push; a dry run has none", param_hint="--report")
     if file is None and (mapping or preset or encoding):
         raise typer.BadParameter("name the file too", param_hint="--from")
     args = PushArgs(
@@ -154,12 +158,14 @@ def push(
         json=json,
         limits=limits(per_minute, options.get("concurrency"), reserve),
         profile=profile,
+        report=report,
     )
     if not dry_run:
         # A push goes on without its output; a plan is nothing else.
         best_effort()
     command = dry_run_command if dry_run else push_command
-    finish(lambda interruption: command(args, interruption), json=json, resource=args.name)
+    kept = "nothing was written" if dry_run else "what is done is kept, and the same command goes on from there"
+    finish(lambda interruption: command(args, interruption), json=json, resource=args.name, kept=kept)
 
 
 @app.command()
@@ -183,6 +189,7 @@ def pull(
     deletes: Annotated[
         DeletesChoice, typer.Option("--deletes", help="When to look for records that are deleted in Zoho. SQLite only.")
     ] = DeletesChoice.auto,
+    report: ReportTo = None,
     json: Json = False,
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
@@ -203,8 +210,11 @@ def pull(
         json=json,
         limits=limits(per_minute, concurrency),
         profile=profile,
+        report=report,
     )
-    finish(lambda _: pull_command(args), json=json)
+    is_database = to.suffix.lower() in (".sqlite", ".db")
+    kept = f"{to} keeps what was read, and the next pull goes on" if is_database else f"{to} is as it was before"
+    finish(lambda _: pull_command(args), json=json, kept=kept)
 
 
 @app.command()
@@ -239,7 +249,7 @@ def changes(
         limits=limits(per_minute, concurrency),
         profile=profile,
     )
-    finish(lambda _: changes_command(args), json=False)
+    finish(lambda _: changes_command(args), json=False, kept="what is not committed comes with the next run")
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -51,6 +52,9 @@ PerMinute = Annotated[
     int | None, typer.Option("--per-minute", min=0, metavar="N", help="Calls a minute at most; 0 is no limit. [95]")
 ]
 Concurrency = Annotated[int, typer.Option("--concurrency", min=1, metavar="N", help="Calls in flight at most.")]
+ReportTo = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE.html", help="Write a page with plots and what was rejected.")
+]
 Profile = Annotated[
     str | None,
     typer.Option(
@@ -62,12 +66,15 @@ Profile = Annotated[
 ]
 
 
-def finish(command: Callable[[Interruption], Awaitable[int]], *, json: bool, resource: str | None = None) -> None:
-    """Runs a command, after its resource is checked, and ends with its exit code."""
+def finish(
+    command: Callable[[Interruption], Awaitable[int]], *, json: bool, resource: str | None = None, kept: str = ""
+) -> None:
+    """Runs a command, after its resource is checked, and ends with its exit code. `kept`: see `Interruption`."""
 
     def checked(interruption: Interruption) -> Awaitable[int]:
         if resource is not None:
             check_resource(resource)
+        interruption.kept = kept
         return command(interruption)
 
     raise typer.Exit(run(checked, json=json))

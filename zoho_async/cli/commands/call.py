@@ -98,7 +98,9 @@ async def call_command(args: CallArgs, interruption: Interruption) -> int:
     path, query, headers = pairs(args.path, "-p"), pairs(args.query, "-q"), pairs(args.headers, "-H")
     body, files = read_body(args.body), read_files(args.files, operation)
     zoho = connect(args.profile, allowed=args.limits)
-    if not operation.reads:
+    if operation.reads:
+        interruption.kept = "nothing was changed"
+    else:
         # A write in flight is finished: cancelling it would hide its outcome.
         interruption.graceful = _nothing
     async with zoho:

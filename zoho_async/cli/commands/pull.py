@@ -15,6 +15,8 @@ from zoho_async.cli.console.streams import is_output_lost
 from zoho_async.cli.profiles import connect, resource_of
 from zoho_async.cli.suggestions import check_resource
 
+from .report_file import ReportFile
+
 
 class PullArgs(msgspec.Struct, frozen=True, kw_only=True):
     """The arguments of the command."""
@@ -29,6 +31,8 @@ class PullArgs(msgspec.Struct, frozen=True, kw_only=True):
     json: bool
     limits: Limits
     profile: str | None
+    report: Path | None = None
+    """HTML file to write a report to."""
 
 
 class ChangesArgs(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,12 +106,14 @@ async def pull_command(args: PullArgs) -> int:
     """Pulls; the summary goes to stdout."""
     check_resource(args.name)
     max_deleted = _share(args.max_deleted)
+    page = ReportFile(args.report)
     zoho = connect(args.profile, allowed=args.limits)
     async with zoho:
         with open_progress(f"pull {args.name}", None, json=args.json, quota=lambda: zoho.quota) as progress:
 
             def on_progress(summary: bulk.PullSummary) -> None:
                 numbers = msgspec.structs.asdict(summary)
+                page.sample(summary.records, summary.reads)
                 progress.advance(summary.records, f"{summary.details:,} details", **numbers)
 
             summary = await bulk.pull(
@@ -137,6 +143,14 @@ async def pull_command(args: PullArgs) -> int:
             f"  {summary.records:,} records, {summary.changed:,} written, {summary.details:,} read in full{more}\n"
             f"  {summary.reads:,} calls in {summary.seconds:.1f} s\n"
         )
+    facts = {
+        "from": f"{args.name} of organisation {zoho.organization_id}",
+        "file": str(args.to),
+        "records": f"{summary.records:,}, {summary.details:,} read in full",
+        "calls": f"{summary.reads:,}",
+        "time": f"{summary.seconds:.1f} s",
+    }
+    page.write_pull(f"Pull of {args.name}", facts, summary, json=args.json)
     return DONE
 
 
