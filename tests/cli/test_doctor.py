@@ -85,6 +85,8 @@ async def test_ten_faults_of_the_credentials_and_the_service_are_named(cli: Cli,
         ("wrong_organization", 4, environment(one, ZOHO_ORGANIZATION_ID="99")),
         ("no_organization", 4, environment(one, ZOHO_ORGANIZATION_ID="")),
         ("no_credentials", 4, {"ZOHO_ORGANIZATION_ID": "1"}),
+        ("settings", 4, environment(one, ZOHO_DATA_CENTER="mars")),
+        ("settings", 4, environment(one, ZOHO_API_URL="http://example.com")),
         ("unreachable", 1, environment(one, ZOHO_API_URL="http://127.0.0.1:1")),
         ("unwritable_folder", 1, environment(one, XDG_STATE_HOME="/dev/null/state")),
     ]

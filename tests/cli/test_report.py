@@ -52,6 +52,7 @@ async def test_a_push_is_reported_with_what_was_rejected(cli: Cli, fake: FakeZoh
     assert {"svg", "polyline", "table"} <= {*page.tags}
     assert "b" not in page.tags
     assert "contact_name: is required" in page.text
+    assert "1000: 1, required: 1" in page.text
     assert re.search(r"failed\n2\n66\.7%", page.text.replace(" ", "")), page.text
     assert "3 (2 writes, 1 reads)" in page.text, page.text
     assert "prefers-color-scheme: dark" in text

@@ -348,7 +348,7 @@ def operations(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the operations of `call`: all, or those that contain WORD.
+    """List the operations of `call`, or those that contain WORD.
 
     `operations show OPERATION_ID` says what one takes and how to call it.
     """

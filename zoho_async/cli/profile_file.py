@@ -48,6 +48,11 @@ def read_profiles() -> dict[str, dict[str, str]]:
     return {name: _checked(name, section) for name, section in _read().items()}
 
 
+def has_profile(name: str) -> bool:
+    """Whether there is a profile of that name. Raises SetupError when the file cannot be read."""
+    return name in _read()
+
+
 def profile_names() -> list[str]:
     """The names of the profiles; none when the file cannot be read."""
     try:

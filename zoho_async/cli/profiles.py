@@ -13,7 +13,7 @@ import msgspec
 from zoho_async import AuthError, ConfigError, FileStore, Limits, TokenStore, Zoho
 
 from .console.exit_codes import SetupError
-from .profile_file import DEFAULT, KEYS, profile_names, profile_path, read_profile
+from .profile_file import DEFAULT, KEYS, has_profile, profile_path, read_profile
 
 ENVIRONMENT = tuple(f"ZOHO_{key.upper()}" for key in KEYS)
 """The variables that a profile stands for."""
@@ -55,7 +55,7 @@ def credentials(profile: str | None) -> AccountSettings:
     profile `default` is used.
     """
     name = profile or os.environ.get("ZOHO_PROFILE") or None
-    if name is None and not any(os.environ.get(key) for key in ENVIRONMENT) and DEFAULT in profile_names():
+    if name is None and not any(os.environ.get(key) for key in ENVIRONMENT) and has_profile(DEFAULT):
         name = DEFAULT
     if name is None:
         return AccountSettings(os.environ, None)

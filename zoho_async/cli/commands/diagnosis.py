@@ -52,6 +52,13 @@ def skipped(check: str, message: str) -> Check:
     return Check(check=check, status="skipped", message=message)
 
 
+def setup_fault(text: str) -> str:
+    """The short name of an error that was found before any call."""
+    if "data_center=" in text or "_url=" in text or "organization_id=" in text:
+        return "settings"
+    return "no_credentials" if "credentials" in text or "access token" in text else "no_profile"
+
+
 def diagnose(error: ZohoError, *, option: str, scope: str, granted: Sequence[str], center: str) -> Check:
     """What an error of a first call means.
 

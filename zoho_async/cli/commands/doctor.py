@@ -43,6 +43,7 @@ from .diagnosis import (
     doctor_exit_code,
     failed,
     list_scope,
+    setup_fault,
     skipped,
 )
 
@@ -69,8 +70,7 @@ async def doctor_command(
         store: TokenStore = MemoryStore() if unwritable(state_folder()) else token_store(found.environ)
         zoho = client(found, allowed=Limits(), store=store, retries=0, max_wait=0.0, timeout=_TIMEOUT_S)
     except SetupError as error:
-        fault = "no_profile" if "profile" in str(error) else "no_credentials"
-        add(failed("credentials", fault, str(error), error.help or "zoho-async login"))
+        add(failed("credentials", setup_fault(str(error)), str(error), error.help or "zoho-async login"))
     else:
         kind = "a refresh token" if found.environ.get("ZOHO_REFRESH_TOKEN") else "a static access token"
         place = f"profile {found.profile}" if found.profile is not None else "the environment"

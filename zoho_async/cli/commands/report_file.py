@@ -35,6 +35,7 @@ class ReportFile:
         self._step = 1
         self._count = 0
         self._rejected: list[ReportedRow] = []
+        self._kinds: dict[str, int] = {}
         self._more = 0
 
     def row(self, outcome: RowOutcome, summary: PushSummary) -> None:
@@ -44,12 +45,12 @@ class ReportFile:
         self.sample(summary.rows, summary.writes + summary.reads)
         if outcome.status == "done":
             return
+        kind = outcome.kind or "other"
+        self._kinds[kind] = self._kinds.get(kind, 0) + 1
         if len(self._rejected) >= LISTED:
             self._more += 1
             return
-        row = ReportedRow(
-            number=outcome.row.number, status=outcome.status, kind=outcome.kind or "other", reason=outcome.reason
-        )
+        row = ReportedRow(number=outcome.row.number, status=outcome.status, kind=kind, reason=outcome.reason)
         self._rejected.append(row)
 
     def sample(self, done: int, calls: int) -> None:
@@ -87,6 +88,7 @@ class ReportFile:
             outcomes=outcomes,
             samples=[one for one in self._samples if one[0] <= last[0]] + [last],
             rejected=self._rejected,
+            kinds=self._kinds,
             more_rejected=self._more,
         )
         try:

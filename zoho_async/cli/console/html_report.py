@@ -57,6 +57,8 @@ class RunPage(msgspec.Struct, frozen=True, kw_only=True):
     samples: Sequence[tuple[float, int, int]]
     """Seconds since the start, rows done, calls made."""
     rejected: Sequence[ReportedRow] = ()
+    kinds: Mapping[str, int] = {}
+    """Numbers of all rejected rows by kind."""
     more_rejected: int = 0
     """Rejected rows that the page does not list."""
 
@@ -125,10 +127,7 @@ def _line(points: Sequence[tuple[float, int]], colour: str, unit: str) -> str:
 
 
 def _reasons(report: RunPage) -> str:
-    counts: dict[str, int] = {}
-    for row in report.rejected:
-        counts[row.kind] = counts.get(row.kind, 0) + 1
-    listed = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    listed = sorted(report.kinds.items(), key=lambda one: (-one[1], one[0]))
     return f'<p class="note">{escape(", ".join(f"{kind}: {count:,}" for kind, count in listed))}</p>'
 
 
