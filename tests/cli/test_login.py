@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from support.process import Cli, Ended
 
 from zoho_async import DATA_CENTERS, AuthError, DataCenter
@@ -27,6 +28,7 @@ from zoho_async.cli.commands.grant import (
     read_redirect,
 )
 from zoho_async.cli.console.exit_codes import SetupError
+from zoho_async.cli.console.prompts import ask, choose
 from zoho_async.cli.scope_sets import missing_scopes, scopes_for, scopes_of
 from zoho_async.fake import FakeZoho
 
@@ -449,3 +451,31 @@ async def test_a_line_that_a_shell_evaluates_is_enough_to_log_in(cli: Cli) -> No
     out, err = await process.communicate()
     assert process.returncode == 0, err
     assert b"Nothing is wrong." in out, out
+
+
+# -- questions
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a person types; an empty list is the end of input."""
+    answers: list[str] = []
+
+    def prompt(text: str, **options: object) -> str:
+        assert options["err"] is True
+        if not answers:
+            raise typer.Abort
+        return answers.pop(0)
+
+    monkeypatch.setattr("typer.prompt", prompt)
+    monkeypatch.setattr("sys.stdin", types.SimpleNamespace(isatty=lambda: True))
+    return answers
+
+
+def test_a_choice_is_asked_for_until_it_is_one(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    typed += ["", "0", "x", "4", " 2 "]
+    assert choose("Which", ["a", "b", "c"], option="--which") == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("a number from 1 to 3")) == ("", 4)
+    with pytest.raises(KeyboardInterrupt):
+        ask("Name", option="--name")
