@@ -25,6 +25,7 @@ from zoho_async.cli.commands.grant import (
     consent_address,
     console_address,
     data_center_of,
+    explain_refusal,
     read_redirect,
 )
 from zoho_async.cli.console.exit_codes import SetupError
@@ -236,6 +237,22 @@ def test_an_organisation_is_chosen_where_there_is_one_only() -> None:
     assert choose_organization(two, None) is None
     assert choose_organization([], None) is None
     assert choose_organization([], "9") == "9"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "help"),
+    [
+        ("invalid_client", "unknown in the data centre eu", "--find-data-center"),
+        ("invalid_client_secret", "does not belong", "https://api-console.zoho.eu"),
+        ("invalid_code", "used before, has expired", "generate another one"),
+        ("invalid_redirect_uri", "not registered", "http://localhost:8788/callback"),
+    ],
+)
+def test_a_refused_code_is_explained(code: str, message: str, help: str) -> None:
+    found = explain_refusal(code, "eu", None, 8788)
+    assert found is not None
+    assert (message in str(found), help in found.help) == (True, True)
+    assert explain_refusal("Access Denied", "eu", None, 1) is None
 
 
 # -- browser

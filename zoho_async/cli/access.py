@@ -48,7 +48,10 @@ Purposes = Annotated[
 ]
 
 DataCenterName = Annotated[
-    str | None, typer.Option("--data-center", metavar="DC", help="us, eu, in, au, jp, ca, cn, sa, uk or ae.")
+    str | None,
+    typer.Option(
+        "--data-center", metavar="DC", envvar="ZOHO_DATA_CENTER", help="us, eu, in, au, jp, ca, cn, sa, uk or ae."
+    ),
 ]
 ClientId = Annotated[
     str | None, typer.Option("--client-id", metavar="ID", help="Of Zoho's API console. [ZOHO_CLIENT_ID]")

@@ -98,6 +98,34 @@ def read_redirect(target: str, state: str) -> Redirect:
     return Redirect(query["code"], query.get("accounts-server", ""))
 
 
+def explain_refusal(code: int | str | None, data_center: str, configured: str | None, port: int) -> SetupError | None:
+    """What Zoho's refusal of a code means for who logs in; None when its message says it.
+
+    Args:
+        code: Zoho's code.
+        data_center: Where the code was sent.
+        configured: The address of the accounts server, when it was given.
+        port: Of the redirect address.
+    """
+    console = console_address(data_center)
+    here = f"at {configured}" if configured else f"in the data centre {data_center}"
+    match code:
+        case "invalid_client":
+            help = "--data-center DC, or --find-data-center, which tries all of them"
+            return SetupError(f"the client id is unknown {here} (invalid_client)", help)
+        case "invalid_client_secret":
+            text = "the client secret does not belong to the client id (invalid_client_secret)"
+            return SetupError(text, f"copy it again from {console}")
+        case "invalid_code":
+            text = f"the code was used before, has expired, or is unknown {here} (invalid_code)"
+            return SetupError(text, f"generate another one at {console}, or name another --data-center")
+        case "invalid_redirect_uri":
+            text = "the client is not registered with this redirect address (invalid_redirect_uri)"
+            return SetupError(text, f"add http://localhost:{port}{CALLBACK} to the client at {console}")
+        case _:
+            return None
+
+
 def choose_organization(organizations: Sequence[Mapping[str, object]], wanted: str | None) -> str | None:
     """The id of the organisation to work in; None when somebody must choose.
 

@@ -28,6 +28,7 @@ from .grant import (
     consent_address,
     console_address,
     data_center_of,
+    explain_refusal,
 )
 from .redirect import redirect_listener
 
@@ -176,7 +177,7 @@ def _code(args: LoginArgs, data_center: str) -> str:
 async def _by_code(args: LoginArgs, data_center: str, client_id: str, client_secret: str) -> Granted:
     code = _code(args, data_center)
     if not args.find_data_center:
-        return await _exchange(args, data_center, client_id, client_secret, code)
+        return await _exchange_or_explain(args, data_center, client_id, client_secret, code)
     names = [name for name in DATA_CENTERS if args.data_center is None or name != args.data_center]
     names = names if args.data_center is None else [args.data_center, *names]
     tell(f"The client secret and the code are now sent to the accounts server of each of {', '.join(names)},")
@@ -210,7 +211,19 @@ async def _by_browser(args: LoginArgs, data_center: str, client_id: str, client_
         if found is not None and args.data_center is not None and found != args.data_center:
             raise SetupError(f"the account is in the data centre {found}", f"--data-center {found}")
         data_center = found or data_center
-    return await _exchange(args, data_center, client_id, client_secret, redirect.code, redirect_uri)
+    return await _exchange_or_explain(args, data_center, client_id, client_secret, redirect.code, redirect_uri)
+
+
+async def _exchange_or_explain(
+    args: LoginArgs, data_center: str, client_id: str, client_secret: str, code: str, redirect_uri: str = ""
+) -> Granted:
+    try:
+        return await _exchange(args, data_center, client_id, client_secret, code, redirect_uri)
+    except AuthError as error:
+        explained = explain_refusal(error.code, data_center, args.configured, args.port)
+        if explained is None:
+            raise
+        raise explained from error
 
 
 async def _exchange(
