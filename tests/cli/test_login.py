@@ -98,6 +98,13 @@ async def test_from_a_code_to_a_call_and_out_again(door: Door, one: FakeZoho) ->
     assert (await door(*LIST)).code == 4
 
 
+async def test_a_second_login_leaves_no_token_of_the_first(door: Door, one: FakeZoho) -> None:
+    for _ in range(2):
+        assert (await door.login(ZOHO_GRANT_CODE=one.grant_code)).code == 0
+        assert (await door(*LIST)).code == 0
+    assert len(list(door.cli.folder.rglob("token-*.json"))) == 1
+
+
 def profile_of(door: Door, name: str = "default") -> dict[str, str]:
     import tomllib
 

@@ -97,6 +97,13 @@ def state_folder() -> Path:
     return (Path(home) if home else Path.home() / ".local" / "state") / "zoho-async"
 
 
+def forget_tokens(found: AccountSettings) -> None:
+    """Removes the access token that is kept for these credentials."""
+    path = token_store(found.environ).path
+    for one in (path, path.with_name(f"{path.name}.lock")):
+        one.unlink(missing_ok=True)
+
+
 def token_store(environ: Mapping[str, str]) -> FileStore:
     """Keeps tokens between commands, for Zoho allows ten token requests in ten minutes."""
     client = "\n".join((environ.get("ZOHO_CLIENT_ID", ""), environ.get("ZOHO_REFRESH_TOKEN", "")))

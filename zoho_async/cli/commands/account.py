@@ -15,7 +15,7 @@ from zoho_async.cli.console.exit_codes import DONE, ArgumentError, SetupError
 from zoho_async.cli.console.prompts import tell
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.tables import write_objects, write_rows
-from zoho_async.cli.profiles import client, credentials, token_store
+from zoho_async.cli.profiles import client, credentials, forget_tokens
 from zoho_async.cli.scope_sets import organizations_path, scopes_for, scopes_of
 
 
@@ -33,9 +33,7 @@ async def logout_command(name: str, interruption: Interruption, *, revoke: bool)
         async with client(found) as zoho:
             await zoho.revoke()
     profile_file.delete_profile(name)
-    token_file = token_store(found.environ).path
-    for path in (token_file, token_file.with_name(f"{token_file.name}.lock")):
-        path.unlink(missing_ok=True)
+    forget_tokens(found)
     tell(f"Profile {name} is removed" + (", and its refresh token is revoked" if revoke else ""))
     return DONE
 

@@ -7,6 +7,7 @@ import secrets
 import sys
 import webbrowser
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from zoho_async.cli.console.exit_codes import DONE, ArgumentError, SetupError
 from zoho_async.cli.console.prompts import ask, choose, tell
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.streams import json_line
+from zoho_async.cli.profiles import credentials, forget_tokens
 from zoho_async.cli.scope_sets import missing_scopes, organizations_path, organizations_scope
 
 from .account import rows_of
@@ -115,6 +117,10 @@ async def login_command(args: LoginArgs, interruption: Interruption) -> int:
         "api_url": args.api_url or "",
         "accounts_url": args.accounts_url or "",
     }
+    if profile_file.has_profile(args.profile):
+        # The token of the credentials that are replaced would stay behind.
+        with suppress(SetupError):
+            forget_tokens(credentials(args.profile))
     kept = profile_file.write_profile(args.profile, values, keyring=args.keyring)
     _report(args, granted, organization_id, kept)
     if error is not None:
