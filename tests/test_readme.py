@@ -29,6 +29,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 COMMANDS = {
     *("push", "pull", "changes", "operations", "call", "fake", "runs", "ids"),
     *("map", "presets", "columns", "template"),
+    *("login", "logout", "profiles", "orgs", "scopes", "quota", "doctor"),
 }
 
 

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoho_async.auth.data_centers import DATA_CENTERS, DataCenter
     from zoho_async.auth.oauth import Credentials, OAuth, StaticToken
     from zoho_async.auth.token_stores import FileStore, MemoryStore, TokenStore
     from zoho_async.client import Zoho
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from zoho_async.schema.custom_fields import custom_fields
     from zoho_async.schema.operation import Operation, Response
     from zoho_async.schema.validation import validate
+    from zoho_async.transport.proxies import proxy_for
     from zoho_async.transport.rate_limiter import Limits, Quota
     from zoho_async.wire.encoding import to_builtins, to_json
     from zoho_async.wire.multipart import Upload
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from . import bulk, errors
 
 _MODULES = {
+    "auth.data_centers": ("DATA_CENTERS", "DataCenter"),
     "auth.oauth": ("Credentials", "OAuth", "StaticToken"),
     "schema.catalog": ("operations", "scopes"),
     "client": ("Zoho",),
@@ -72,6 +75,7 @@ _MODULES = {
     ),
     "fleet.files": ("FileLimiters",),
     "schema.custom_fields": ("custom_fields",),
+    "transport.proxies": ("proxy_for",),
     "transport.rate_limiter": ("Limits", "Quota"),
     "schema.operation": ("Operation", "Response"),
     "wire.pagination": ("Page", "PageContext", "Pages"),
@@ -84,9 +88,11 @@ _PACKAGES = frozenset({"bulk", "errors"})
 
 __version__ = "0.1.0"
 __all__ = [
+    "DATA_CENTERS",
     "AuthError",
     "ConfigError",
     "Credentials",
+    "DataCenter",
     "DeadlineError",
     "DecodeError",
     "DuplicateError",
@@ -121,6 +127,7 @@ __all__ = [
     "custom_fields",
     "errors",
     "operations",
+    "proxy_for",
     "scopes",
     "to_builtins",
     "to_json",

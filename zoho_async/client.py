@@ -62,7 +62,8 @@ class Zoho:
         timeout: Seconds without a byte, while sending too, after which an attempt counts as lost. A whole response may
             take ten times as long, and be 64 MiB long.
         api_url: Address of the API instead of the data center's, for a fake or a proxy server.
-        accounts_url: Address of the accounts server instead of the data center's.
+        accounts_url: Address of the accounts server instead of the data center's. An `api_url` on this machine is one
+            too.
         session: An aiohttp session of the caller's (proxy, TLS, tracing); it is not closed here.
 
     Raises:

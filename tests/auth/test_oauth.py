@@ -520,3 +520,10 @@ async def test_a_store_that_cannot_be_read_is_a_config_error(fake: FakeZoho, tmp
         with pytest.raises(ConfigError, match="cannot be read") as caught:
             await zoho.books.contacts.list()
     assert caught.value.sent is False
+
+
+async def test_an_api_on_this_machine_alone_issues_the_tokens_too(fake: FakeZoho) -> None:
+    auth = OAuth(fake.client_id, fake.client_secret, fake.refresh_token)
+    async with client_of(fake, auth=auth, accounts_url=None) as zoho:
+        await zoho.books.contacts.list()
+    assert fake.token_requests == 1

@@ -89,7 +89,7 @@ async def test_only_the_remaining_rows_of_a_run_are_retried(fake: FakeZoho, cli:
     unknown = await cli(*PUSH, "a.csv", *KEY, "--retry", "9")
     assert (unknown.code, unknown.err) == (
         2,
-        "there is no run 9 of this destination in the state file; see `zoho-async runs`\n",
+        "error: there is no run 9 of this destination in the state file; see `zoho-async runs`\n",
     )
     shown = await cli("runs", "show", "1")
     assert shown.code == 0
@@ -122,13 +122,15 @@ async def test_records_as_they_were_before_a_run(fake: FakeZoho, cli: Cli, write
     (state,) = cli.folder.glob("*.sqlite")
     assert b"4111111111111111" not in state.read_bytes()
     missing = await cli("runs", "images", "2", "--to", "other.jsonl")
-    assert (missing.code, missing.err) == (2, "there is no run 2\n")
+    assert (missing.code, missing.err) == (2, "error: there is no run 2\nhelp: zoho-async runs lists them\n")
     assert not (cli.folder / "other.jsonl").exists()
     unwritable = await cli("runs", "images", "1", "--to", "none/before.jsonl")
     assert unwritable.code == 2
-    assert unwritable.err.startswith("none/before.jsonl: cannot be written: ")
+    assert unwritable.err.startswith("error: none/before.jsonl: cannot be written: ")
     (cli.folder / "other.jsonl").mkdir()
-    assert (await cli("runs", "images", "1", "--to", "other.jsonl")).err.startswith("other.jsonl: cannot be written: ")
+    assert (await cli("runs", "images", "1", "--to", "other.jsonl")).err.startswith(
+        "error: other.jsonl: cannot be written: "
+    )
 
 
 async def test_several_state_files_of_one_folder(fake: FakeZoho, cli: Cli, write: Write) -> None:

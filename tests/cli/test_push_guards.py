@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,7 @@ async def test_a_field_that_is_not_there_ends_dry_run_and_push_before_the_list(
     write("a.csv", "contact_name,cf_nothere\n" + "".join(f"N{i},K{i}\n" for i in range(500)))
     for options in (("--dry-run",), ()):
         result = await cli(*PUSH, "--upsert-by", "cf_nothere", *options)
-        assert (result.code, result.err.count("\n"), result.out) == (2, 1, "")
+        assert (result.code, len(re.findall("^error: ", result.err, re.MULTILINE)), result.out) == (2, 1, "")
         assert "the organisation has no custom field `cf_nothere`" in result.err
     result = await cli(*PUSH, "--upsert-by", "cf_nothere", "--json")
     assert (result.code, result.json["columns"], result.json["kind"]) == (2, ["cf_nothere"], "UnknownColumnError")

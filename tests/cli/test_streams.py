@@ -157,8 +157,8 @@ async def test_data_that_does_not_get_through_is_no_success(
     write("a.csv", "contact_name\nA\n")
     assert (await cli(*PUSH)).code == 0
     code, _, err = await run(cli, *arguments, out=full)
-    told = json.loads(err)["message"] if "--json" in arguments else err.splitlines()[-1]
-    assert (code, told) == (1, "stdout cannot be written: No space left on device")
+    told = f"error: {json.loads(err)['message']}" if "--json" in arguments else err.splitlines()[-1]
+    assert (code, told) == (1, "error: stdout cannot be written: No space left on device")
     assert "Traceback" not in err
     assert "Exception ignored" not in err
 
@@ -208,8 +208,10 @@ async def test_for_machines_every_line_is_json(fake: FakeZoho, cli: Cli, write: 
     result = await ended(process)
     assert result.code == 130
     # The library's own warning of the call that was broken off.
-    assert set(events(result)) == {"log"}
-    assert "its outcome is unknown" in json.loads(result.err)["message"]
+    assert events(result) == ["log", "interrupted"]
+    logged, interrupted = map(json.loads, result.err.splitlines())
+    assert "its outcome is unknown" in logged["message"]
+    assert interrupted["message"].startswith("interrupted: what is done is kept")
     for wrong in (("--concurrency", "0"), ("--nonsense",), ("--upsert-by", "email")):
         result = await cli(*PUSH, "--json", *wrong)
         assert (result.code, events(result)) == (2, ["error"])

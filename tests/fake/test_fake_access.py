@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeAlias
 
 import aiohttp
 import pytest
+from support.client import client_of
 
 from zoho_async.fake import Clock, FakeZoho
+from zoho_async.fake.http.announcement import shell_lines, what_to_type
 from zoho_async.fake.world.grants import OAuthServer
 from zoho_async.fake.world.quotas import Allowance
 
@@ -257,3 +261,41 @@ async def test_calls_in_process(ask: Ask, fake: FakeZoho) -> None:
     while fake.limits[fake.organization_id].in_process:  # noqa: ASYNC110 - nothing to wait on
         await asyncio.sleep(0)
     assert (await ask("GET", "/contacts")).status == 200
+
+
+async def test_a_self_client_code_can_be_spent_once_and_is_then_another(
+    fake: FakeZoho, session: aiohttp.ClientSession
+) -> None:
+    code = fake.grant_code
+    async with session.get(f"{fake.url}/_fake", headers={"Accept": "application/json"}) as response:
+        access = await response.json()
+    assert (access["grant_code"], access["url"]) == (code, fake.url)
+    async with session.get(f"{fake.url}/_fake") as response:
+        assert json.loads((await response.text()).splitlines()[-1]) == access
+    form = {"grant_type": "authorization_code", "client_id": fake.client_id, "client_secret": fake.client_secret}
+    replies = []
+    for _ in range(2):
+        async with session.post(f"{fake.url}/oauth/v2/token", data={**form, "code": code}) as response:
+            replies.append(await response.json(content_type=None))
+    assert replies[0]["refresh_token"]
+    assert replies[1] == {"error": "invalid_code"}
+    assert fake.grant_code != code
+
+
+@pytest.mark.parametrize("product", ["books", "invoice", "expense", "billing"])
+async def test_every_product_lists_the_organisations(fake: FakeZoho, product: str) -> None:
+    async with client_of(fake) as zoho:
+        version = "v3" if product in ("books", "invoice") else "v1"
+        response = await zoho.request("GET", f"/{product}/{version}/organizations")
+    assert [one["organization_id"] for one in response.data["organizations"]] == [*fake.organizations]
+
+
+def test_what_a_shell_evaluates_and_what_a_terminal_shows() -> None:
+    fake = FakeZoho()
+    lines = shell_lines(fake, "http://127.0.0.1:1", 7).splitlines()
+    names = [line.removeprefix("export ").partition("=")[0] for line in lines]
+    assert all(re.fullmatch(r"export ZOHO_[A-Z_]+=[\w.:/]+", line) for line in lines)
+    assert {"ZOHO_API_URL", "ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN", "ZOHO_GRANT_CODE"} < {*names}
+    assert "export ZOHO_FAKE_PID=7" in lines
+    shown = what_to_type(fake, "http://127.0.0.1:1", 7)
+    assert all(f"  {line}\n" in shown for line in lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from zoho_async.fake import FakeZoho
 from zoho_async.fake import serve as run
 from zoho_async.fake.http import serve
 from zoho_async.fake.http.serve import main, parse
@@ -116,7 +118,7 @@ async def test_it_runs_as_a_process(session: aiohttp.ClientSession) -> None:
         ready = json.loads(await process.stdout.readline())
         url, control = ready["url"], f"{ready['url']}/_fake"
         assert ready.keys() == {
-            "url", "organization_id", "client_id", "client_secret", "refresh_token", "access_token",
+            "url", "organization_id", "client_id", "client_secret", "refresh_token", "access_token", "grant_code",
         }  # fmt: skip
 
         lines = b'{"contact_name": "A", "cf_key": "1"}\n{"contact_name": "B", "credit_limit": 1.50}\n'
@@ -150,3 +152,28 @@ async def test_it_runs_as_a_process(session: aiohttp.ClientSession) -> None:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+@pytest.mark.parametrize(
+    ("session", "group", "leader"),
+    [(50, 50, 50), (50, 60, None), (0, 0, None), ("own", "own", None)],
+)
+def test_a_fake_in_the_background_leaves_the_group_of_its_shell(
+    monkeypatch: pytest.MonkeyPatch, session: int | str, group: int | str, leader: int | None
+) -> None:
+    """Ctrl-C at the shell's prompt goes to the shell's own group, and is meant for other programs."""
+    moved: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "getsid", lambda _: os.getpid() if session == "own" else session)
+    monkeypatch.setattr(os, "getpgrp", lambda: os.getpid() if group == "own" else group)
+    monkeypatch.setattr(os, "setpgid", lambda *numbers: moved.append(numbers))
+    assert serve._leave_the_shells_group() == leader
+    assert moved == [(0, 0)] * (leader is not None)
+
+
+async def test_a_fake_ends_with_the_shell_it_belongs_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "_LEADER_POLL_S", 0.01)
+    shell = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+    await shell.wait()
+    announced: list[int] = []
+    await serve._run(FakeZoho(), lambda: announced.append(1), leader=shell.pid)
+    assert announced == [1]

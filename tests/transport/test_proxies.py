@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fault_server import Fault, FaultServer
 
-from zoho_async import ConfigError, StaticToken, Zoho
+from zoho_async import ConfigError, StaticToken, UnavailableError, Zoho, proxy_for
 from zoho_async.transport.proxies import Proxies, is_loopback, proxy_address
 
 API = "https://www.zohoapis.eu"
@@ -138,3 +138,29 @@ async def test_no_proxy_is_honoured_and_netrc_is_not(
     assert proxy.seen == []
     [seen] = server.seen
     assert seen.headers["authorization"] == "Zoho-oauthtoken secret-token"
+
+
+async def test_an_error_of_the_connection_names_host_reason_and_proxy(
+    proxy: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"organization_id": "1", "retries": 0}
+    async with Zoho(StaticToken("t"), api_url="http://127.0.0.1:1", **settings) as zoho:  # type: ignore[arg-type]
+        with pytest.raises(UnavailableError, match=r"no connection to 127\.0\.0\.1:1 \(Connection refused\)"):
+            await zoho.books.contacts.get("1")
+    monkeypatch.setenv("https_proxy", "http://me:PROXY-SECRET@127.0.0.1:1")
+    async with Zoho(StaticToken("t"), api_url=API, **settings) as zoho:  # type: ignore[arg-type]
+        with pytest.raises(UnavailableError, match=r"the proxy 127\.0\.0\.1:1 on the way to www") as caught:
+            await zoho.books.contacts.get("1")
+    assert SECRET not in str(caught.value)
+    monkeypatch.setenv("https_proxy", proxy.url)
+    place = proxy.url.removeprefix("http://")
+    assert f"the proxy {place} refused to connect to www.zohoapis.eu:443: HTTP 407" in str(await refused(API))
+
+
+def test_the_proxy_of_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert proxy_for(API) is None
+    monkeypatch.setenv("https_proxy", "me:PROXY-SECRET@proxy.example:3128")
+    assert proxy_for(API) == "proxy.example:3128"
+    assert proxy_for("http://127.0.0.1:5") is None
+    monkeypatch.setenv("https_proxy", "http://proxy.example")
+    assert proxy_for(API) == "proxy.example:80"

@@ -6,7 +6,13 @@ import msgspec
 
 
 class DataCenter(msgspec.Struct, frozen=True, kw_only=True):
-    """One data center. An account belongs to exactly one, and its tokens are valid only there."""
+    """One data center. An account belongs to exactly one, and its tokens are valid only there.
+
+    Args:
+        name: Short name, for example `eu`.
+        accounts_url: Address of the accounts server, which issues tokens.
+        api_url: Address of the API.
+    """
 
     name: str
     accounts_url: str

@@ -13,6 +13,8 @@ from zoho_async.cli.console.exit_codes import ABORTED, INTERRUPTED, USAGE
 from zoho_async.cli.console.runner import ending_signals
 from zoho_async.cli.console.streams import OutputError, log_as_json, resilient_streams
 
+_COMMON = ("--verbose", "--quiet")
+
 
 def main() -> None:
     """Entry point of `zoho-async`; ends the process with one of the documented exit codes."""
@@ -29,9 +31,9 @@ def main() -> None:
         try:
             from .app import app
 
-            if json:
-                sys.exit(_machine_readable(app))
-            app()
+            if json and "--verbose" not in sys.argv[1:]:
+                log_as_json()
+            sys.exit(_run(app, json=json))
         finally:
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -41,17 +43,28 @@ def main() -> None:
         sys.exit(ABORTED)
 
 
-def _machine_readable(app: Callable[..., int | None]) -> int:
-    log_as_json()
+def _run(app: Callable[..., int | None], *, json: bool) -> int:
     try:
-        return app(standalone_mode=False) or 0
+        return app(_with_common_first(sys.argv[1:]), standalone_mode=False) or 0
     except Exception as error:
         # Each version of typer has another class for wrong usage.
         message: Callable[[], str] | None = getattr(error, "format_message", None)
         if message is None:
             raise
-        report(message(), json=True, event="error", kind="UsageError")
+        context = getattr(error, "ctx", None)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{message()}\n")
+            return USAGE
+        help = f"{context.command_path} --help" if context is not None else ""
+        report(message(), json=json, event="error", kind="UsageError", help=help)
         return USAGE
+
+
+def _with_common_first(arguments: list[str]) -> list[str]:
+    """The arguments with those that every command takes before its name, where typer expects them."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    common = [one for one in arguments[:end] if one in _COMMON]
+    return [*common, *(one for one in arguments[:end] if one not in _COMMON), *arguments[end:]]
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

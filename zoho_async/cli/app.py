@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Unpack
 
 import typer
 
+from zoho_async import __version__
 from zoho_async.bulk import PushOptions
-from zoho_async.cli.console.error_report import report_error
-from zoho_async.cli.console.exit_codes import ABORTED, USAGE
-from zoho_async.cli.console.runner import Interruption, run
+from zoho_async.cli.console.exit_codes import DONE
 from zoho_async.cli.console.streams import best_effort
+from zoho_async.cli.console.verbosity import be_quiet, be_verbose
 
-from .commands.call import CallArgs, call_command, operations_text
+from .access import add_access_commands
+from .commands.call import CallArgs, call_command, operation_command, operations_command
 from .commands.columns import columns_command, template_command
 from .commands.dry_run import dry_run_command
 from .commands.mapping import map_command, presets_command
 from .commands.pull import ChangesArgs, PullArgs, changes_command, dry_pull_command, pull_command
 from .commands.push import PushArgs, push_command
 from .commands.state import ids_command, images_command, runs_command, show_command
+from .options import (
+    Concurrency,
+    Json,
+    OperationId,
+    PerMinute,
+    ProductName,
+    Profile,
+    ReportTo,
+    ResourceName,
+    complete_operation,
+    finish,
+)
 from .profiles import limits
 from .push_flags import with_push_options
 
 app = typer.Typer(
     name="zoho-async",
     no_args_is_help=True,
-    add_completion=False,
+    # Markup would take [utf-8] for a style and leave it out.
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Contacts and customers of Zoho's finance products: push, pull, call.",
@@ -37,6 +50,28 @@ app = typer.Typer(
     "ZOHO_ORGANIZATION_ID; or --profile. Exit codes: 0 done, 1 aborted, 2 usage or unreadable input, 3 some rows "
     "failed or unknown, 4 no access, 5 the day's calls are used up, 130 interrupted.",
 )
+
+
+def _show_version(given: bool) -> None:
+    if given:
+        sys.stdout.write(f"zoho-async {__version__}\n")
+        raise typer.Exit(DONE)
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Report every request; after a command too.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Report errors only; after a command too.")] = False,
+) -> None:
+    """Contacts and customers of Zoho's finance products: push, pull, call."""
+    if verbose:
+        be_verbose(json="--json" in sys.argv[1:])
+    if quiet:
+        be_quiet()
+
 
 runs = typer.Typer(help="The runs of pushes, and the rows they have left.")
 app.add_typer(runs, name="runs")
@@ -65,26 +100,6 @@ class DeletesChoice(StrEnum):
     auto = "auto"
     off = "off"
     now = "now"
-
-
-class ShapeChoice(StrEnum):
-    """How the fake's responses are written."""
-
-    live = "live"
-    documented = "documented"
-    clean = "clean"
-
-
-ProductName = Annotated[str, typer.Argument(metavar="PRODUCT", help="for example books")]
-ResourceName = Annotated[str, typer.Argument(metavar="RESOURCE", help="for example contacts")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable: data on stdout, progress on stderr.")]
-PerMinute = Annotated[
-    int | None, typer.Option("--per-minute", min=0, metavar="N", help="Calls a minute at most; 0 is no limit. [95]")
-]
-Concurrency = Annotated[int, typer.Option("--concurrency", min=1, metavar="N", help="Calls in flight at most.")]
-Profile = Annotated[
-    str | None, typer.Option("--profile", metavar="NAME", help="A section of ~/.config/zoho-async/config.toml.")
-]
 
 
 @app.command()
@@ -116,12 +131,15 @@ def push(
         typer.Option("--to", metavar="FILE.csv", help="With --dry-run: write what would be done with every row."),
     ] = None,
     reserve: Annotated[int, typer.Option("--reserve", min=0, metavar="N", help="Calls a day left to others.")] = 0,
+    report: ReportTo = None,
     json: Json = False,
     per_minute: PerMinute = None,
     profile: Profile = None,
     **options: Unpack[PushOptions],
 ) -> None:
-    """Send rows of a file: each exactly once in effect. Run the same command again to go on where it ended.
+    """Send rows of a file, each exactly once in effect.
+
+    Run the same command again to go on where it ended.
 
     Columns are fields such as contact_name, billing_address.city, contact_persons[0].email, and custom fields by
     their name: cf_region. Rows that fail go, with the reason, into FILE.failed beside the input.
@@ -130,6 +148,8 @@ def push(
         raise typer.BadParameter("name the file to push, or a run with --retry", param_hint="--from")
     if mapping is not None and preset is not None:
         raise typer.BadParameter("is a mapping too: give either one", param_hint="--preset")
+    if report is not None and dry_run:
+        raise typer.BadParameter("is of a push; a dry run has none", param_hint="--report")
     if file is None and (mapping or preset or encoding):
         raise typer.BadParameter("name the file too", param_hint="--from")
     if to is not None and not dry_run:
@@ -145,12 +165,14 @@ def push(
         json=json,
         limits=limits(per_minute, options.get("concurrency"), reserve),
         profile=profile,
+        report=report,
     )
     if not dry_run:
         # A push goes on without its output; a plan is nothing else.
         best_effort()
     command = dry_run_command if dry_run else push_command
-    _finish(lambda interruption: command(args, interruption), json=json)
+    kept = "nothing was written" if dry_run else "what is done is kept, and the same command goes on from there"
+    finish(lambda interruption: command(args, interruption), json=json, resource=args.name, kept=kept)
 
 
 @app.command()
@@ -184,12 +206,16 @@ def pull(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for the next day's calls when those of this one are used up.")
     ] = False,
+    report: ReportTo = None,
     json: Json = False,
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
     profile: Profile = None,
 ) -> None:
-    """Bring a file up to date with a list: SQLite by what has changed, the others in full."""
+    """Bring a file up to date with a list.
+
+    SQLite by what has changed, CSV and JSON Lines in full.
+    """
     args = PullArgs(
         name=f"{product}.{resource}",
         to=to,
@@ -203,9 +229,10 @@ def pull(
         json=json,
         limits=limits(per_minute, concurrency, reserve),
         profile=profile,
+        report=report,
     )
     command = dry_pull_command if dry_run else pull_command
-    _finish(lambda _: command(args), json=json)
+    finish(lambda _: command(args), json=json)
 
 
 @app.command()
@@ -230,7 +257,7 @@ def changes(
     concurrency: Concurrency = 10,
     profile: Profile = None,
 ) -> None:
-    """Write what has changed since the last run, one JSON object a line."""
+    """Write what has changed since the last run, as JSON Lines."""
     args = ChangesArgs(
         name=f"{product}.{resource}",
         state=state,
@@ -242,7 +269,7 @@ def changes(
         limits=limits(per_minute, concurrency),
         profile=profile,
     )
-    _finish(lambda _: changes_command(args), json=False)
+    finish(lambda _: changes_command(args), json=False, kept="what is not committed comes with the next run")
 
 
 @app.command()
@@ -252,8 +279,8 @@ def ids(
     ],
     state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
 ) -> None:
-    """Write which row has become which record, its persons and addresses included."""
-    _finish(lambda _: ids_command(state, to), json=False)
+    """Write which row is which record, person and address now."""
+    finish(lambda _: ids_command(state, to), json=False)
 
 
 @runs.callback(invoke_without_command=True)
@@ -264,36 +291,44 @@ def list_runs(
 ) -> None:
     """List the runs of pushes, the newest first."""
     if context.invoked_subcommand is None:
-        _finish(lambda _: runs_command(state, json=json), json=json)
+        finish(lambda _: runs_command(state, json=json), json=json)
 
 
 @runs.command("show")
 def show_run(
-    run: Annotated[int, typer.Argument(metavar="RUN")],
+    run: Annotated[int, typer.Argument(metavar="RUN", help="Its number; see `runs`.")],
     state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
     json: Json = False,
 ) -> None:
     """Show a run and the rows that it has left."""
-    _finish(lambda _: show_command(state, run, json=json), json=json)
+    finish(lambda _: show_command(state, run, json=json), json=json)
 
 
 @runs.command("images")
 def run_images(
-    run: Annotated[int, typer.Argument(metavar="RUN")],
+    run: Annotated[int, typer.Argument(metavar="RUN", help="Its number; see `runs`.")],
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help="JSON Lines: target, record's id, time, record.")],
     state: Annotated[Path | None, typer.Option("--state", metavar="FILE", help="[all of this folder]")] = None,
 ) -> None:
     """Write the records that a run has changed, as they were before."""
-    _finish(lambda _: images_command(state, run, to), json=False)
+    finish(lambda _: images_command(state, run, to), json=False)
 
 
 @app.command()
 def call(
-    operation_id: Annotated[str, typer.Argument(metavar="OPERATION_ID", help="for example books.contacts.get")],
-    path: Annotated[list[str] | None, typer.Option("-p", "--path", metavar="NAME=VALUE")] = None,
-    query: Annotated[list[str] | None, typer.Option("-q", "--query", metavar="NAME=VALUE")] = None,
-    header: Annotated[list[str] | None, typer.Option("-H", "--header", metavar="NAME=VALUE")] = None,
-    body: Annotated[str | None, typer.Option("--body", metavar="JSON|@FILE")] = None,
+    operation_id: OperationId,
+    path: Annotated[
+        list[str] | None, typer.Option("-p", "--path", metavar="NAME=VALUE", help="A path parameter; repeatable.")
+    ] = None,
+    query: Annotated[
+        list[str] | None, typer.Option("-q", "--query", metavar="NAME=VALUE", help="A query parameter.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("-H", "--header", metavar="NAME=VALUE", help="A header parameter.")
+    ] = None,
+    body: Annotated[
+        str | None, typer.Option("--body", metavar="JSON|@FILE", help="The body, or a file that has it.")
+    ] = None,
     file: Annotated[
         list[str] | None,
         typer.Option("--file", metavar="[NAME=]PATH", help="Send that file; its part's name, where there are several."),
@@ -304,7 +339,10 @@ def call(
     concurrency: Concurrency = 10,
     profile: Profile = None,
 ) -> None:
-    """Execute one operation; Zoho's response goes to stdout as it came."""
+    """Execute one operation and write Zoho's response.
+
+    Into a pipe or a file it goes as it came; on a terminal JSON is indented.
+    """
     args = CallArgs(
         operation_id=operation_id,
         path=path or [],
@@ -317,93 +355,69 @@ def call(
         limits=limits(per_minute, concurrency),
         profile=profile,
     )
-    _finish(lambda interruption: call_command(args, interruption), json=False)
+    finish(lambda interruption: call_command(args, interruption), json=False)
 
 
 @app.command()
-def operations(json: Json = False) -> None:
-    """List every operation that `call` can execute."""
-    sys.stdout.write(operations_text(json=json))
+def operations(
+    word: Annotated[
+        str | None, typer.Argument(metavar="WORD", help="Only those that contain it; `show`: the one named next.")
+    ] = None,
+    operation_id: Annotated[
+        str | None, typer.Argument(metavar="OPERATION_ID", help="After `show`.", autocompletion=complete_operation)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the operations of `call`, or those that contain WORD.
+
+    `operations show OPERATION_ID` says what one takes and how to call it.
+    """
+    if operation_id is not None and word != "show":
+        raise typer.BadParameter("give one word, or `show` and an OPERATION_ID", param_hint="WORD")
+    if operation_id is not None:
+        finish(lambda interruption: operation_command(operation_id, interruption, json=json), json=json)
+    finish(lambda interruption: operations_command(word, interruption, json=json), json=json)
 
 
 @app.command("map")
 def map_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE")],
-    product: Annotated[str, typer.Argument(metavar="[PRODUCT")] = "books",
-    resource: Annotated[str, typer.Argument(metavar="RESOURCE]")] = "contacts",
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its header is read.")],
+    product: Annotated[str, typer.Argument(metavar="PRODUCT", help="What it is to be pushed to.")] = "books",
+    resource: Annotated[str, typer.Argument(metavar="RESOURCE", help="What it is to be pushed to.")] = "contacts",
     encoding: Annotated[
         str | None, typer.Option("--encoding", metavar="NAME", help="Of the file, for example cp1252. [utf-8]")
     ] = None,
 ) -> None:
-    """Draft a mapping from the header of a file, as TOML on stdout; no call is made."""
-    _finish(lambda interruption: map_command(str(file), f"{product}.{resource}", encoding, interruption), json=False)
+    """Draft a mapping from the header of a file; makes no call."""
+    name = f"{product}.{resource}"
+    finish(lambda interruption: map_command(str(file), name, encoding, interruption), json=False, resource=name)
 
 
 @presets.callback(invoke_without_command=True)
 def list_presets(context: typer.Context) -> None:
     """List the mappings that come along."""
     if context.invoked_subcommand is None:
-        _finish(lambda interruption: presets_command(None, interruption), json=False)
+        finish(lambda interruption: presets_command(None, interruption), json=False)
 
 
 @presets.command("show")
-def show_preset(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+def show_preset(name: Annotated[str, typer.Argument(metavar="NAME", help="One of `presets`.")]) -> None:
     """Write a preset, to make a mapping of it."""
-    _finish(lambda interruption: presets_command(name, interruption), json=False)
+    finish(lambda interruption: presets_command(name, interruption), json=False)
 
 
 @app.command()
 def columns(product: ProductName, resource: ResourceName, json: Json = False) -> None:
-    """List every column that rows may have, with type, limit and values."""
-    _finish(lambda interruption: columns_command(f"{product}.{resource}", interruption, json=json), json=json)
+    """List the columns that rows may have, with type and limit."""
+    name = f"{product}.{resource}"
+    finish(lambda interruption: columns_command(name, interruption, json=json), json=json, resource=name)
 
 
 @app.command()
 def template(product: ProductName, resource: ResourceName) -> None:
     """Write a header with the common columns."""
-    _finish(lambda interruption: template_command(f"{product}.{resource}", interruption), json=False)
+    name = f"{product}.{resource}"
+    finish(lambda interruption: template_command(name, interruption), json=False, resource=name)
 
 
-@app.command()
-def fake(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, metavar="N", help="0 picks a free one.")] = 0,
-    per_minute: Annotated[int, typer.Option("--per-minute", min=0, metavar="N", help="0 is no limit.")] = 100,
-    per_day: Annotated[int, typer.Option("--per-day", min=0, metavar="N", help="0 is no limit.")] = 0,
-    concurrency: Annotated[int, typer.Option("--concurrency", min=0, metavar="N", help="0 is no limit.")] = 0,
-    organization: Annotated[
-        list[str] | None, typer.Option("--organization", metavar="ID", help="May be given several times.")
-    ] = None,
-    unique: Annotated[
-        list[str] | None,
-        typer.Option("--unique", metavar="cf_NAME", help="Custom field without duplicates. [cf_external_id]"),
-    ] = None,
-    shape: Annotated[ShapeChoice, typer.Option("--shape", help="How responses are written.")] = ShapeChoice.live,
-    data_center: Annotated[str, typer.Option("--data-center", metavar="NAME")] = "us",
-) -> None:
-    """Run a Zoho on this machine, to try things out; prints one line of JSON with its address and credentials.
-
-    Control it over HTTP: GET /_fake says how.
-    """
-    from zoho_async.fake import serve
-
-    try:
-        serve(
-            port=port,
-            organizations=organization,
-            per_minute=per_minute,
-            per_day=per_day,
-            concurrency=concurrency,
-            unique=unique,
-            shape=shape.value,
-            data_center=data_center,
-        )
-    except OSError as error:
-        report_error(OSError(f"port {port}: {error.strerror or error}"), json=False)
-        raise typer.Exit(ABORTED) from None
-    except ValueError as error:
-        report_error(error, json=False)
-        raise typer.Exit(USAGE) from None
-
-
-def _finish(command: Callable[[Interruption], Awaitable[int]], *, json: bool) -> None:
-    raise typer.Exit(run(command, json=json))
+add_access_commands(app)

@@ -4,28 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from zoho_async import AuthError, ConfigError, FileStore, Limits, Zoho, operations
-from zoho_async.bulk import InputError
-from zoho_async.cli.console.exit_codes import SetupError
+from zoho_async import AuthError, ConfigError, FileStore, Limits, TokenStore, Zoho
 
-KEYS = (
-    "client_id",
-    "client_secret",
-    "refresh_token",
-    "access_token",
-    "organization_id",
-    "data_center",
-    "api_url",
-    "accounts_url",
-)
-"""What a profile may hold: the environment's names in lower case, without ZOHO_."""
+from .console.exit_codes import SetupError
+from .profile_file import DEFAULT, KEYS, has_profile, profile_path, read_profile
+
+ENVIRONMENT = tuple(f"ZOHO_{key.upper()}" for key in KEYS)
+"""The variables that a profile stands for."""
+
+
+class AccountSettings(msgspec.Struct, frozen=True):
+    """What a client is made of, and where it comes from. Its repr shows none of it."""
+
+    environ: Mapping[str, str]
+    """By the names of the environment."""
+    profile: str | None
+    """None: the environment."""
+
+    @property
+    def where(self) -> str:
+        """For messages; empty for the environment."""
+        return "" if self.profile is None else f" in profile `{self.profile}` of {profile_path()}"
+
+    @property
+    def option(self) -> str:
+        """What makes another command use the same credentials, with a blank before; empty by default."""
+        return "" if self.profile in (None, DEFAULT) else f" --profile {self.profile}"
+
+    def __repr__(self) -> str:
+        return f"AccountSettings(***, profile={self.profile!r})"
 
 
 def limits(per_minute: int | None, concurrency: int | None, reserve: int = 0) -> Limits:
@@ -34,35 +47,42 @@ def limits(per_minute: int | None, concurrency: int | None, reserve: int = 0) ->
     return made if per_minute is None else msgspec.structs.replace(made, per_minute=per_minute or None)
 
 
-def connect(profile: str | None, *, allowed: Limits) -> Zoho:
-    """The client a command works with. SetupError when credentials or organisation are missing.
+def credentials(profile: str | None) -> AccountSettings:
+    """The credentials of a profile, or of the environment. Raises SetupError when the profile cannot be read.
 
     A named profile is used alone, without the environment: a token of one account must never be used for an
-    organisation of another.
+    organisation of another. Without a name ZOHO_PROFILE names one, and where the environment says nothing at all the
+    profile `default` is used.
     """
-    environ: Mapping[str, str] = os.environ if profile is None else read_profile(profile)
-    where = "" if profile is None else f" in profile `{profile}` of {profile_path()}"
+    name = profile or os.environ.get("ZOHO_PROFILE") or None
+    if name is None and not any(os.environ.get(key) for key in ENVIRONMENT) and has_profile(DEFAULT):
+        name = DEFAULT
+    if name is None:
+        return AccountSettings(os.environ, None)
+    return AccountSettings({f"ZOHO_{key.upper()}": value for key, value in read_profile(name).items()}, name)
+
+
+def client(
+    found: AccountSettings, *, allowed: Limits | None = None, store: TokenStore | None = None, **options: Any
+) -> Zoho:
+    """A client with these credentials, perhaps without an organisation. Raises SetupError when some are missing."""
+    store = store if store is not None else token_store(found.environ)
     try:
-        # A command can wait, also the half hour of a throttled organisation.
-        zoho = Zoho.from_env(environ, store=token_store(environ), limits=allowed, max_wait=None)
+        return Zoho.from_env(found.environ, store=store, limits=allowed, **options)
     except (AuthError, ConfigError, ValueError) as error:
         # A ValueError names a malformed credential without quoting it.
-        raise SetupError(f"{error}{where}") from None
+        raise SetupError(f"{error}{found.where}", f"zoho-async login{found.option}") from None
+
+
+def connect(profile: str | None, *, allowed: Limits) -> Zoho:
+    """The client a command works with. SetupError when credentials or organisation are missing."""
+    found = credentials(profile)
+    # A command can wait, also the half hour of a throttled organisation.
+    zoho = client(found, allowed=allowed, max_wait=None)
     if not zoho.organization_id:
-        raise SetupError(f"no organisation: set ZOHO_ORGANIZATION_ID{where}")
+        text = f"no organisation: set ZOHO_ORGANIZATION_ID{found.where}"
+        raise SetupError(text, f"zoho-async orgs{found.option} lists them")
     return zoho
-
-
-def resource_names() -> tuple[str, ...]:
-    """Every resource by product and name, such as `books.contacts`."""
-    return tuple(dict.fromkeys(operation.id.rpartition(".")[0] for operation in operations()))
-
-
-def check_resource(name: str) -> None:
-    """Raises InputError, which lists the resources, when there is none of that name."""
-    if name not in resource_names():
-        known = ", ".join(one.replace(".", " ") for one in resource_names())
-        raise InputError(f"there is no `{name.replace('.', ' ')}`; there is: {known}")
 
 
 def resource_of(zoho: Zoho, name: str) -> Any:
@@ -71,36 +91,21 @@ def resource_of(zoho: Zoho, name: str) -> Any:
     return getattr(getattr(zoho, product), resource)
 
 
+def state_folder() -> Path:
+    """Where tokens are kept between commands."""
+    home = os.environ.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "state") / "zoho-async"
+
+
+def forget_tokens(found: AccountSettings) -> None:
+    """Removes the access token that is kept for these credentials."""
+    path = token_store(found.environ).path
+    for one in (path, path.with_name(f"{path.name}.lock")):
+        one.unlink(missing_ok=True)
+
+
 def token_store(environ: Mapping[str, str]) -> FileStore:
     """Keeps tokens between commands, for Zoho allows ten token requests in ten minutes."""
-    home = os.environ.get("XDG_STATE_HOME")
-    folder = (Path(home) if home else Path.home() / ".local" / "state") / "zoho-async"
     client = "\n".join((environ.get("ZOHO_CLIENT_ID", ""), environ.get("ZOHO_REFRESH_TOKEN", "")))
     # One file a client; its name gives nothing away.
-    return FileStore(folder / f"token-{hashlib.sha256(client.encode()).hexdigest()[:16]}.json")
-
-
-def profile_path() -> Path:
-    """Where profiles are kept."""
-    home = os.environ.get("XDG_CONFIG_HOME")
-    return (Path(home) if home else Path.home() / ".config") / "zoho-async" / "config.toml"
-
-
-def read_profile(name: str) -> dict[str, str]:
-    """A section of the profile file, as the environment would have it. SetupError when there is none."""
-    path = profile_path()
-    try:
-        sections: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SetupError(f"there is no profile `{name}`: {path} does not exist") from None
-    except (OSError, ValueError) as error:
-        # The parser's message may quote a line that holds a secret.
-        raise SetupError(f"{path} cannot be read: {type(error).__name__}") from None
-    section: Any = sections.get(name)
-    if not isinstance(section, dict):
-        raise SetupError(f"there is no profile `{name}` in {path}")
-    values: dict[str, Any] = {**section}
-    unknown = [key for key in values if key not in KEYS]
-    if unknown:
-        raise SetupError(f"profile `{name}` in {path} has unknown keys: {', '.join(unknown)}")
-    return {f"ZOHO_{key.upper()}": str(value) for key, value in values.items()}
+    return FileStore(state_folder() / f"token-{hashlib.sha256(client.encode()).hexdigest()[:16]}.json")

@@ -48,9 +48,11 @@ class RequestPipeline:
 
     def __init__(self, service: FakeService) -> None:
         self._service = service
-        operations = [_load(module, name) for module, name in OPERATIONS.values()] + settings.OPERATIONS
+        operations = [_load(module, name) for module, name in OPERATIONS.values()]
+        operations += settings.OPERATIONS + organizations.OPERATIONS
         self.router = Router((PRODUCTS[operation.product].root, operation) for operation in operations)
-        self._handlers: dict[str, Handler] = {**HANDLERS, "books.organizations.list": self._list_organizations}
+        lists = {f"{product}.organizations.list": self._list_organizations for product in PRODUCTS}
+        self._handlers: dict[str, Handler] = {**HANDLERS, **lists}
 
     def process(self, request: FakeRequest) -> Reply:
         """The reply to a request; Refusal when it is not admitted."""

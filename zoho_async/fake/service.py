@@ -110,6 +110,12 @@ class FakeService:
         """A token that is valid until `expire_tokens()`."""
         return self.accounts.access_token
 
+    @property
+    @synchronized
+    def grant_code(self) -> str:
+        """A one-time code of a self client, for `zoho-async login`; a new one once it is spent."""
+        return self.accounts.self_client_code(self.clock.time())
+
     # -- organisations
 
     def organization(self, organization_id: str | None = None) -> Organization:

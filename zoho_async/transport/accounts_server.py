@@ -10,7 +10,14 @@ from zoho_async.wire.encoding import EncodedRequest, target
 
 from .config import TransportConfig
 from .http import HttpAdapter
+from .proxies import is_loopback
 from .retry_policy import SendStatus
+
+
+def _is_here(address: str | None) -> bool:
+    from urllib.parse import urlsplit  # 3 ms that `import zoho_async` need not pay
+
+    return address is not None and is_loopback(urlsplit(address).hostname or "")
 
 
 class HttpAccountsServer:
@@ -25,13 +32,18 @@ class HttpAccountsServer:
     @property
     def other_data_centers(self) -> Sequence[str]:
         """The other data centers; none when the accounts server's address was configured."""
+        return () if self._configured else [name for name in DATA_CENTERS if name != self._settings.data_center]
+
+    @property
+    def _configured(self) -> str | None:
+        """The configured address; an API on this machine alone is a fake, which issues its own tokens."""
         settings = self._settings
-        return () if settings.accounts_url else [name for name in DATA_CENTERS if name != settings.data_center]
+        return settings.accounts_url or (settings.api_url if _is_here(settings.api_url) else None)
 
     async def __call__(self, path: str, form: Mapping[str, str], data_center: str | None = None) -> tuple[int, bytes]:
         """Post a form once and return status and body. Callers count every request, as Zoho does."""
         settings = self._settings
-        base = settings.accounts_url or DATA_CENTERS[data_center or settings.data_center].accounts_url
+        base = self._configured or DATA_CENTERS[data_center or settings.data_center].accounts_url
         content = target("", form)[1:].encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         request = EncodedRequest(method="POST", target=path, headers=headers, body=content)

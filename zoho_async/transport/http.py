@@ -80,11 +80,12 @@ class _ClosedError(Exception):
 class _Attempt(Bounds):
     """The innermost middleware of one attempt: it notes when the request leaves, and bounds all that follows."""
 
-    __slots__ = ("_base", "_request", "_watch", "left")
+    __slots__ = ("_base", "_proxy", "_request", "_watch", "left")
 
-    def __init__(self, watch: Watch, base: str, request: EncodedRequest, timeout: float) -> None:
+    def __init__(self, watch: Watch, base: str, request: EncodedRequest, timeout: float, proxy: str | None) -> None:
         super().__init__(timeout)
         self._watch = watch
+        self._proxy = proxy
         self._base = base
         self._request = request
         self.left = False
@@ -158,7 +159,7 @@ class _Attempt(Bounds):
         if isinstance(cause, errors.ConfigError):
             return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=str(cause))
         if isinstance(cause, aiohttp.ClientError | TimeoutError | OSError):
-            return classify_exception(cause, place)
+            return classify_exception(cause, place, _host_and_port(self._proxy) if self._proxy else "")
         if isinstance(cause, ValueError):
             # aiohttp refuses, for example, a line break in a header or two sets of credentials.
             detail = f"aiohttp will not send this request: {type(cause).__name__}"
@@ -253,7 +254,8 @@ class HttpAdapter:
         session = self.session()
         own: Sequence[Any] = getattr(session, "_middlewares", None) or ()
         read_errors: list[UploadReadError] = []
-        attempt = _Attempt(self._watch, base, request, timeout)
+        proxy = self._proxies.address(base) if self._proxies is not None else None
+        attempt = _Attempt(self._watch, base, request, timeout, proxy)
         opened = AsyncExitStack() if request.parts else None
         try:
             async with (
@@ -265,7 +267,7 @@ class HttpAdapter:
                     headers=headers,
                     allow_redirects=False,
                     raise_for_status=False,  # a caller's session may have it on; the error body is needed
-                    proxy=self._proxies.address(base) if self._proxies is not None else None,
+                    proxy=proxy,
                     timeout=self._client_timeout(timeout),
                     middlewares=(*own, attempt),
                 ) as response,
@@ -344,8 +346,11 @@ def _form(
     return form
 
 
-def classify_exception(error: Exception, place: str = "") -> AttemptOutcome:
-    """Classify an aiohttp error: not sent, lost in flight, or a configuration error. `place` is host and port."""
+def classify_exception(error: Exception, place: str = "", proxy: str = "") -> AttemptOutcome:
+    """Classify an aiohttp error: not sent, lost in flight, or a configuration error.
+
+    `place` and `proxy` are host and port; a proxy's address may contain a password.
+    """
     import aiohttp
 
     detail = type(error).__name__
@@ -353,8 +358,9 @@ def classify_exception(error: Exception, place: str = "") -> AttemptOutcome:
         # The text names the host and the certificate's defect.
         return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=f"{detail}: {error}")
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        # Its text holds the proxy's address, which may contain a password.
-        return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=f"the proxy refused: HTTP {error.status}")
+        refused = f"the proxy {proxy} refused" if proxy else "the proxy refused"
+        detail = f"{refused} to connect to {place}: HTTP {error.status}"
+        return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=detail)
     if isinstance(error, aiohttp.InvalidURL):
         return AttemptOutcome(
             sent=SendStatus.MISCONFIGURED, detail="invalid address: check api_url and the proxy variables"
@@ -363,10 +369,25 @@ def classify_exception(error: Exception, place: str = "") -> AttemptOutcome:
         # A limit of this machine, not an outage of the service.
         return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=reason)
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        if isinstance(error, aiohttp.ClientConnectorError):  # may be the proxy's
+        if proxy:
+            place = f"the proxy {proxy} on the way to {place}"
+        elif isinstance(error, aiohttp.ClientConnectorError):
             place = f"{error.host}:{error.port}"
-        return AttemptOutcome(sent=SendStatus.NOT_SENT, detail=f"no connection to {place} ({detail})")
+        return AttemptOutcome(sent=SendStatus.NOT_SENT, detail=f"no connection to {place} ({_reason(error)})")
     return AttemptOutcome(sent=SendStatus.LOST, detail=_describe_loss(error, place))
+
+
+def _reason(error: BaseException) -> str:
+    """Why there is no connection, in the system's words."""
+    import aiohttp
+
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the name of the host cannot be resolved"
+    if isinstance(error, TimeoutError):
+        return "no connection in time"
+    # asyncio puts the address in place of the reason.
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number else type(error).__name__
 
 
 def _describe_loss(error: BaseException, place: str) -> str:

@@ -44,6 +44,27 @@ class Proxies:
         return None
 
 
+def proxy_for(address: str) -> str | None:
+    """The proxy that a client would use for an address, from the environment variables that curl reads.
+
+    Args:
+        address: Scheme and host, for example `https://www.zohoapis.com`.
+
+    Returns:
+        Host and port of the proxy, without credentials; None when there is none.
+
+    Raises:
+        ConfigError: The variable holds no address of a proxy.
+    """
+    from urllib.parse import urlsplit
+
+    found = Proxies().address(address)
+    if found is None:
+        return None
+    parts = urlsplit(found)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine itself."""
     import ipaddress

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Literal
 
@@ -14,6 +14,7 @@ import msgspec
 from zoho_async.bulk._aio import closable
 from zoho_async.bulk.concurrent_map import map  # noqa: A004 - our own map, named like the builtin
 from zoho_async.bulk.rows.resource import Destination, required_path
+from zoho_async.bulk.state.own_writes import moment_of
 from zoho_async.errors import DecodeError, NotFoundError, RefusedError
 
 from .change import Change, OwnWrites
@@ -177,8 +178,8 @@ class ChangeReader:
         return page
 
     def _reaches_watermark(self, page: ListPage, fresh: list[Record]) -> bool:
-        watermark = _moment(self._document.watermark)
-        moments = [moment for record in page.records if (moment := _moment(record.modified)) is not None]
+        watermark = moment_of(self._document.watermark)
+        moments = [moment for record in page.records if (moment := moment_of(record.modified)) is not None]
         if watermark is None or len(moments) < len(page.records) or not moments:
             return False
         # Thousands of records may have the watermark's stamp: a whole page of known ones is enough.
@@ -431,23 +432,14 @@ class ChangeReader:
                 continue
             self._index.put(record.id, hashed, record.modified, generation)
             if not own:
-                yield Change(kind="upsert", id=record.id, row=record.raw, modified=_moment(record.modified))
+                yield Change(kind="upsert", id=record.id, row=record.raw, modified=moment_of(record.modified))
 
 
 def _with_details(pending: PendingRecord, record: bytes | None) -> Change:
-    return Change(kind="upsert", id=pending.id, row=pending.row, record=record, modified=_moment(pending.modified))
-
-
-def _moment(text: str) -> datetime | None:
-    """A time as Zoho writes it, in UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    return Change(kind="upsert", id=pending.id, row=pending.row, record=record, modified=moment_of(pending.modified))
 
 
 def _newest(records: list[Record], watermark: str) -> str:
     """The later of a watermark and the newest change of records, in UTC."""
-    moments = [moment for text in (watermark, *(one.modified for one in records)) if (moment := _moment(text))]
+    moments = [moment for text in (watermark, *(one.modified for one in records)) if (moment := moment_of(text))]
     return max(moments).isoformat() if moments else watermark

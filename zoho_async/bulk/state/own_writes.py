@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from zoho_async.bulk.errors import InputError, StateError
@@ -63,9 +63,9 @@ class PushedWrites:
                 the second of ours is taken for ours.
         """
         assert self._connection is not None
-        moment = _moment(modified)
+        moment = moment_of(modified)
         found = self._connection.execute(_MODIFIED, (record_id,)).fetchall()
-        return moment is not None and any(_moment(ours) == moment for (ours,) in found)
+        return moment is not None and any(moment_of(ours) == moment for (ours,) in found)
 
     def close(self) -> None:
         """Closes it."""
@@ -77,10 +77,10 @@ class PushedWrites:
             self._folder = None
 
 
-def _moment(text: str) -> datetime | None:
+def moment_of(text: str) -> datetime | None:
+    """A time as Zoho writes it, in UTC; None where it cannot be compared, such as one without an offset."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    # Without an offset it cannot be compared.
-    return moment if moment.tzinfo is not None else None
+    return moment.astimezone(UTC) if moment.tzinfo is not None else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
@@ -13,9 +12,12 @@ import msgspec
 
 from zoho_async import Limits, Operation, Page, Response, operations
 from zoho_async.bulk import InputError, atomic_write
-from zoho_async.cli.console.exit_codes import DONE
+from zoho_async.cli.console.exit_codes import ABORTED, DONE, ArgumentError
 from zoho_async.cli.console.runner import Interruption
+from zoho_async.cli.console.streams import is_output_lost
+from zoho_async.cli.console.tables import is_terminal, pretty_json, write_objects, write_rows
 from zoho_async.cli.profiles import connect
+from zoho_async.cli.suggestions import did_you_mean, find_operation
 
 
 class CallArgs(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,27 +88,19 @@ def read_files(values: Sequence[str], operation: Operation[Any]) -> dict[str, Pa
     return found
 
 
-def find(operation_id: str) -> Operation[Any]:
-    """The operation of that id. InputError, with near names, when there is none."""
-    known = {operation.id: operation for operation in operations()}
-    if operation_id not in known:
-        near = difflib.get_close_matches(operation_id, known, n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; `zoho-async operations` lists them"
-        raise InputError(f"there is no operation `{operation_id}`{hint}")
-    return known[operation_id]
-
-
 async def call_command(args: CallArgs, interruption: Interruption) -> int:
     """One call; Zoho's response, or the file it is, goes to stdout or into a file as it came. `every`: all rows of a
     list, one a line.
     """
-    operation = find(args.operation_id)
+    operation = find_operation(args.operation_id)
     if args.every and operation.kind != "page":
         raise InputError(f"--all: {operation.id} is not a paged list")
     path, query, headers = pairs(args.path, "-p"), pairs(args.query, "-q"), pairs(args.headers, "-H")
     body, files = read_body(args.body), read_files(args.files, operation)
     zoho = connect(args.profile, allowed=args.limits)
-    if not operation.reads:
+    if operation.reads:
+        interruption.kept = "nothing was changed"
+    else:
         # A write in flight is finished: cancelling it would hide its outcome.
         interruption.graceful = _nothing
     async with zoho:
@@ -135,6 +129,9 @@ async def call_command(args: CallArgs, interruption: Interruption) -> int:
             lines = b"".join(rows)
             if args.output is None:
                 _write(lines)
+                if is_output_lost():
+                    # Nobody reads the rest: its calls would be wasted.
+                    return ABORTED
             else:
                 chunks.append(lines)
             if page.cursor is None:
@@ -145,30 +142,72 @@ async def call_command(args: CallArgs, interruption: Interruption) -> int:
         with atomic_write(args.output, binary=True) as file:
             file.write(content)
     else:
-        _write(content)
+        _write(pretty_json(content) if is_terminal() and not args.every else content)
     return DONE
 
 
-def operations_text(*, json: bool) -> str:
-    """Every operation, as a table or as JSON."""
-    rows = operations()
+async def operations_command(word: str | None, interruption: Interruption, *, json: bool) -> int:
+    """Lists every operation, or those that have a word in id, path, scope or title."""
+    wanted = (word or "").lower()
+    rows = [
+        one for one in operations() if wanted in f"{one.id} {one.method} {one.path} {one.scope} {one.title}".lower()
+    ]
+    if not rows:
+        words = {part for one in operations() for part in (*one.id.split("."), *one.id.split(".")[2].split("_"))}
+        help = did_you_mean(wanted, words) or "zoho-async operations lists all"
+        raise ArgumentError(f"no operation has the word `{word}`", help)
     if json:
-        listed = [
-            {
-                "id": one.id,
-                "product": one.product,
-                "method": one.method,
-                "path": one.path,
-                "scope": one.scope,
-                "idempotent": one.idempotent,
-                "title": one.title,
-            }
-            for one in rows
-        ]
-        return msgspec.json.encode(listed).decode() + "\n"
-    wide = max(len(one.id) for one in rows)
-    long = max(len(one.path) for one in rows)
-    return "".join(f"{one.id:<{wide}}  {one.method:<6}  {one.path:<{long}}  {one.scope}  {one.title}\n" for one in rows)
+        write_objects([_members(one) for one in rows])
+    else:
+        columns = ("operation", "method", "path", "scope", "title")
+        write_rows(columns, [(one.id, one.method, one.path, one.scope, one.title) for one in rows])
+    return DONE
+
+
+async def operation_command(operation_id: str, interruption: Interruption, *, json: bool) -> int:
+    """Shows one operation: what it takes and how to call it."""
+    one = find_operation(operation_id)
+    parameters: list[dict[str, object]] = [
+        {"name": each.name, "in": each.location, "required": each.required} for each in one.parameters
+    ]
+    if json:
+        write_objects([{**_members(one), "parameters": parameters, "files": list(one.files)}])
+        return DONE
+    lines = [
+        f"{one.id}: {one.title}",
+        f"  {one.method} {one.path}",
+        f"  scope       {one.scope}",
+        f"  repeatable  {'yes' if one.idempotent else 'no'}",
+    ]
+    flags = {"path": "-p", "query": "-q", "header": "-H"}
+    lines += [f"  {flags[each.location]} {each.name}{' (required)' * each.required}" for each in one.parameters]
+    if one.request is not None:
+        lines.append(f"  --body      {one.request.__name__}")
+    lines += [f"  --file      {name}" for name in one.files]
+    if one.source:
+        lines.append(f"  {one.source}")
+    sys.stdout.write("\n".join([*lines, "", f"  {_example(one)}"]) + "\n")
+    return DONE
+
+
+def _example(one: Operation[Any]) -> str:
+    needed = [each for each in one.parameters if each.required and each.location in ("path", "query", "header")]
+    flags = {"path": "-p", "query": "-q", "header": "-H"}
+    parts = [f"{flags[each.location]} {each.name}=..." for each in needed]
+    body = ["--body @body.json"] if one.request is not None else []
+    return " ".join(["zoho-async call", one.id, *parts, *body, *(f"--file {name}=PATH" for name in one.files)])
+
+
+def _members(one: Operation[Any]) -> dict[str, object]:
+    return {
+        "id": one.id,
+        "product": one.product,
+        "method": one.method,
+        "path": one.path,
+        "scope": one.scope,
+        "idempotent": one.idempotent,
+        "title": one.title,
+    }
 
 
 def _write(data: bytes) -> None:

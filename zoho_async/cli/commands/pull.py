@@ -17,8 +17,10 @@ from zoho_async.cli.console.error_report import report_error
 from zoho_async.cli.console.exit_codes import ABORTED, DONE
 from zoho_async.cli.console.progress import open_progress
 from zoho_async.cli.console.streams import is_output_lost
-from zoho_async.cli.profiles import check_resource, connect, resource_of
+from zoho_async.cli.profiles import connect, resource_of
+from zoho_async.cli.suggestions import check_resource
 
+from .report_file import ReportFile
 from .singer import SingerMessages
 
 HOUR = 3600.0
@@ -42,6 +44,8 @@ class PullArgs(msgspec.Struct, frozen=True, kw_only=True):
     json: bool
     limits: Limits
     profile: str | None
+    report: Path | None = None
+    """HTML file to write a report to."""
 
 
 class ChangesArgs(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,12 +130,13 @@ async def pull_command(args: PullArgs) -> int:
     check_resource(args.name)
     max_deleted = _share(args.max_deleted)
     every = _seconds(args.every) if args.every is not None else None
+    page = ReportFile(args.report)
     zoho = connect(args.profile, allowed=args.limits)
     async with zoho:
         while True:
             begun = monotonic()
             try:
-                await _pull_once(args, zoho, max_deleted, every)
+                await _pull_once(args, zoho, max_deleted, every, page)
             except (UnavailableError, QuotaExceededError, RateLimitError, DeadlineError) as error:
                 if every is None:
                     raise
@@ -141,14 +146,15 @@ async def pull_command(args: PullArgs) -> int:
             await asyncio.sleep(max(0.0, begun + every - monotonic()))
 
 
-async def _pull_once(args: PullArgs, zoho: Zoho, max_deleted: float, every: float | None) -> None:
+async def _pull_once(args: PullArgs, zoho: Zoho, max_deleted: float, every: float | None, page: ReportFile) -> None:
     latest = bulk.PullSummary()
-    with open_progress(f"pull {args.name}", None, json=args.json) as progress:
+    with open_progress(f"pull {args.name}", None, json=args.json, quota=lambda: zoho.quota) as progress:
 
         def on_progress(summary: bulk.PullSummary) -> None:
             nonlocal latest
             latest = summary
             numbers = msgspec.structs.asdict(summary)
+            page.sample(summary.records, summary.reads)
             progress.advance(summary.records, f"{summary.details:,} details", **numbers)
 
         def on_cost(cost: bulk.PullCost) -> None:
@@ -178,6 +184,14 @@ async def _pull_once(args: PullArgs, zoho: Zoho, max_deleted: float, every: floa
             raise
     sys.stdout.write(_json_line(args, summary) if args.json else _text(args, zoho, summary))
     sys.stdout.flush()
+    facts = {
+        "from": f"{args.name} of organisation {zoho.organization_id}",
+        "file": str(args.to),
+        "records": f"{summary.records:,}, {summary.details:,} read in full",
+        "calls": f"{summary.reads:,}",
+        "time": f"{summary.seconds:.1f} s",
+    }
+    page.write_pull(f"Pull of {args.name}", facts, summary, json=args.json)
 
 
 def _kept(args: PullArgs, summary: bulk.PullSummary) -> str:

@@ -17,6 +17,8 @@ from zoho_async.cli.console.progress import Progress, open_progress
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.profiles import connect, resource_of
 
+from .report_file import ReportFile
+
 SHOWN = 20
 """Rejected rows that are reported on the screen; the rejects file has all."""
 
@@ -39,6 +41,8 @@ class PushArgs(msgspec.Struct, frozen=True, kw_only=True):
     json: bool
     limits: Limits
     profile: str | None
+    report: Path | None = None
+    """HTML file to write a report to."""
 
     @property
     def state(self) -> Path | None:
@@ -50,6 +54,7 @@ class PushArgs(msgspec.Struct, frozen=True, kw_only=True):
 async def push_command(args: PushArgs, interruption: Interruption) -> int:
     """Pushes; the summary goes to stdout."""
     source = open_input(args)
+    page = ReportFile(args.report)
     zoho = connect(args.profile, allowed=args.limits)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(zoho)
@@ -61,7 +66,9 @@ async def push_command(args: PushArgs, interruption: Interruption) -> int:
         options["on_event"] = lambda event: _on_event(event, progress)
         run = bulk.push(resource, rows, **options)
         rejects = stack.enter_context(bulk.RejectsFile(selected, run.summary))
-        progress = stack.enter_context(open_progress(f"push {file.path.name}", rows.count, json=args.json))
+        progress = stack.enter_context(
+            open_progress(f"push {file.path.name}", rows.count, json=args.json, quota=lambda: zoho.quota)
+        )
         show_notes(file, progress)
         interruption.graceful = run.stop
         error: ZohoError | None = None
@@ -69,11 +76,13 @@ async def push_command(args: PushArgs, interruption: Interruption) -> int:
             async with run:
                 async for outcome in run:
                     rejects.record(outcome)
+                    page.row(outcome, run.summary)
                     _show(outcome, run.summary, rejects, progress, file.path)
         except ZohoError as ended:
             error = ended
     report = _PushReport(args=args, file=file.path, zoho=zoho, state=state, rejects=rejects, summary=run.summary)
     sys.stdout.write(report.json(error) if args.json else report.text(error))
+    page.write_push(f"Push of {file.path.name}", report.facts(error), run.summary, json=args.json)
     if error is not None:
         raise error
     return SOME_FAILED if run.summary.failed or run.summary.unknown else DONE
@@ -165,6 +174,19 @@ class _PushReport(msgspec.Struct, frozen=True, kw_only=True):
             "resets_at": error.resets_at if isinstance(error, QuotaExceededError) else None,
         }
         return msgspec.json.encode(result).decode() + "\n"
+
+    def facts(self, error: ZohoError | None) -> dict[str, str]:
+        """What the HTML report says above its plots."""
+        summary = self.summary
+        return {
+            "file": str(self.file),
+            "destination": f"{self.args.name} of organisation {self.zoho.organization_id}",
+            "run": f"{summary.run}, {'complete' if summary.complete else 'not finished'}",
+            "rows": f"{summary.rows:,}",
+            "calls": f"{summary.writes + summary.reads:,} ({summary.writes:,} writes, {summary.reads:,} reads)",
+            "time": span(summary.seconds),
+            **({"error": str(error)} if error is not None else {}),
+        }
 
     def text(self, error: ZohoError | None) -> str:
         """Some lines."""

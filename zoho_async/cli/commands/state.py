@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from zoho_async import bulk
-from zoho_async.cli.console.exit_codes import DONE
-from zoho_async.cli.profiles import resource_names
+from zoho_async.cli.console.exit_codes import DONE, ArgumentError
+from zoho_async.cli.console.tables import is_terminal, write_rows
+from zoho_async.cli.suggestions import resource_names
 
 
 def state_files(given: Path | None) -> list[Path]:
@@ -19,15 +20,18 @@ def state_files(given: Path | None) -> list[Path]:
         return [given]
     found = bulk.state_files()
     if not found:
-        raise bulk.InputError("there is no state file zoho-*.state.sqlite in this folder; name one with --state")
+        raise ArgumentError("there is no state file zoho-*.state.sqlite in this folder", "name one with --state FILE")
     return found
 
 
 async def runs_command(state: Path | None, *, json: bool) -> int:
     """Lists runs."""
-    for path in state_files(state):
-        for run in await bulk.runs(path):
-            sys.stdout.write(_json(path, run, {}) if json else f"{_line(run)}\n")
+    found = [(path, run) for path in state_files(state) for run in await bulk.runs(path)]
+    if not json and is_terminal():
+        write_rows(_COLUMNS, [_row(run) for _, run in found])
+        return DONE
+    for path, run in found:
+        sys.stdout.write(_json(path, run, {}) if json else f"{_line(run)}\n")
     return DONE
 
 
@@ -69,7 +73,7 @@ async def _files_with(state: Path | None, run: int) -> list[Path]:
     """The state files that have a run of that number. InputError when there is none."""
     found = [path for path in state_files(state) if run in {one.id for one in await bulk.runs(path)}]
     if not found:
-        raise bulk.InputError(f"there is no run {run}")
+        raise ArgumentError(f"there is no run {run}", "zoho-async runs lists them")
     return found
 
 
@@ -79,15 +83,31 @@ def _json(path: Path, run: bulk.RunReport, more: dict[str, Any]) -> str:
     return msgspec.json.encode({"state_file": str(path), **members, "untried": run.untried, **more}).decode() + "\n"
 
 
+_OUTCOMES = ("created", "updated", "unchanged", "skipped", "failed", "unknown")
+_COLUMNS = ("run", "started", "resource", "state", "file", *_OUTCOMES)
+
+
+def _row(run: bulk.RunReport) -> list[object]:
+    """A run for a table; outcomes that did not occur are left empty."""
+    counts = [f"{run.summary[name]:,}" if run.summary.get(name) else "" for name in _OUTCOMES]
+    return [run.id, _started(run), _resource(run), run.state, _nearby(run.source), *counts]
+
+
 def _line(run: bulk.RunReport) -> str:
     summary = run.summary
     skipped = ("skipped",) if summary.get("skipped") else ()
     names = ("created", "updated", "unchanged", *skipped, "failed", "unknown")
     counts = ", ".join(f"{summary.get(name, 0):,} {name}" for name in names)
+    return f"run {run.id}  {_started(run)}  {_resource(run)}  {run.state}  {_nearby(run.source)}  {counts}"
+
+
+def _started(run: bulk.RunReport) -> str:
+    return f"{run.started_at.astimezone():%Y-%m-%d %H:%M}"
+
+
+def _resource(run: bulk.RunReport) -> str:
     last = run.target.rpartition(" ")[2]
-    resource = last.replace(".", " ") if last in resource_names() else run.target
-    started = f"{run.started_at.astimezone():%Y-%m-%d %H:%M}"
-    return f"run {run.id}  {started}  {resource}  {run.state}  {_nearby(run.source)}  {counts}"
+    return last.replace(".", " ") if last in resource_names() else run.target
 
 
 def _untried(run: bulk.RunReport) -> list[str]:

@@ -21,7 +21,19 @@ WRONG_ORGANIZATION = 6041
 
 
 class SetupError(Exception):
-    """Credentials or organisation are missing, found before any call."""
+    """Credentials or organisation are missing, found before any call. `help`: what to type."""
+
+    def __init__(self, text: str, help: str = "") -> None:
+        super().__init__(text)
+        self.help = help
+
+
+class ArgumentError(InputError):
+    """An argument or option cannot be used. `help`: what to type."""
+
+    def __init__(self, text: str, help: str = "") -> None:
+        super().__init__(text)
+        self.help = help
 
 
 def exit_code(error: BaseException) -> int:

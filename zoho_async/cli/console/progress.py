@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from .pace import Pace, current_reason
 from .streams import json_line
+from .verbosity import is_quiet
 
 if TYPE_CHECKING:
+    from zoho_async import Quota
     from zoho_async.bulk import Event
 
 EVERY = 5.0
@@ -40,13 +45,15 @@ class Progress(Protocol):
         ...
 
 
-def open_progress(title: str, total: int | None, *, json: bool) -> Progress:
-    """The progress that fits where stderr goes."""
+def open_progress(title: str, total: int | None, *, json: bool, quota: Callable[[], Quota] | None = None) -> Progress:
+    """The progress that fits where stderr goes. `quota`: the calls that are left, as they are at the moment."""
+    if is_quiet():
+        return QuietProgress()
     if json:
-        return JsonProgress(total)
+        return JsonProgress(total, quota=quota)
     if sys.stderr.isatty():
-        return BarProgress(title, total)
-    return LineProgress(title, total)
+        return BarProgress(title, total, quota=quota)
+    return LineProgress(title, total, quota=quota)
 
 
 def _wait_message(event: Event) -> tuple[str, dict[str, object]] | None:
@@ -98,12 +105,42 @@ class _LineWise:
         return True
 
 
+class QuietProgress:
+    """Nothing at all, for --quiet."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def advance(self, done: int, text: str, **numbers: object) -> None:
+        """Reports nothing."""
+
+    def event(self, event: Event) -> None:
+        """Reports nothing."""
+
+    def message(self, text: str, **details: object) -> None:
+        """Reports nothing."""
+
+
 class LineProgress(_LineWise):
     """A line every few seconds."""
 
-    def __init__(self, title: str, total: int | None, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        title: str,
+        total: int | None,
+        *,
+        clock: Callable[[], float] = monotonic,
+        quota: Callable[[], Quota] | None = None,
+    ) -> None:
         super().__init__(clock)
         self._title = title
+        self._pace = Pace(total, clock)
+        self._quota = quota
         self._of = f" of {total:,}" if total is not None else ""
         self._text = ""
         self._advanced: float | None = None
@@ -111,8 +148,10 @@ class LineProgress(_LineWise):
     def advance(self, done: int, text: str, **numbers: object) -> None:
         self._text = text
         self._advanced = self._clock()
+        self._pace.update(done)
         if self._due("line"):
-            self._write(f"{self._title}: {done:,}{self._of}" + f" · {text}" * bool(text))
+            pace = self._pace.text(self._quota() if self._quota is not None else None)
+            self._write(f"{self._title}: {done:,}{self._of}" + f" · {text}" * bool(text) + f" · {pace}")
 
     def event(self, event: Event) -> None:
         if event.stage == "write":
@@ -140,13 +179,21 @@ class JsonProgress(_LineWise):
 
     every = EVERY_JSON
 
-    def __init__(self, total: int | None, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        total: int | None,
+        *,
+        clock: Callable[[], float] = monotonic,
+        quota: Callable[[], Quota] | None = None,
+    ) -> None:
         super().__init__(clock)
         self._total = total
+        self._quota = quota
 
     def advance(self, done: int, text: str, **numbers: object) -> None:
         if self._due("progress"):
-            self._write({"event": "progress", "done": done, "total": self._total, **numbers})
+            calls = {} if self._quota is None else {"calls_left": self._quota().remaining}
+            self._write({"event": "progress", "done": done, "total": self._total, **numbers, **calls})
 
     def event(self, event: Event) -> None:
         match event.stage:
@@ -170,41 +217,71 @@ class JsonProgress(_LineWise):
 
 
 class BarProgress:
-    """A bar, with messages above it."""
+    """A bar with the pace below it, and messages above it."""
 
-    def __init__(self, title: str, total: int | None) -> None:
+    def __init__(self, title: str, total: int | None, *, quota: Callable[[], Quota] | None = None) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bar
+        from rich.text import Text
 
-        self._bar: Any = Bar(
+        pace_lines = self._pace_lines
+
+        class PacedBar(Bar):
+            def get_renderables(self) -> Iterable[Any]:
+                yield self.make_tasks_table(self.tasks)
+                for line in pace_lines():
+                    yield Text(line, style="dim", no_wrap=True, overflow="ellipsis")
+
+        self._pace = Pace(total)
+        self._quota = quota
+        self._left: Quota | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._bar: Any = PacedBar(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[text]}", markup=False),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
             console=Console(stderr=True),
+            expand=True,
         )
         self._task = self._bar.add_task(title, total=total, text="")
         self._advanced: float | None = None
 
+    def _pace_lines(self) -> list[str]:
+        """Called by the thread that draws the bar."""
+        reason = current_reason(self._pace.still, self._left)
+        return [self._pace.text(self._left), *([reason] if reason else [])]
+
+    def _look(self) -> None:
+        """Notes the calls that are left, in the event loop, which alone may ask; again each second."""
+        if self._quota is not None:
+            self._left = self._quota()
+            # Without a running loop there is nothing that could change.
+            with suppress(RuntimeError):
+                self._timer = asyncio.get_running_loop().call_later(EVERY_JSON, self._look)
+
     def __enter__(self) -> Self:
+        self._look()
         self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._bar.stop()
 
     def advance(self, done: int, text: str, **numbers: object) -> None:
         self._advanced = monotonic()
+        self._pace.update(done)
         self._bar.update(self._task, completed=done, text=text)
 
     def event(self, event: Event) -> None:
         if event.stage == "write":
             self._advanced = monotonic()
+            self._pace.update(event.done)
             self._bar.update(self._task, completed=event.done)
         elif event.stage == "wait":
             if (wait := _wait_message(event)) is not None:

@@ -26,7 +26,14 @@ class Interruption:
         self.requested = False
         self.graceful: Callable[[], None] | None = None
         """What ends the command once its calls in flight are finished; None: it is cancelled at once."""
+        self.kept = ""
+        """What remains of the work when the command is cancelled."""
         self._json = json
+
+    def report_cancelled(self) -> None:
+        """Reports that the command was cancelled, and what is kept."""
+        message = f"interrupted: {self.kept}" if self.kept else "interrupted"
+        report(message, json=self._json, event="interrupted")
 
     def __call__(self, task: asyncio.Task[int], *, hangup: bool = False) -> None:
         """Called for each signal. `hangup`: SIGHUP."""
@@ -35,7 +42,8 @@ class Interruption:
             return
         first, self.requested = not self.requested, True
         if first and self.graceful is not None:
-            message = "interrupted: finishing the calls in flight (once more: stop at once)"
+            kept = f"; {self.kept}" if self.kept else ""
+            message = f"interrupted: finishing the calls in flight{kept} (once more: stop at once)"
             report(message, json=self._json, event="interrupted")
             self.graceful()
         else:
@@ -70,6 +78,7 @@ def run(command: Callable[[Interruption], Awaitable[int]], *, json: bool) -> int
     try:
         code = asyncio.run(watched())
     except (KeyboardInterrupt, asyncio.CancelledError):
+        interruption.report_cancelled()
         return INTERRUPTED
     except EXPECTED as error:
         if json and isinstance(error, InputError):

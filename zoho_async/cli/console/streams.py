@@ -104,10 +104,10 @@ def json_line(event: Mapping[str, object]) -> str:
         return json.dumps(msgspec.to_builtins(event)) + "\n"
 
 
-def log_as_json() -> None:
-    """Sends log records from WARNING on, and Python's own warnings, to stderr as lines of JSON."""
+def log_as_json(level: int = logging.WARNING) -> None:
+    """Sends log records from that level on, and Python's own warnings, to stderr as lines of JSON."""
     logging.captureWarnings(True)
-    logging.getLogger().addHandler(_JsonLog(logging.WARNING))
+    logging.getLogger().addHandler(_JsonLog(level))
 
 
 class _JsonLog(logging.Handler):

@@ -7,6 +7,7 @@ from typing import Any
 
 from zoho_async.fake.rendering.wire_format import envelope
 from zoho_async.fake.world.state import Organization
+from zoho_async.schema.operation import Operation
 
 from .handler import HandlerResult
 
@@ -23,6 +24,27 @@ _COUNTRIES = {
     "ke": "Kenya",
     "za": "South Africa",
 }
+
+
+_SCOPES = {
+    "billing": "ZohoSubscriptions.settings.READ",
+    "expense": "ZohoExpense.orgsettings.READ",
+    "invoice": "ZohoInvoice.settings.READ",
+}
+OPERATIONS: list[Operation[Any]] = [
+    Operation(
+        id=f"{product}.organizations.list",
+        product=product,
+        method="GET",
+        path="/organizations",
+        scope=scope,
+        title="List organisations",
+        kind="untyped",
+        idempotent=True,
+    )
+    for product, scope in _SCOPES.items()
+]
+"""Of the products whose organisations have no place in the specs."""
 
 
 def list_organizations(organizations: Iterable[Organization], default: str) -> HandlerResult:

@@ -2,7 +2,8 @@
 
 No credentials are needed and nothing is counted. So that no web page can read or change anything, a request with a
 foreign Host or Origin is refused (403); Host may be the address it listens on or this machine's. Bodies are JSON. The
-organisation is that of the query, `?organization_id=`, else the first one. `GET /_fake` returns this list:
+organisation is that of the query, `?organization_id=`, else the first one. `GET /_fake` returns this list and a line of
+JSON with address, credentials and a `grant_code` that can be spent; with `Accept: application/json` only that line:
 
     GET    /_fake/stats            requests and executions by operation, token requests, crashes, calls per limit
     GET    /_fake/received         the last requests, one a line, oldest first; credentials are not in it
@@ -35,6 +36,8 @@ from zoho_async.fake.handlers.organizations import organization_row
 from zoho_async.fake.messages import FakeRequest, Reply, json_reply
 from zoho_async.fake.refusals import Refusal, no_such_url
 from zoho_async.fake.rendering.wire_format import decode, encode
+
+from .announcement import access_line
 
 if TYPE_CHECKING:
     from zoho_async.fake.service import FakeService
@@ -113,7 +116,11 @@ def _is_address(name: str) -> bool:
 
 
 def _help(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:
-    return Reply(200, (__doc__ or "").encode(), {}, content_type="text/plain;charset=UTF-8")
+    access = access_line(service, f"http://{request.headers.get('Host', '')}").encode()
+    if "application/json" in request.headers.get("Accept", ""):
+        return Reply(200, access, {})
+    content = (__doc__ or "").encode() + b"\n" + access + b"\n"
+    return Reply(200, content, {}, content_type="text/plain;charset=UTF-8")
 
 
 def _stats(service: FakeService, request: FakeRequest, organization: Organization) -> Reply:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from zoho_async.fake.rendering.shapes import SHAPES, Shape
-from zoho_async.fake.rendering.wire_format import encode
 
+from .announcement import access_line, shell_lines, what_to_type
 from .server import FakeZoho
 
 _KEPT_REQUESTS = 1_000
 """Requests that `GET /_fake/received` returns: a long migration would fill the memory."""
 _ORGANIZATIONS = ("10234695",)
 _UNIQUE = ("cf_external_id",)
+_LEADER_POLL_S = 2.0
+"""Seconds between two looks at the shell that a fake in the background belongs to."""
 
 
 def serve(
@@ -33,6 +36,7 @@ def serve(
     shape: Shape = "live",
     data_center: str = "us",
     seed: int = 0,
+    env: bool = False,
     announce: Callable[[str], None] | None = None,
 ) -> None:
     """Run a FakeZoho until SIGINT or SIGTERM, then end cleanly.
@@ -48,8 +52,10 @@ def serve(
         shape: How responses are written: `live`, `documented` or `clean`, see `FakeZoho`.
         data_center: Its short name.
         seed: Of the random numbers for faults by probability.
+        env: Print lines that a shell evaluates instead, and then close stdout: `eval "$(zoho-async fake --env &)"`.
         announce: Gets one line of JSON (without line end) once the fake listens: url, organization_id, client_id,
-            client_secret, refresh_token, access_token. None: the line is printed to stdout.
+            client_secret, refresh_token, access_token, grant_code. None: the line is printed to stdout; on a terminal,
+            what to type instead.
 
     Raises:
         OSError: The port is taken.
@@ -68,7 +74,19 @@ def serve(
         seed=seed,
         keep_received=_KEPT_REQUESTS,
     )
-    asyncio.run(_run(fake, announce if announce is not None else _print))
+
+    def printed() -> None:
+        if announce is not None:
+            announce(access_line(fake, fake.url))
+        elif sys.stdout.isatty():
+            _print(what_to_type(fake, fake.url, os.getpid()))
+        elif env:
+            _print(shell_lines(fake, fake.url, os.getpid()))
+            _close_stdout()
+        else:
+            _print(f"{access_line(fake, fake.url)}\n")
+
+    asyncio.run(_run(fake, printed, leader=_leave_the_shells_group() if env else None))
 
 
 def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
@@ -97,6 +115,7 @@ def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--shape", choices=SHAPES, default="live", help="how responses are written")
     add("--data-center", default="us", metavar="NAME", help="its short name")
     add("--seed", type=int, default=0, metavar="N", help="of the random numbers for faults by probability")
+    add("--env", action="store_true", help='lines that a shell evaluates: eval "$(python -m zoho_async.fake --env &)"')
     return vars(parser.parse_args(arguments))
 
 
@@ -113,7 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _run(fake: FakeZoho, announce: Callable[[str], None]) -> None:
+async def _run(fake: FakeZoho, announce: Callable[[], None], *, leader: int | None) -> None:
+    """Serve until a signal comes; `leader`: or until that process has ended."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -121,18 +141,44 @@ async def _run(fake: FakeZoho, announce: Callable[[str], None]) -> None:
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
     async with fake:
-        line = {
-            "url": fake.url,
-            "organization_id": fake.organization_id,
-            "client_id": fake.client_id,
-            "client_secret": fake.client_secret,
-            "refresh_token": fake.refresh_token,
-            "access_token": fake.access_token,
-        }
-        announce(encode(line).decode())
-        await stop.wait()
+        announce()
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), None if leader is None else _LEADER_POLL_S)
+            if leader is not None and not _is_running(leader):
+                break
 
 
-def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
+def _leave_the_shells_group() -> int | None:
+    """Leaves the process group of a shell, whose Ctrl-C is meant for other programs; the shell's number then."""
+    if not hasattr(os, "getsid"):
+        return None
+    shell = os.getsid(0)
+    if shell in (0, os.getpid()) or os.getpgrp() != shell:
+        return None
+    os.setpgid(0, 0)
+    return shell
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def _close_stdout() -> None:
+    """Let the reader of a pipe see its end while the fake goes on."""
+    with contextlib.suppress(OSError, ValueError):  # no file: a stream in memory
+        number = sys.stdout.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -193,6 +194,8 @@ class FakeZoho(FakeService):
         if request.segments[0] != "_fake":
             cut = request.fault is not None and request.fault.cuts
             self.record_received(request, None if cut else reply)
+        # The fake's own time, as its quotas and stamps.
+        reply.headers.setdefault("Date", formatdate(self.clock.now().timestamp(), usegmt=True))
         try:
             if self.latency and request.operation_id:
                 await asyncio.sleep(self.latency)

@@ -13,6 +13,8 @@ LIFETIME = 3600
 LOCK_REQUESTS = 10
 LOCK_WINDOW = 600.0
 """Token requests of one refresh token in `LOCK_WINDOW` seconds; more are refused until the window ends."""
+SELF_CLIENT_CODE = 86_400.0
+"""Seconds that `self_client_code` is valid; Zoho's are valid for at most ten minutes."""
 LIVE_TOKENS = 10
 """Valid access tokens of one refresh token at a time; one more revokes the oldest."""
 
@@ -62,6 +64,8 @@ class OAuthServer:
         self._grants: dict[str, Grant] = {self.refresh_token: Grant(scopes=granted)}
         self._access: dict[str, AccessGrant] = {self.access_token: AccessGrant(scopes=granted, expires=float("inf"))}
         self._codes: dict[str, AuthorizationCode] = {}
+        self._scopes = None if scopes is None else granted
+        self._self_client_code = ""
 
     def __repr__(self) -> str:
         return f"<OAuthServer {len(self._grants)} refresh tokens, {len(self._access)} access tokens>"
@@ -74,6 +78,13 @@ class OAuthServer:
         granted = _EVERY_SCOPE if scopes is None else frozenset(scopes)
         self._codes[code] = AuthorizationCode(scopes=granted, redirect_uri=redirect_uri, expires=now + seconds)
         return code
+
+    def self_client_code(self, now: float) -> str:
+        """A one-time code as Zoho's API console generates it for a self client; a new one once it is spent."""
+        known = self._codes.get(self._self_client_code)
+        if known is None or now >= known.expires:
+            self._self_client_code = self.issue_code(now, scopes=self._scopes, seconds=SELF_CLIENT_CODE)
+        return self._self_client_code
 
     def expire(self) -> None:
         """Invalidate every access token, the static one too."""
