@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from zoho_async._typeguards import is_list
+from zoho_async._typeguards import is_list, is_mapping
 
 
 def custom_fields(**values: Any) -> list[Any]:
@@ -40,20 +39,18 @@ def with_custom_field(body: Any, name: str, value: Any) -> Any:
     Returns:
         The body, or a copy with the field.
     """
-    if isinstance(body, Mapping):
-        given = body.get("custom_fields")
-    elif isinstance(body, msgspec.Struct):
-        given = getattr(body, "custom_fields", None)
-    else:
+    if not (is_mapping(body) or isinstance(body, msgspec.Struct)):
         return body
-    fields = list(given) if is_list(given) else []
-    if (given not in (None, msgspec.UNSET) and not is_list(given)) or any(_name_of(field) == name for field in fields):
+    given: Any = body.get("custom_fields") if is_mapping(body) else getattr(body, "custom_fields", None)
+    fields: list[Any] = list(given) if is_list(given) else []
+    is_odd = given not in (None, msgspec.UNSET) and not is_list(given)
+    if is_odd or any(_name_of(field) == name for field in fields):
         return body
     fields.append({"api_name": name, "value": value})
-    if isinstance(body, Mapping):
-        return {**body, "custom_fields": fields}
-    return msgspec.structs.replace(body, custom_fields=fields)
+    if isinstance(body, msgspec.Struct):
+        return msgspec.structs.replace(body, custom_fields=fields)
+    return {**body, "custom_fields": fields}
 
 
 def _name_of(field: Any) -> Any:
-    return field.get("api_name") if isinstance(field, Mapping) else getattr(field, "api_name", None)
+    return field.get("api_name") if is_mapping(field) else getattr(field, "api_name", None)

@@ -37,13 +37,7 @@ class OpenTelemetry:
     def __init__(
         self, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
     ) -> None:
-        self._tracer = trace.get_tracer("zoho_async", tracer_provider=tracer_provider)
-        meter = metrics.get_meter("zoho_async", meter_provider=meter_provider)
-        self._duration = meter.create_histogram("zoho.client.duration", "s", "Duration of a call, waits included.")
-        self._wait = meter.create_histogram("zoho.client.wait", "s", "Waits of a call for tokens, limits and retries.")
-        self._attempts = meter.create_counter("zoho.client.attempts", "{request}", "HTTP requests.")
-        self._remaining = meter.create_gauge("zoho.quota.remaining", "{call}", "Calls left of the day.")
-        self._limit = meter.create_gauge("zoho.quota.limit", "{call}", "Calls of a day.")
+        self._instruments = _Instruments(tracer_provider, meter_provider)
 
     def started(self, operation: Operation[Any], organization_id: str | None) -> _ObservedSpan:
         """Start the span of a call.
@@ -55,14 +49,27 @@ class OpenTelemetry:
         Returns:
             What ends the span.
         """
-        return _ObservedSpan(self, operation, organization_id)
+        return _ObservedSpan(self._instruments, operation, organization_id)
+
+
+class _Instruments:
+    """What spans and numbers are written to."""
+
+    def __init__(self, tracer_provider: TracerProvider | None, meter_provider: MeterProvider | None) -> None:
+        self.tracer = trace.get_tracer("zoho_async", tracer_provider=tracer_provider)
+        meter = metrics.get_meter("zoho_async", meter_provider=meter_provider)
+        self.duration = meter.create_histogram("zoho.client.duration", "s", "Duration of a call, waits included.")
+        self.wait = meter.create_histogram("zoho.client.wait", "s", "Waits of a call for tokens, limits and retries.")
+        self.attempts = meter.create_counter("zoho.client.attempts", "{request}", "HTTP requests.")
+        self.remaining = meter.create_gauge("zoho.quota.remaining", "{call}", "Calls left of the day.")
+        self.limit = meter.create_gauge("zoho.quota.limit", "{call}", "Calls of a day.")
 
 
 class _ObservedSpan:
     """The span of one call."""
 
-    def __init__(self, owner: OpenTelemetry, operation: Operation[Any], organization_id: str | None) -> None:
-        self._owner = owner
+    def __init__(self, instruments: _Instruments, operation: Operation[Any], organization_id: str | None) -> None:
+        self._instruments = instruments
         self._labels = {"zoho.operation": operation.id}
         self._organization = {"zoho.organization_id": organization_id or ""}
         self._waited = 0.0
@@ -70,7 +77,7 @@ class _ObservedSpan:
         self._status = 0
         self._started = time.perf_counter()
         attributes = {**self._labels, **self._organization, "http.request.method": operation.method}
-        self._span: Span = owner._tracer.start_span(operation.id, kind=SpanKind.CLIENT, attributes=attributes)
+        self._span: Span = instruments.tracer.start_span(operation.id, kind=SpanKind.CLIENT, attributes=attributes)
         self._token = context.attach(trace.set_span_in_context(self._span))
 
     def waited(self, seconds: float) -> None:
@@ -82,8 +89,8 @@ class _ObservedSpan:
         self._attempts += 1
         self._status = status
         self._span.add_event("attempt", {"http.response.status_code": status, "zoho.seconds": seconds})
-        self._owner._attempts.add(1, {**self._labels, "http.response.status_code": status})
-        for gauge, name in ((self._owner._remaining, "remaining"), (self._owner._limit, "limit")):
+        self._instruments.attempts.add(1, {**self._labels, "http.response.status_code": status})
+        for gauge, name in ((self._instruments.remaining, "remaining"), (self._instruments.limit, "limit")):
             with suppress(ValueError):
                 gauge.set(int(headers.get(f"x-rate-limit-{name}", "")), self._organization)
 
@@ -100,8 +107,8 @@ class _ObservedSpan:
                 self._span.set_status(StatusCode.ERROR)
                 if isinstance(error, ZohoError) and error.code is not None:
                     self._span.set_attribute("zoho.code", str(error.code))
-            self._owner._duration.record(time.perf_counter() - self._started, labels)
-            self._owner._wait.record(self._waited, self._labels)
+            self._instruments.duration.record(time.perf_counter() - self._started, labels)
+            self._instruments.wait.record(self._waited, self._labels)
         finally:
             self._span.end()
             context.detach(self._token)

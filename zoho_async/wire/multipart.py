@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import msgspec
 
+from zoho_async._typeguards import is_mapping
 from zoho_async.errors import Fault
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def body_or_file(body: Any, file: Any) -> tuple[Any, Any]:
     Raises:
         TypeError: There are two files.
     """
-    if body is None or isinstance(body, Mapping):
+    if body is None or is_mapping(body):
         return body, file
     if file is not None:
         raise TypeError("there are two files: one in the body's place and one by name")
