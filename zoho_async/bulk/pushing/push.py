@@ -41,6 +41,7 @@ from zoho_async.bulk.state import runs
 from zoho_async.bulk.state.database import Database, sqlite_text
 from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import QuotaExceededError
+from zoho_async.transport.hooks import LeaseCheck, guarded
 
 from .call_control import CallControl, Withheld
 from .dispatch import Dispatcher
@@ -86,8 +87,11 @@ class Push:
         pause: float,
         wait: bool,
         window: Window | None,
+        lease: LeaseCheck | None,
         on_event: Callable[[Event], None] | None,
     ) -> None:
+        if lease is not None:
+            target = msgspec.structs.replace(target, resource=guarded(target.resource, lease.check))
         # The caller may change a list meanwhile.
         rows = tuple(rows) if isinstance(rows, MutableSequence) else rows
         of, input_rows = _extent(rows)
@@ -309,8 +313,8 @@ def push(resource: Any, rows: Iterable[Any] | AsyncIterable[Any], **options: Unp
             was pushed.
         ValueError: `concurrency` is less than 1.
         StateError: The state file is in use or cannot be written.
-        AuthError, ConfigError, QuotaExceededError, RateLimitError, UnavailableError: When iterated, after the calls in
-            flight have ended.
+        AuthError, ConfigError, LeaseError, QuotaExceededError, RateLimitError, UnavailableError: When iterated, after
+            the calls in flight have ended.
     """
     given = with_defaults(options)
     destination = Destination.of(resource)
@@ -325,6 +329,7 @@ def push(resource: Any, rows: Iterable[Any] | AsyncIterable[Any], **options: Unp
         pause=given["pause"],
         wait=given["wait"],
         window=Window.parse(window) if window is not None else None,
+        lease=given["lease"],
         on_event=given["on_event"],
     )
 

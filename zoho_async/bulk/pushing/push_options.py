@@ -15,6 +15,8 @@ from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar, get_type_
 
 import msgspec
 
+from zoho_async.transport.hooks import LeaseCheck
+
 from .events import Event
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -76,6 +78,10 @@ class PushOptions(MatchingOptions, total=False):
     pause: Annotated[float, OptionSpec(2.0, "Seconds before an unknown outcome is looked up or sent again.")]
     wait: Annotated[bool, OptionSpec(False, "Wait for the next day's calls instead of ending.", bool)]
     window: Annotated[str | None, OptionSpec(None, "Make calls in these hours only, local time.", str, "19:00-07:00")]
+    lease: Annotated[
+        LeaseCheck | None,
+        OptionSpec(None, "Checked in the last moment before every call; once it is lost, nothing more is sent."),
+    ]
     on_event: Annotated[
         Callable[[Event], None] | None,
         OptionSpec(None, "Called with the progress; an exception of it stops the push and is raised at its end."),
