@@ -43,12 +43,19 @@ class RedisConnection:
             raise ConfigError("a fleet needs the redis package: pip install 'zoho_async[redis]'") from None
         self._own = isinstance(source, str)
         if isinstance(source, str):
-            self.client: Redis = cast("Any", Redis).from_url(
-                source,
-                socket_timeout=_TIMEOUT,
-                socket_connect_timeout=_TIMEOUT,
-                retry=Retry(NoBackoff(), 0),  # the breaker decides
-            )
+            try:
+                self.client: Redis = cast("Any", Redis).from_url(
+                    source,
+                    socket_timeout=_TIMEOUT,
+                    socket_connect_timeout=_TIMEOUT,
+                    retry=Retry(NoBackoff(), 0),  # the breaker decides
+                )
+            except (ValueError, TypeError):
+                # The parser's message may quote a part of the password.
+                raise ConfigError(
+                    "the URL of Redis cannot be read; write redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER], rediss://... "
+                    "or unix://PATH, with special characters of the password percent-encoded"
+                ) from None
         else:
             self.client = source
         self._script_missing = exceptions.NoScriptError
