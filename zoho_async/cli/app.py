@@ -19,6 +19,7 @@ from zoho_async.cli.console.streams import best_effort
 from .commands.call import CallArgs, call_command, operations_text
 from .commands.columns import columns_command, template_command
 from .commands.dry_run import dry_run_command
+from .commands.fleet import look_command
 from .commands.mapping import map_command, presets_command
 from .commands.pull import ChangesArgs, PullArgs, changes_command, pull_command
 from .commands.push import PushArgs, push_command
@@ -40,6 +41,8 @@ app = typer.Typer(
 
 runs = typer.Typer(help="The runs of pushes, and the rows they have left.")
 app.add_typer(runs, name="runs")
+fleet = typer.Typer(help="What processes and hosts share through Redis.", no_args_is_help=True)
+app.add_typer(fleet, name="fleet")
 presets = typer.Typer(help="Mappings for the exports of other programs.")
 app.add_typer(presets, name="presets")
 
@@ -85,6 +88,10 @@ Concurrency = Annotated[int, typer.Option("--concurrency", min=1, metavar="N", h
 Profile = Annotated[
     str | None, typer.Option("--profile", metavar="NAME", help="A section of ~/.config/zoho-async/config.toml.")
 ]
+Redis = Annotated[
+    str | None,
+    typer.Option("--redis", metavar="URL", help="Share limits, tokens and leases with other hosts through this Redis."),
+]
 
 
 @app.command()
@@ -115,6 +122,7 @@ def push(
     json: Json = False,
     per_minute: PerMinute = None,
     profile: Profile = None,
+    redis: Redis = None,
     **options: Unpack[PushOptions],
 ) -> None:
     """Send rows of a file: each exactly once in effect. Run the same command again to go on where it ended.
@@ -138,6 +146,7 @@ def push(
         json=json,
         limits=limits(per_minute, options.get("concurrency"), reserve),
         profile=profile,
+        redis=redis,
     )
     if not dry_run:
         # A push goes on without its output; a plan is nothing else.
@@ -171,6 +180,7 @@ def pull(
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
     profile: Profile = None,
+    redis: Redis = None,
 ) -> None:
     """Bring a file up to date with a list: SQLite by what has changed, the others in full."""
     args = PullArgs(
@@ -184,6 +194,7 @@ def pull(
         json=json,
         limits=limits(per_minute, concurrency),
         profile=profile,
+        redis=redis,
     )
     _finish(lambda _: pull_command(args), json=json)
 
@@ -208,6 +219,7 @@ def changes(
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
     profile: Profile = None,
+    redis: Redis = None,
 ) -> None:
     """Write what has changed since the last run, one JSON object a line."""
     args = ChangesArgs(
@@ -219,6 +231,7 @@ def changes(
         deletes=deletes.value,
         limits=limits(per_minute, concurrency),
         profile=profile,
+        redis=redis,
     )
     _finish(lambda _: changes_command(args), json=False)
 
@@ -281,6 +294,7 @@ def call(
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
     profile: Profile = None,
+    redis: Redis = None,
 ) -> None:
     """Execute one operation; Zoho's response goes to stdout as it came."""
     args = CallArgs(
@@ -294,8 +308,31 @@ def call(
         every=every,
         limits=limits(per_minute, concurrency),
         profile=profile,
+        redis=redis,
     )
     _finish(lambda interruption: call_command(args, interruption), json=False)
+
+
+@fleet.callback()
+def fleet_commands() -> None:
+    """What processes and hosts share through Redis."""
+
+
+@fleet.command("look")
+def look(
+    redis: Annotated[str, typer.Option("--redis", metavar="URL", help="The fleet's Redis.")],
+    organization: Annotated[
+        list[str] | None,
+        typer.Option("--organization", metavar="ID", help="Only these; may be given several times. [all]"),
+    ] = None,
+    prometheus: Annotated[bool, typer.Option("--prometheus", help="Prometheus' text format on stdout.")] = False,
+    json: Json = False,
+) -> None:
+    """Show who waits, who holds calls and leases, and what is left of each organisation's day."""
+    if prometheus and json:
+        raise typer.BadParameter("is another format: give either one", param_hint="--prometheus")
+    ids = organization or []
+    _finish(lambda _: look_command(redis, ids, prometheus=prometheus, json=json), json=json)
 
 
 @app.command()

@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
-from zoho_async import AuthError, ConfigError, FileStore, Limits, Zoho, operations
+from zoho_async import AuthError, ConfigError, FileLimiters, FileStore, Limits, TokenStore, Zoho, operations
 from zoho_async.bulk import InputError
 from zoho_async.cli.console.exit_codes import SetupError
+from zoho_async.fleet import Fleet
 
 KEYS = (
     "client_id",
@@ -34,23 +35,53 @@ def limits(per_minute: int | None, concurrency: int | None, reserve: int = 0) ->
     return made if per_minute is None else msgspec.structs.replace(made, per_minute=per_minute or None)
 
 
-def connect(profile: str | None, *, allowed: Limits) -> Zoho:
-    """The client a command works with. SetupError when credentials or organisation are missing.
+class CommandClient(Zoho):
+    """The client of a command: its limits and tokens are shared with all commands on this host, or by a fleet."""
+
+    fleet: Fleet | None = None
+    """What keeps them with `--redis`; closed with the client."""
+
+    async def close(self) -> None:
+        """Close the client, and the fleet after it."""
+        await super().close()
+        if self.fleet is not None:
+            await self.fleet.close()
+
+
+def connect(profile: str | None, *, allowed: Limits, redis: str | None = None) -> CommandClient:
+    """The client a command works with. SetupError when credentials or organisation are missing, InputError when
+    `redis` is no URL.
 
     A named profile is used alone, without the environment: a token of one account must never be used for an
     organisation of another.
     """
+    fleet = None if redis is None else open_fleet(redis)
     environ: Mapping[str, str] = os.environ if profile is None else read_profile(profile)
     where = "" if profile is None else f" in profile `{profile}` of {profile_path()}"
     try:
         # A command can wait, also the half hour of a throttled organisation.
-        zoho = Zoho.from_env(environ, store=token_store(environ), limits=allowed, max_wait=None)
+        zoho = CommandClient.from_env(
+            environ,
+            store=token_store(environ) if fleet is None else fleet.store(_client_digest(environ)),
+            limits=allowed,
+            limiters=FileLimiters(state_folder() / "limits") if fleet is None else fleet.limiters,
+            max_wait=None,
+        )
     except (AuthError, ConfigError, ValueError) as error:
         # A ValueError names a malformed credential without quoting it.
         raise SetupError(f"{error}{where}") from None
     if not zoho.organization_id:
         raise SetupError(f"no organisation: set ZOHO_ORGANIZATION_ID{where}")
+    zoho.fleet = fleet
     return zoho
+
+
+def open_fleet(redis: str) -> Fleet:
+    """What the option `--redis` names. InputError when it is no URL, or redis-py is not installed."""
+    try:
+        return Fleet(redis)
+    except ConfigError as error:
+        raise InputError(f"--redis: {error}") from None
 
 
 def resource_names() -> tuple[str, ...]:
@@ -71,13 +102,21 @@ def resource_of(zoho: Zoho, name: str) -> Any:
     return getattr(getattr(zoho, product), resource)
 
 
-def token_store(environ: Mapping[str, str]) -> FileStore:
-    """Keeps tokens between commands, for Zoho allows ten token requests in ten minutes."""
+def state_folder() -> Path:
+    """Where commands keep what they share: tokens, and the calls of the last minute."""
     home = os.environ.get("XDG_STATE_HOME")
-    folder = (Path(home) if home else Path.home() / ".local" / "state") / "zoho-async"
+    return (Path(home) if home else Path.home() / ".local" / "state") / "zoho-async"
+
+
+def token_store(environ: Mapping[str, str]) -> TokenStore:
+    """Keeps tokens between commands, for Zoho allows ten token requests in ten minutes."""
+    return FileStore(state_folder() / f"token-{_client_digest(environ)}.json")
+
+
+def _client_digest(environ: Mapping[str, str]) -> str:
+    """A name for a client that reveals nothing."""
     client = "\n".join((environ.get("ZOHO_CLIENT_ID", ""), environ.get("ZOHO_REFRESH_TOKEN", "")))
-    # One file a client; its name gives nothing away.
-    return FileStore(folder / f"token-{hashlib.sha256(client.encode()).hexdigest()[:16]}.json")
+    return hashlib.sha256(client.encode()).hexdigest()[:16]
 
 
 def profile_path() -> Path:

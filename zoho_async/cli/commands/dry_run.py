@@ -26,7 +26,7 @@ async def dry_run_command(args: PushArgs, interruption: Interruption) -> int:
     source = open_input(args)
     zoho: Zoho | None
     try:
-        zoho = connect(args.profile, allowed=args.limits)
+        zoho = connect(args.profile, allowed=args.limits, redis=args.redis)
     except SetupError:
         if args.retry is not None:
             # Which rows those are depends on the organisation.

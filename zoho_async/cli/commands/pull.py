@@ -28,6 +28,7 @@ class PullArgs(msgspec.Struct, frozen=True, kw_only=True):
     json: bool
     limits: Limits
     profile: str | None
+    redis: str | None = None
 
 
 class ChangesArgs(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +42,7 @@ class ChangesArgs(msgspec.Struct, frozen=True, kw_only=True):
     deletes: Literal["auto", "off", "now"]
     limits: Limits
     profile: str | None
+    redis: str | None = None
 
 
 _COMMIT_EVERY = 200
@@ -51,7 +53,7 @@ async def changes_command(args: ChangesArgs) -> int:
     """Writes one change a line to stdout; each is flushed before it is committed."""
     check_resource(args.name)
     max_deleted = _share(args.max_deleted)
-    zoho = connect(args.profile, allowed=args.limits)
+    zoho = connect(args.profile, allowed=args.limits, redis=args.redis)
     async with (
         zoho,
         bulk.changes(
@@ -101,7 +103,7 @@ async def pull_command(args: PullArgs) -> int:
     """Pulls; the summary goes to stdout."""
     check_resource(args.name)
     max_deleted = _share(args.max_deleted)
-    zoho = connect(args.profile, allowed=args.limits)
+    zoho = connect(args.profile, allowed=args.limits, redis=args.redis)
     async with zoho:
         with open_progress(f"pull {args.name}", None, json=args.json) as progress:
 
