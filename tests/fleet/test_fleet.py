@@ -205,6 +205,21 @@ async def test_a_short_absence_is_waited_for(fake: FakeZoho, redis: RedisServer,
         await waiting
 
 
+async def test_a_redis_that_refuses_counts_as_away(
+    redis: RedisServer, fleets: Fleets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_limiters, "_LONGEST_AWAY", 0.3)
+    gatekeeper = fleets.gate()
+    (await gatekeeper.acquire()).done(SENT)
+    async with Redis.from_url(redis.url) as client:
+        await client.execute_command("ACL", "SETUSER", "default", "-@scripting")
+        with pytest.raises(UnavailableError, match=r"NoPermissionError: .* has no permissions"):
+            await gatekeeper.acquire()
+        await client.execute_command("ACL", "SETUSER", "default", "+@scripting")
+    await asyncio.sleep(LONGEST_PAUSE + 0.1)
+    (await gatekeeper.acquire()).done(SENT)
+
+
 async def test_spare_calls_go_on_while_redis_is_away(redis: RedisServer, fleets: Fleets) -> None:
     limits = Limits(per_minute=60, concurrency=8)
     gatekeeper = fleets.gate(limits, when_down="spare", workers=4, _window=1.0)
