@@ -19,11 +19,11 @@ from zoho_async.cli.console.streams import best_effort
 from .commands.call import CallArgs, call_command, operations_text
 from .commands.columns import columns_command, template_command
 from .commands.dry_run import dry_run_command
-from .commands.fleet import look_command
 from .commands.mapping import map_command, presets_command
 from .commands.pull import ChangesArgs, PullArgs, changes_command, pull_command
 from .commands.push import PushArgs, push_command
 from .commands.state import ids_command, images_command, runs_command, show_command
+from .fleet_app import fleet
 from .profiles import limits
 from .push_flags import with_push_options
 
@@ -41,7 +41,6 @@ app = typer.Typer(
 
 runs = typer.Typer(help="The runs of pushes, and the rows they have left.")
 app.add_typer(runs, name="runs")
-fleet = typer.Typer(help="What processes and hosts share through Redis.", no_args_is_help=True)
 app.add_typer(fleet, name="fleet")
 presets = typer.Typer(help="Mappings for the exports of other programs.")
 app.add_typer(presets, name="presets")
@@ -311,28 +310,6 @@ def call(
         redis=redis,
     )
     _finish(lambda interruption: call_command(args, interruption), json=False)
-
-
-@fleet.callback()
-def fleet_commands() -> None:
-    """What processes and hosts share through Redis."""
-
-
-@fleet.command("look")
-def look(
-    redis: Annotated[str, typer.Option("--redis", metavar="URL", help="The fleet's Redis.")],
-    organization: Annotated[
-        list[str] | None,
-        typer.Option("--organization", metavar="ID", help="Only these; may be given several times. [all]"),
-    ] = None,
-    prometheus: Annotated[bool, typer.Option("--prometheus", help="Prometheus' text format on stdout.")] = False,
-    json: Json = False,
-) -> None:
-    """Show who waits, who holds calls and leases, and what is left of each organisation's day."""
-    if prometheus and json:
-        raise typer.BadParameter("is another format: give either one", param_hint="--prometheus")
-    ids = organization or []
-    _finish(lambda _: look_command(redis, ids, prometheus=prometheus, json=json), json=json)
 
 
 @app.command()
