@@ -28,7 +28,7 @@ COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 COMMANDS = {
     *("push", "pull", "changes", "operations", "call", "fake", "runs", "ids"),
-    *("map", "presets", "columns", "template"),
+    *("map", "presets", "columns", "template", "fleet"),
     *("login", "logout", "profiles", "orgs", "scopes", "quota", "doctor"),
 }
 
@@ -178,7 +178,7 @@ async def test_the_example_of_a_users_own_test_passes(fake: FakeZoho, zoho: Zoho
 def test_every_command_line_is_one_the_program_knows(page: Path) -> None:
     for name, rest in re.findall(r"zoho-async ([a-z]+)((?: [^\n`]*)?)", page.read_text(encoding="utf-8")):
         assert name in COMMANDS
-        command = [name, rest.split()[0]] if name == "runs" and rest.split()[:1] in (["show"], ["images"]) else [name]
+        command = [name, rest.split()[0]] if rest.split()[:1] in (["show"], ["images"], ["look"]) else [name]
         shown = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"}).output
         for option in re.findall(r"--[a-z-]+", rest.partition("#")[0]):
             assert option in shown, f"{name} {option}"
@@ -190,7 +190,7 @@ def test_every_command_and_option_of_the_program_is_documented() -> None:
     documented = set(re.findall(r"--?[A-Za-z-]+", COMMAND_LINE))
     commands: list[Any] = [*program.commands.values()]
     for command in commands:
-        assert re.search(rf"zoho-async (runs )?{command.name}\b", COMMAND_LINE), command.name
+        assert re.search(rf"zoho-async ((runs|fleet) )?{command.name}\b", COMMAND_LINE), command.name
         commands += getattr(command, "commands", {}).values()
         options = {name for one in command.params if one.param_type_name == "option" for name in one.opts}
         assert options <= documented, command.name

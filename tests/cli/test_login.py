@@ -61,7 +61,8 @@ class Door:
 
     def files(self) -> str:
         """Everything that any file holds."""
-        return "".join(path.read_text() for path in self.cli.folder.rglob("*") if path.is_file())
+        folders = (self.cli.folder, self.cli.state_home)
+        return "".join(path.read_text() for folder in folders for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ async def test_a_second_login_leaves_no_token_of_the_first(door: Door, one: Fake
     for _ in range(2):
         assert (await door.login(ZOHO_GRANT_CODE=one.grant_code)).code == 0
         assert (await door(*LIST)).code == 0
-    assert len(list(door.cli.folder.rglob("token-*.json"))) == 1
+    assert len(list(door.cli.state_home.rglob("token-*.json"))) == 1
 
 
 def profile_of(door: Door, name: str = "default") -> dict[str, str]:

@@ -70,7 +70,7 @@ async def run(
     process = await asyncio.create_subprocess_exec(
         *("/bin/sh", "-c", f"exec {shell}", "sh", sys.executable, "-m", "zoho_async.cli", *arguments),
         cwd=cli.folder,
-        env={**os.environ, "XDG_STATE_HOME": str(cli.folder / "state"), **cli.environment},
+        env={**os.environ, "XDG_STATE_HOME": str(cli.state_home), **cli.environment},
         stdout=out,
         stderr=err,
     )

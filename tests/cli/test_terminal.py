@@ -201,7 +201,7 @@ def on_terminal(folder: Path, environment: dict[str, str], *arguments: str) -> t
 
 async def test_a_terminal_shows_tables_bars_and_indented_json(cli: Cli, fake: FakeZoho) -> None:
     screen = {"TERM": "xterm", "COLUMNS": "120", "NO_COLOR": "1"}
-    environment = {**cli._environment(None), **screen}
+    environment = {**cli.environ(), **screen}
     (cli.folder / "a.csv").write_text("contact_name,cf_external_id\nA,1\n,2\n")
 
     async def shown(*arguments: str) -> tuple[int, str]:

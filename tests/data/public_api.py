@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 MODULES = (
-    *("zoho_async", "zoho_async.bulk", "zoho_async.dlt", "zoho_async.fake", "zoho_async.testing"),
+    *("zoho_async", "zoho_async.bulk", "zoho_async.dlt", "zoho_async.fake", "zoho_async.fleet", "zoho_async.testing"),
     "zoho_async.webhooks",
 )
 FILE = Path(__file__).with_suffix(".json")

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.limit_workers import Worker, counts
+from support.limit_workers import Worker, counts, fitting
 from support.profiles import sized
 
 from zoho_async.fake import FakeZoho
 
-SERVER_WINDOW, WINDOW = sized((1.5, 1.51), (3.0, 3.01))
-RATE = sized(12, 24)
+SERVER_WINDOW, WINDOW = sized((1.0, 1.01), (3.0, 3.01))
+RATE = sized(10, 24)
+
+LEAST, FAIR = sized((0.75, 0.5), (0.9, 0.25))
+"""Part of what fits that is made, and difference from the mean. In a few seconds on a loaded machine they say little:
+`test_limit_record.py` has the exact ones for ten minutes of a clock of its own."""
 
 
 @pytest.fixture(autouse=True)
@@ -35,19 +39,24 @@ def most(fake: FakeZoho) -> int:
 
 @pytest.mark.parametrize("processes", sized([3], [2, 3]))
 async def test_processes_share_the_pace_fairly_and_waste_none(fake: FakeZoho, tmp_path: Path, processes: int) -> None:
-    seconds = sized(5.0, 12.0)
+    window, rate = 1.5 * WINDOW, 2 * RATE  # long, measured by how late a loaded machine is
+    fake.limits[fake.organization_id].window = 1.5 * SERVER_WINDOW
+    seconds = sized(3.0, 14.0)
     # One of them believes that it is 90 s later, which changes nothing.
-    several = [options(tmp_path, seconds, clock_ahead=90 * (number == 0)) for number in range(processes)]
-    made = await counts(fake, several)
-    assert most(fake) <= RATE
-    assert fake.requests() >= 0.9 * RATE * seconds / WINDOW
+    several = [
+        options(tmp_path, seconds, clock_ahead=90 * (number == 0), window=window, limits={"per_minute": rate})
+        for number in range(processes)
+    ]
+    made, in_flight = await counts(fake, several)
+    assert most(fake) <= rate
+    assert fake.requests() >= LEAST * fitting(rate, seconds, window, in_flight)
     mean = sum(made) / processes
-    assert all(0.75 * mean <= count <= 1.25 * mean for count in made), made
+    assert all(abs(count - mean) <= FAIR * mean for count in made), made
 
 
 async def test_a_process_killed_and_started_again_never_exceeds_the_pace(fake: FakeZoho, tmp_path: Path) -> None:
     kills = 0
-    while kills < sized(3, 5) or fake.requests() <= 2 * RATE:
+    while kills < sized(3, 5) or fake.requests() <= sized(1.5, 3.0) * RATE:
         worker = await Worker.start(fake, **options(tmp_path, 60, limits={"concurrency": 3}))
         await asyncio.sleep(0.2 + kills % 5 * 0.1)
         await worker.kill()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from heapq import heappop, heappush
+from itertools import count
 from typing import Any
 
 import pytest
@@ -92,6 +95,31 @@ def test_processes_take_turns_and_priority_goes_first() -> None:
     assert desk.ask("q", limits).slot is None
     assert desk.ask("p", limits, more=True).slot
     assert desk.ask("p", limits).wait == pytest.approx(2), "behind `q`"
+
+
+@pytest.mark.parametrize("late", [0.0, 0.05])
+def test_processes_share_the_pace_fairly_and_waste_none(late: float) -> None:
+    """Ten minutes in which three processes want to call all the time; `late`: each is so late for its turn."""
+    desk, limits, took, minutes = Desk(), Limits(), 0.3, 10
+    made, begun = Counter[str](), desk.time
+    due = [(desk.time, number, name, 0) for number, name in enumerate("pqr")]
+    order = count(3)
+    while due and due[0][0] < begun + minutes * WINDOW:
+        moment, _, name, slot = heappop(due)
+        desk.advance(moment - desk.time)
+        if slot:
+            desk.report(name, slot, limits=limits)
+            continue
+        turn = desk.ask(name, limits, more=True)
+        if turn.slot is None:
+            heappush(due, (desk.time + late + (0.01 if turn.wait is None else turn.wait), next(order), name, 0))
+        else:
+            made[name] += 1
+            heappush(due, (desk.time + took, next(order), name, turn.slot))
+            heappush(due, (desk.time, next(order), name, 0))
+    total = made.total()
+    assert 0.9 * minutes * 95 * WINDOW / (WINDOW + took + late) <= total <= minutes * 95
+    assert all(0.75 * total / 3 <= one <= 1.25 * total / 3 for one in made.values()), made
 
 
 def test_a_place_is_lost_by_a_process_that_does_not_come_back() -> None:

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from support.limit_workers import Worker, counts
+from support.limit_workers import Worker, counts, fitting
 from support.profiles import sized
 from support.redis_server import RedisServer
 
 from zoho_async.fake import FakeZoho
 
-SERVER_WINDOW, WINDOW = sized((1.5, 1.51), (3.0, 3.01))
-RATE = sized(12, 24)
+SERVER_WINDOW, WINDOW = sized((1.0, 1.01), (3.0, 3.01))
+RATE = sized(10, 24)
+
+LEAST, FAIR = sized((0.75, 0.5), (0.9, 0.25))
+"""Part of what fits that is made, and difference from the mean. In a few seconds on a loaded machine they say little:
+`test_limit_record.py` has the exact ones for ten minutes of a clock of its own."""
 
 
 @pytest.fixture(autouse=True)
@@ -43,13 +47,18 @@ async def until_in_flight(fake: FakeZoho, count: int) -> None:
 async def test_processes_share_the_pace_fairly_and_waste_none(
     fake: FakeZoho, redis: RedisServer, processes: int
 ) -> None:
-    seconds = sized(5.0, 12.0)  # the first window is held
-    several = [options(redis, seconds, clock_ahead=90 * (number == 0)) for number in range(processes)]
-    made = await counts(fake, several)
-    assert most(fake) <= RATE
-    assert fake.requests() >= 0.9 * RATE * (seconds - WINDOW) / WINDOW
+    window, rate = 1.5 * WINDOW, 2 * RATE  # long, measured by how late a loaded machine is
+    fake.limits[fake.organization_id].window = 1.5 * SERVER_WINDOW
+    seconds = sized(4.5, 14.0)  # the first window is held
+    several = [
+        options(redis, seconds, clock_ahead=90 * (number == 0), window=window, limits={"per_minute": rate})
+        for number in range(processes)
+    ]
+    made, in_flight = await counts(fake, several)
+    assert most(fake) <= rate
+    assert fake.requests() >= LEAST * fitting(rate, seconds - window, window, in_flight)
     mean = sum(made) / processes
-    assert all(0.75 * mean <= count <= 1.25 * mean for count in made), made
+    assert all(abs(count - mean) <= FAIR * mean for count in made), made
     async with Redis.from_url(redis.url) as client:
         stats = await client.info("commandstats")
     assert stats["cmdstat_evalsha"]["calls"] <= 3.3 * fake.requests()
@@ -57,7 +66,7 @@ async def test_processes_share_the_pace_fairly_and_waste_none(
 
 async def test_a_process_killed_and_started_again_never_exceeds_the_pace(fake: FakeZoho, redis: RedisServer) -> None:
     kills = 0
-    while kills < sized(3, 5) or fake.requests() <= 2 * RATE:
+    while kills < sized(3, 5) or fake.requests() <= sized(1.5, 3.0) * RATE:
         fleet = {"lease": 0.5}
         worker = await Worker.start(fake, **options(redis, 60, limits={"concurrency": 3}, fleet=fleet))
         await asyncio.sleep(0.2 + kills % 5 * 0.1)
@@ -70,16 +79,16 @@ async def test_a_process_killed_and_started_again_never_exceeds_the_pace(fake: F
 async def test_slots_of_a_killed_process_are_free_after_their_lease_and_renewed_before(
     fake: FakeZoho, redis: RedisServer
 ) -> None:
-    fake.chance("*", "latency:4", 1.0)
-    more: dict[str, Any] = {"limits": {"concurrency": 5, "per_minute": None}, "fleet": {"lease": 1.0}}
+    fake.chance("*", "latency:3", 1.0)
+    more: dict[str, Any] = {"limits": {"concurrency": 5, "per_minute": None}, "fleet": {"lease": 0.6}}
     first = await Worker.start(fake, **options(redis, 60, **more))
     async with asyncio.timeout(20):
         await until_in_flight(fake, 5)
     heir = await Worker.start(fake, **options(redis, 60, **more))
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(1.5)
     assert fake.requests() == 5, "the leases are renewed"
     await first.kill()
-    async with asyncio.timeout(1.0 + 2):
+    async with asyncio.timeout(0.6 + 2):
         while fake.requests() < 10:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await heir.kill()
@@ -87,7 +96,7 @@ async def test_slots_of_a_killed_process_are_free_after_their_lease_and_renewed_
 
 @pytest.mark.parametrize("how", ["killed", "emptied"])
 async def test_a_redis_that_lost_all_holds_for_a_window(fake: FakeZoho, redis: RedisServer, how: str) -> None:
-    worker = await Worker.start(fake, **options(redis, sized(6, 14)))
+    worker = await Worker.start(fake, **options(redis, 60))
     while fake.requests() < RATE - 4:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     if how == "killed":
@@ -101,8 +110,10 @@ async def test_a_redis_that_lost_all_holds_for_a_window(fake: FakeZoho, redis: R
     before = fake.requests()
     await asyncio.sleep(WINDOW / 3)
     assert fake.requests() == before
-    await worker.ended()
-    assert fake.requests() > before, "it has gone on"
+    async with asyncio.timeout(20):
+        while fake.requests() <= before + sized(0, 2 * RATE):  # noqa: ASYNC110 - it goes on
+            await asyncio.sleep(0.01)
+    await worker.kill()
     assert most(fake) <= RATE
 
 
@@ -112,8 +123,10 @@ async def test_a_worker_that_stands_still_is_overtaken(fake: FakeZoho, redis: Re
         await asyncio.sleep(0.01)
     os.kill(stopped.process.pid, signal.SIGSTOP)
     before = fake.requests()
-    worker = await Worker.start(fake, **options(redis, sized(4, 8)))
-    assert (await worker.ended())["calls"] > RATE
-    assert fake.requests() > before + RATE
+    worker = await Worker.start(fake, **options(redis, 60))
+    async with asyncio.timeout(30):
+        while fake.requests() <= before + sized(RATE, 3 * RATE):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await worker.kill()
     await stopped.kill()
     assert most(fake) <= RATE

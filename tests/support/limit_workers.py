@@ -61,9 +61,16 @@ class Worker:
         await self.process.communicate()
 
 
-async def counts(fake: FakeZoho, several: list[dict[str, Any]]) -> list[int]:
-    """Run processes side by side; how many calls each made."""
+async def counts(fake: FakeZoho, several: list[dict[str, Any]]) -> tuple[list[int], float]:
+    """Run processes side by side; how many calls each made, and seconds that one was in flight."""
     workers = [await Worker.ready(fake, **options) for options in several]
     for worker in workers:
         worker.go()
-    return [(await worker.ended())["calls"] for worker in workers]
+    ended = [await worker.ended() for worker in workers]
+    made = [one["calls"] for one in ended]
+    return made, sum(one["in_flight"] for one in ended) / max(1, sum(made))
+
+
+def fitting(rate: int, seconds: float, window: float, in_flight: float) -> float:
+    """Calls that fit into some seconds: each counts from its start until a window after its end."""
+    return rate * seconds / (window + in_flight)

@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -33,12 +34,16 @@ class Cli:
     """Runs the command line against the test's fake.
 
     Called, it runs in a thread of this process. `process` and `start` run one of its own: for signals, kills, streams
-    and what a process reads at its start.
+    and what a process reads at its start. Each begins with a new minute and a new day, as far as it knows.
     """
+
+    shares_limits = False
+    """Whether it knows of the calls of those before it."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
         self.environment = environment
+        self._started: list[asyncio.subprocess.Process] = []
 
     @classmethod
     def against(cls, fake: FakeZoho, folder: Path) -> Self:
@@ -59,17 +64,20 @@ class Cli:
         environment: Mapping[str, str] | None = None,
         stderr: int = asyncio.subprocess.PIPE,
     ) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
+        self._forget_limits()
+        process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "zoho_async",
             *map(str, arguments),
             cwd=self.folder,
-            env=self._environment(environment),
+            env=self.environ(environment),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
         )
+        self._started.append(process)
+        return process
 
     async def process(self, *arguments: object, environment: Mapping[str, str] | None = None) -> Ended:
         """Runs a process to its end."""
@@ -79,7 +87,8 @@ class Cli:
         self, *arguments: object, environment: Mapping[str, str] | None = None, stdin: bytes = b""
     ) -> Ended:
         """Runs `main` in a thread: its event loop is another than the fake's. One at a time."""
-        return await asyncio.to_thread(self._run, [*map(str, arguments)], self._environment(environment), stdin)
+        self._forget_limits()
+        return await asyncio.to_thread(self._run, [*map(str, arguments)], self.environ(environment), stdin)
 
     def _run(self, arguments: list[str], environment: dict[str, str], stdin: bytes) -> Ended:
         out, err = _Captured(), _Captured()
@@ -99,10 +108,20 @@ class Cli:
             os.chdir(before)
         return Ended(code, out.text, err.text)
 
-    def _environment(self, given: Mapping[str, str] | None) -> dict[str, str]:
+    def environ(self, given: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of a process."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("ZOHO_", "XDG_"))}
         own = self.environment if given is None else given
-        return {**clean, "XDG_STATE_HOME": str(self.folder / "state"), **own}
+        return {**clean, "XDG_STATE_HOME": str(self.state_home), **own}
+
+    @property
+    def state_home(self) -> Path:
+        """Beside the folder: where commands share tokens and limits."""
+        return self.folder.with_name(f"{self.folder.name}-state")
+
+    def _forget_limits(self) -> None:
+        if not self.shares_limits and all(process.returncode is not None for process in self._started):
+            shutil.rmtree(self.state_home / "zoho-async" / "limits", ignore_errors=True)
 
 
 class _Captured(io.TextIOBase):

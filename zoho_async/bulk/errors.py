@@ -9,6 +9,7 @@ from zoho_async.errors import (
     AuthError,
     ConfigError,
     DecodeError,
+    LeaseError,
     OutcomeUnknownError,
     QuotaExceededError,
     RateLimitError,
@@ -18,7 +19,7 @@ from zoho_async.errors import printable as printable
 
 Status = Literal["done", "failed", "unknown"]
 
-RUN_ENDING_ERRORS = (AuthError, ConfigError, QuotaExceededError, RateLimitError)
+RUN_ENDING_ERRORS = (AuthError, ConfigError, LeaseError, QuotaExceededError, RateLimitError)
 """Errors that every other item would meet too, so that going on would only spend calls."""
 
 

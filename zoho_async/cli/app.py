@@ -23,6 +23,7 @@ from .commands.mapping import map_command, presets_command
 from .commands.pull import ChangesArgs, PullArgs, changes_command, dry_pull_command, pull_command
 from .commands.push import PushArgs, push_command
 from .commands.state import ids_command, images_command, runs_command, show_command
+from .fleet_app import fleet
 from .options import (
     Concurrency,
     Json,
@@ -30,6 +31,7 @@ from .options import (
     PerMinute,
     ProductName,
     Profile,
+    Redis,
     ReportTo,
     ResourceName,
     complete_operation,
@@ -75,6 +77,7 @@ def common(
 
 runs = typer.Typer(help="The runs of pushes, and the rows they have left.")
 app.add_typer(runs, name="runs")
+app.add_typer(fleet, name="fleet")
 presets = typer.Typer(help="Mappings for the exports of other programs.")
 app.add_typer(presets, name="presets")
 
@@ -135,6 +138,7 @@ def push(
     json: Json = False,
     per_minute: PerMinute = None,
     profile: Profile = None,
+    redis: Redis = None,
     **options: Unpack[PushOptions],
 ) -> None:
     """Send rows of a file, each exactly once in effect.
@@ -166,6 +170,7 @@ def push(
         limits=limits(per_minute, options.get("concurrency"), reserve),
         profile=profile,
         report=report,
+        redis=redis,
     )
     if not dry_run:
         # A push goes on without its output; a plan is nothing else.
@@ -211,6 +216,7 @@ def pull(
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
     profile: Profile = None,
+    redis: Redis = None,
 ) -> None:
     """Bring a file up to date with a list.
 
@@ -230,6 +236,7 @@ def pull(
         limits=limits(per_minute, concurrency, reserve),
         profile=profile,
         report=report,
+        redis=redis,
     )
     command = dry_pull_command if dry_run else pull_command
     finish(lambda _: command(args), json=json)
@@ -256,6 +263,7 @@ def changes(
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
     profile: Profile = None,
+    redis: Redis = None,
 ) -> None:
     """Write what has changed since the last run, as JSON Lines."""
     args = ChangesArgs(
@@ -268,6 +276,7 @@ def changes(
         singer=singer,
         limits=limits(per_minute, concurrency),
         profile=profile,
+        redis=redis,
     )
     finish(lambda _: changes_command(args), json=False, kept="what is not committed comes with the next run")
 
@@ -338,6 +347,7 @@ def call(
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
     profile: Profile = None,
+    redis: Redis = None,
 ) -> None:
     """Execute one operation and write Zoho's response.
 
@@ -354,6 +364,7 @@ def call(
         every=every,
         limits=limits(per_minute, concurrency),
         profile=profile,
+        redis=redis,
     )
     finish(lambda interruption: call_command(args, interruption), json=False)
 

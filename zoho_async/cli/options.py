@@ -55,6 +55,10 @@ Concurrency = Annotated[int, typer.Option("--concurrency", min=1, metavar="N", h
 ReportTo = Annotated[
     Path | None, typer.Option("--report", metavar="FILE.html", help="Write a page with plots and what was rejected.")
 ]
+Redis = Annotated[
+    str | None,
+    typer.Option("--redis", metavar="URL", help="Share limits, tokens and leases with other hosts through this Redis."),
+]
 Profile = Annotated[
     str | None,
     typer.Option(

@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
-from zoho_async import AuthError, ConfigError, FileStore, Limits, TokenStore, Zoho
+from zoho_async import AuthError, ConfigError, FileLimiters, FileStore, Limits, TokenStore, Zoho
+from zoho_async.bulk import InputError
+from zoho_async.fleet import Fleet
 
 from .console.exit_codes import SetupError
 from .profile_file import DEFAULT, KEYS, has_profile, profile_path, read_profile
@@ -47,6 +49,19 @@ def limits(per_minute: int | None, concurrency: int | None, reserve: int = 0) ->
     return made if per_minute is None else msgspec.structs.replace(made, per_minute=per_minute or None)
 
 
+class CommandClient(Zoho):
+    """The client of a command: its limits and tokens are shared with all commands on this host, or by a fleet."""
+
+    fleet: Fleet | None = None
+    """What keeps them with `--redis`; closed with the client."""
+
+    async def close(self) -> None:
+        """Close the client, and the fleet after it."""
+        await super().close()
+        if self.fleet is not None:
+            await self.fleet.close()
+
+
 def credentials(profile: str | None) -> AccountSettings:
     """The credentials of a profile, or of the environment. Raises SetupError when the profile cannot be read.
 
@@ -63,26 +78,47 @@ def credentials(profile: str | None) -> AccountSettings:
 
 
 def client(
-    found: AccountSettings, *, allowed: Limits | None = None, store: TokenStore | None = None, **options: Any
-) -> Zoho:
-    """A client with these credentials, perhaps without an organisation. Raises SetupError when some are missing."""
-    store = store if store is not None else token_store(found.environ)
+    found: AccountSettings,
+    *,
+    allowed: Limits | None = None,
+    store: TokenStore | None = None,
+    redis: str | None = None,
+    **options: Any,
+) -> CommandClient:
+    """A client with these credentials, perhaps without an organisation.
+
+    Raises SetupError when some are missing, InputError when `redis` is no URL.
+    """
+    fleet = None if redis is None else open_fleet(redis)
+    if store is None:
+        store = token_store(found.environ) if fleet is None else fleet.store(_client_digest(found.environ))
+    limiters = FileLimiters(state_folder() / "limits") if fleet is None else fleet.limiters
     try:
-        return Zoho.from_env(found.environ, store=store, limits=allowed, **options)
+        zoho = CommandClient.from_env(found.environ, store=store, limits=allowed, limiters=limiters, **options)
     except (AuthError, ConfigError, ValueError) as error:
         # A ValueError names a malformed credential without quoting it.
         raise SetupError(f"{error}{found.where}", f"zoho-async login{found.option}") from None
+    zoho.fleet = fleet
+    return zoho
 
 
-def connect(profile: str | None, *, allowed: Limits) -> Zoho:
+def connect(profile: str | None, *, allowed: Limits, redis: str | None = None) -> CommandClient:
     """The client a command works with. SetupError when credentials or organisation are missing."""
     found = credentials(profile)
     # A command can wait, also the half hour of a throttled organisation.
-    zoho = client(found, allowed=allowed, max_wait=None)
+    zoho = client(found, allowed=allowed, redis=redis, max_wait=None)
     if not zoho.organization_id:
         text = f"no organisation: set ZOHO_ORGANIZATION_ID{found.where}"
         raise SetupError(text, f"zoho-async orgs{found.option} lists them")
     return zoho
+
+
+def open_fleet(redis: str) -> Fleet:
+    """What the option `--redis` names. InputError when it is no URL, or redis-py is not installed."""
+    try:
+        return Fleet(redis)
+    except ConfigError as error:
+        raise InputError(f"--redis: {error}") from None
 
 
 def resource_of(zoho: Zoho, name: str) -> Any:
@@ -92,7 +128,7 @@ def resource_of(zoho: Zoho, name: str) -> Any:
 
 
 def state_folder() -> Path:
-    """Where tokens are kept between commands."""
+    """Where commands keep what they share: tokens, and the calls of the last minute."""
     home = os.environ.get("XDG_STATE_HOME")
     return (Path(home) if home else Path.home() / ".local" / "state") / "zoho-async"
 
@@ -106,6 +142,10 @@ def forget_tokens(found: AccountSettings) -> None:
 
 def token_store(environ: Mapping[str, str]) -> FileStore:
     """Keeps tokens between commands, for Zoho allows ten token requests in ten minutes."""
+    return FileStore(state_folder() / f"token-{_client_digest(environ)}.json")
+
+
+def _client_digest(environ: Mapping[str, str]) -> str:
+    """A name for a client that reveals nothing."""
     client = "\n".join((environ.get("ZOHO_CLIENT_ID", ""), environ.get("ZOHO_REFRESH_TOKEN", "")))
-    # One file a client; its name gives nothing away.
-    return FileStore(state_folder() / f"token-{hashlib.sha256(client.encode()).hexdigest()[:16]}.json")
+    return hashlib.sha256(client.encode()).hexdigest()[:16]

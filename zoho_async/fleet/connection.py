@@ -25,6 +25,8 @@ _CONNECTIONS = 32
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 """Seconds without a try after the first failure, and at most."""
 
+_LONGEST_REASON = 200
+
 
 class RedisAwayError(UnavailableError):
     """Redis cannot be reached, or does not serve at this moment."""
@@ -43,22 +45,27 @@ class RedisConnection:
             raise ConfigError("a fleet needs the redis package: pip install 'zoho_async[redis]'") from None
         self._own = isinstance(source, str)
         if isinstance(source, str):
-            self.client: Redis = cast("Any", Redis).from_url(
-                source,
-                socket_timeout=_TIMEOUT,
-                socket_connect_timeout=_TIMEOUT,
-                retry=Retry(NoBackoff(), 0),  # the breaker decides
-            )
+            try:
+                self.client: Redis = cast("Any", Redis).from_url(
+                    source,
+                    socket_timeout=_TIMEOUT,
+                    socket_connect_timeout=_TIMEOUT,
+                    retry=Retry(NoBackoff(), 0),  # the breaker decides
+                )
+            except (ValueError, TypeError):
+                # The parser's message may quote a part of the password.
+                raise ConfigError(
+                    "the URL of Redis cannot be read; write redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER], rediss://... "
+                    "or unix://PATH, with special characters of the password percent-encoded"
+                ) from None
         else:
             self.client = source
         self._script_missing = exceptions.NoScriptError
+        self._refused = exceptions.ResponseError
         self._away = (
             exceptions.ConnectionError,
             exceptions.TimeoutError,
-            exceptions.BusyLoadingError,
-            exceptions.ReadOnlyError,
-            exceptions.TryAgainError,
-            exceptions.ClusterDownError,
+            exceptions.ResponseError,  # loading, read-only, out of memory, no permission
             OSError,
         )
         self._turns = asyncio.Semaphore(_CONNECTIONS)
@@ -125,13 +132,18 @@ class RedisConnection:
             raise self._error("no answer a moment ago")
         try:
             answer = await cast("Awaitable[Any]", self.client.execute_command(*command))  # type: ignore[no-untyped-call]
+        except self._script_missing:
+            raise
         except self._away as error:
+            reason = type(error).__name__
+            if isinstance(error, self._refused):
+                reason = f"{reason}: {str(error)[:_LONGEST_REASON]}"
             self._failures += 1
             if self.away_since is None:
                 self.away_since = host_time()
-                log.warning("Redis at %s is away (%s)", self.address, type(error).__name__)
+                log.warning("Redis at %s is away (%s)", self.address, reason)
             self._next_try = host_time() + min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (self._failures - 1))
-            raise self._error(type(error).__name__) from None
+            raise self._error(reason) from None
         if self.away_since is not None:
             log.warning("Redis at %s is back after %.1f s", self.address, self.away_for())
         self._failures, self._next_try, self.away_since = 0, 0.0, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -16,7 +16,7 @@ from zoho_async.transport.limits import WINDOW
 from .clocks import moment_in
 from .connection import RedisConnection
 from .leases import Lease
-from .redis_limiters import RedisBackend, RedisLimiters, WhenDown
+from .redis_limiters import RedisBackend, RedisLimiters, WhenDown, organization_of
 from .redis_store import RedisStore
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ class Fleet:
 
         self._connection = RedisConnection(redis)
         self._prefix = prefix
-        self._lease = lease
+        self.lease_seconds = lease
+        """Seconds after which what a dead process held is free."""
         self._holder = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
         self._limiters = RedisLimiters(
             self._connection,
@@ -122,7 +123,7 @@ class Fleet:
             raise ConfigError("Fleet.lease: name what it is for")
         name = "/".join(what).replace("{", "").replace("}", "")
         key = f"{self._prefix}:{{{name}}}"
-        return Lease(self._connection, key, what, holder=self._holder, seconds=self._lease, wait=wait)
+        return Lease(self._connection, key, what, holder=self._holder, seconds=self.lease_seconds, wait=wait)
 
     async def look(self, organization: str | tuple[str, ...], data_center: str = "us") -> FleetView:
         """Who holds and who waits, and what is left of an organisation.
@@ -152,6 +153,38 @@ class Fleet:
             in_flight=in_flight,
             waiting=[_text(member) for member in await self._connection.command("ZRANGE", keys[3], 0, -1)],
         )
+
+    async def organizations(self) -> list[tuple[str, ...]]:
+        """All organisations that Redis knows, as `look` takes them; one that is not used for a month is forgotten.
+
+        Raises:
+            UnavailableError: Redis is away.
+        """
+        return sorted(organization_of(name) for name in await self._names("limits"))
+
+    async def owners(self) -> dict[str, str]:
+        """Who holds which lease at this moment: host, process and a random part by what it is for.
+
+        Raises:
+            UnavailableError: Redis is away.
+        """
+        found: dict[str, str] = {}
+        for name in sorted(await self._names("lease")):
+            owner = await self._connection.command("GET", f"{self._prefix}:{{{name}}}:lease")
+            if owner is not None:
+                found[name] = _text(owner).rpartition("|")[0]
+        return found
+
+    async def _names(self, part: str) -> set[str]:
+        """What stands between braces in the keys of one kind."""
+        begin, end = f"{self._prefix}:{{", f"}}:{part}"
+        names: set[str] = set()
+        cursor: Any = 0
+        while True:
+            cursor, keys = await self._connection.command("SCAN", cursor, "MATCH", f"{begin}*{end}", "COUNT", 1000)
+            names.update(_text(key).removeprefix(begin).removesuffix(end) for key in keys)
+            if not int(cursor):
+                return names
 
     async def close(self) -> None:
         """Deliver what is known, and close the connections that this object opened."""

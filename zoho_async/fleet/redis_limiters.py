@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from zoho_async.schema.registry import PRODUCTS
 from zoho_async.transport.hooks import Gatekeeper, Limits, Permit, Report
 from zoho_async.transport.limits import DAY, UNKNOWN_RESET, rate_of, slots_of
 from zoho_async.transport.rate_limiter import Limiter
@@ -101,6 +102,15 @@ class RedisLimiters:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         self._known.clear()
+
+
+def organization_of(name: str) -> tuple[str, ...]:
+    """The organisation whose keys have a name: place, id, and the product if each counts separately."""
+    rest, _, last = name.rpartition("/")
+    if last not in PRODUCTS:
+        return rest, last
+    place, _, number = rest.rpartition("/")
+    return place, number, last
 
 
 class RedisBackend:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
+
+import msgspec
 
 from zoho_async.schema.operation import Operation, Response
 
@@ -17,6 +19,7 @@ __all__ = [
     "DispatchHook",
     "Exhausted",
     "Gatekeeper",
+    "LeaseCheck",
     "Limiters",
     "Limits",
     "ObservedCall",
@@ -24,6 +27,7 @@ __all__ = [
     "Permit",
     "Quota",
     "Report",
+    "guarded",
     "origin",
     "send",
 ]
@@ -160,6 +164,39 @@ async def send(
         operation, path=path, query=query, headers=headers, body=body, type=type, hook=hook, priority=priority
     )
     return response
+
+
+class LeaseCheck(Protocol):
+    """The right to be the only one who works on something, such as `zoho_async.fleet.Lease`."""
+
+    def check(self) -> None:
+        """Make sure that it is still held.
+
+        Raises:
+            LeaseError: It is not.
+        """
+
+
+def guarded(resource: Any, check: Callable[[], None], *, max_wait: float | None = None) -> Any:
+    """Makes a copy of a resource whose calls, reads too, are checked in the last moment before each attempt.
+
+    Args:
+        resource: A client's resource such as `zoho.books.contacts`.
+        check: Called when rate limiter, token and hook have admitted the attempt. What it raises ends the call
+            unchanged, and the attempt is not sent.
+        max_wait: Longest single wait for a limit in seconds, where the client's own is longer; None: the client's.
+
+    Returns:
+        The copy; it shares the client's session and limits.
+
+    Raises:
+        TypeError: `resource` is no resource of a client.
+    """
+    transport = _transport_of(resource)
+    settings = transport.settings
+    if max_wait is not None and (settings.max_wait is None or settings.max_wait > max_wait):
+        settings = msgspec.structs.replace(settings, max_wait=max_wait)
+    return type(resource)(type(transport)(settings, transport.shared, (*transport.guards, check)))
 
 
 def origin(resource: Any) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -38,11 +38,15 @@ _SENT = Report(sent=True)
 class Transport:
     """Executes operations under one set of settings."""
 
-    __slots__ = ("settings", "shared")
+    __slots__ = ("guards", "settings", "shared")
 
-    def __init__(self, settings: TransportConfig, shared: SharedState) -> None:
+    def __init__(
+        self, settings: TransportConfig, shared: SharedState, guards: tuple[Callable[[], None], ...] = ()
+    ) -> None:
         self.settings = settings
         self.shared = shared
+        self.guards = guards
+        """Called in the last moment before each attempt; what they raise ends the call unsent."""
 
     @overload
     async def send(
@@ -277,6 +281,10 @@ class Transport:
             if hook is not None:
                 with call.callers_code():
                     await hook.before_send()
+            if self.guards:
+                with call.callers_code():
+                    for guard in self.guards:
+                        guard()
             report = _SENT
             result = await call.in_flight(self._send_once(operation, request, base, token, type, to))
             decision = retry_policy.classify(

@@ -41,6 +41,7 @@ from zoho_async.bulk.state import runs
 from zoho_async.bulk.state.database import Database, sqlite_text
 from zoho_async.bulk.state.journal import Journal
 from zoho_async.errors import QuotaExceededError
+from zoho_async.transport.hooks import LeaseCheck, guarded
 
 from .call_control import CallControl, SendLimit, Withheld
 from .dispatch import Dispatcher
@@ -92,10 +93,13 @@ class Push:
         wait: bool,
         window: Window | None,
         strict: bool,
+        lease: LeaseCheck | None,
         on_event: Callable[[Event], None] | None,
     ) -> None:
         if strict and not repeatable(rows):
             raise InputError("strict needs a file or a sequence: what is read once cannot be checked beforehand")
+        if lease is not None:
+            target = msgspec.structs.replace(target, resource=guarded(target.resource, lease.check))
         # The caller may change a list meanwhile.
         rows = tuple(rows) if isinstance(rows, MutableSequence) else rows
         of, input_rows = _extent(rows)
@@ -331,8 +335,8 @@ def push(resource: PushableResource, rows: Iterable[Any] | AsyncIterable[Any], *
             organisation lacks a field or a currency; at the end, for a sequence that lost rows while it was pushed.
         ValueError: `concurrency`, `limit` or `max_failures` is less than 1.
         StateError: The state file is in use or cannot be written.
-        AuthError, ConfigError, QuotaExceededError, RateLimitError, UnavailableError: When iterated, after the calls in
-            flight have ended.
+        AuthError, ConfigError, LeaseError, QuotaExceededError, RateLimitError, UnavailableError: When iterated, after
+            the calls in flight have ended.
     """
     given = with_defaults(options)
     destination = Destination.of(resource)
@@ -350,6 +354,7 @@ def push(resource: PushableResource, rows: Iterable[Any] | AsyncIterable[Any], *
         wait=given["wait"],
         window=Window.parse(window) if window is not None else None,
         strict=given["strict"],
+        lease=given["lease"],
         on_event=given["on_event"],
     )
 

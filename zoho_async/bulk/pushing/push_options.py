@@ -15,6 +15,8 @@ from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar, get_type_
 
 import msgspec
 
+from zoho_async.transport.hooks import LeaseCheck
+
 from .events import Event
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -84,6 +86,10 @@ class PushOptions(MatchingOptions, total=False):
     window: Annotated[str | None, OptionSpec(None, "Make calls in these hours only, local time.", str, "19:00-07:00")]
     strict: Annotated[
         bool, OptionSpec(False, "Refuse the input where a plan warns; then nothing is written. Not with streams.", bool)
+    ]
+    lease: Annotated[
+        LeaseCheck | None,
+        OptionSpec(None, "Checked in the last moment before every call; once it is lost, nothing more is sent."),
     ]
     on_event: Annotated[
         Callable[[Event], None] | None,

@@ -35,6 +35,7 @@ class CallArgs(msgspec.Struct, frozen=True, kw_only=True):
     every: bool
     limits: Limits
     profile: str | None
+    redis: str | None = None
 
 
 def pairs(values: Sequence[str], option: str) -> dict[str, str]:
@@ -97,7 +98,7 @@ async def call_command(args: CallArgs, interruption: Interruption) -> int:
         raise InputError(f"--all: {operation.id} is not a paged list")
     path, query, headers = pairs(args.path, "-p"), pairs(args.query, "-q"), pairs(args.headers, "-H")
     body, files = read_body(args.body), read_files(args.files, operation)
-    zoho = connect(args.profile, allowed=args.limits)
+    zoho = connect(args.profile, allowed=args.limits, redis=args.redis)
     if operation.reads:
         interruption.kept = "nothing was changed"
     else:

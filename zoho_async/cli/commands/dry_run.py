@@ -31,7 +31,7 @@ async def dry_run_command(args: PushArgs, interruption: Interruption) -> int:
         raise bulk.InputError(f"{args.decisions}: is the input itself; name another file with --to")
     zoho: Zoho | None
     try:
-        zoho = connect(args.profile, allowed=args.limits)
+        zoho = connect(args.profile, allowed=args.limits, redis=args.redis)
     except SetupError:
         if args.retry is not None:
             # Which rows those are depends on the organisation.

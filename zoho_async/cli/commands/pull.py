@@ -46,6 +46,7 @@ class PullArgs(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None
     report: Path | None = None
     """HTML file to write a report to."""
+    redis: str | None = None
 
 
 class ChangesArgs(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +61,7 @@ class ChangesArgs(msgspec.Struct, frozen=True, kw_only=True):
     singer: bool
     limits: Limits
     profile: str | None
+    redis: str | None = None
 
 
 _COMMIT_EVERY = 200
@@ -70,7 +72,7 @@ async def changes_command(args: ChangesArgs) -> int:
     """Writes one change a line to stdout; each is flushed before it is committed."""
     check_resource(args.name)
     max_deleted = _share(args.max_deleted)
-    zoho = connect(args.profile, allowed=args.limits)
+    zoho = connect(args.profile, allowed=args.limits, redis=args.redis)
     async with (
         zoho,
         bulk.changes(
@@ -131,7 +133,7 @@ async def pull_command(args: PullArgs) -> int:
     max_deleted = _share(args.max_deleted)
     every = _seconds(args.every) if args.every is not None else None
     page = ReportFile(args.report)
-    zoho = connect(args.profile, allowed=args.limits)
+    zoho = connect(args.profile, allowed=args.limits, redis=args.redis)
     async with zoho:
         while True:
             begun = monotonic()
@@ -228,7 +230,7 @@ async def dry_pull_command(args: PullArgs) -> int:
     """Reports what a pull would cost; writes nothing."""
     check_resource(args.name)
     every = _seconds(args.every) if args.every is not None else HOUR
-    zoho = connect(args.profile, allowed=args.limits)
+    zoho = connect(args.profile, allowed=args.limits, redis=args.redis)
     async with zoho:
         cost = await bulk.plan_pull(
             resource_of(zoho, args.name),

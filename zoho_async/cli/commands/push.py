@@ -16,6 +16,7 @@ from zoho_async.cli.console.exit_codes import DONE, SOME_FAILED
 from zoho_async.cli.console.progress import Progress, open_progress
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.profiles import connect, resource_of
+from zoho_async.fleet import resource_lease
 
 from .report_file import ReportFile
 
@@ -43,6 +44,7 @@ class PushArgs(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None
     report: Path | None = None
     """HTML file to write a report to."""
+    redis: str | None = None
 
     @property
     def state(self) -> Path | None:
@@ -55,7 +57,7 @@ async def push_command(args: PushArgs, interruption: Interruption) -> int:
     """Pushes; the summary goes to stdout."""
     source = open_input(args)
     page = ReportFile(args.report)
-    zoho = connect(args.profile, allowed=args.limits)
+    zoho = connect(args.profile, allowed=args.limits, redis=args.redis)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(zoho)
         resource = resource_of(zoho, args.name)
@@ -63,6 +65,8 @@ async def push_command(args: PushArgs, interruption: Interruption) -> int:
         options["state"] = state = args.state or bulk.default_state(resource, source.path.parent if source else "")
         selected = await select_rows(resource, args, source, options)
         rows, file = (selected, selected) if isinstance(selected, bulk.RowFile) else (selected.rows, selected.source)
+        if zoho.fleet is not None:
+            options["lease"] = await stack.enter_async_context(resource_lease(zoho.fleet, "push", resource))
         options["on_event"] = lambda event: _on_event(event, progress)
         run = bulk.push(resource, rows, **options)
         rejects = stack.enter_context(bulk.RejectsFile(selected, run.summary))
