@@ -19,7 +19,7 @@ class DriftCounter(Counter[tuple[str, str]]):
     List indexes and ids in paths of requests are left out; all fields beyond `_MOST_FIELDS` count as one.
     """
 
-    def add(self, operation: str, path: str) -> None:
-        """Count one value."""
+    def add(self, operation: str, path: str, count: int = 1) -> None:
+        """Count values of one field."""
         key = (_ID.sub("{id}", operation), _INDEX.sub("[]", path)[:_LONGEST_PATH])
-        self[key if key in self or len(self) < _MOST_FIELDS else _OTHER] += 1
+        self[key if key in self or len(self) < _MOST_FIELDS else _OTHER] += count
