@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import msgspec
 
-from zoho_async.auth.oauth import Auth, OAuth, StaticToken
-from zoho_async.auth.token_stores import TokenStore
 from zoho_async.schema.operation import Operation, Response
 from zoho_async.schema.registry import PRODUCTS
 from zoho_async.transport.config import TransportConfig, check_config
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientSession
 
+    from zoho_async.auth.oauth import Auth
+    from zoho_async.auth.token_stores import TokenStore
     from zoho_async.transport.hooks import DispatchHook
 
     from .billing import Billing
@@ -389,6 +389,8 @@ class Zoho:
             ConfigError: `auth` is not an `OAuth`.
         """
         auth = self._transport.settings.auth
+        from zoho_async.auth.oauth import OAuth
+
         if not isinstance(auth, OAuth):
             raise errors.ConfigError("only OAuth has a refresh token to revoke")
         await auth.revoke(self._transport.accounts)
@@ -426,6 +428,8 @@ def _check_target(method: str, path: str) -> tuple[str, str]:
 
 
 def _auth_from(env: Mapping[str, str], store: TokenStore | None) -> Auth:
+    from zoho_async.auth.oauth import OAuth, StaticToken
+
     names = ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN")
     missing = [name for name in names if not env.get(name)]
     if not missing:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-MODULES = ("zoho_async", "zoho_async.bulk", "zoho_async.fake", "zoho_async.testing")
+MODULES = ("zoho_async", "zoho_async.bulk", "zoho_async.fake", "zoho_async.speed", "zoho_async.testing")
 FILE = Path(__file__).with_suffix(".json")
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from time import time
 from typing import Any, TypeVar
 
 from zoho_async import errors
@@ -73,7 +74,7 @@ class CallState:
         self._deadline = None if seconds is None else self._loop.time() + seconds
         self._attempts: list[str] = []
         self._started = 0.0
-        self._sent_at = datetime.now(UTC)
+        self._sent_at = 0.0
         self._failures = 0
         self._held_s = 0.0
         self._throttle_count = throttle_count
@@ -88,6 +89,11 @@ class CallState:
         """Whether the token has been refreshed for this call."""
 
     # -- waiting
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it has a deadline."""
+        return self._deadline is not None
 
     async def with_deadline(self, waiting: Any) -> Any:
         """Await something that sends no request of the API, up to the deadline."""
@@ -126,7 +132,7 @@ class CallState:
             attempt.close()
             raise self._deadline_error()
         self._started = self._loop.time()
-        self._sent_at = datetime.now(UTC)
+        self._sent_at = time()
         try:
             if self._deadline is None:
                 result: HttpResult = await attempt
@@ -300,8 +306,9 @@ class CallState:
 
     def _outcome_unknown(self, reason: str) -> str:
         method, path = self._operation.method, self._operation.path
+        sent_at = datetime.fromtimestamp(self._sent_at, UTC)
         return (
-            f"{reason}; {method} {path} was sent at {self._sent_at:%Y-%m-%d %H:%M:%S} UTC and its outcome "
+            f"{reason}; {method} {path} was sent at {sent_at:%Y-%m-%d %H:%M:%S} UTC and its outcome "
             "is unknown: check (by name, unique value or modification time) before sending it again"
         )
 

@@ -22,7 +22,7 @@ from .relaxed import Relaxed
 
 _LONGEST_CODE = 64
 """Characters; a longer code is none of Zoho's."""
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_NUMBER = r"-?[0-9]{1,18}"
 _RESULT = "result_"
 """Attribute prefix of an envelope's result fields; keeps Zoho's keys from clashing with `code` or `message`."""
 
@@ -369,7 +369,7 @@ def _code(value: Any) -> int | str | None:
     """A result code: a number, or a number as text, which Zoho sends occasionally. None for what can be no code."""
     if isinstance(value, str):
         value = value.strip()
-        if _NUMBER.fullmatch(value):
+        if re.fullmatch(_NUMBER, value):
             return int(value)
         return value if value[:1].isalpha() and len(value) <= _LONGEST_CODE else None
     if not isinstance(value, int) or isinstance(value, bool):
