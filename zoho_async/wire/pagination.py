@@ -61,7 +61,7 @@ class Page(Sequence[T]):
         response: The whole response.
     """
 
-    __slots__ = ("_key", "_positions", "_raw", "_received", "context", "cursor", "end_known", "response", "rows")
+    __slots__ = ("_key", "_positions", "_raw", "_received", "_response", "context", "cursor", "end_known", "rows")
 
     def __init__(
         self,
@@ -76,6 +76,7 @@ class Page(Sequence[T]):
         self.context = context
         self.cursor = cursor
         self.end_known = end_known
+        self._response: Response[Any] | None = None
         self.response = response
         self._key = ""
         self._received = 0
@@ -83,10 +84,20 @@ class Page(Sequence[T]):
         self._raw: list[bytes] | None = None
 
     @property
+    def response(self) -> Response[Any] | None:
+        """The whole response; None for a page that was not received."""
+        return None if self._response is None else msgspec.structs.replace(self._response, data=self)
+
+    @response.setter
+    def response(self, response: Response[Any] | None) -> None:
+        # Without its data, which is this page: a circle would stay in memory until the garbage collector finds it.
+        self._response = None if response is None else msgspec.structs.replace(response, data=None)
+
+    @property
     def raw(self) -> list[bytes]:
         """The JSON of each row as received; empty for a page without a response."""
         if self._raw is None:
-            received = [] if self.response is None else raw_rows(self.response, self._key)
+            received = [] if self._response is None else raw_rows(self._response, self._key)
             self._raw = received if self._positions is None else [received[at] for at in self._positions]
         return self._raw
 
@@ -140,7 +151,6 @@ class Page(Sequence[T]):
         return iter(self.rows)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Without the response, whose data is this page: pickle and deepcopy restore it last.
         state = {name: getattr(self, name) for name in self.__slots__}
         fields = {name: state.pop(name) for name in ("rows", "context", "cursor", "end_known")}
         return restored, (type(self), fields), state
