@@ -14,6 +14,7 @@ from zoho_async.schema.operation import Response, restored
 
 from .encoding import to_json
 from .lenient import charset_of, untyped
+from .seen_ids import SeenIds
 
 T = TypeVar("T")
 
@@ -248,7 +249,7 @@ class Pages(Generic[T]):
     async def _read(self) -> AsyncGenerator[tuple[Page[T], Callable[[], None]], None]:
         prefetched: asyncio.Future[Page[T]] | None = None
         number: int = self._start
-        seen: set[Any] = set()
+        seen = SeenIds()
         self.end_known = False
         try:
             while True:
@@ -274,7 +275,7 @@ class Pages(Generic[T]):
                 prefetched.cancel()
                 await asyncio.gather(prefetched, return_exceptions=True)
 
-    def _drop_seen(self, page: Page[T], seen: set[Any]) -> bool:
+    def _drop_seen(self, page: Page[T], seen: SeenIds) -> bool:
         """Drop the rows whose id an earlier page had; whether any row is new."""
         kept: list[int] = []
         is_new, without_id = False, False
@@ -282,16 +283,15 @@ class Pages(Generic[T]):
             row_id = getattr(row, self._row_id, None) if self._row_id else None
             if not row_id:
                 without_id = True
-            elif row_id in seen:
+            elif not seen.add(row_id):
                 continue
             else:
-                seen.add(row_id)
                 is_new = True
             kept.append(index)
         if len(kept) < len(page.rows):
             page.keep(kept)
         if without_id and not is_new:
             # Only their content can tell, and a page that was not received has none.
-            is_new = not page.raw or not seen.issuperset(page.raw)
-            seen.update(page.raw)
+            added = [seen.add(raw) for raw in page.raw]
+            is_new = not added or any(added)
         return is_new
