@@ -41,7 +41,7 @@ CONTACT, PAGE = "contact", "page"
 
 async def record(folder: Path) -> None:
     """Write a contact and a page of 200 as FakeZoho sends them."""
-    from zoho_async import StaticToken, Zoho
+    from zoho_async import Limits, StaticToken, Zoho
     from zoho_async.books import contacts
     from zoho_async.fake import FakeZoho
 
@@ -50,6 +50,7 @@ async def record(folder: Path) -> None:
             StaticToken(fake.access_token),
             organization_id=fake.organization_id,
             api_url=fake.url,
+            limits=Limits(per_minute=None),
         )
         async with client as zoho:
             for number in range(200):
