@@ -144,7 +144,7 @@ async def bare(port: int, kind: str, count: int) -> None:
 
     from zoho_async.books import Contact, ContactRow
 
-    row = Contact if kind == CONTACT else list[ContactRow]  # type: ignore[valid-type]
+    row: Any = Contact if kind == CONTACT else list[ContactRow]
     name = "contact" if kind == CONTACT else "contacts"
     envelope = msgspec.defstruct("Envelope", [("code", int), ("message", str), (name, row)])
     decode = msgspec.json.Decoder(envelope).decode

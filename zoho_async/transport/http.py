@@ -16,7 +16,6 @@ import msgspec
 from zoho_async import errors
 from zoho_async.wire.decoding import Decoded
 from zoho_async.wire.encoding import EncodedRequest
-from zoho_async.wire.multipart import FormPart
 
 from .bodies import (
     LONGEST_RESPONSE,
@@ -34,6 +33,8 @@ from .watch import WHOLE_RESPONSE, Bounds, Watch, is_closed
 if TYPE_CHECKING:
     from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout, FormData
     from aiohttp.connector import Connection
+
+    from zoho_async.wire.multipart import FormPart
 
     from .proxies import Proxies
 

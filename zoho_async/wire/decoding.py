@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,11 +14,12 @@ from zoho_async._typeguards import is_list, is_object
 from zoho_async.schema.operation import Operation
 from zoho_async.schema.registry import SECRETS
 
-from .coercion import Coercer
 from .drift import DriftCounter
 from .lenient import untyped
 from .pagination import Page, PageContext
-from .relaxed import Relaxed
+
+if TYPE_CHECKING:
+    from .coercion import Coercer
 
 _LONGEST_CODE = 64
 """Characters; a longer code is none of Zoho's."""
@@ -71,13 +72,21 @@ _CODE_AND_MESSAGE = msgspec.json.Decoder(CodeAndMessage)
 class Decoders:
     """Decoders by operation and type, built on first use: building one is a thousand times slower than a use."""
 
-    __slots__ = ("_coercer", "_envelopes", "drift")
+    __slots__ = ("_envelopes", "_made_coercer", "drift")
 
     def __init__(self) -> None:
         self._envelopes: dict[tuple[Operation[Any], Any], _Envelope] = {}
-        self._coercer = Coercer()
+        self._made_coercer: Coercer | None = None
         self.drift = DriftCounter()
         """Count by operation and field of values that were not of the specified type."""
+
+    @property
+    def _coercer(self) -> Coercer:
+        if self._made_coercer is None:
+            from .coercion import Coercer  # `import zoho_async` need not pay for it
+
+            self._made_coercer = Coercer()
+        return self._made_coercer
 
     def code_and_message(self, body: bytes, charset: str | None) -> Decoded:
         """Decode only the code and the message, as for an error."""
@@ -337,6 +346,8 @@ class _Envelope:
     def __init__(self, operation: Operation[Any], item: Any, coercer: Coercer) -> None:
         self._operation = operation
         self.item = item
+        from .relaxed import Relaxed
+
         self.learned: set[str] = set()
         self.relaxed = Relaxed(item, operation.empty, coercer)
         self.names = [(key, f"{_RESULT}{key}") for key in operation.envelope]

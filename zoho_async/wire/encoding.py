@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,7 +16,8 @@ from zoho_async._typeguards import is_series, kind_of
 from zoho_async.errors import Fault, InvalidError
 from zoho_async.schema.operation import Operation, Parameter
 
-from .multipart import FormPart, file_parts
+if TYPE_CHECKING:
+    from .multipart import FormPart
 
 _BUILTIN_TYPES = (Decimal, datetime, date, bytes, bytearray)
 _DATA_PART = "JSONString"
@@ -76,7 +77,11 @@ def build_request(
     for name, value in fields.items():
         if not is_header_safe(value):
             faults.append(Fault(path=name, rule="header", message="contains characters that HTTP headers do not allow"))
-    parts = file_parts(operation.files, files or {}, faults) if files or operation.files else ()
+    parts: tuple[FormPart, ...] = ()
+    if files or operation.files:
+        from .multipart import file_parts
+
+        parts = file_parts(operation.files, files or {}, faults)
     check_body_type(operation, body, with_files=any(value is not None for value in files.values()) if files else False)
     content: bytes | None = None
     if body is not None:
@@ -90,6 +95,8 @@ def build_request(
     if place is not None and organization_id is not None:
         (pairs if place.location == "query" else fields)[place.name] = organization_id
     if parts and content is not None:
+        from .multipart import FormPart
+
         parts = (FormPart(name=_DATA_PART, content=content, content_type="application/json"), *parts)
         content = None
     if content is not None:
