@@ -15,7 +15,7 @@ import jinja2
 from . import docstrings
 from .docstrings import describe
 from .load import Node, Specs, body, downloads, file_parts, form, operations, parameters, responses
-from .schemas import Field, choices, is_struct, properties, result_keys, results, unwrap
+from .schemas import Field, choices, is_struct, properties, result_keys, results, rows, unwrap
 
 _TYPES = {"string": "str", "integer": "int", "number": "Decimal | int", "boolean": "bool", "date": "date | str"} | {
     "strings": "Sequence[str]"
@@ -190,13 +190,13 @@ class Operation:
     @cached_property
     def response(self) -> str:
         """The struct of the record or of a row; empty when there is none."""
-        for node in results(self.node):
-            schema = unwrap(node)
-            items = schema.child("items")
-            schema = unwrap(items) if items else schema
-            if is_struct(schema):
-                return schema.component
-        return ""
+        return next((node.component for node in rows(self.node)), "")
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """Members of the record or row that come as empty text where there is no value."""
+        fields = [field for node in rows(self.node) for field in properties(node).items()]
+        return tuple(dict.fromkeys(name for name, field in fields if field.keyword("x-empty")))
 
     @property
     def returns(self) -> str:

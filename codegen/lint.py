@@ -9,15 +9,15 @@ from urllib.parse import urlsplit
 from . import lint_operations
 from .endpoints import camel
 from .lint_operations import Errors
-from .load import METHODS, Node, SpecError, Specs, references, walk
-from .schemas import is_struct, properties, unwrap, uses
+from .load import METHODS, Node, SpecError, Specs, operations, references, walk
+from .schemas import is_struct, properties, rows, unwrap, uses
 
 EXTENSIONS = {
     "info": {"x-product", "x-resource"},
     "operation": {"x-scope", "x-source", "x-idempotent", "x-envelope", "x-envelope-one", "x-page", "x-errors"}
     | {"x-no-organization", "x-extra", "x-message-only", "x-unique-field"},
     "parameter": {"x-organization", "x-python-name", "x-observed", "x-editions", "x-disputed"},
-    "schema": {"x-kind", "x-disputed", "x-observed", "x-editions", "x-secret", "x-undocumented"},
+    "schema": {"x-kind", "x-disputed", "x-observed", "x-editions", "x-secret", "x-undocumented", "x-empty"},
 }
 LIMITS = ("minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 
@@ -162,6 +162,7 @@ def parts(node: Node) -> Iterator[Node]:
 
 
 def response_fields(specs: Specs) -> Errors:
+    records = {node.place for document in specs.resources() for it in operations(document) for node in rows(it)}
     for owner, name, schema, required in fields(specs, "response"):
         if required and not name.endswith("_id"):
             yield owner.error(f"{name} is required; responses may require nothing but the record's own id")
@@ -173,10 +174,17 @@ def response_fields(specs: Specs) -> Errors:
                 yield node.error(f"`format: {node.get('format')}` in a response; only date, date-time and decimal")
             if "const" in node.value or _closed(node):
                 yield node.error("a closed enumeration in a response; open it: anyOf with the values and type string")
+        if "x-empty" in schema.value:
+            if schema.get("x-empty") is not True or required or not _may_be_empty(unwrap(schema)):
+                yield schema.error("x-empty is true or absent, on an optional number, boolean, date or date-time")
+            if owner.place not in records:
+                yield schema.error("x-empty is for members of a record or row, not of an object inside it")
 
 
 def request_fields(specs: Specs) -> Errors:
     for _, _, schema, _ in fields(specs, "request"):
+        if "x-empty" in schema.value:
+            yield schema.error("x-empty describes responses; remove it from the request")
         disputed = schema.get("x-disputed", unwrap(schema).get("x-disputed"))
         for node in parts(schema):
             open_values = any("enum" in part.value for key in ("anyOf", "oneOf") for _, part in node.children(key))
@@ -186,6 +194,11 @@ def request_fields(specs: Specs) -> Errors:
                 yield schema.error("x-disputed must describe how the documents disagree")
             if node.get("x-kind") not in (None, "id"):
                 yield node.error("the only x-kind is id")
+
+
+def _may_be_empty(node: Node) -> bool:
+    kind, form = node.get("type"), node.get("format")
+    return kind in ("number", "integer", "boolean") or (kind == "string" and form in ("date", "date-time"))
 
 
 def _closed(node: Node) -> bool:

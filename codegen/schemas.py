@@ -111,6 +111,13 @@ def results(operation: Node) -> list[Node]:
     return found
 
 
+def rows(operation: Node) -> list[Node]:
+    """The structs of the record or row."""
+    schemas = [unwrap(node) for node in results(operation)]
+    items = [unwrap(inner) if (inner := schema.child("items")) else schema for schema in schemas]
+    return [node for node in items if is_struct(node)]
+
+
 def starts(operation: Node) -> Iterator[tuple[Direction, Node]]:
     """The top schemas of an operation: its body and the result of its response."""
     media = body(operation)

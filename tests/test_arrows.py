@@ -16,7 +16,7 @@ PACKAGE = Path(zoho_async.__file__).parent
 # From the bottom to the top: a wing imports only wings that stand before it. All generated products are one wing;
 # modules that lie directly in the package or in `bulk` are wings of their own.
 LAYERS = [
-    *("_typeguards", "_atomic_file", "errors", "schema", "wire", "auth", "transport", "product", "client"),
+    *("_typeguards", "_atomic_file", "speed", "errors", "schema", "wire", "auth", "transport", "product", "client"),
     *("bulk.errors", "bulk._aio", "bulk._pages", "bulk.concurrent_map", "bulk.scheduling"),
     *("bulk.source", "bulk.state", "bulk.rows", "bulk.results"),
     *("bulk.pushing", "bulk.pulling", "bulk.recovery", "bulk"),

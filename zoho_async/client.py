@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast, overload
 
 import msgspec
 
-from zoho_async.auth.oauth import Auth, OAuth, StaticToken
-from zoho_async.auth.token_stores import TokenStore
 from zoho_async.schema.catalog import find_operation
 from zoho_async.schema.operation import Operation, Response
 from zoho_async.transport.config import ClientOptions, CopyOptions, TransportConfig, check_config
-from zoho_async.transport.hooks import CallObserver, Limiters
 from zoho_async.transport.rate_limiter import Limits, Quota, tightest
 from zoho_async.transport.shared_state import SharedState
 from zoho_async.transport.transport import Transport
@@ -29,7 +26,9 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientSession
 
-    from zoho_async.transport.hooks import DispatchHook
+    from zoho_async.auth.oauth import Auth
+    from zoho_async.auth.token_stores import TokenStore
+    from zoho_async.transport.hooks import CallObserver, DispatchHook, Limiters
 
     from .billing import Billing
     from .books import Books
@@ -223,10 +222,7 @@ class Zoho:
         Returns:
             Numbers by operation id and path of the field.
         """
-        found: dict[str, dict[str, int]] = {}
-        for (operation, path), count in self._transport.shared.decoders.drift.items():
-            found.setdefault(operation, {})[path] = count
-        return found
+        return self._transport.shared.decoders.drift.by_operation()
 
     @overload
     async def send(
@@ -414,6 +410,8 @@ class Zoho:
             ConfigError: `auth` is not an `OAuth`.
         """
         auth = self._transport.settings.auth
+        from zoho_async.auth.oauth import OAuth
+
         if not isinstance(auth, OAuth):
             raise errors.ConfigError("only OAuth has a refresh token to revoke")
         await auth.revoke(self._transport.accounts)
@@ -438,6 +436,8 @@ class Zoho:
 
 
 def _auth_from(env: Mapping[str, str], store: TokenStore | None) -> Auth:
+    from zoho_async.auth.oauth import OAuth, StaticToken
+
     names = ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN")
     missing = [name for name in names if not env.get(name)]
     if not missing:

@@ -299,6 +299,7 @@ def test_operations_carry_what_the_specs_say(shop: ModuleType) -> None:
     kinds = [it.kind for it in (things.LIST, things.CREATE, things.REPLACE_PART, shelves.LIST, shelves.GET_PLAN)]
     assert kinds == ["page", "record", "nothing", "list", "untyped"]
     assert (things.LIST.response, things.LIST.envelope, things.LIST.row_id) == (shop.ThingRow, ("things",), "thing_id")
+    assert (things.CREATE.empty, things.LIST.empty) == (("price",), ())
     assert (things.CREATE.request, things.CREATE.response, things.CREATE.idempotent) == (
         shop.ThingCreate,
         shop.Thing,

@@ -14,7 +14,7 @@ from typing import Any
 
 MODULES = (
     *("zoho_async", "zoho_async.bulk", "zoho_async.dlt", "zoho_async.fake", "zoho_async.fleet", "zoho_async.testing"),
-    "zoho_async.webhooks",
+    *("zoho_async.speed", "zoho_async.webhooks"),
 )
 FILE = Path(__file__).with_suffix(".json")
 

@@ -125,7 +125,8 @@ async def test_every_operation_answers_what_its_method_reads(shaped: FakeZoho, o
             assert response.code == 0
         else:
             assert response.data == b"\x00\r\n--x\xff"
-        if shaped.shape == "clean":
+        # The one exception answers with the documents' own example, which has a number where text belongs.
+        if shaped.shape != "documented" and (shaped.shape, operation.id) != ("live", "books.reports.list_refunds"):
             assert zoho.drift() == {}
     assert shaped.acts(operation_id) >= 1
 

@@ -13,7 +13,9 @@ import msgspec
 import pytest
 
 from zoho_async import OAuth, Zoho, errors
+from zoho_async.books import Address, Contact, ContactRow, DefaultTemplates
 from zoho_async.fake import Clock, FakeZoho
+from zoho_async.fake.rendering.blank_records import ADDRESS, CONTACT, DEFAULT_TEMPLATES, LIST_ROW
 from zoho_async.fake.rendering.shapes import SHAPES
 from zoho_async.fake.world.state import OrganizationProfile
 
@@ -195,3 +197,13 @@ async def test_the_consent_page_sends_back_a_code(session: aiohttp.ClientSession
             url = f"{fake.url}/oauth/v2/auth"
             async with session.get(url, params={**query, **changes}, allow_redirects=False) as response:
                 assert (response.status, (await response.json())["code"]) == (400, 2)
+
+
+@pytest.mark.parametrize(
+    ("struct", "sent"),
+    [(Contact, CONTACT), (ContactRow, LIST_ROW), (Address, ADDRESS), (DefaultTemplates, DEFAULT_TEMPLATES)],
+)
+def test_fields_stand_in_the_order_of_live_responses(struct: type[msgspec.Struct], sent: dict[str, Any]) -> None:
+    """The decoder looks for the next field first."""
+    fields = struct.__struct_encode_fields__
+    assert list(fields[: len(sent)]) == [name for name in sent if name in fields]

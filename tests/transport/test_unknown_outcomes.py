@@ -36,8 +36,8 @@ from zoho_async import (
 from zoho_async.auth.token_stores import Token
 from zoho_async.books import contact_persons, contacts
 from zoho_async.schema.catalog import find_operation
-from zoho_async.transport.call_state import how_to_check
 from zoho_async.transport.rate_limiter import Limiter
+from zoho_async.transport.retry_policy import how_to_check
 from zoho_async.wire.decoding import Decoders
 
 

@@ -61,6 +61,7 @@ class Operation(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, eq=Fal
         envelope: Keys of the response that may hold the result; the first one present is used.
         in_list: Whether the single record is in a list.
         message_only: Whether the documents also show a response without the result, which is decoded as an empty one.
+        empty: Members of the record or row that Zoho sends as empty text where there is no value.
         row_id: Field that identifies a row.
         parameters: Path, query and header parameters.
         organization: Parameter of the organisation's id; None for the few operations without one.
@@ -83,6 +84,7 @@ class Operation(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, eq=Fal
     envelope: tuple[str, ...] = ()
     in_list: bool = False
     message_only: bool = False
+    empty: tuple[str, ...] = ()
     row_id: str = ""
     parameters: tuple[Parameter, ...] = ()
     organization: Parameter | None = None

@@ -7,12 +7,12 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from time import time
 from typing import Any, TypeVar
 
 from zoho_async import errors
 from zoho_async.auth.token_stores import Token
 from zoho_async.schema.operation import Operation, Response
-from zoho_async.schema.registry import OPERATIONS
 
 from . import retry_policy
 from .bodies import UploadReadError
@@ -29,8 +29,6 @@ E = TypeVar("E", bound=errors.ZohoError)
 T = TypeVar("T")
 log = logging.getLogger("zoho_async")
 
-_WITHOUT_TRACE = ("create", "email", "resend_portal_invite")
-"""Methods that change nothing in the record named by the path."""
 _MAX_THROTTLES = 8
 """How often one call may be refused for a rate limit before it fails."""
 
@@ -83,7 +81,7 @@ class CallState:
         self._deadline = None if seconds is None else self._loop.time() + seconds
         self._attempts: list[str] = []
         self._started = 0.0
-        self._sent_at = datetime.now(UTC)
+        self._sent_at = 0.0
         self._failures = 0
         self._held_s = 0.0
         self._throttle_count = throttle_count
@@ -130,6 +128,11 @@ class CallState:
 
     # -- waiting
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it has a deadline."""
+        return self._deadline is not None
+
     async def with_deadline(self, waiting: Any) -> Any:
         """Await something that sends no request of the API, up to the deadline."""
         if self._deadline is None:
@@ -166,7 +169,7 @@ class CallState:
             attempt.close()
             raise self._deadline_error()
         self._started = self._loop.time()
-        self._sent_at = datetime.now(UTC)
+        self._sent_at = time()
         try:
             if self._deadline is None:
                 result: HttpResult = await attempt
@@ -347,9 +350,10 @@ class CallState:
 
     def _outcome_unknown(self, reason: str) -> str:
         method, path = self._operation.method, self._operation.path
+        sent_at = datetime.fromtimestamp(self._sent_at, UTC)
         return (
-            f"{reason}; {method} {path} was sent at {self._sent_at:%Y-%m-%d %H:%M:%S} UTC and its outcome "
-            f"is unknown: before sending it again, {how_to_check(self._operation)}"
+            f"{reason}; {method} {path} was sent at {sent_at:%Y-%m-%d %H:%M:%S} UTC and its outcome "
+            f"is unknown: before sending it again, {retry_policy.how_to_check(self._operation)}"
         )
 
     def quota_exceeded(self, resets_at: datetime | None) -> errors.QuotaExceededError:
@@ -422,20 +426,6 @@ class CallState:
             "attempts": self._attempts,
             "body": last.body if last is not None else b"",
         }
-
-
-def how_to_check(operation: Operation[Any]) -> str:
-    """What shows whether a write took effect, as an instruction."""
-    home, _, name = operation.id.rpartition(".")
-    listing = next((one for it in ("list", "list_all") if (one := f"{home}.{it}") in OPERATIONS), None)
-    reading = f"{home}.get" if f"{home}.get" in OPERATIONS else listing
-    if name == "upsert":
-        return f"look with {listing} for a record with this unique value, changed at that time"
-    if name == "create" and listing is not None:
-        return f"look with {listing} for a record of this name or unique value, made at that time"
-    if "{" in operation.path and reading is not None and name not in _WITHOUT_TRACE:
-        return f"look with {reading} whether the record shows the change"
-    return "look in Zoho whether it took effect"
 
 
 def random_fraction() -> float:

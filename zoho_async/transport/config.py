@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, TypedDict
 import msgspec
 
 from zoho_async.auth.data_centers import DATA_CENTERS
-from zoho_async.auth.oauth import Auth
 from zoho_async.errors import ConfigError
 
-from .hooks import CallObserver, Limiters
-from .rate_limiter import Limits
+from .limits import Limits
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-_SAFE_ADDRESS = re.compile(
-    r"(https://(\[[0-9a-fA-F:]+\]|[^/@:\s?#]+)|http://(127\.0\.0\.1|localhost|\[::1\]))(:(?P<port>\d{1,5}))?(/[^\s?#]*)?"
+    from zoho_async.auth.oauth import Auth
+
+    from .hooks import CallObserver, Limiters
+
+_SAFE_ADDRESS = (
+    r"(https://(\[[0-9a-fA-F:]+\]|[^/@:\s?#]+)|http://(127\.0\.0\.1|localhost|\[::1\]))"
+    r"(:(?P<port>\d{1,5}))?(/[^\s?#]*)?"
 )
 
 
@@ -67,7 +70,7 @@ def check_config(settings: TransportConfig) -> None:
         raise ConfigError(f"data_center={settings.data_center!r} does not exist; known: {known}")
     for name in ("api_url", "accounts_url"):
         address: str | None = getattr(settings, name)
-        found = None if address is None else _SAFE_ADDRESS.fullmatch(address)
+        found = None if address is None else re.fullmatch(_SAFE_ADDRESS, address)
         if address is not None and (found is None or int(found["port"] or 0) > 65535):
             raise ConfigError(f"{name}={address!r}: tokens are sent only over https, or over http to this machine")
     organization = settings.organization_id

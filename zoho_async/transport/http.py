@@ -16,7 +16,6 @@ import msgspec
 from zoho_async import errors
 from zoho_async.wire.decoding import Decoded
 from zoho_async.wire.encoding import EncodedRequest
-from zoho_async.wire.multipart import FormPart
 
 from .bodies import (
     DownloadWriteError,
@@ -27,7 +26,6 @@ from .bodies import (
     relay,
     save_body,
 )
-from .proxies import Proxies
 from .retry_policy import AttemptOutcome, SendStatus
 from .watch import WHOLE_RESPONSE, Bounds, Watch, is_closed
 
@@ -35,11 +33,15 @@ if TYPE_CHECKING:
     from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout, FormData
     from aiohttp.connector import Connection
 
+    from zoho_async.wire.multipart import FormPart
+
+    from .proxies import Proxies
+
 PASSED_ON = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 """The only exceptions besides a ZohoError that end a call whose request has left."""
 _BUFFERED = 32 * 1024
 """Bytes of a body that the event loop takes at once, so that sending them cannot stall."""
-_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_FORBIDDEN = r"[\x00-\x08\x0a-\x1f\x7f]"
 """What aiohttp does not send in a header."""
 _STREAMED_ABOVE = 512 * 1024
 """Bytes. A longer body is sent in chunks."""
@@ -97,9 +99,8 @@ class _Attempt(Bounds):
         aiohttp resends on its own exception types only, so another type is raised. Every send is then counted by the
         rate limiter and decided by the retry policy.
         """
-        import aiohttp
-
-        if _FORBIDDEN.search("".join((*request.headers, *request.headers.values()))):
+        text = "".join((*request.headers, *request.headers.values()))
+        if not text.isprintable() and re.search(_FORBIDDEN, text):
             raise ValueError("a control character in a header")
         send: Any = getattr(request, "send", None)
 
@@ -117,8 +118,12 @@ class _Attempt(Bounds):
                 response: ClientResponse = await handler(request)
             except _ClosedError:
                 continue
-            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-                raise _DisconnectError(error) from error
+            except Exception as error:
+                import aiohttp
+
+                if isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
+                    raise _DisconnectError(error) from error
+                raise
             finally:
                 request.__dict__.pop("send", None)  # it would keep the request alive
             return response
@@ -213,6 +218,8 @@ class HttpAdapter:
     def _open(self) -> ClientSession:
         # Imported here: 172 ms that `import zoho_async` need not pay.
         import aiohttp
+
+        from .proxies import Proxies
 
         self._opened = True
         self._proxies = Proxies()

@@ -136,12 +136,13 @@ class Limiter:
             Paused: The organisation is paused for more than `max_pause`.
         """
         loop = asyncio.get_running_loop()
+        now = loop.time()
         max_pause_s = inf if max_pause is None else max_pause
-        self._check_quota(loop.time())
-        if self.paused_for() > max_pause_s:
-            raise Paused(self.paused_for())
-        if not self._waiters and self._wait(loop.time()) == 0.0:
-            self._start(loop.time())
+        self._check_quota(now)
+        if self._paused_until > now and (held := self.paused_for()) > max_pause_s:
+            raise Paused(held)
+        if not self._waiters and self._wait(now) == 0.0:
+            self._start(now)
             return ProcessPermit(self)
         waiter: asyncio.Future[None] = loop.create_future()
         self._waiters[waiter] = max_pause_s
@@ -191,7 +192,8 @@ class Limiter:
             rate = self._rate()
             self._day_used -= 1
             self._next_start -= self._window / rate if rate is not None else 0.0
-        self._admit(loop)
+        if self._waiters or self._timer is not None:
+            self._admit(loop)
 
     def pause(self, seconds: float) -> None:
         """Start no call of this organisation for so many seconds; a longer current pause stays."""
@@ -219,12 +221,11 @@ class Limiter:
 
     def update_from_headers(self, headers: Mapping[str, str]) -> None:
         """Take the daily quota from a response's `x-rate-limit-*` headers."""
-        limit, left, seconds = (
-            _number(headers.get(f"x-rate-limit-{name}")) for name in ("limit", "remaining", "reset")
-        )
+        left = _number(headers.get("x-rate-limit-remaining"))
         if left is None:
             return
-        self._day_limit = limit
+        self._day_limit = _number(headers.get("x-rate-limit-limit"))
+        seconds = _number(headers.get("x-rate-limit-reset"))
         now = asyncio.get_running_loop().time()
         self._roll_over_day(now)
         # Responses arrive out of order: the smallest number of a day is the newest.
@@ -277,7 +278,7 @@ class Limiter:
         """Seconds until the next call may start; None: when a call in flight ends."""
         if self._in_flight >= int(min(self._slots, slots_of(self.limits))):
             return None
-        wait = max(0.0, self._paused_until - now)
+        wait = self._paused_until - now if self._paused_until > now else 0.0
         rate = self._rate()
         if rate is None:
             return wait

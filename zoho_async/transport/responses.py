@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -32,13 +33,17 @@ def decoded(
     return result
 
 
+@lru_cache(maxsize=64)
+def _media_type(content_type: str) -> tuple[str, str | None]:
+    """The media type and the charset of a `Content-Type` header."""
+    return content_type.partition(";")[0].strip().lower(), charset_of(content_type)
+
+
 def _decode(
     decoders: Decoders, operation: Operation[Any], request: EncodedRequest, type: Any, result: HttpResult
 ) -> Decoded:
     status, body = result.outcome.status, result.body
-    content_type = result.headers.get("Content-Type", "")
-    charset = charset_of(content_type)
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type, charset = _media_type(result.headers.get("Content-Type", ""))
     if status >= 300:
         read = decoders.code_and_message(body, charset)
     elif operation.kind == "any":

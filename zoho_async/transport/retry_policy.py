@@ -5,10 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
 from zoho_async import errors
+from zoho_async.schema.operation import Operation
+from zoho_async.schema.registry import OPERATIONS
 
 
 class SendStatus(enum.Enum):
@@ -230,3 +233,21 @@ class RetryBudget:
     def earn(self) -> None:
         """Return a fifth of a retry to the budget after a successful call."""
         self._tokens = min(self.CAPACITY, self._tokens + 1.0)
+
+
+_WITHOUT_TRACE = ("create", "email", "resend_portal_invite")
+"""Methods that change nothing in the record named by the path."""
+
+
+def how_to_check(operation: Operation[Any]) -> str:
+    """What shows whether a write took effect, as an instruction."""
+    home, _, name = operation.id.rpartition(".")
+    listing = next((one for it in ("list", "list_all") if (one := f"{home}.{it}") in OPERATIONS), None)
+    reading = f"{home}.get" if f"{home}.get" in OPERATIONS else listing
+    if name == "upsert":
+        return f"look with {listing} for a record with this unique value, changed at that time"
+    if name == "create" and listing is not None:
+        return f"look with {listing} for a record of this name or unique value, made at that time"
+    if "{" in operation.path and reading is not None and name not in _WITHOUT_TRACE:
+        return f"look with {reading} whether the record shows the change"
+    return "look in Zoho whether it took effect"

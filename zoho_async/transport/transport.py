@@ -248,8 +248,10 @@ class Transport:
         """Wait for a token and for the rate limiter."""
         auth = self.settings.auth
         try:
-            token = await call.token(auth.token(self.accounts), self.shared.token_requests)
-            permit: Permit = await call.with_deadline(limiter.acquire(self.settings.max_wait, priority=priority))
+            request = auth.token(self.accounts)
+            token = await (call.token(request, self.shared.token_requests) if call.is_bounded else request)
+            waiting = limiter.acquire(self.settings.max_wait, priority=priority)
+            permit: Permit = await (call.with_deadline(waiting) if call.is_bounded else waiting)
         except Exhausted as error:
             if error.never:
                 raise call.quota_unsatisfiable(error.never) from None

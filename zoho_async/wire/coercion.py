@@ -58,6 +58,19 @@ class Coercer:
             builder = self._builders[type_] = self._compile(inspect.type_info(type_))
         return builder
 
+    def member(self, field: msgspec.structs.FieldInfo) -> Builder:
+        """The builder of one field of a struct; in the place of an impossible value it gives the field's default."""
+        info = inspect.type_info(field.type)
+        described = inspect.Field(
+            name=field.name,
+            encode_name=field.encode_name,
+            type=info,
+            required=field.required,
+            default=field.default,
+            default_factory=field.default_factory,
+        )
+        return _member(described, self._compile(info))
+
     def _compile(self, info: inspect.Type) -> Builder:
         if isinstance(info, inspect.Metadata):
             return self._compile(info.type)
@@ -83,7 +96,9 @@ class Coercer:
             inner = self._compile(options[0])
         else:
             inner = _first_match([(_JSON_TYPES.get(type(option), ()), self._compile(option)) for option in options])
-        return _or_none(inner) if nullable else inner
+        if not nullable:
+            return inner
+        return _or_none(inner, never_empty=_holds_only(info, _NEVER_EMPTY))
 
     def _list(self, item: Builder) -> Builder:
         def build(value: Any, path: str, on_coerced: OnCoerced) -> Any:
@@ -117,16 +132,12 @@ class Coercer:
                 raise _CoercionError(f"{path}: expected an object")
             values: dict[str, Any] = {}
             for field, builder in fields:
-                place = f"{path}.{field.encode_name}"
-                try:
-                    if field.encode_name in value:
-                        values[field.name] = builder(value[field.encode_name], place, on_coerced)
-                    elif field.required:
-                        raise _CoercionError(f"{place}: missing")
-                except _CoercionError:
-                    on_coerced(place)
-                    if field.required:
-                        values[field.name] = _fallback_value(field, place)
+                name = field.encode_name
+                if name in value:
+                    values[field.name] = builder(value[name], f"{path}.{name}", on_coerced)
+                elif field.required:
+                    on_coerced(f"{path}.{name}")
+                    values[field.name] = _fallback_value(field, f"{path}.{name}")
             try:
                 return info.cls(**values)
             except Exception as error:  # noqa: BLE001 - from __post_init__ of a caller's own struct
@@ -134,12 +145,47 @@ class Coercer:
 
         # Registered before its fields are compiled: a type may contain itself.
         self._structs[info.cls] = build
-        fields.extend((field, self._compile(field.type)) for field in info.fields)
+        fields.extend((field, _member(field, self._compile(field.type))) for field in info.fields)
         return build
 
 
+def is_scalar(type_: Any) -> bool:
+    """Whether a type holds numbers, booleans, times, days or text only."""
+    return _holds_only(inspect.type_info(type_), (*_NEVER_EMPTY, inspect.StrType, inspect.LiteralType))
+
+
+def is_never_empty(type_: Any) -> bool:
+    """Whether empty text is certainly no value of a type."""
+    return _holds_only(inspect.type_info(type_), _NEVER_EMPTY)
+
+
+def _holds_only(info: inspect.Type, kinds: tuple[type[inspect.Type], ...]) -> bool:
+    if isinstance(info, inspect.UnionType):
+        return all(_holds_only(option, kinds) for option in info.types)
+    return isinstance(_plain(info), (*kinds, inspect.NoneType))
+
+
+def _plain(info: inspect.Type) -> inspect.Type:
+    return info.type if isinstance(info, inspect.Metadata) else info
+
+
+def _member(field: inspect.Field, builder: Builder) -> Builder:
+    """The builder of a member, which in the place of an impossible value has its default."""
+
+    def build(value: Any, path: str, on_coerced: OnCoerced) -> Any:
+        try:
+            return builder(value, path, on_coerced)
+        except _CoercionError:
+            on_coerced(path)
+        if field.required:
+            return _fallback_value(field, path)
+        return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+
+    return build
+
+
 def _fallback_value(field: inspect.Field, place: str) -> Any:
-    kind = field.type.type if isinstance(field.type, inspect.Metadata) else field.type
+    kind = _plain(field.type)
     if isinstance(kind, inspect.StrType):
         return ""
     options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
@@ -150,9 +196,14 @@ def _fallback_value(field: inspect.Field, place: str) -> Any:
     raise _CoercionError(f"{place}: no fallback value")
 
 
-def _or_none(inner: Builder) -> Builder:
+def _or_none(inner: Builder, *, never_empty: bool) -> Builder:
+    """The value or None; `never_empty` says that empty text is no value of the type."""
+
     def build(value: Any, path: str, on_coerced: OnCoerced) -> Any:
         if value is None:
+            return None
+        if never_empty and value == "":
+            on_coerced(path)
             return None
         try:
             return inner(value, path, on_coerced)
@@ -263,6 +314,15 @@ _SCALARS: dict[type[inspect.Type], Builder] = {
 }
 
 
+_NEVER_EMPTY = (
+    inspect.DecimalType,
+    inspect.IntType,
+    inspect.FloatType,
+    inspect.BoolType,
+    inspect.DateTimeType,
+    inspect.DateType,
+)
+"""Types that empty text is no value of."""
 _JSON_TYPES: dict[type[inspect.Type], tuple[type, ...]] = {
     inspect.ListType: (list,),
     inspect.StructType: (dict,),

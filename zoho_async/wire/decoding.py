@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,14 +14,16 @@ from zoho_async._typeguards import is_list, is_object
 from zoho_async.schema.operation import Operation
 from zoho_async.schema.registry import SECRETS
 
-from .coercion import Coercer
 from .drift import DriftCounter
 from .lenient import untyped
 from .pagination import Page, PageContext
 
+if TYPE_CHECKING:
+    from .coercion import Coercer
+
 _LONGEST_CODE = 64
 """Characters; a longer code is none of Zoho's."""
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_NUMBER = r"-?[0-9]{1,18}"
 _RESULT = "result_"
 """Attribute prefix of an envelope's result fields; keeps Zoho's keys from clashing with `code` or `message`."""
 
@@ -69,13 +72,21 @@ _CODE_AND_MESSAGE = msgspec.json.Decoder(CodeAndMessage)
 class Decoders:
     """Decoders by operation and type, built on first use: building one is a thousand times slower than a use."""
 
-    __slots__ = ("_coercer", "_envelopes", "drift")
+    __slots__ = ("_envelopes", "_made_coercer", "drift")
 
     def __init__(self) -> None:
         self._envelopes: dict[tuple[Operation[Any], Any], _Envelope] = {}
-        self._coercer = Coercer()
+        self._made_coercer: Coercer | None = None
         self.drift = DriftCounter()
         """Count by operation and field of values that were not of the specified type."""
+
+    @property
+    def _coercer(self) -> Coercer:
+        if self._made_coercer is None:
+            from .coercion import Coercer  # `import zoho_async` need not pay for it
+
+            self._made_coercer = Coercer()
+        return self._made_coercer
 
     def code_and_message(self, body: bytes, charset: str | None) -> Decoded:
         """Decode only the code and the message, as for an error."""
@@ -119,10 +130,28 @@ class Decoders:
             elif operation.in_list:
                 result = None
             if result is not None:
+                if not self._restore(operation, envelope, key, result):
+                    break
                 if operation.kind == "page":
                     return _page(read.message, key, result, read.page_context or PageContext())
                 return Decoded(code=0, message=_message(read.message), data=result)
         return self._decode_tolerant(operation, envelope, body, charset)
+
+    def _restore(self, operation: Operation[Any], envelope: _Envelope, key: str, result: Any) -> bool:
+        """Convert what was decoded as any JSON; False when a caller's own type cannot hold it."""
+        coerced: list[str] = []
+        path = key if operation.kind == "record" and not operation.in_list else f"{key}[]"
+        try:
+            envelope.relaxed.restore([result] if operation.kind == "record" else result, path, coerced.append)
+        except Exception:  # noqa: BLE001 - whatever a caller's own type raises
+            return False
+        if coerced:
+            self._count_all(operation, coerced)
+        return True
+
+    def _count_all(self, operation: Operation[Any], paths: list[str]) -> None:
+        for path, count in Counter(paths).items():
+            self.drift.add(operation.id, path, count)
 
     def file(self, body: bytes | None, *, media_type: str, named: bool, charset: str | None) -> Decoded:
         """A downloaded file, or the error or gateway page that came instead of it under the same status.
@@ -199,8 +228,10 @@ class Decoders:
     def _envelope(self, operation: Operation[Any], type: Any) -> _Envelope:
         key = (operation, type)
         envelope = self._envelopes.get(key)
+        if envelope is not None and envelope.learned:
+            envelope.rebuild()
         if envelope is None:
-            envelope = self._envelopes[key] = _Envelope(operation, type or operation.response)
+            envelope = self._envelopes[key] = _Envelope(operation, type or operation.response, self._coercer)
         return envelope
 
     def _decode_tolerant(
@@ -231,9 +262,9 @@ class Decoders:
                     self.count_drift(operation, key)
                 if not rows:
                     return Decoded(code=code, message=message, missing=f"nothing in {key}")
-                result = self._convert(operation, envelope.item, rows[0], f"{key}[]")
+                result = self._convert(operation, envelope, rows[0], f"{key}[]")
             elif operation.kind == "record":
-                result = self._convert(operation, envelope.item, value[key], key)
+                result = self._convert(operation, envelope, value[key], key)
             else:
                 return self._rows(operation, envelope, value, key, message)
         except (msgspec.ValidationError, RecursionError) as error:
@@ -251,7 +282,7 @@ class Decoders:
         positions: list[int] = []
         for position, row in enumerate(rows):
             if is_object(row):
-                result.append(self._convert(operation, envelope.item, row, f"{key}[]"))
+                result.append(self._convert(operation, envelope, row, f"{key}[]"))
                 positions.append(position)
             else:
                 self.count_drift(operation, f"{key}[]")  # only an object can be a row
@@ -261,12 +292,20 @@ class Decoders:
         listed = is_list(value[key])
         return _page(message, key, result, context, received=len(rows), positions=positions, is_list=listed)
 
-    def _convert(self, operation: Operation[Any], type: Any, value: Any, path: str) -> Any:
+    def _convert(self, operation: Operation[Any], envelope: _Envelope, value: Any, path: str) -> Any:
+        empty = envelope.relaxed.empty
+        if empty and is_object(value):
+            value = {name: item for name, item in value.items() if item != "" or name not in empty}
         # Row by row: convert() is much faster than coercion, and most rows are valid.
         try:
-            return msgspec.convert(value, type)
+            return msgspec.convert(value, envelope.item)
         except Exception:  # noqa: BLE001 - also what a caller's own type raises
-            return self._coercer.build(type, value, path, lambda place: self.count_drift(operation, place))
+            coerced: list[str] = []
+            try:
+                return self._coercer.build(envelope.item, value, path, coerced.append)
+            finally:
+                self._count_all(operation, coerced)
+                envelope.learn(coerced, path)
 
     def _context(self, operation: Operation[Any], value: Any) -> PageContext:
         if not is_object(value) and not (is_list(value) and len(value) == 1 and is_object(value[0])):
@@ -303,27 +342,46 @@ def _page(
 class _Envelope:
     """The strict decoder of one operation's response, built from the keys that may hold its result."""
 
-    __slots__ = ("decoder", "item", "names")
+    __slots__ = ("_operation", "decoder", "item", "learned", "names", "relaxed")
 
-    def __init__(self, operation: Operation[Any], item: Any) -> None:
+    def __init__(self, operation: Operation[Any], item: Any, coercer: Coercer) -> None:
+        self._operation = operation
         self.item = item
-        result: Any = item if operation.kind == "record" and not operation.in_list else list[item]
+        from .relaxed import Relaxed
+
+        self.learned: set[str] = set()
+        self.relaxed = Relaxed(item, operation.empty, coercer)
         self.names = [(key, f"{_RESULT}{key}") for key in operation.envelope]
+        self.decoder = self._build()
+
+    def learn(self, paths: Collection[str], record: str) -> None:
+        """Note the members of the record or row that stand in these paths of coerced values."""
+        prefix = f"{record}."
+        self.learned.update(path[len(prefix) :].partition(".")[0].partition("[")[0] for path in paths if path != record)
+
+    def rebuild(self) -> None:
+        """Leave to coercion, from the next response on, the members that needed it."""
+        if self.relaxed.relax(self.learned):
+            self.decoder = self._build()
+        self.learned.clear()
+
+    def _build(self) -> msgspec.json.Decoder[Any]:
+        operation = self._operation
+        item: Any = self.relaxed.twin
+        result: Any = item if operation.kind == "record" and not operation.in_list else list[item]
         fields: list[Any] = [("code", int | str | None, None), ("message", Any, None)]
         fields.extend((name, result | None, None) for _, name in self.names)
         rename: Mapping[str, str] = {name: key for key, name in self.names}
         if operation.kind == "page":
             fields.append(("page_context", PageContext | None, None))
-        self.decoder: Any = msgspec.json.Decoder(
-            msgspec.defstruct("Envelope", fields, rename=rename, gc=False), float_hook=Decimal
-        )
+        return msgspec.json.Decoder(msgspec.defstruct("Envelope", fields, rename=rename, gc=False), float_hook=Decimal)
 
 
 def _code(value: Any) -> int | str | None:
     """A result code: a number, or a number as text, which Zoho sends occasionally. None for what can be no code."""
     if isinstance(value, str):
         value = value.strip()
-        if _NUMBER.fullmatch(value):
+        if re.fullmatch(_NUMBER, value):
             return int(value)
         return value if value[:1].isalpha() and len(value) <= _LONGEST_CODE else None
     if not isinstance(value, int) or isinstance(value, bool):

@@ -9,8 +9,8 @@ _MOST_FIELDS = 1_000
 """Fields that are counted one by one."""
 _LONGEST_PATH = 200
 _OTHER = ("other", "other")
-_INDEX = re.compile(r"\[\d+\]")
-_ID = re.compile(r"(?<=/)(?!v\d+(?:/|$))[^/]*\d[^/]*")
+_INDEX = r"\[\d+\]"
+_ID = r"(?<=/)(?!v\d+(?:/|$))[^/]*\d[^/]*"
 
 
 class DriftCounter(Counter[tuple[str, str]]):
@@ -19,7 +19,14 @@ class DriftCounter(Counter[tuple[str, str]]):
     List indexes and ids in paths of requests are left out; all fields beyond `_MOST_FIELDS` count as one.
     """
 
-    def add(self, operation: str, path: str) -> None:
-        """Count one value."""
-        key = (_ID.sub("{id}", operation), _INDEX.sub("[]", path)[:_LONGEST_PATH])
-        self[key if key in self or len(self) < _MOST_FIELDS else _OTHER] += 1
+    def add(self, operation: str, path: str, count: int = 1) -> None:
+        """Count values of one field."""
+        key = (re.sub(_ID, "{id}", operation), re.sub(_INDEX, "[]", path)[:_LONGEST_PATH])
+        self[key if key in self or len(self) < _MOST_FIELDS else _OTHER] += count
+
+    def by_operation(self) -> dict[str, dict[str, int]]:
+        """The counts by operation, and in each by path."""
+        found: dict[str, dict[str, int]] = {}
+        for (operation, path), count in self.items():
+            found.setdefault(operation, {})[path] = count
+        return found

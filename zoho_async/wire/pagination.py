@@ -14,6 +14,7 @@ from zoho_async.schema.operation import Response, restored
 
 from .encoding import to_json
 from .lenient import charset_of, untyped
+from .seen_ids import SeenIds
 
 T = TypeVar("T")
 
@@ -70,11 +71,11 @@ class Page(Sequence[T]):
         "_positions",
         "_raw",
         "_received",
+        "_response",
         "context",
         "cursor",
         "end_known",
         "readable",
-        "response",
         "rows",
     )
 
@@ -91,6 +92,7 @@ class Page(Sequence[T]):
         self.context = context
         self.cursor = cursor
         self.end_known = end_known
+        self._response: Response[Any] | None = None
         self.response = response
         self.readable = True
         self._key = ""
@@ -99,10 +101,20 @@ class Page(Sequence[T]):
         self._raw: list[bytes] | None = None
 
     @property
+    def response(self) -> Response[Any] | None:
+        """The whole response; None for a page that was not received."""
+        return None if self._response is None else msgspec.structs.replace(self._response, data=self)
+
+    @response.setter
+    def response(self, response: Response[Any] | None) -> None:
+        # Without its data, which is this page: a circle would stay in memory until the garbage collector finds it.
+        self._response = None if response is None else msgspec.structs.replace(response, data=None)
+
+    @property
     def raw(self) -> list[bytes]:
         """The JSON of each row as received; empty for a page without a response."""
         if self._raw is None:
-            received = [] if self.response is None else raw_rows(self.response, self._key)
+            received = [] if self._response is None else raw_rows(self._response, self._key)
             self._raw = received if self._positions is None else [received[at] for at in self._positions]
         return self._raw
 
@@ -158,7 +170,6 @@ class Page(Sequence[T]):
         return iter(self.rows)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Without the response, whose data is this page: pickle and deepcopy restore it last.
         state = {name: getattr(self, name) for name in self.__slots__}
         fields = {name: state.pop(name) for name in ("rows", "context", "cursor", "end_known")}
         return restored, (type(self), fields), state
@@ -256,7 +267,7 @@ class Pages(Generic[T]):
     async def _read(self) -> AsyncGenerator[tuple[Page[T], Callable[[], None]], None]:
         prefetched: asyncio.Future[Page[T]] | None = None
         number: int = self._start
-        seen: set[Any] = set()
+        seen = SeenIds()
         self.end_known = False
         try:
             while True:
@@ -282,7 +293,7 @@ class Pages(Generic[T]):
                 prefetched.cancel()
                 await asyncio.gather(prefetched, return_exceptions=True)
 
-    def _drop_seen(self, page: Page[T], seen: set[Any]) -> bool:
+    def _drop_seen(self, page: Page[T], seen: SeenIds) -> bool:
         """Drop the rows whose id an earlier page had; whether any row is new."""
         kept: list[int] = []
         is_new, without_id = False, False
@@ -290,16 +301,15 @@ class Pages(Generic[T]):
             row_id = getattr(row, self._row_id, None) if self._row_id else None
             if not row_id:
                 without_id = True
-            elif row_id in seen:
+            elif not seen.add(row_id):
                 continue
             else:
-                seen.add(row_id)
                 is_new = True
             kept.append(index)
         if len(kept) < len(page.rows):
             page.keep(kept)
         if without_id and not is_new:
             # Only their content can tell, and a page that was not received has none.
-            is_new = not page.raw or not seen.issuperset(page.raw)
-            seen.update(page.raw)
+            added = [seen.add(raw) for raw in page.raw]
+            is_new = not added or any(added)
         return is_new

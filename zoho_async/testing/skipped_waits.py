@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .limits import Limits
-from .rate_limiter import Limiter
-from .shared_state import SharedState
+from zoho_async.transport.limits import Limits
+from zoho_async.transport.rate_limiter import Limiter
+from zoho_async.transport.shared_state import SharedState
 
 
 class SkippableClock(Protocol):

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from . import Zoho
-    from .fake import FakeZoho
+    from zoho_async import Zoho
+    from zoho_async.fake import FakeZoho
 
 __all__ = ["fake_zoho", "zoho", "zoho_client", "zoho_fake"]
 
@@ -75,7 +75,7 @@ def zoho_fake(request: pytest.FixtureRequest) -> Iterator[FakeZoho]:
     Args:
         request: pytest's request, for the mark.
     """
-    from .fake.http.threaded import ThreadedFakeZoho
+    from zoho_async.fake.http.threaded import ThreadedFakeZoho
 
     mark = request.node.get_closest_marker("fake_zoho")
     settings: dict[str, Any] = {"per_minute": None, **(mark.kwargs if mark is not None else {})}
@@ -123,8 +123,9 @@ def zoho(request: pytest.FixtureRequest, fake_zoho: FakeZoho) -> Zoho:
 def _client_in_loop(scope: str) -> Any:
     # A function for each: pytest-asyncio notes the scope on the function.
     async def client(zoho_fake: FakeZoho) -> AsyncIterator[Zoho]:
-        from . import Limits, StaticToken, Zoho
-        from .transport.skipped_waits import SkippingLimiters
+        from zoho_async import Limits, StaticToken, Zoho
+
+        from .skipped_waits import SkippingLimiters
 
         limiters = SkippingLimiters(zoho_fake.clock)
         async with Zoho(
