@@ -107,8 +107,9 @@ async def test_each_method_sends_its_call_and_returns_its_type(
     assert options["headers"]["Authorization"] == "Zoho-oauthtoken token"
     assert options["allow_redirects"] is False
     if verb in ("POST", "PUT") and "active" not in target:
-        unique = {"custom_fields": [{"api_name": "cf_a", "value": "1"}]} if verb == "PUT" and "/42" not in target else {}
-        assert json.loads(options["data"]) == BODY | unique
+        upserts = verb == "PUT" and "/42" not in target
+        field = {"custom_fields": [{"api_name": "cf_a", "value": "1"}]}
+        assert json.loads(options["data"]) == BODY | (field if upserts else {})
     else:
         assert options["data"] is None
     if verb == "PUT" and "/42" not in target:
