@@ -189,6 +189,32 @@ async def test_custom_fields_are_found_by_label(fake: FakeZoho, zoho: Zoho, tmp_
     assert await pushed(zoho, bulk.open_rows(path)) == ["CF.Regoin: is no known field"]
 
 
+async def test_a_label_and_its_field_in_one_file_are_refused(zoho: Zoho, tmp_path: Path) -> None:
+    fields = [{"label": "Region", "value": "x"}]
+    await zoho.request("POST", "/books/v3/contacts", body={"contact_name": "Earlier", "custom_fields": fields})
+    path = tmp_path / "a.csv"
+    path.write_text("contact_name,CF.Region,cf_region\nA,North,South\n")
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    with pytest.raises(bulk.InputError, match=r"a.csv: `CF\.Region`, `cf_region` both stand for `cf_region`"):
+        await bulk.plan(zoho.books.contacts, source)
+
+
+async def test_a_label_that_is_not_known_and_has_no_value_is_left_out(zoho: Zoho, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("contact_name,CF.Region,CF.Fleet\nA,,\nB,,\n")
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    assert await pushed(zoho, source) == ["created"] * 2
+    assert "left out without any value: `CF.Region`, `CF.Fleet`" in source.notes[-1]
+    path.write_text("contact_name,CF.Region,CF.Fleet\nA,,\nC,,7\n")
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    with pytest.raises(bulk.UnknownColumnError) as caught:
+        await pushed(zoho, source)
+    assert caught.value.columns == ("CF.Fleet",)
+
+
 async def test_lists_that_are_asked_for_count_in_the_plan(zoho: Zoho) -> None:
     rows = [{"contact_name": "A", "currency_code": "EUR"}]
     made = await bulk.plan(zoho.books.contacts, rows)

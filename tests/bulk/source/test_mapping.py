@@ -357,3 +357,14 @@ def test_a_value_for_which_another_column_came_first_is_named(tmp_path: Path) ->
     assert second.values["contact_persons[0].email"] == "c@x.example"
     # What another field has too is not lost.
     assert source.notes == ("line 2: 'b@x.example' of `Mail 2` left out",)
+
+
+def test_a_mapping_of_another_resource_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Firm\nA\n")
+    (tmp_path / "m.toml").write_text(
+        "product = 'billing'\nresource = 'customers'\n[columns]\nFirm = 'display_name'\n"
+    )
+    source = open_rows(tmp_path / "a.csv", mapping=tmp_path / "m.toml")
+    with pytest.raises(InputError, match="m.toml is for billing customers, not for books contacts; make one"):
+        bulk.check("books.contacts", source)
+    bulk.check("billing.customers", source)

@@ -169,7 +169,9 @@ class OrganizationLists:
         """Gives an intake the lists that the rows of an input need; none without a client.
 
         Raises:
-            UnknownColumnError: A column of a file that was checked is neither a field nor the label of a custom field.
+            UnknownColumnError: A column of a file that was checked has values, and is neither a field nor the label of
+                a custom field.
+            InputError: Two columns of such a file are one custom field.
             ZohoError: A call failed for a reason that every other would meet too.
         """
         names = rows.fields or _keys(rows) if isinstance(rows, RowFile) else _keys(rows)
@@ -185,7 +187,13 @@ class OrganizationLists:
             intake.references.answered(one, await self.ask(one.path))
         if labels:
             intake.references.answered_fields(await self.ask(CUSTOM_FIELDS))
-        intake.looked_up(labels, str(rows.path) if isinstance(rows, RowFile) and rows.columns_checked else "")
+        unknown, where = intake.unknown_labels(labels), ""
+        if isinstance(rows, RowFile) and rows.columns_checked:
+            where, filled = str(rows.path), _filled(rows, unknown)
+            if empty := [name for name in unknown if name not in filled]:
+                rows.note(f"no fields and no labels of custom fields, left out without any value: {listed(empty)}")
+            unknown = [name for name in unknown if name in filled]
+        intake.looked_up(names, unknown, where)
 
     async def check(self, preflight: Preflight, where: str = "") -> None:
         """Asks what rows need of the organisation; nothing without a client. `where`: the file.
@@ -196,6 +204,17 @@ class OrganizationLists:
         """
         if self._destination.resource is not None:
             preflight.judge({path: await self.ask(path) for path in preflight.questions}, where)
+
+
+def _filled(rows: RowFile, names: Iterable[str]) -> set[str]:
+    """Which of some columns have a value in any row."""
+    left, found = set(names), set[str]()
+    for row in rows if left else ():
+        found |= {name for name in left if row.values.get(name) not in (None, "")}
+        left -= found
+        if not left:
+            break
+    return found
 
 
 def _keys(rows: Iterable[Any]) -> list[str]:

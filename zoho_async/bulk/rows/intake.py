@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -10,6 +10,7 @@ from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import InputError, UnknownColumnError
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE
 from zoho_async.bulk.source.formula_cells import unescape_cell
+from zoho_async.bulk.source.mapping import preset_hint
 from zoho_async.bulk.source.reading import Reading
 from zoho_async.bulk.source.templates import days_of, plain_amount, truth
 from zoho_async.bulk.source.text import comparable, listed, strip_blanks
@@ -36,6 +37,7 @@ class Intake:
 
     def __init__(self, destination: Destination) -> None:
         self._columns: Columns = destination.columns
+        self._resource = destination.name
         self._id = destination.record_id
         self._name = destination.natural.name
         self._plain = cache(self._resolve)
@@ -95,23 +97,35 @@ class Intake:
         for naming in (self._plain, self._with_name):
             naming.cache_clear()
 
-    def looked_up(self, labels: list[str], where: str) -> None:
-        """Called when the organisation's lists are there; `where`: the file, if unknown columns refuse it.
+    def unknown_labels(self, labels: Iterable[str]) -> list[str]:
+        """Which of some columns are no label of a custom field, by the organisation's list."""
+        return [name for name in labels if not self.references.custom_field(name)]
+
+    def looked_up(self, names: Iterable[str], unknown: Sequence[str], where: str) -> None:
+        """Called when the organisation's lists are there; `where`: the file, if its columns can refuse it.
 
         Raises:
-            UnknownColumnError: A column is no label of a custom field.
+            UnknownColumnError: There are `unknown` labels.
+            InputError: Two names stand for one custom field.
         """
-        unknown = [name for name in labels if not self.references.custom_field(name)]
-        if unknown and where:
+        for naming in (self._plain, self._with_name):
+            naming.cache_clear()
+        if not where:
+            return
+        if unknown:
             known = self.references.labels()
             there = f"; there are {listed(known)}" if known else ""
             raise UnknownColumnError(
                 f"{where}: unknown column{'s' * (len(unknown) > 1)} {listed(unknown)}: no field, and there is no "
-                f"custom field of that label{there}",
+                f"custom field of that label{there}{preset_hint(list(names), self._resource)}",
                 unknown,
             )
-        for naming in (self._plain, self._with_name):
-            naming.cache_clear()
+        found: dict[str, str] = {}
+        for name, column in self.targets(names).items():
+            if column and found.setdefault(column, name) != name:
+                raise InputError(
+                    f"{where}: {listed([found[column], name])} both stand for `{column}`: delete or rename one"
+                )
 
     def values(
         self, values: Mapping[str, Any], reading: Reading | None = None, *, escaped: bool = False

@@ -57,9 +57,17 @@ def excel_table(content: Content, reading: Reading, wanted: frozenset[str]) -> T
     def records() -> Iterator[LineCells]:
         return ((line, _texts(cells)) for line, cells in rows)
 
-    header = header_of(content.path, records, reading, wanted)
-    # Of its rejects, which are CSV.
-    table = Table(content.path, records, header, reading, reading.separator or ",")
+    try:
+        header = header_of(content.path, records, reading, wanted)
+        # Of its rejects, which are CSV.
+        table = Table(content.path, records, header, reading, reading.separator or ",")
+    except InputError as error:
+        if not others:
+            raise
+        raise InputError(
+            f"{error}; it is the sheet {listed([name])}, beside it there is {listed(others)}: name one in a mapping "
+            "([read] sheet)"
+        ) from None
     table.notes[:0] = notes
     if others:
         table.notes.insert(0, f"sheet {listed([name])} is read; left out: {listed(others)}")
