@@ -257,9 +257,7 @@ async def test_decisions_need_a_dry_run_and_a_file_of_their_own(cli: Cli) -> Non
     assert (cli.folder / "a.csv").read_text() == "contact_name\nA\n"
 
 
-async def test_a_custom_field_that_a_fake_lacks_is_named_with_how_to_declare_it(
-    fake: FakeZoho, cli: Cli
-) -> None:
+async def test_a_custom_field_that_a_fake_lacks_is_named_with_how_to_declare_it(fake: FakeZoho, cli: Cli) -> None:
     (cli.folder / "a.csv").write_text("contact_name,cf_region\nA,North\nB,North\n")
     for options in (["--dry-run"], []):
         refused = await cli(*PUSH, "--from", "a.csv", *options)

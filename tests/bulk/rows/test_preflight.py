@@ -46,7 +46,7 @@ def preflight(name: str, *rows: dict[str, Any], **options: Any) -> Preflight:
         ({"customfields": [ID, {"label": "First"}]}, None),
         ({"customfields": [ID, "cf_first"]}, None),
         ({"customfields": {"contact": [ID], "more": 3}}, None),
-        ({"customfields": [{**ID, "entity": "contact"}, {**FIRST, "entity": "item"}]}, {"cf_id": True, "cf_first": False}),
+        ({"customfields": [{**ID, "entity": "contact"}, {**ID, "entity": "item"}]}, {"cf_id": True}),
         # Of contacts it says nothing.
         ({"customfields": [{**ID, "entity": "invoice"}]}, None),
         ({"customfields": {"invoice": [ID], "item": [FIRST]}}, None),

@@ -153,12 +153,14 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
 
 def test_cells_of_a_workbook_become_text_as_in_csv(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
-    header = ["whole", "fraction", "long", "id", "yes", "text"]
-    path.write_bytes(workbook(("S", [header, [1067.0, 1200.5, 494210001, 460000000000099001, True, " Köln\u00a0"]])))
+    header = ["whole", "fraction", "small", "long", "id", "yes", "text"]
+    cells = [1067.0, 1200.5, 1e-7, 494210001, 460000000000099001, True, " Köln\u00a0"]
+    path.write_bytes(workbook(("S", [header, cells])))
     (row,) = open_rows(path)
     assert row.values == {
         "whole": "1067",
         "fraction": "1200.5",
+        "small": "0.0000001",
         "long": "494210001",
         # The digits are lost: an id in this form is refused.
         "id": "4.600000E+17",

@@ -110,9 +110,7 @@ async def test_without_a_company_the_contact_has_the_persons_name_else_the_mail(
 
 
 @pytest.mark.parametrize("name", sorted(set(SAMPLES) - {"quickbooks-online"}))
-async def test_a_file_of_a_presets_kind_is_refused_with_the_presets_name(
-    zoho: Zoho, tmp_path: Path, name: str
-) -> None:
+async def test_a_file_of_a_presets_kind_is_refused_with_the_presets_name(zoho: Zoho, tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.csv"
     path.write_text(SAMPLES[name], encoding="utf-8")
     assert f"the preset {name} has" in bulk.draft_mapping(path).splitlines()[0]
@@ -121,6 +119,19 @@ async def test_a_file_of_a_presets_kind_is_refused_with_the_presets_name(
         bulk.check("books.contacts", source)
         # Words that may be labels of custom fields are looked up first.
         await bulk.plan(zoho.books.contacts, source)
+
+
+def test_a_company_with_a_comma_in_its_name_stays_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for name, row in {
+        "google-contacts": 'Organization 1 - Name,E-mail 1 - Value\n"Quillon, Inc.",a@x.example ::: b@x.example\n',
+        "stripe": 'Name,Email\n"Quillon, Inc.",a@x.example\n',
+    }.items():
+        path.write_text(row)
+        (made,) = bulk.open_rows(path, mapping=name)
+        assert made.values["contact_name"] == "Quillon, Inc."
+        assert not made.values.get("contact_persons[0].first_name")
+        assert made.values["contact_persons[0].email"] == "a@x.example"
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,10 @@ class Intake:
         notes = [f"taken by their common meaning: {', '.join(taken)}"] if taken else []
         for name in [one for one in found if (wanted := self.references.by_name(one)) and wanted.id_column in found]:
             notes.append(f"`{found[name]}` is left out where `{self.references.id_of(name)}` is filled, which counts")
-        notes += [left_out_note(left_out)] if left_out else []
+        if left_out:
+            row_of_list = "email" in left_out and not any(one.startswith("contact_persons") for one in found)
+            hint = "; to change e-mails and names of persons, pull with --details all" if row_of_list else ""
+            notes.append(f"{left_out_note(left_out)}{hint}")
         return [name for name in found if not self._is_reference(name)], notes
 
     def targets(self, names: Iterable[str]) -> dict[str, str]:

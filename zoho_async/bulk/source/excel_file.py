@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time
+from decimal import Decimal
 from html import unescape
 from importlib import import_module
 from typing import IO, Any
@@ -145,7 +146,7 @@ def _text(cell: Any) -> str:
     if isinstance(cell, int | float):
         if abs(cell) >= _EXACT:
             return f"{cell:E}"
-        return str(int(cell)) if cell == int(cell) else repr(cell)
+        return str(int(cell)) if cell == int(cell) else format(Decimal(repr(cell)), "f")
     if isinstance(cell, datetime):
         return cell.date().isoformat() if cell.time() == time() else cell.isoformat(sep=" ")
     return cell.isoformat() if isinstance(cell, date | time) else str(cell)
