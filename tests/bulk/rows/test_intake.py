@@ -217,6 +217,30 @@ async def test_a_label_that_is_not_known_and_has_no_value_is_left_out(zoho: Zoho
     assert caught.value.columns == ("CF.Fleet",)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("City", "`City` (did you mean `billing_address.city` or `shipping_address.city`?)"),
+        ("Phone", "`contact_persons[0].phone`"),
+        ("Currency", "(did you mean `currency_code`?)"),
+        ("Terms", "(did you mean `payment_terms`?)"),
+        ("Straße", "(did you mean `billing_address.address`?)"),
+        ("Webiste", "(did you mean `website`"),
+        ("CF.Regoin", "no custom field of that label; there are `cf_external_id`"),
+    ],
+)
+async def test_a_word_that_is_no_label_is_refused_with_what_it_means(
+    zoho: Zoho, tmp_path: Path, name: str, words: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"contact_name,{name}\nA,x\n", encoding="utf-8")
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    with pytest.raises(bulk.UnknownColumnError) as caught:
+        await bulk.plan(zoho.books.contacts, source)
+    assert words in str(caught.value)
+
+
 async def test_lists_that_are_asked_for_count_in_the_plan(zoho: Zoho) -> None:
     rows = [{"contact_name": "A", "currency_code": "EUR"}]
     made = await bulk.plan(zoho.books.contacts, rows)

@@ -205,6 +205,12 @@ def _field(name: str, known: Sequence[str], spelled: Mapping[str, str], taken: I
     return spelled[near[0]] if near and near[0] in spelled and spelled[near[0]] not in taken else ""
 
 
+def likely_field(name: str, columns: Columns) -> str:
+    """The field that a column's name probably means, in any of some languages; empty when it is not known."""
+    known = [*columns.names(), *References(columns).spellings.values()]
+    return _field(name, known, {comparable(one): one for one in known}, ())
+
+
 def _fields(found: Mapping[str, str], destination: Destination) -> dict[str, list[str]]:
     """How the name is made where no column gives it."""
     name = destination.natural.name

@@ -16,6 +16,7 @@ from zoho_async.bulk.source.templates import days_of, plain_amount, truth
 from zoho_async.bulk.source.text import comparable, listed, strip_blanks
 
 from .columns import Columns
+from .drafts import likely_field
 from .references import ReferenceList, References
 from .resource import Destination
 
@@ -23,6 +24,8 @@ _STAMPS = ("created_time", "last_modified_time")
 """Members of every record that Zoho gives, and of no row that people write."""
 _CUSTOM = "custom_fields"
 _EMPTY = ("[]", "{}")
+_MEANT = 20
+"""Unknown names that are explained."""
 _WORDS = frozenset(
     {
         *("salutation", "first_name", "last_name", "email", "phone", "mobile", "fax", "designation", "department"),
@@ -118,9 +121,10 @@ class Intake:
         if unknown:
             known = self.references.labels()
             there = f"; there are {listed(known)}" if known else ""
+            hint = preset_hint(list(names), self._resource) or self._meant(unknown)
             raise UnknownColumnError(
                 f"{where}: unknown column{'s' * (len(unknown) > 1)} {listed(unknown)}: no field, and there is no "
-                f"custom field of that label{there}{preset_hint(list(names), self._resource)}",
+                f"custom field of that label{there}{hint}",
                 unknown,
             )
         found: dict[str, str] = {}
@@ -129,6 +133,16 @@ class Intake:
                 raise InputError(
                     f"{where}: {listed([found[column], name])} both stand for `{column}`: delete or rename one"
                 )
+
+    def _meant(self, names: Sequence[str]) -> str:
+        """What unknown names probably mean, as the end of a sentence."""
+        found: list[str] = []
+        for name in names[:_MEANT]:
+            likely, hint = likely_field(name, self._columns), self._columns.hint(name)
+            if likely and f"`{likely}`" not in hint:
+                hint = f" (did you mean `{likely}`?)"
+            found += [f"{listed([name])}{hint}"] if hint else []
+        return f"; {', '.join(found)}" if found else ""
 
     def values(
         self, values: Mapping[str, Any], reading: Reading | None = None, *, escaped: bool = False

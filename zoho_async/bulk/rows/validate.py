@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -114,11 +114,10 @@ class RowReader:
             source.note(note)
         source.columns_checked = True
         names = dict.fromkeys(found)
-        hint = "" if mapping else preset_hint(source.columns, self.destination.name)
         try:
             self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE, self._id}), where=name)
         except UnknownColumnError as error:
-            raise UnknownColumnError(f"{error}{hint or header_hint(error.columns)}", error.columns) from None
+            raise UnknownColumnError(f"{error}{self._hint(source, error.columns)}", error.columns) from None
         field = self.options.field
         if field and field not in names and not (self._of_person and any(one.endswith(".email") for one in names)):
             raise InputError(f"{name}: there is no column `{field}`, by which rows are to be matched")
@@ -126,8 +125,13 @@ class RowReader:
             raise InputError(
                 f"{name}: there is no column `{self._name}`, which every record must have; it has "
                 f"{listed(source.columns)}; `zoho-async map FILE` drafts a mapping that says which it is"
-                f"{hint or header_hint(source.columns)}"
+                f"{self._hint(source, source.columns)}"
             )
+
+    def _hint(self, source: RowFile, names: Sequence[str]) -> str:
+        """What may be wrong with a header, as the end of a sentence."""
+        preset = preset_hint(source.columns, self.destination.name) if not source.mapping[0] else ""
+        return preset or header_hint(names)
 
     def _keys(self, source: RowFile) -> tuple[list[str], list[str]]:
         """The columns of rows that each name their own, and what to say about them."""
