@@ -18,6 +18,7 @@ from zoho_async.bulk.rows.references import REFERENCES
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.source.formula_cells import escape_cell
 from zoho_async.fake import FakeZoho
+from zoho_async.fake.world.faults import Fault
 
 
 @pytest.fixture
@@ -239,6 +240,18 @@ async def test_a_word_that_is_no_label_is_refused_with_what_it_means(
     with pytest.raises(bulk.UnknownColumnError) as caught:
         await bulk.plan(zoho.books.contacts, source)
     assert words in str(caught.value)
+
+
+async def test_labels_that_cannot_be_looked_up_are_refused_with_that_reason(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    fake.chance("books.settings.customfields", Fault(kind="status", status=404, code=5), 1.0)
+    path = tmp_path / "a.csv"
+    path.write_text("contact_name,Fleet No\nA,x\n", encoding="utf-8")
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    with pytest.raises(bulk.UnknownColumnError, match=r"`Fleet No`: no field, and the custom fields cannot be listed"):
+        await bulk.plan(zoho.books.contacts, source)
 
 
 async def test_lists_that_are_asked_for_count_in_the_plan(zoho: Zoho) -> None:

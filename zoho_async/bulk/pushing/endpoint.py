@@ -132,13 +132,16 @@ class OrganizationLists:
         self._read = read
         self._answers: dict[str, Any] = {}
 
-    async def ask(self, path: str) -> Any:
-        """The answer to a list; None when the server does not know the question, or does not allow it."""
+    async def ask(self, path: str, *, once: bool = False) -> Any:
+        """The answer to a list; None when the server does not know the question, or does not allow it.
+
+        `once`: an answer that may be one is not asked for again: the push can do without it.
+        """
         if path not in self._answers:
-            self._answers[path] = await self._asked(path)
+            self._answers[path] = await self._asked(path, once=once)
         return self._answers[path]
 
-    async def _asked(self, path: str) -> Any:
+    async def _asked(self, path: str, *, once: bool) -> Any:
         listing = self._destination.operations["list"]
         operation = msgspec.structs.replace(
             listing,
@@ -148,6 +151,7 @@ class OrganizationLists:
             response=None,
             envelope=(),
             parameters=(),
+            idempotent=listing.idempotent and not once,
         )
 
         async def call() -> Any:
@@ -203,7 +207,7 @@ class OrganizationLists:
             ZohoError: As `look_up`.
         """
         if self._destination.resource is not None:
-            preflight.judge({path: await self.ask(path) for path in preflight.questions}, where)
+            preflight.judge({path: await self.ask(path, once=True) for path in preflight.questions}, where)
 
 
 def _filled(rows: RowFile, names: Iterable[str]) -> set[str]:

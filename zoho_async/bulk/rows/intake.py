@@ -120,11 +120,14 @@ class Intake:
             return
         if unknown:
             known = self.references.labels()
+            no_label = "there is no custom field of that label"
+            if not self.references.knows_fields:
+                no_label = "the custom fields cannot be listed here to look for labels: write their API names (cf_...)"
             there = f"; there are {listed(known)}" if known else ""
             hint = preset_hint(list(names), self._resource) or self._meant(unknown)
             raise UnknownColumnError(
-                f"{where}: unknown column{'s' * (len(unknown) > 1)} {listed(unknown)}: no field, and there is no "
-                f"custom field of that label{there}{hint}",
+                f"{where}: unknown column{'s' * (len(unknown) > 1)} {listed(unknown)}: no field, and "
+                f"{no_label}{there}{hint}",
                 unknown,
             )
         found: dict[str, str] = {}
