@@ -121,6 +121,13 @@ async def test_a_file_of_a_presets_kind_is_refused_with_the_presets_name(zoho: Z
         await bulk.plan(zoho.books.contacts, source)
 
 
+def test_the_company_of_a_hubspot_contact_is_that_of_its_association(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Record ID,First Name,Last Name,Email,Associated Company\n1,Ada,Quill,ada@x.example,Quillon Ltd\n")
+    (row,) = bulk.open_rows(path, mapping="hubspot")
+    assert (row.values["contact_name"], row.values["company_name"]) == ("Quillon Ltd", "Quillon Ltd")
+
+
 def test_a_company_with_a_comma_in_its_name_stays_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     for name, row in {
