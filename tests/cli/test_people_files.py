@@ -255,3 +255,15 @@ async def test_decisions_need_a_dry_run_and_a_file_of_their_own(cli: Cli) -> Non
     nowhere = await cli(*PUSH, "--from", "a.csv", "--dry-run", "--to", "none/plan.csv")
     assert (nowhere.code, "none/plan.csv: cannot be written" in nowhere.err) == (2, True)
     assert (cli.folder / "a.csv").read_text() == "contact_name\nA\n"
+
+
+async def test_a_custom_field_that_a_fake_lacks_is_named_with_how_to_declare_it(fake: FakeZoho, cli: Cli) -> None:
+    (cli.folder / "a.csv").write_text("contact_name,cf_region\nA,North\nB,North\n")
+    for options in (["--dry-run"], []):
+        refused = await cli(*PUSH, "--from", "a.csv", *options)
+        assert refused.code == 2
+        assert "`zoho-async fake --custom-field cf_region`" in refused.err
+    assert not fake.created()
+    async with FakeZoho(custom_fields=["cf_region"]) as other:
+        pushed = await Cli.against(other, cli.folder)(*PUSH, "--from", "a.csv", "--state", "other.sqlite")
+        assert (pushed.code, sorted(other.created())) == (0, ["A", "B"])

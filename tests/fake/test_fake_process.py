@@ -46,6 +46,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         (["--concurrency", "9", "--seed", "3", "--port", "81"], {"concurrency": 9, "seed": 3, "port": 81}),
         (["--organization", "1", "--organization", "2"], {"organizations": ["1", "2"]}),
         (["--unique", "cf_a", "--unique", "cf_b"], {"unique": ["cf_a", "cf_b"]}),
+        (["--custom-field", "cf_a", "--custom-field", "cf_b"], {"custom_fields": ["cf_a", "cf_b"]}),
         (["--shape", "clean", "--data-center", "eu", "--host", "::1"], {"shape": "clean", "data_center": "eu"}),
     ],
 )

@@ -231,6 +231,10 @@ def fake(
         list[str] | None,
         typer.Option("--unique", metavar="cf_NAME", help="Custom field without duplicates. [cf_external_id]"),
     ] = None,
+    custom_field: Annotated[
+        list[str] | None,
+        typer.Option("--custom-field", metavar="cf_NAME", help="Custom field; those of records are there too."),
+    ] = None,
     shape: Annotated[ShapeChoice, typer.Option("--shape", help="How responses are written.")] = ShapeChoice.live,
     data_center: Annotated[str, typer.Option("--data-center", metavar="NAME", help="Its short name.")] = "us",
     env: Annotated[bool, typer.Option("--env", help='Lines for a shell: eval "$(zoho-async fake --env &)"')] = False,
@@ -250,6 +254,7 @@ def fake(
             per_day=per_day,
             concurrency=concurrency,
             unique=unique,
+            custom_fields=custom_field,
             shape=shape.value,
             data_center=data_center,
             env=env,

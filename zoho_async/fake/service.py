@@ -54,6 +54,7 @@ class FakeService:
         concurrency: int | None,
         block_seconds: float | None,
         unique: Iterable[str],
+        custom_fields: Iterable[str],
         scopes: Iterable[str] | None,
         clock: Clock | None,
         keep_received: int,
@@ -82,6 +83,7 @@ class FakeService:
         """The last tracebacks of such errors."""
         self._limits = (per_minute, per_day, concurrency, block_seconds, window)
         self._unique = tuple(unique)
+        self._custom_fields = tuple(custom_fields)
         self._organizations: dict[str, Organization] = {}
         for given in organizations:
             self.add_organization(given)
@@ -178,6 +180,8 @@ class FakeService:
             unique_fields=self._unique,
             profile=profile,
         )
+        for name in self._custom_fields:
+            made.custom_field(name, "")
         return made
 
     @synchronized

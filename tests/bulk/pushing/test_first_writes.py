@@ -97,6 +97,15 @@ async def test_what_is_there_is_pushed_and_the_plan_counts_the_calls(
     assert (planned.reads, planned.unchanged) == (1, 4)
 
 
+@pytest.mark.parametrize("fault", ["status:500", "status:404", "html"])
+async def test_a_question_that_a_push_can_do_without_is_asked_once(fake: FakeZoho, zoho: Zoho, fault: str) -> None:
+    for name in (FIELDS, CURRENCIES):
+        fake.chance(name, fault, 1.0)
+    rows = keyed(2, "cf_nothere", currency_id="46")
+    assert (await pushed(bulk.push(zoho.books.contacts, rows))).created == 2
+    assert (fake.requests(FIELDS), fake.requests(CURRENCIES)) == (1, 1)
+
+
 async def test_a_list_that_a_reference_needs_too_is_asked_for_once(fake: FakeZoho, zoho: Zoho) -> None:
     fake.seed([{"contact_name": "Earlier", "cf_region": "North"}])
     rows = [{"contact_name": "A", "currency_code": "eur", "CF.Region": "South"}]

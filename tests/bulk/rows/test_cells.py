@@ -121,6 +121,15 @@ def test_what_is_a_cell_is_taken_in_the_form_of_zoho() -> None:
         assert (item.faults, item.body["custom_fields"]) == ((), custom(sent))
 
 
+@pytest.mark.parametrize("cell", ["1.2E+16", "1E+15", "-1,5e10"])
+def test_an_amount_that_a_spreadsheet_has_rounded_says_so(cell: str) -> None:
+    (fault,) = read({"contact_name": "A", "credit_limit": cell}).faults
+    assert (
+        fault.message
+        == f"must be a number such as 1234.50, is {cell!r}; a spreadsheet has rounded it: write its digits"
+    )
+
+
 async def test_a_set_is_refused_for_it_has_no_order(zoho: Zoho) -> None:
     assert [fault.rule for fault in read({"contact_name": "A", "cf_a": {"x", "y"}}).faults] == ["type"]
     struct = ContactCreate(contact_name="A", custom_fields=[CustomFieldInput(api_name="cf_a", value={"x", "y"})])

@@ -18,6 +18,7 @@ from zoho_async.bulk.rows.references import REFERENCES
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.source.formula_cells import escape_cell
 from zoho_async.fake import FakeZoho
+from zoho_async.fake.world.faults import Fault
 
 
 @pytest.fixture
@@ -115,7 +116,9 @@ async def test_what_was_pulled_can_be_pushed_back(
     await bulk.pull(zoho.books.contacts, tmp_path / name, details=details)
     source = bulk.open_rows(tmp_path / name)
     bulk.check("books.contacts", source)
-    assert any(note.startswith("pulled from Zoho; left out, because it cannot be written: ") for note in source.notes)
+    start = "pulled from Zoho; left out, because it cannot be written: "
+    (note,) = [one for one in source.notes if one.startswith(start)]
+    assert note.endswith("; to change e-mails and names of persons, pull with --details all") == (details == "none")
     async with bulk.push(zoho.books.contacts, source) as run:
         outcomes = [outcome async for outcome in run]
     assert [(one.status, one.action) for one in outcomes] == [("done", "unchanged")] * 2, [
@@ -187,6 +190,68 @@ async def test_custom_fields_are_found_by_label(fake: FakeZoho, zoho: Zoho, tmp_
         await pushed(zoho, source)
     # Without the check it is an error of the rows.
     assert await pushed(zoho, bulk.open_rows(path)) == ["CF.Regoin: is no known field"]
+
+
+async def test_a_label_and_its_field_in_one_file_are_refused(zoho: Zoho, tmp_path: Path) -> None:
+    fields = [{"label": "Region", "value": "x"}]
+    await zoho.request("POST", "/books/v3/contacts", body={"contact_name": "Earlier", "custom_fields": fields})
+    path = tmp_path / "a.csv"
+    path.write_text("contact_name,CF.Region,cf_region\nA,North,South\n")
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    with pytest.raises(bulk.InputError, match=r"a.csv: `CF\.Region`, `cf_region` both stand for `cf_region`"):
+        await bulk.plan(zoho.books.contacts, source)
+
+
+async def test_a_label_that_is_not_known_and_has_no_value_is_left_out(zoho: Zoho, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("contact_name,CF.Region,CF.Fleet\nA,,\nB,,\n")
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    assert await pushed(zoho, source) == ["created"] * 2
+    assert "left out without any value: `CF.Region`, `CF.Fleet`" in source.notes[-1]
+    path.write_text("contact_name,CF.Region,CF.Fleet\nA,,\nC,,7\n")
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    with pytest.raises(bulk.UnknownColumnError) as caught:
+        await pushed(zoho, source)
+    assert caught.value.columns == ("CF.Fleet",)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("City", "`City` (did you mean `billing_address.city` or `shipping_address.city`?)"),
+        ("Phone", "`contact_persons[0].phone`"),
+        ("Currency", "(did you mean `currency_code`?)"),
+        ("Terms", "(did you mean `payment_terms`?)"),
+        ("Straße", "(did you mean `billing_address.address`?)"),
+        ("Webiste", "(did you mean `website`"),
+        ("CF.Regoin", "no custom field of that label; there are `cf_external_id`"),
+    ],
+)
+async def test_a_word_that_is_no_label_is_refused_with_what_it_means(
+    zoho: Zoho, tmp_path: Path, name: str, words: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"contact_name,{name}\nA,x\n", encoding="utf-8")
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    with pytest.raises(bulk.UnknownColumnError) as caught:
+        await bulk.plan(zoho.books.contacts, source)
+    assert words in str(caught.value)
+
+
+async def test_labels_that_cannot_be_looked_up_are_refused_with_that_reason(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    fake.chance("books.settings.customfields", Fault(kind="status", status=404, code=5), 1.0)
+    path = tmp_path / "a.csv"
+    path.write_text("contact_name,Fleet No\nA,x\n", encoding="utf-8")
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    with pytest.raises(bulk.UnknownColumnError, match=r"`Fleet No`: no field, and the custom fields cannot be listed"):
+        await bulk.plan(zoho.books.contacts, source)
 
 
 async def test_lists_that_are_asked_for_count_in_the_plan(zoho: Zoho) -> None:

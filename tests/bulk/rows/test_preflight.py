@@ -46,6 +46,10 @@ def preflight(name: str, *rows: dict[str, Any], **options: Any) -> Preflight:
         ({"customfields": [ID, {"label": "First"}]}, None),
         ({"customfields": [ID, "cf_first"]}, None),
         ({"customfields": {"contact": [ID], "more": 3}}, None),
+        ({"customfields": [{**ID, "entity": "contact"}, {**ID, "entity": "item"}]}, {"cf_id": True}),
+        # Of contacts it says nothing.
+        ({"customfields": [{**ID, "entity": "invoice"}]}, None),
+        ({"customfields": {"invoice": [ID], "item": [FIRST]}}, None),
         ({"customfields": []}, None),
         ({"customfields": {}}, None),
         ({"customfields": "none"}, None),

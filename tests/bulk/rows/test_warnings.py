@@ -177,7 +177,7 @@ async def test_a_strict_push_writes_nothing_where_there_are_warnings(
 ) -> None:
     (tmp_path / "a.csv").write_text(SUSPICIOUS)
     source = bulk.open_rows(tmp_path / "a.csv")
-    with pytest.raises(bulk.InputError, match=r"^strict, and there are warnings: row 3: text that is no e-mail"):
+    with pytest.raises(bulk.InputError, match=r"a\.csv: strict, and there are warnings: row 3: text that is no e-mail"):
         await bulk.plan(zoho.books.contacts, source, strict=True)
     run = bulk.push(zoho.books.contacts, source, strict=True)
     with pytest.raises(bulk.InputError, match=r"TOTAL.*a name that differs"):

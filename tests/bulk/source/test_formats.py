@@ -95,6 +95,8 @@ def test_an_address_is_refused_and_shown_whole(address: str) -> None:
         ("a", b'{"code": 0, "message": "success", "contacts": [{"contact_name": "A"}, {"contact_name": "B"}]}'),
         ("a.json", b'{\n "contacts": [\n  {"contact_name": "A"},\n  {"contact_name": "B"}\n ]\n}'),
         ("a.json", b'{"contact_name": "A"}\n{"contact_name": "B"}\n'),
+        ("a.json", b'{\n "contact_name": "A"\n}\n{\n "contact_name": "B"\n}\n'),
+        ("a.jsonl", b'{\n "contact_name": "A"\n}{"contact_name": "B"}'),
         ("a.jsonl.gz", gzip.compress(b'{"contact_name": "A"}\n{"contact_name": "B"}\n', mtime=0)),
         ("a.gz", gzip.compress(b"contact_name\nA\nB\n", mtime=0)),
         ("a.csv", b"sep=;\r\ncontact_name;notes\r\nA;\r\nB;\r\n"),
@@ -127,6 +129,16 @@ def test_lines_of_a_document_are_those_where_its_objects_begin(tmp_path: Path) -
     path = tmp_path / "a.json"
     path.write_text('[\n {"a": 1},\n\n {\n  "a": 1\n },\n {"a": 1}]')
     assert [row.line for row in open_rows(path)] == [2, 4, 7]
+    path.write_text('{\n "a": 1\n}\n\n{\n  "a": 1\n }\n {"a": 1}')
+    assert [row.line for row in open_rows(path)] == [1, 5, 8]
+
+
+@pytest.mark.parametrize("second", ["{\n 'a': 1\n}", "[1]", '"a"', "{"])
+def test_objects_over_several_lines_of_which_one_is_broken_are_refused(tmp_path: Path, second: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{\n "contact_name": "A"\n}\n' + second)
+    with pytest.raises(InputError, match="the JSON document is broken"):
+        open_rows(path)
 
 
 def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
@@ -141,12 +153,14 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
 
 def test_cells_of_a_workbook_become_text_as_in_csv(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
-    header = ["whole", "fraction", "long", "id", "yes", "text"]
-    path.write_bytes(workbook(("S", [header, [1067.0, 1200.5, 494210001, 460000000000099001, True, " Köln\u00a0"]])))
+    header = ["whole", "fraction", "small", "long", "id", "yes", "text"]
+    cells = [1067.0, 1200.5, 1e-7, 494210001, 460000000000099001, True, " Köln\u00a0"]
+    path.write_bytes(workbook(("S", [header, cells])))
     (row,) = open_rows(path)
     assert row.values == {
         "whole": "1067",
         "fraction": "1200.5",
+        "small": "0.0000001",
         "long": "494210001",
         # The digits are lost: an id in this form is refused.
         "id": "4.600000E+17",
@@ -183,6 +197,13 @@ def test_the_first_visible_sheet_is_read_or_the_one_of_the_mapping(tmp_path: Pat
     mapping.write_text('[read]\nsheet = "Three"\n[columns]\nn = "contact_name"\n')
     with pytest.raises(InputError, match="there is no sheet `Three`; there is `Empty`, `One`, `Two`"):
         open_rows(path, mapping=mapping)
+
+
+def test_a_sheet_without_a_table_is_named_with_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(workbook(("Cover", [["About this file"]]), ("Data", [["contact_name"], ["A"]])))
+    with pytest.raises(InputError, match="not one row; it is the sheet `Cover`, beside it there is `Data`: name one"):
+        open_rows(path)
 
 
 def test_without_calamine_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.profiles import examples
 
 from zoho_async import Zoho, bulk
 from zoho_async.bulk import InputError, UnknownColumnError, open_rows, read_mapping
@@ -204,6 +207,13 @@ def test_rows_are_skipped_by_their_first_text_and_named(tmp_path: Path) -> None:
         ("first_name", "Ada Maria Quill", "Ada Maria"),
         ("first_name", "Quill, Ada", "Ada"),
         ("first_name", "Quill", ""),
+        ("first_name", "Quillon, Inc.", ""),
+        ("last_name", "Quillon, Inc.", "Quillon, Inc."),
+        ("first_name", "Ada Quill, Jr.", "Ada"),
+        ("last_name", "Ada Quill, Jr.", "Quill, Jr."),
+        ("first", " ; ", ""),
+        ("first_value", "Quillon, Inc. ::: Peri; Sons", "Quillon, Inc."),
+        ("first_value", ":::", ""),
         ("last_name", "Ada Maria Quill", "Quill"),
         ("last_name", "Quill, Ada", "Quill"),
         ("date_dmy", "4.3.2024", "2024-03-04"),
@@ -357,3 +367,19 @@ def test_a_value_for_which_another_column_came_first_is_named(tmp_path: Path) ->
     assert second.values["contact_persons[0].email"] == "c@x.example"
     # What another field has too is not lost.
     assert source.notes == ("line 2: 'b@x.example' of `Mail 2` left out",)
+
+
+@given(st.text(alphabet=" ,;:|'.-/&§30aA\n", min_size=1, max_size=12))
+@settings(max_examples=examples(100))
+def test_a_function_gives_a_text_whatever_the_cell(text: str) -> None:
+    for function in FUNCTIONS.values():
+        assert isinstance(function(text, Cell(Reading(), lambda part: None)), str)
+
+
+def test_a_mapping_of_another_resource_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Firm\nA\n")
+    (tmp_path / "m.toml").write_text("product = 'billing'\nresource = 'customers'\n[columns]\nFirm = 'display_name'\n")
+    source = open_rows(tmp_path / "a.csv", mapping=tmp_path / "m.toml")
+    with pytest.raises(InputError, match=r"m\.toml is for billing customers, not for books contacts; make one"):
+        bulk.check("books.contacts", source)
+    bulk.check("billing.customers", source)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from zoho_async import Zoho, bulk
+from zoho_async.bulk.source.mapping import preset_hint
 from zoho_async.fake import FakeZoho
 
 SAMPLES = {
@@ -106,3 +107,69 @@ async def test_without_a_company_the_contact_has_the_persons_name_else_the_mail(
     async with bulk.push(zoho.books.contacts, bulk.open_rows(path, mapping="hubspot")) as run:
         assert [outcome.reason async for outcome in run] == ["", ""]
     assert sorted(fake.created()) == ["Ada Quill", "bo@x.example"]
+
+
+@pytest.mark.parametrize("name", sorted(set(SAMPLES) - {"quickbooks-online"}))
+async def test_a_file_of_a_presets_kind_is_refused_with_the_presets_name(zoho: Zoho, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(SAMPLES[name], encoding="utf-8")
+    assert f"the preset {name} has" in bulk.draft_mapping(path).splitlines()[0]
+    source = bulk.open_rows(path)
+    with pytest.raises(bulk.InputError, match=rf"; the preset {name} has .* columns: --preset {name}$"):
+        bulk.check("books.contacts", source)
+        # Words that may be labels of custom fields are looked up first.
+        await bulk.plan(zoho.books.contacts, source)
+
+
+def test_the_company_of_a_hubspot_contact_is_that_of_its_association(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Record ID,First Name,Last Name,Email,Associated Company\n1,Ada,Quill,ada@x.example,Quillon Ltd\n")
+    (row,) = bulk.open_rows(path, mapping="hubspot")
+    assert (row.values["contact_name"], row.values["company_name"]) == ("Quillon Ltd", "Quillon Ltd")
+
+
+def test_a_company_with_a_comma_in_its_name_stays_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for name, row in {
+        "google-contacts": 'Organization 1 - Name,E-mail 1 - Value\n"Quillon, Inc.",a@x.example ::: b@x.example\n',
+        "stripe": 'Name,Email\n"Quillon, Inc.",a@x.example\n',
+    }.items():
+        path.write_text(row)
+        (made,) = bulk.open_rows(path, mapping=name)
+        assert made.values["contact_name"] == "Quillon, Inc."
+        assert not made.values.get("contact_persons[0].first_name")
+        assert made.values["contact_persons[0].email"] == "a@x.example"
+
+
+@pytest.mark.parametrize(
+    ("header", "resource"),
+    [
+        ("name,email,phone,street,city,zip,country_id/id,vat", "books.contacts"),
+        ("Account Name,Billing Street,Billing City,Billing Country,Phone,Website,Type", "books.contacts"),
+        (SAMPLES["xero"].splitlines()[0], "billing.customers"),
+        ("contact_name,company_name,website,notes,facebook,twitter,currency_code,owner_name,CF.X", "books.contacts"),
+    ],
+)
+def test_a_header_of_no_preset_suggests_none(header: str, resource: str) -> None:
+    assert preset_hint(header.split(","), resource) == ""
+
+
+async def test_what_a_draft_takes_by_reference_and_by_label_can_be_pushed(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    await zoho.request(
+        "POST",
+        "/books/v3/contacts",
+        body={"contact_name": "Earlier", "custom_fields": [{"label": "Fleet No", "value": "1"}]},
+    )
+    path, mapping = tmp_path / "a.csv", tmp_path / "m.toml"
+    path.write_text("Customer,Currency Code,Tax Name,CF.Fleet No,Address City,Billing Attention\nA,EUR,VAT,7,Ulm,Bo\n")
+    mapping.write_text(bulk.draft_mapping(path))
+    source = bulk.open_rows(path, mapping=mapping)
+    bulk.check("books.contacts", source)
+    async with bulk.push(zoho.books.contacts, source) as run:
+        assert [outcome.reason async for outcome in run] == [""]
+    contact = list(fake.organization().contacts.values())[-1]
+    assert contact["custom_fields"] == {"cf_fleet_no": "7"}
+    assert contact["currency_id"] == fake.organization().fixed_id(2)
+    assert (contact["billing_address"]["city"], contact["billing_address"]["attention"]) == ("Ulm", "Bo")

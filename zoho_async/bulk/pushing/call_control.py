@@ -184,7 +184,8 @@ class CallControl:
             self.abort(
                 UnavailableError(
                     f"Zoho says of {DELETED_THRESHOLD} records in a row that they do not exist; so they are not made "
-                    "again. If they were all deleted, push to another state file",
+                    "again. If their ids are in the input and of another organisation, leave that column out; if they "
+                    "were all deleted, push to another state file",
                     operation=error.operation if error is not None else None,
                     sent=True,
                 )

@@ -132,13 +132,16 @@ class OrganizationLists:
         self._read = read
         self._answers: dict[str, Any] = {}
 
-    async def ask(self, path: str) -> Any:
-        """The answer to a list; None when the server does not know the question, or does not allow it."""
+    async def ask(self, path: str, *, once: bool = False) -> Any:
+        """The answer to a list; None when the server does not know the question, or does not allow it.
+
+        `once`: an answer that may be one is not asked for again: the push can do without it.
+        """
         if path not in self._answers:
-            self._answers[path] = await self._asked(path)
+            self._answers[path] = await self._asked(path, once=once)
         return self._answers[path]
 
-    async def _asked(self, path: str) -> Any:
+    async def _asked(self, path: str, *, once: bool) -> Any:
         listing = self._destination.operations["list"]
         operation = msgspec.structs.replace(
             listing,
@@ -148,6 +151,7 @@ class OrganizationLists:
             response=None,
             envelope=(),
             parameters=(),
+            idempotent=listing.idempotent and not once,
         )
 
         async def call() -> Any:
@@ -169,7 +173,9 @@ class OrganizationLists:
         """Gives an intake the lists that the rows of an input need; none without a client.
 
         Raises:
-            UnknownColumnError: A column of a file that was checked is neither a field nor the label of a custom field.
+            UnknownColumnError: A column of a file that was checked has values, and is neither a field nor the label of
+                a custom field.
+            InputError: Two columns of such a file are one custom field.
             ZohoError: A call failed for a reason that every other would meet too.
         """
         names = rows.fields or _keys(rows) if isinstance(rows, RowFile) else _keys(rows)
@@ -185,7 +191,13 @@ class OrganizationLists:
             intake.references.answered(one, await self.ask(one.path))
         if labels:
             intake.references.answered_fields(await self.ask(CUSTOM_FIELDS))
-        intake.looked_up(labels, str(rows.path) if isinstance(rows, RowFile) and rows.columns_checked else "")
+        unknown, where = intake.unknown_labels(labels), ""
+        if isinstance(rows, RowFile) and rows.columns_checked:
+            where, filled = str(rows.path), _filled(rows, unknown)
+            if empty := [name for name in unknown if name not in filled]:
+                rows.note(f"no fields and no labels of custom fields, left out without any value: {listed(empty)}")
+            unknown = [name for name in unknown if name in filled]
+        intake.looked_up(names, unknown, where)
 
     async def check(self, preflight: Preflight, where: str = "") -> None:
         """Asks what rows need of the organisation; nothing without a client. `where`: the file.
@@ -195,7 +207,18 @@ class OrganizationLists:
             ZohoError: As `look_up`.
         """
         if self._destination.resource is not None:
-            preflight.judge({path: await self.ask(path) for path in preflight.questions}, where)
+            preflight.judge({path: await self.ask(path, once=True) for path in preflight.questions}, where)
+
+
+def _filled(rows: RowFile, names: Iterable[str]) -> set[str]:
+    """Which of some columns have a value in any row."""
+    left, found = set(names), set[str]()
+    for row in rows if left else ():
+        found |= {name for name in left if row.values.get(name) not in (None, "")}
+        left -= found
+        if not left:
+            break
+    return found
 
 
 def _keys(rows: Iterable[Any]) -> list[str]:

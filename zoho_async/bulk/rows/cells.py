@@ -175,7 +175,9 @@ def _number(cell: Any) -> Any:
     text = "" if isinstance(cell, bool) else str(cell).strip()
     if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text):
         hint = ""
-        if "," in text:
+        if _MANGLED.fullmatch(text):
+            hint = "; a spreadsheet has rounded it: write its digits"
+        elif "," in text:
             hint = "; a decimal comma, or thousands, are read with a mapping that says so ([read] decimal)"
         elif any(map(str.isdigit, text)):
             hint = "; a currency or a unit is taken off with a mapping ({Column|amount})"

@@ -26,6 +26,7 @@ from .cells import InvalidCell, convert
 
 _PATH = re.compile(r"[^.\[\]]+(\[\d{1,4}\])?(\.[^.\[\]]+(\[\d{1,4}\])?)*")
 _STEP = re.compile(r"([^.\[\]]+)(?:\[(\d+)\])?")
+_PATH_LIKE = re.compile(r"[.\[]\w")
 _CUSTOM = "custom_fields"
 _LISTED = 20
 """Unknown columns that a message names."""
@@ -86,7 +87,8 @@ class Columns:
     def hint(self, name: str) -> str:
         """The nearest known names, as the end of a sentence; empty when none is near."""
         if name not in self._hints:
-            wanted = re.sub(r"\[\d*\]", "[0]", name)
+            wanted = re.sub(r"\W+(?![\d\]])", "_", name.casefold()) if not _PATH_LIKE.search(name) else name
+            wanted = re.sub(r"\[\d*\]", "[0]", wanted)
             word = comparable(name)
             near = [one for one in self.names() if "." in one and comparable(one.rpartition(".")[2]) == word][:3]
             near = near or difflib.get_close_matches(wanted, self.names(), n=3, cutoff=0.6)

@@ -13,12 +13,13 @@ import msgspec
 
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.source.files import RowFile, open_rows
-from zoho_async.bulk.source.mapping import FileMapping
+from zoho_async.bulk.source.mapping import FileMapping, preset_hint
 from zoho_async.bulk.source.reading import SEARCHED, Reading
 from zoho_async.bulk.source.row import IGNORED
 from zoho_async.bulk.source.text import comparable
 
 from .columns import Columns
+from .references import References
 from .resource import Destination
 
 _MEANINGS: Mapping[str, tuple[str, str]] = {
@@ -61,6 +62,7 @@ _MEANINGS: Mapping[str, tuple[str, str]] = {
         "street, address, address line 1, address1, street address, straße, strasse, adresse, dirección, "
         "indirizzo, addr",
     ),
+    "attention": ("attention", "attention, attn, care of"),
     "street2": ("street2", "street 2, street2, address line 2, address2, adresszusatz"),
     "city": ("city", "city, town, ort, stadt, ville, ciudad, città, plaats"),
     "state": ("state", "state, province, region, state/province, state/region, bundesland, provincia, county"),
@@ -87,7 +89,8 @@ _MEANINGS: Mapping[str, tuple[str, str]] = {
 _WORDS = {comparable(word): meaning for meaning, (_, words) in _MEANINGS.items() for word in words.split(",")}
 _SHIPPING = re.compile(r"^(shipping|ship\s*to|ship|delivery|liefer)\W*", re.IGNORECASE)
 _BILLING = re.compile(
-    r"^(billing|bill\s*to|bill|invoice|mailing|postal|default address|business|rechnungs?)\W*", re.IGNORECASE
+    r"^(billing|bill\s*to|bill|invoice|mailing|postal|default address|business|rechnungs?|address(?=\s))\W*",
+    re.IGNORECASE,
 )
 _NEAR = 0.88
 
@@ -114,7 +117,9 @@ def draft_mapping(path: str | Path, resource: Any = "books.contacts", *, encodin
     firsts = {column: first for column, _, first in source.mapped}
     found, unknown = _matched(names, destination.columns)
     fields = _fields(found, destination)
+    preset = preset_hint(names, destination.name)
     lines = [
+        *([f"# No mapping may be needed{preset}"] if preset else []),
         f"# Drafted from {Path(path).name}. Check every line; columns that it does not name are refused.",
         f"# The columns there are: zoho-async columns {destination.name.replace('.', ' ')}",
         f"product = {_quoted(destination.name.partition('.')[0])}",
@@ -161,12 +166,15 @@ def _opened(path: Path, encoding: str | None, destination: Destination) -> RowFi
 
 def _matched(names: Sequence[str], columns: Columns) -> tuple[dict[str, str], list[str]]:
     """Field to column, each field once; and the columns without a field."""
-    known = columns.names()
+    references = References(columns)
+    known = [*columns.names(), *references.spellings.values()]
     spelled = {comparable(one): one for one in known}
     found: dict[str, str] = {}
     unknown: list[str] = []
     for name in names:
-        field = _field(name, known, spelled, found)
+        # A label leads to its custom field when the file is pushed.
+        label = name if re.match(r"cf[.:]", name, re.IGNORECASE) and references.is_label(name) else ""
+        field = label or _field(name, known, spelled, found)
         if field:
             found[field] = name
         else:
@@ -195,6 +203,12 @@ def _field(name: str, known: Sequence[str], spelled: Mapping[str, str], taken: I
     if near and near[0] not in spelled and comparable(name) not in _WORDS:
         return _field(near[0], known, spelled, taken)
     return spelled[near[0]] if near and near[0] in spelled and spelled[near[0]] not in taken else ""
+
+
+def likely_field(name: str, columns: Columns) -> str:
+    """The field that a column's name probably means, in any of some languages; empty when it is not known."""
+    known = [*columns.names(), *References(columns).spellings.values()]
+    return _field(name, known, {comparable(one): one for one in known}, ())
 
 
 def _fields(found: Mapping[str, str], destination: Destination) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -10,11 +10,13 @@ from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import InputError, UnknownColumnError
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE
 from zoho_async.bulk.source.formula_cells import unescape_cell
+from zoho_async.bulk.source.mapping import preset_hint
 from zoho_async.bulk.source.reading import Reading
 from zoho_async.bulk.source.templates import days_of, plain_amount, truth
 from zoho_async.bulk.source.text import comparable, listed, strip_blanks
 
 from .columns import Columns
+from .drafts import likely_field
 from .references import ReferenceList, References
 from .resource import Destination
 
@@ -22,6 +24,8 @@ _STAMPS = ("created_time", "last_modified_time")
 """Members of every record that Zoho gives, and of no row that people write."""
 _CUSTOM = "custom_fields"
 _EMPTY = ("[]", "{}")
+_MEANT = 20
+"""Unknown names that are explained."""
 _WORDS = frozenset(
     {
         *("salutation", "first_name", "last_name", "email", "phone", "mobile", "fax", "designation", "department"),
@@ -36,6 +40,7 @@ class Intake:
 
     def __init__(self, destination: Destination) -> None:
         self._columns: Columns = destination.columns
+        self._resource = destination.name
         self._id = destination.record_id
         self._name = destination.natural.name
         self._plain = cache(self._resolve)
@@ -69,7 +74,10 @@ class Intake:
         notes = [f"taken by their common meaning: {', '.join(taken)}"] if taken else []
         for name in [one for one in found if (wanted := self.references.by_name(one)) and wanted.id_column in found]:
             notes.append(f"`{found[name]}` is left out where `{self.references.id_of(name)}` is filled, which counts")
-        notes += [left_out_note(left_out)] if left_out else []
+        if left_out:
+            row_of_list = "email" in left_out and not any(one.startswith("contact_persons") for one in found)
+            hint = "; to change e-mails and names of persons, pull with --details all" if row_of_list else ""
+            notes.append(f"{left_out_note(left_out)}{hint}")
         return [name for name in found if not self._is_reference(name)], notes
 
     def targets(self, names: Iterable[str]) -> dict[str, str]:
@@ -95,23 +103,49 @@ class Intake:
         for naming in (self._plain, self._with_name):
             naming.cache_clear()
 
-    def looked_up(self, labels: list[str], where: str) -> None:
-        """Called when the organisation's lists are there; `where`: the file, if unknown columns refuse it.
+    def unknown_labels(self, labels: Iterable[str]) -> list[str]:
+        """Which of some columns are no label of a custom field, by the organisation's list."""
+        return [name for name in labels if not self.references.custom_field(name)]
+
+    def looked_up(self, names: Iterable[str], unknown: Sequence[str], where: str) -> None:
+        """Called when the organisation's lists are there; `where`: the file, if its columns can refuse it.
 
         Raises:
-            UnknownColumnError: A column is no label of a custom field.
+            UnknownColumnError: There are `unknown` labels.
+            InputError: Two names stand for one custom field.
         """
-        unknown = [name for name in labels if not self.references.custom_field(name)]
-        if unknown and where:
-            known = self.references.labels()
-            there = f"; there are {listed(known)}" if known else ""
-            raise UnknownColumnError(
-                f"{where}: unknown column{'s' * (len(unknown) > 1)} {listed(unknown)}: no field, and there is no "
-                f"custom field of that label{there}",
-                unknown,
-            )
         for naming in (self._plain, self._with_name):
             naming.cache_clear()
+        if not where:
+            return
+        if unknown:
+            known = self.references.labels()
+            no_label = "there is no custom field of that label"
+            if not self.references.knows_fields:
+                no_label = "the custom fields cannot be listed here to look for labels: write their API names (cf_...)"
+            there = f"; there are {listed(known)}" if known else ""
+            hint = preset_hint(list(names), self._resource) or self._meant(unknown)
+            raise UnknownColumnError(
+                f"{where}: unknown column{'s' * (len(unknown) > 1)} {listed(unknown)}: no field, and "
+                f"{no_label}{there}{hint}",
+                unknown,
+            )
+        found: dict[str, str] = {}
+        for name, column in self.targets(names).items():
+            if column and found.setdefault(column, name) != name:
+                raise InputError(
+                    f"{where}: {listed([found[column], name])} both stand for `{column}`: delete or rename one"
+                )
+
+    def _meant(self, names: Sequence[str]) -> str:
+        """What unknown names probably mean, as the end of a sentence."""
+        found: list[str] = []
+        for name in names[:_MEANT]:
+            likely, hint = likely_field(name, self._columns), self._columns.hint(name)
+            if likely and f"`{likely}`" not in hint:
+                hint = f" (did you mean `{likely}`?)"
+            found += [f"{listed([name])}{hint}"] if hint else []
+        return f"; {', '.join(found)}" if found else ""
 
     def values(
         self, values: Mapping[str, Any], reading: Reading | None = None, *, escaped: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from .validate import WorkItem
 CURRENCIES: Final = next(one for one in REFERENCES if one.member == "currencies")
 _CUSTOM = "custom_fields"
 _SHOWN = 10
+_LOCAL = re.compile(r"https?://(127\.|localhost\b|\[::1\])")
 
 
 class CustomFieldInfo(msgspec.Struct, frozen=True):
@@ -35,6 +37,7 @@ class Preflight:
     def __init__(self, destination: Destination, options: Options) -> None:
         self._options = options
         fields = destination.fields
+        self._place = destination.origin[0]
         self._has_custom_fields = _CUSTOM in fields
         self._currency_columns = [one for one in (CURRENCIES.id_column, CURRENCIES.column) if one in fields]
         self._fields: dict[str, str] = {}
@@ -94,9 +97,12 @@ class Preflight:
         near = [found[0] for name in missing[:_SHOWN] if (found := difflib.get_close_matches(name, known, n=1))]
         meant = f", perhaps {listed(dict.fromkeys(near))} is meant" if near else ""
         row = next((f", needed first by {row}" for name in missing if (row := self._fields.get(name))), "")
+        where = "in Zoho's settings"
+        if _LOCAL.match(self._place):
+            where = f"(of a FakeZoho: `zoho-async fake{''.join(f' --custom-field {one}' for one in missing[:_SHOWN])}`)"
         return (
             f"the organisation has no custom field {listed(missing, _SHOWN)}{row}{meant}: correct the name, leave it "
-            f"out, or make the field in Zoho's settings; it has {listed(known, _SHOWN)}"
+            f"out, or make the field {where}; it has {listed(known, _SHOWN)}"
         )
 
     def _foreign(self, currencies: Mapping[str, str]) -> list[str]:
@@ -113,7 +119,7 @@ class Preflight:
 def custom_fields_of(answer: Any) -> dict[str, CustomFieldInfo] | None:
     """The custom fields of an organisation by API name; None when the answer is not surely all of them."""
     rows = _whole(answer, "customfields", "api_name")
-    if rows is None:
+    if rows is None or not _of_contacts(answer["customfields"]):
         return None
     found: dict[str, CustomFieldInfo] = {}
     for row in rows:
@@ -123,6 +129,15 @@ def custom_fields_of(answer: Any) -> dict[str, CustomFieldInfo] | None:
         # Invoices and contacts may each have a field of the name.
         found[name] = info if found.get(name, info) == info else CustomFieldInfo(None)
     return found
+
+
+def _of_contacts(listed_fields: Any) -> bool:
+    """Whether fields that say whose they are have those of contacts among them."""
+    if is_mapping(listed_fields):
+        owners = list(map(str, listed_fields))
+    else:
+        owners = [str(row.get("entity") or row.get("module") or "") for row in listed_fields]
+    return not all(owners) or any(word in one.casefold() for one in owners for word in ("contact", "customer"))
 
 
 def currencies_of(answer: Any) -> dict[str, str] | None:

@@ -59,6 +59,8 @@ class References:
         self._known: dict[str, dict[str, list[str]] | None] = {}
         self._shown: dict[str, list[str]] = {}
         self._labels: dict[str, list[str]] = {}
+        self.knows_fields = False
+        """Whether the list of custom fields was answered."""
 
     def by_name(self, name: str) -> ReferenceList | None:
         """The list that a column of this name refers to."""
@@ -101,7 +103,9 @@ class References:
 
     def answered_fields(self, answer: Any) -> None:
         """Takes the answer to the list of custom fields; None when the server does not know it."""
-        for row in _rows(answer, "customfields") or ():
+        rows = _rows(answer, "customfields")
+        self.knows_fields = rows is not None
+        for row in rows or ():
             name = str(row.get("api_name") or row.get("field_name") or "")
             label = comparable(str(row.get("label") or row.get("field_name_formatted") or ""))
             if name.startswith("cf_") and label and name not in self._labels.setdefault(label, []):

@@ -145,7 +145,9 @@ async def refuse_warnings(reader: RowReader, rows: Iterable[Any], database: Data
     for some in batched(rows, batch):
         await review.take([reader.read(row) for row in some])
     if review.warnings:
-        raise InputError(f"strict, and there are warnings: {'; '.join(one.sentence for one in review.warnings)}")
+        where = f"{rows.path}: " if isinstance(rows, RowFile) else ""
+        sentences = "; ".join(one.sentence for one in review.warnings)
+        raise InputError(f"{where}strict, and there are warnings: {sentences}")
 
 
 def _scoped(item: WorkItem, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -14,6 +14,7 @@ import msgspec
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import InputError, UnknownColumnError
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, strip_blanks
+from zoho_async.bulk.source.mapping import preset_hint
 from zoho_async.bulk.source.text import listed
 from zoho_async.errors import Fault
 from zoho_async.schema.validation import Rule, validate
@@ -98,6 +99,13 @@ class RowReader:
     def check(self, source: RowFile) -> None:
         """Raises InputError for a file with unknown columns, or without the column rows are matched by."""
         name = str(source.path)
+        mapping, resource = source.mapping
+        if resource and resource != self.destination.name:
+            wanted, other = (one.replace(".", " ") for one in (resource, self.destination.name))
+            raise InputError(
+                f"{name}: the mapping {mapping} is for {wanted}, not for {other}; make one of your own for that, as "
+                f"`zoho-async map FILE {other}` drafts it"
+            )
         try:
             found, notes = self.intake.check(source.fields) if source.fields else self._keys(source)
         except InputError as error:
@@ -109,7 +117,7 @@ class RowReader:
         try:
             self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE, self._id}), where=name)
         except UnknownColumnError as error:
-            raise UnknownColumnError(f"{error}{header_hint(error.columns)}", error.columns) from None
+            raise UnknownColumnError(f"{error}{self._hint(source, error.columns)}", error.columns) from None
         field = self.options.field
         if field and field not in names and not (self._of_person and any(one.endswith(".email") for one in names)):
             raise InputError(f"{name}: there is no column `{field}`, by which rows are to be matched")
@@ -117,8 +125,13 @@ class RowReader:
             raise InputError(
                 f"{name}: there is no column `{self._name}`, which every record must have; it has "
                 f"{listed(source.columns)}; `zoho-async map FILE` drafts a mapping that says which it is"
-                f"{header_hint(source.columns)}"
+                f"{self._hint(source, source.columns)}"
             )
+
+    def _hint(self, source: RowFile, names: Sequence[str]) -> str:
+        """What may be wrong with a header, as the end of a sentence."""
+        preset = preset_hint(source.columns, self.destination.name) if not source.mapping[0] else ""
+        return preset or header_hint(names)
 
     def _keys(self, source: RowFile) -> tuple[list[str], list[str]]:
         """The columns of rows that each name their own, and what to say about them."""

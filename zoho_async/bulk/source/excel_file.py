@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time
+from decimal import Decimal
 from html import unescape
 from importlib import import_module
 from typing import IO, Any
@@ -57,9 +58,17 @@ def excel_table(content: Content, reading: Reading, wanted: frozenset[str]) -> T
     def records() -> Iterator[LineCells]:
         return ((line, _texts(cells)) for line, cells in rows)
 
-    header = header_of(content.path, records, reading, wanted)
-    # Of its rejects, which are CSV.
-    table = Table(content.path, records, header, reading, reading.separator or ",")
+    try:
+        header = header_of(content.path, records, reading, wanted)
+        # Of its rejects, which are CSV.
+        table = Table(content.path, records, header, reading, reading.separator or ",")
+    except InputError as error:
+        if not others:
+            raise
+        raise InputError(
+            f"{error}; it is the sheet {listed([name])}, beside it there is {listed(others)}: name one in a mapping "
+            "([read] sheet)"
+        ) from None
     table.notes[:0] = notes
     if others:
         table.notes.insert(0, f"sheet {listed([name])} is read; left out: {listed(others)}")
@@ -137,7 +146,7 @@ def _text(cell: Any) -> str:
     if isinstance(cell, int | float):
         if abs(cell) >= _EXACT:
             return f"{cell:E}"
-        return str(int(cell)) if cell == int(cell) else repr(cell)
+        return str(int(cell)) if cell == int(cell) else format(Decimal(repr(cell)), "f")
     if isinstance(cell, datetime):
         return cell.date().isoformat() if cell.time() == time() else cell.isoformat(sep=" ")
     return cell.isoformat() if isinstance(cell, date | time) else str(cell)

@@ -26,7 +26,6 @@ from .mapping import FileMapping, read_mapping
 from .reading import Reading
 from .row import ADDED, ADDED_LINE, LONGEST, Row, content_hash
 from .table import wanted_names
-from .templates import columns_of
 from .text import strip_blanks
 
 __all__ = [
@@ -59,6 +58,7 @@ class RowFile:
         fields: The names that its rows have: those of the mapping, else `columns`.
         header_row: Line of the header, from 1; 0 for JSON.
         mapped: With a mapping: column or template, field and first value.
+        mapping: What the mapping is called and the resource that it is for; empty: none, or any resource.
         total: Number of rows in the file.
         count: Number of rows that iteration gives.
         is_file: Whether it is a file, and not standard input.
@@ -82,6 +82,7 @@ class RowFile:
         self.fields = reader.targets if isinstance(reader, MappedRows) else reader.columns
         self.header_row = reader.header_row
         self.mapped = reader.shown if isinstance(reader, MappedRows) else ()
+        self.mapping = reader.made_for if isinstance(reader, MappedRows) else ("", "")
         self.total = reader.count
         self.count = reader.count if identities is None else len(identities)
         self.is_file = is_file
@@ -200,5 +201,4 @@ def _content(path: str | Path) -> Content:
 
 def _wanted(mapping: FileMapping) -> frozenset[str]:
     """The columns by which the header is found."""
-    templates = [one for several in mapping.fields.values() for one in several]
-    return wanted_names([*mapping.columns, *columns_of(templates), *(mapping.group.by if mapping.group else ())])
+    return wanted_names(mapping.sources)

@@ -1,4 +1,4 @@
-"""JSON documents: a list of objects, one object over several lines, and what Zoho answers."""
+"""JSON documents: a list of objects, objects over several lines, and what Zoho answers."""
 
 from __future__ import annotations
 
@@ -63,6 +63,8 @@ def json_reader(content: Content, encoding: str) -> JsonLinesFile | JsonDocument
     try:
         json.loads(text)
     except (ValueError, RecursionError) as error:
+        if value is None and (several := _several(text)):
+            return JsonDocument(several, [])
         if named or (not isinstance(value, list) and _has_lines(content, encoding)):
             return JsonLinesFile(content, encoding)
         where = (
@@ -72,6 +74,27 @@ def json_reader(content: Content, encoding: str) -> JsonLinesFile | JsonDocument
         )
         raise InputError(f"{content.path}: the JSON document is broken ({where}); correct it and try again") from None
     return _document(content, text, named=named, encoding=encoding)
+
+
+def _several(text: str) -> list[tuple[int, str]] | None:
+    """The objects that stand one after another, each over several lines, with their lines; None for anything else."""
+    decoder, found = json.JSONDecoder(), list[tuple[int, str]]()
+    place, line = 0, 1
+    while rest := text[place : place + 1]:
+        if rest.isspace():
+            line += rest == "\n"
+            place += 1
+            continue
+        try:
+            value, end = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            return None
+        if not is_mapping(value):
+            return None
+        found.append((line, " ".join(text[place:end].splitlines())))
+        line += text.count("\n", place, end)
+        place = end
+    return found
 
 
 def _document(content: Content, text: str, *, named: bool, encoding: str) -> JsonLinesFile | JsonDocument:

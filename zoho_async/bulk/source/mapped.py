@@ -84,6 +84,12 @@ class MappedRows:
         self.shown = self._shown(values)
 
     @property
+    def made_for(self) -> tuple[str, str]:
+        """The mapping's name, and the resource that it is for; empty: any."""
+        mapping = self._mapping
+        return mapping.name, f"{mapping.product}.{mapping.resource}" if mapping.product and mapping.resource else ""
+
+    @property
     def notes(self) -> list[str]:
         """What was left out, the values of the rows that were read last included."""
         more = self._left_out_count - len(self._left_out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -16,11 +17,13 @@ from zoho_async.bulk.errors import InputError, printable
 
 from .encodings import encoding_of
 from .reading import Reading
-from .templates import Template, parse_template
+from .templates import Template, columns_of, parse_template
 from .text import comparable, listed
 
 _TEXTS = ("description", "header_from", "product", "resource")
 _TABLES = ("read", "columns", "fields", "constants", "values", "group")
+_LIKE, _OWN = 5, 2
+"""Columns of a header that a preset must have, and those of them that no other preset has, to be suggested."""
 _KNOWN = (*_TEXTS, "ignore", "optional_columns", *_TABLES)
 
 
@@ -77,6 +80,12 @@ class FileMapping(msgspec.Struct, frozen=True, kw_only=True):
         every = [one for targets in self.columns.values() for one in targets]
         return tuple(dict.fromkeys([*every, *self.fields, *self.constants]))
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The columns that it names."""
+        made = columns_of([one for templates in self.fields.values() for one in templates])
+        return (*self.columns, *made, *(self.group.by if self.group is not None else ()))
+
 
 def presets() -> tuple[str, ...]:
     """The names of the mappings that come with the package."""
@@ -97,6 +106,24 @@ def preset_text(name: str) -> str:
         hint = f"; did you mean {near[0]}?" if near else ""
         raise InputError(f"there is no preset {printable(name, 100)!r}{hint} (there is: {', '.join(presets())})")
     return str((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def preset_hint(names: Sequence[str], resource: str) -> str:
+    """The preset that a header is probably of, as the end of a sentence; empty when it is of none."""
+    # What is written like a field is one, not another program's column.
+    header = {comparable(name) for name in names if not re.fullmatch(r"[a-z0-9_.\[\]]+", name)}
+    known: dict[str, set[str]] = {}
+    for name in presets():
+        mapping = read_mapping(name)
+        if f"{mapping.product}.{mapping.resource}" == resource:
+            known[name] = {comparable(one) for one in mapping.sources} & header
+    if not known:
+        return ""
+    best = max(known, key=lambda name: len(known[name]))
+    others = set[str]().union(*(found for name, found in known.items() if name != best))
+    if len(known[best]) < _LIKE or len(known[best] - others) < _OWN:
+        return ""
+    return f"; the preset {best} has {len(known[best]):,} of its {len(names):,} columns: --preset {best}"
 
 
 def read_mapping(source: str | Path) -> FileMapping:

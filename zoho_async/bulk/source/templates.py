@@ -19,6 +19,11 @@ _AMOUNT = {
     ",": re.compile(r"[+-]?\d+(?:\.\d{3})*(?:,\d+)?"),
 }
 _LABELLED = re.compile(r"\s+(?=[^\W\d_]+:)")
+_LEGAL_FORM = re.compile(
+    r"(?:inc|incorporated|llc|l\.l\.c|ltd|limited|llp|lp|plc|corp|co|pty(?: ltd)?|gmbh|ag|kg|s\.?a|s\.?r\.?l|b\.?v)\.?",
+    re.IGNORECASE,
+)
+_NAME_SUFFIX = re.compile(r"(?:jr|sr|ii|iii|iv|ph\.?d|m\.?d|esq|cpa|mba)\.?", re.IGNORECASE)
 _DAYS = re.compile(r"(?:net\s*)?(\d{1,3})(?:\s*(?:days?(?:\s*after\s*bill\s*date)?|tage|d))?(?:\s*net)?", re.IGNORECASE)
 _AT_ONCE = frozenset({"dueonreceipt", "dueuponreceipt", "immediate", "immediatepayment", "cod", "cash", "prepaid"})
 
@@ -32,7 +37,14 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 def _first(text: str, cell: Cell) -> str:
-    first, *others = [one for one in _LIST.split(text) if one]
+    first, *others = [one for one in _LIST.split(text) if one] or [""]
+    for other in others:
+        cell.leave_out(other)
+    return first
+
+
+def _first_value(text: str, cell: Cell) -> str:
+    first, *others = [one for part in text.split(":::") if (one := part.strip())] or [""]
     for other in others:
         cell.leave_out(other)
     return first
@@ -83,14 +95,23 @@ def _not(text: str, cell: Cell) -> str:
     return {"true": "false", "false": "true"}.get(truth(text, cell.reading), text)
 
 
+def _person(text: str) -> tuple[str, str]:
+    """First and last name."""
+    before, comma, after = (part.strip() for part in text.partition(","))
+    if comma and _LEGAL_FORM.fullmatch(after):
+        return "", text
+    if comma and not _NAME_SUFFIX.fullmatch(after):
+        return after, before
+    first, _, last = before.rpartition(" ")
+    return first.strip(), f"{last}, {after}" if comma else last
+
+
 def _first_name(text: str, cell: Cell) -> str:
-    _, comma, first = text.partition(",")
-    return first.strip() if comma else text.rpartition(" ")[0].strip()
+    return _person(text)[0]
 
 
 def _last_name(text: str, cell: Cell) -> str:
-    last, comma, _ = text.partition(",")
-    return last.strip() if comma else text.rpartition(" ")[2]
+    return _person(text)[1]
 
 
 def _after_colon(text: str, cell: Cell) -> str:
@@ -129,6 +150,7 @@ FUNCTIONS: Mapping[str, Callable[[str, Cell], str]] = {
     "not": _not,
     "first_name": _first_name,
     "last_name": _last_name,
+    "first_value": _first_value,
     "date_dmy": _dated("dmy"),
     "date_mdy": _dated("mdy"),
 }

@@ -33,6 +33,7 @@ def serve(
     per_day: int | None = None,
     concurrency: int | None = None,
     unique: Iterable[str] | None = None,
+    custom_fields: Iterable[str] | None = None,
     shape: Shape = "live",
     data_center: str = "us",
     seed: int = 0,
@@ -49,6 +50,7 @@ def serve(
         per_day: Calls a day; None and 0: no limit.
         concurrency: Calls in process at a time; None and 0: no limit.
         unique: Custom fields that allow no duplicates; None: `cf_external_id`.
+        custom_fields: Other custom fields; any that a record has is there too.
         shape: How responses are written: `live`, `documented` or `clean`, see `FakeZoho`.
         data_center: Its short name.
         seed: Of the random numbers for faults by probability.
@@ -67,6 +69,7 @@ def serve(
         per_day=per_day or None,
         concurrency=concurrency or None,
         unique=_UNIQUE if unique is None else unique,
+        custom_fields=custom_fields or (),
         host=host,
         port=port,
         shape=shape,
@@ -112,6 +115,7 @@ def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     add("--per-day", type=int, metavar="N", help="calls a day; 0: no limit, the default")
     add("--concurrency", type=int, metavar="N", help="calls in process; 0: no limit, the default")
     add("--unique", action="append", metavar="FIELD", help="custom field without duplicates, repeatable")
+    add("--custom-field", dest="custom_fields", action="append", metavar="FIELD", help="custom field, repeatable")
     add("--shape", choices=SHAPES, default="live", help="how responses are written")
     add("--data-center", default="us", metavar="NAME", help="its short name")
     add("--seed", type=int, default=0, metavar="N", help="of the random numbers for faults by probability")

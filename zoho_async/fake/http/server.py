@@ -43,6 +43,7 @@ class FakeZoho(FakeService):
         concurrency: int | None = None,
         block_seconds: float | None = None,
         unique: Iterable[str] = ("cf_external_id",),
+        custom_fields: Iterable[str] = (),
         scopes: Iterable[str] | None = None,
         latency: float = 0.0,
         host: str = "127.0.0.1",
@@ -64,6 +65,7 @@ class FakeZoho(FakeService):
             concurrency: Calls in process at a time; None: no limit.
             block_seconds: How long a burst is blocked; None: until the minute has room again.
             unique: Api names of the custom fields that allow no duplicates.
+            custom_fields: Api names of other custom fields; any that a record has is there too.
             scopes: What the tokens are granted; None: everything.
             latency: Seconds between execution and response of every call.
             host: Address to listen on.
@@ -86,6 +88,7 @@ class FakeZoho(FakeService):
             concurrency=concurrency,
             block_seconds=block_seconds,
             unique=unique,
+            custom_fields=custom_fields,
             scopes=scopes,
             clock=clock,
             keep_received=keep_received,
