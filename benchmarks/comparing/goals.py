@@ -20,6 +20,7 @@ class Goal:
         measure: Name of the measure, and `value` in it.
         tolerance: Part of the limit by which a measurement may miss it.
         optional: Whether the measure may be missing, as instructions are without valgrind.
+        aim: What the limit is to become; shown, not held.
     """
 
     what: str
@@ -29,6 +30,7 @@ class Goal:
     at_least: float | None = None
     tolerance: float = 0.0
     optional: bool = False
+    aim: float | None = None
 
     def __post_init__(self) -> None:
         if (self.at_most is None) == (self.at_least is None):
@@ -41,10 +43,17 @@ class Goal:
         assert self.at_least is not None
         return measured >= self.at_least * (1 - self.tolerance)
 
+    def reached(self, measured: float) -> bool:
+        """Whether a measurement is within the aim; without one, within the limit itself."""
+        if self.at_most is not None:
+            return measured <= (self.at_most if self.aim is None else self.aim)
+        assert self.at_least is not None
+        return measured >= (self.at_least if self.aim is None else self.aim)
+
     def limit(self) -> str:
         """The limit in words."""
         words = f"at most {self.at_most:g}" if self.at_most is not None else f"at least {self.at_least:g}"
-        return f"{words} (tolerance {self.tolerance:.0%})" if self.tolerance else words
+        return f"{words} ± {self.tolerance:.0%}" if self.tolerance else words
 
 
 def read(path: Path) -> list[Goal]:
@@ -52,25 +61,30 @@ def read(path: Path) -> list[Goal]:
     return [Goal(**one) for one in tomllib.loads(path.read_text(encoding="utf-8"))["goals"]]
 
 
+def value_of(goal: Goal, measures: Mapping[str, Any]) -> float | None:
+    """What was measured for a goal."""
+    value: float | None = measures.get(goal.measure, {}).get(OURS, {}).get(goal.value)
+    return value
+
+
 def missed(goals: Iterable[Goal], measures: Mapping[str, Any]) -> list[str]:
     """A line for each goal that is missed or could not be measured."""
     lines: list[str] = []
     for goal in goals:
-        measured = measures.get(goal.measure, {}).get(OURS, {}).get(goal.value)
+        measured = value_of(goal, measures)
         if measured is None and not goal.optional:
             lines.append(f"{goal.what}: not measured ({goal.measure})")
         elif measured is not None and not goal.met(measured):
-            lines.append(f"{goal.what}: {measured:g}, goal {goal.limit()}")
+            lines.append(f"{goal.what}: {measured:g}, held to {goal.limit()}")
     return lines
 
 
 def table(goals: Iterable[Goal], measures: Mapping[str, Any]) -> list[str]:
     """A Markdown table of goals and what was measured."""
-    lines = ["| goal | limit | measured | met |", "|---|---|---|---|"]
+    lines = ["| what | aim | measured | reached | held to |", "| --- | --- | --- | --- | --- |"]
     for goal in goals:
-        measured = measures.get(goal.measure, {}).get(OURS, {}).get(goal.value)
-        if measured is None:
-            lines.append(f"| {goal.what} | {goal.limit()} | not measured | |")
-        else:
-            lines.append(f"| {goal.what} | {goal.limit()} | {measured:g} | {'yes' if goal.met(measured) else 'no'} |")
+        measured = value_of(goal, measures)
+        found = "not measured | " if measured is None else f"{measured:g} | {'yes' if goal.reached(measured) else 'no'}"
+        aim = goal.aim if goal.aim is not None else goal.at_most if goal.at_most is not None else goal.at_least
+        lines.append(f"| {goal.what} | {aim:g} | {found} | {goal.limit()} |")
     return lines

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
 import sys
 import types
 from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -60,7 +62,8 @@ def pydantic_envelope(struct: type[msgspec.Struct], name: str, *, many: bool) ->
 
 def bundled(path: Path) -> dict[str, Any]:
     """A spec with everything it refers to in one document."""
-    whole = load(path)
+    files: dict[Path, Any] = {path.resolve(): load(path)}
+    whole = files[path.resolve()]
     components: dict[str, Any] = whole.setdefault("components", {})
     waiting: list[tuple[Any, Path]] = [(whole, path)]
     known = {(path.resolve(), f"#/components/{kind}/{name}") for kind, of in components.items() for name in of}
@@ -77,7 +80,9 @@ def bundled(path: Path) -> dict[str, Any]:
                 continue
             known.add((place, f"#{pointer}"))
             _, _, kind, name = pointer.split("/")
-            part = load(place)["components"][kind][name]
+            if place not in files:
+                files[place] = load(place)
+            part = deepcopy(files[place]["components"][kind][name])
             components.setdefault(kind, {}).setdefault(name, part)
             waiting.append((part, place))
     return whole
@@ -87,7 +92,8 @@ def load(path: Path) -> Any:
     """A YAML file."""
     import yaml
 
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_text(encoding="utf-8"), loader)
 
 
 def nodes(tree: Any) -> Iterable[dict[str, Any]]:
@@ -105,8 +111,6 @@ GENERATED = "generated_from_specs"
 
 def generate(folder: Path) -> None:
     """Write a client of Books' contacts with openapi-python-client."""
-    import json
-
     spec = folder / "contacts.json"
     spec.write_text(json.dumps(bundled(PROJECT / "specs/books/contacts.yaml"), default=str), encoding="utf-8")
     settings = folder / "generator.json"

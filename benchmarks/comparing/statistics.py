@@ -52,6 +52,4 @@ def counted(instructions: Mapping[str, float], base: str) -> Measure:
 
 def rounded(measure: Measure) -> Measure:
     """Four significant digits, so that results are small and differ only where it matters."""
-    return {
-        name: {key: float(f"{value:.4g}") for key, value in values.items()} for name, values in measure.items()
-    }
+    return {name: {key: float(f"{value:.4g}") for key, value in values.items()} for name, values in measure.items()}

@@ -135,7 +135,7 @@ class Worker:
         decode = self.peer.decoder(kind)
         if decode is None:
             raise NotImplementedError("no decoder of its own")
-        body = Path(path).read_bytes()
+        body = Path(path).read_bytes()  # noqa: ASYNC240
         decode(body)
         with Timed() as timed:
             for _ in range(count):
