@@ -113,9 +113,9 @@ def environment(results: Results) -> str:
         f"`{results['command']}` on {results['date']}, commit {results['commit']}: {results['machine']}; load at the "
         f"start and the end {results['load'][0]:.1f} and {results['load'][1]:.1f}; {results['seconds']:,.0f} s.",
         f"Server: {results['server']}. Versions: {listed}.",
-        "A ratio is the CPU time of a peer divided by that of bare aiohttp with msgspec in the same round, the median of "
-        "all rounds. Responses have the shape of the live service, in which five members of a contact that should be "
-        "numbers or dates are empty text.",
+        "A ratio is the CPU time of a peer divided by that of bare aiohttp with msgspec in the same round, the median "
+        "of all rounds. Responses have the shape of the live service: five members of a contact that should be numbers "
+        "or dates are empty text.",
     ]
     for shape, words in shapes.items():
         unable = [peer["label"] for name, peer in results["peers"].items() if peer["shape"] == shape and name != JSON]
