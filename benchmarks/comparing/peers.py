@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -54,14 +54,15 @@ class Peer(ABC):
     async def page(self, number: int) -> tuple[Sequence[Any], bool]:
         """The rows of a page, and whether another follows."""
 
-    async def rows(self) -> AsyncIterator[Any]:
-        """Every row of the list."""
-        number, more = 0, True
+    async def stream(self) -> int:
+        """Read every row of the list one by one, and return their number."""
+        number, more, seen = 0, True, 0
         while more:
             number += 1
             rows, more = await self.page(number)
-            for row in rows:
-                yield row
+            for _ in rows:
+                seen += 1
+        return seen
 
     def decoder(self, kind: str) -> Decode | None:
         """Decoding without HTTP, of a `contact` or a `page`; None where the client has none of its own."""
@@ -95,9 +96,11 @@ class Ours(Peer):
         page = await self.client.books.contacts.list(page=number)
         return page.rows, bool(page.context.has_more_page)
 
-    async def rows(self) -> AsyncIterator[Any]:
-        async for row in self.client.books.contacts.list():
-            yield row
+    async def stream(self) -> int:
+        seen = 0
+        async for _ in self.client.books.contacts.list():
+            seen += 1
+        return seen
 
     def decoder(self, kind: str) -> Decode | None:
         import instructions

@@ -14,6 +14,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -90,8 +92,9 @@ def nginx_configuration(folder: Path, port: int) -> str:
     for shape in responses.SHAPES:
         for path, name in ((f"{PATH}/{responses.CONTACT_ID}", f"contact-{shape}"), (PATH, "page")):
             places += f"location = /{shape}{path} {{ alias {folder / name}; }}\n"
+    user = "user root;\n" if os.geteuid() == 0 else ""  # the folder belongs to the user who runs this
     return (
-        f"daemon off; pid {folder}/nginx.pid; error_log stderr; worker_processes 1;\n"
+        f"{user}daemon off; pid {folder}/nginx.pid; error_log stderr; worker_processes 1;\n"
         "events { worker_connections 2048; }\n"
         "http {\naccess_log off; sendfile on; tcp_nodelay on; keepalive_requests 100000000; keepalive_timeout 1h;\n"
         f'default_type "{HEADERS["Content-Type"]}"; open_file_cache max=16;\n'
@@ -148,18 +151,23 @@ def running(folder: Path, environment: Mapping[str, str]) -> Iterator[Servers]:
             configuration.write_text(nginx_configuration(folder, port), encoding="utf-8")
             started = stack.enter_context(subprocess.Popen([nginx, "-c", str(configuration), "-p", str(folder)]))
             stack.callback(started.terminate)
-            if answering(port):
+            if answering(f"http://127.0.0.1:{port}"):
                 url, kind = f"http://127.0.0.1:{port}", "nginx, one worker process"
                 pids += [started.pid, *children(started.pid)]
         yield Servers(url, rows_url, kind, pids)
 
 
-def answering(port: int) -> bool:
-    """Whether a server listens within five seconds."""
+def answering(url: str) -> bool:
+    """Whether a server serves the contact within five seconds."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for _ in range(100):
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-        time.sleep(0.05)
+        try:
+            with opener.open(f"{url}/{responses.LIVE}{PATH}/{responses.CONTACT_ID}", timeout=5) as response:
+                return bool(response.status == 200)
+        except urllib.error.HTTPError:
+            return False
+        except OSError:
+            time.sleep(0.05)
     return False
 
 
