@@ -310,8 +310,16 @@ def one(
     run.add(name, summary(samples, count, BARE))
 
 
+def open_all(run: Run) -> None:
+    """Find out the shape that each peer reads, where no part before has."""
+    missing = [name for name in run.plan.peers if name not in run.peers]
+    with processes(run, missing):
+        pass
+
+
 def rows(run: Run) -> None:
     """Long lists, each by a fresh process, so that its peak memory is the list's."""
+    open_all(run)
     for number in (*run.plan.rows, *run.plan.rows_of_few):
         names = [name for name in run.plan.peers if name in run.peers and (number in run.plan.rows or name in FEW)]
         samples: dict[str, list[Sample]] = {}
@@ -339,6 +347,7 @@ def instruction_counts(run: Run) -> None:
         return
     import instructions
 
+    open_all(run)
     counter = instructions.Counter(run.folder, 0)
     counter.environment = run.environment
 

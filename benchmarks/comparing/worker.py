@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
@@ -24,6 +25,8 @@ from .responses import LIVE, SHAPES
 
 MOST = 500
 """Requests at once that a client is made for."""
+LONGEST = 240
+"""Seconds of a run that is counted."""
 
 
 def peak_megabytes() -> float:
@@ -184,6 +187,8 @@ def decode_once(peer: Peer, path: Path, kind: str, count: int) -> None:
 
 def main() -> None:
     """See the module."""
+    if sys.argv[1] in ("--once", "--decode"):
+        signal.alarm(LONGEST)  # ends the process, also under valgrind
     if sys.argv[1] == "--once":
         asyncio.run(once(PEERS[sys.argv[2]](), sys.argv[3], sys.argv[4], int(sys.argv[5])))
     elif sys.argv[1] == "--decode":
