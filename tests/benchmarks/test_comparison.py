@@ -12,7 +12,7 @@ import pytest
 from comparing import goals, report, responses, server, svg
 from comparing.models import bundled, nodes, pydantic_envelope
 from comparing.peers import BARE, CLIENTS, JSON, OURS, PEERS
-from comparing.running import DECODERS, FULL, QUICK, environment_of
+from comparing.running import DECODERS, FULL, QUICK, Run, environment_of, interleaved, processes
 from comparing.statistics import counted, rounded, summary
 
 PROJECT = Path(__file__).parents[2]
@@ -235,6 +235,22 @@ def test_processes_see_this_library_and_no_proxy(monkeypatch: pytest.MonkeyPatch
     environment = environment_of(tmp_path)
     assert {"HTTPS_PROXY", "http_proxy", "PYTHONDONTWRITEBYTECODE", "ZOHO_REFRESH_TOKEN"}.isdisjoint(environment)
     assert environment["PYTHONPATH"].startswith(str(PROJECT))
+
+
+def test_peers_take_turns_and_one_that_fails_is_left_out_with_a_note(tmp_path: Path) -> None:
+    body = tmp_path / "page"
+    body.write_bytes(b"{}")
+    environment = environment_of(tmp_path)
+    del environment["PYTHONPYCACHEPREFIX"]  # compiling asyncio once more would take most of this test's time
+    run = Run(QUICK, tmp_path, environment, server.Servers("", "", "none", []))
+    with processes(run, [JSON]) as opened:
+        arguments = {"path": str(body), "kind": "page", "count": 3}
+        assert len(interleaved(run, opened, 4, "decode", arguments)[JSON]) == 4
+        assert run.notes == []
+        assert interleaved(run, opened, 4, "decode", {**arguments, "path": str(tmp_path / "absent")}) == {}
+    (note,) = run.notes
+    assert note.startswith("json.loads is left out of decode")
+    assert "FileNotFoundError" in note
 
 
 def test_plans_name_known_peers() -> None:
