@@ -207,6 +207,13 @@ def imports(results: Results) -> str:
 def left_out(results: Results) -> str:
     """Notes on what was not measured, and the share of time that the server worked."""
     notes = [f"- {note}" for note in results["notes"]]
+    fewest = {
+        name: min(one.get("rounds", 1) for one in measure.values())
+        for name, measure in results["measures"].items()
+        if not name.startswith(("rows", "instructions"))
+    }
+    if short := [f"{name} ({rounds:.0f})" for name, rounds in fewest.items() if rounds < 5]:
+        notes.append(f"- Less than five rounds of the slowest peer, for want of time: {', '.join(short)}.")
     busiest = max(results["server_busy"].items(), key=lambda pair: pair[1], default=None)
     if busiest is not None:
         notes.append(f"- The server used at most {busiest[1]:.0%} of a core ({busiest[0]}).")

@@ -52,6 +52,11 @@ class Plan:
     counted_decoding: Sequence[tuple[str, str, int, int]] = DECODED
     minutes: float = 19.0
 
+    @property
+    def share(self) -> float:
+        """Seconds of one measure, after which peers go on that are done within a second."""
+        return self.minutes * 60 / 25
+
 
 FULL = Plan(peers=CLIENTS, rounds=9)
 QUICK = Plan(
@@ -200,11 +205,13 @@ def interleaved(
 ) -> dict[str, list[Sample]]:
     """Samples of every peer: in each round all peers in turn, another one first each time."""
     samples: dict[str, list[Sample]] = {name: [] for name in peers}
+    names, began = list(peers), time.monotonic()
     for number in range(rounds):
-        if run.left() <= 0:
-            run.note(f"out of time at {do}: {number} of {rounds} rounds")
+        spent = time.monotonic() - began
+        if number and (run.left() <= 0 or spent > 2 * run.plan.share):
             break
-        names = list(samples)
+        if number and spent > run.plan.share:
+            names = [name for name in names if samples[name][-1]["wall"] < 1]
         first = number % max(len(names), 1)
         for name in names[first:] + names[:first]:
             try:
@@ -212,6 +219,7 @@ def interleaved(
             except PeerError as error:
                 run.note(f"{PEERS[name].label} is left out of {do} {dict(arguments)}: {error}")
                 del samples[name]
+                names.remove(name)
     return samples
 
 
@@ -224,8 +232,9 @@ def imports(run: Run) -> None:
     programs = {"base": base} | {name: f"{base}\n{PEERS[name].module}" for name in run.plan.peers}
     measured = "from time import process_time\nstart = process_time()\n{}\nprint(process_time() - start)"
     seconds: dict[str, list[float]] = {name: [] for name in programs}
+    began = time.monotonic()
     for _ in range(run.plan.imports + 1):  # the first writes the bytecode
-        if run.left() <= 0:
+        if time.monotonic() - began > 2 * run.plan.share:
             break
         for name in list(seconds):
             command = [sys.executable, "-c", measured.format(programs[name])]
@@ -276,11 +285,19 @@ def ordered(measure: Measure) -> Measure:
 
 
 def requests(run: Run) -> None:
-    """Contacts at rising concurrency, then pages."""
+    """Contacts at rising concurrency."""
     with processes(run, run.plan.peers) as peers:
         for concurrency in run.plan.concurrency:
+            if run.left() <= 0:
+                run.note(f"out of time: {concurrency} at once are left out")
+                break
             count = max(run.plan.contacts, concurrency)
             one(run, peers, f"contact@{concurrency}", "contact", {"concurrency": concurrency, "count": count}, count)
+
+
+def pages(run: Run) -> None:
+    """Pages of 200 rows, ten at once."""
+    with processes(run, run.plan.peers) as peers:
         count = run.plan.pages
         one(run, peers, "page@10", "page", {"concurrency": 10, "count": count}, count)
 
@@ -393,6 +410,7 @@ def attempt(run: Run, name: str, found: dict[str, float], count: Any) -> None:
 PARTS = {  # in this order, so that the goals come before time is out
     "import": imports,
     "decode": decoding,
+    "pages": pages,
     "requests": requests,
     "rows": rows,
     "organisations": organisations,

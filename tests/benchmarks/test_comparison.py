@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -247,6 +248,8 @@ def test_peers_take_turns_and_one_that_fails_is_left_out_with_a_note(tmp_path: P
         arguments = {"path": str(body), "kind": "page", "count": 3}
         assert len(interleaved(run, opened, 4, "decode", arguments)[JSON]) == 4
         assert run.notes == []
+        out_of_time = Run(replace(QUICK, minutes=0), tmp_path, environment, run.servers)
+        assert len(interleaved(out_of_time, opened, 4, "decode", arguments)[JSON]) == 1
         assert interleaved(run, opened, 4, "decode", {**arguments, "path": str(tmp_path / "absent")}) == {}
     (note,) = run.notes
     assert note.startswith("json.loads is left out of decode")
