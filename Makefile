@@ -121,9 +121,9 @@ $(BENCH)/.installed: pyproject.toml
 	done
 	@touch $@
 
-## bench: this library beside other clients, at most 20 minutes (QUICK=--quick: three); writes docs/benchmarks.md
+## bench: this library beside other clients, at most 20 minutes (OPTIONS=--quick: three); writes docs/benchmarks.md
 bench: $(BENCH)/.installed
-	$(BENCH)/bin/python benchmarks/compare.py $(QUICK)
+	$(BENCH)/bin/python benchmarks/compare.py $(OPTIONS)
 
 ## bench-check: the quick comparison, held to benchmarks/goals.toml
 bench-check: $(BENCH)/.installed

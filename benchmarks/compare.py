@@ -1,7 +1,7 @@
 """This library beside other ways to call Zoho Books, in one run.
 
     make bench                     the whole comparison, at most 20 minutes; writes docs/benchmarks.md and its plots
-    make bench QUICK=--quick       two to three minutes, fewer sizes
+    make bench OPTIONS=--quick       two to three minutes, fewer sizes
     make bench-check               the quick one, held to benchmarks/goals.toml; exits 1 when a goal is missed
 
 Every peer runs in a process of its own, and peers take turns in every round. A peer whose package is not installed is
@@ -138,7 +138,8 @@ def main() -> int:
     if options.report:
         write(json.loads(options.results.read_text(encoding="utf-8")), options.page)
         return 0
-    command = "make bench-check" if options.check else f"make bench{' QUICK=--quick' if options.quick else ''}"
+    given = " ".join(one for one in sys.argv[1:] if one != "--check")
+    command = "make bench-check" if options.check else "make bench" + (f" OPTIONS='{given}'" if given else "")
     results = measured(plan_of(options), options.parts, command)
     if options.results is not None:
         options.results.parent.mkdir(parents=True, exist_ok=True)
