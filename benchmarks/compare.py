@@ -15,6 +15,7 @@ import dataclasses
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -135,6 +136,7 @@ def plan_of(options: argparse.Namespace) -> running.Plan:
 def main() -> int:
     """Measure and write; with --check 1 when a goal is missed."""
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the processes of the run are ended, too
     if options.report:
         write(json.loads(options.results.read_text(encoding="utf-8")), options.page)
         return 0

@@ -33,6 +33,6 @@ def without_members(text: bytes, names: tuple[str, ...]) -> bytes:
 
 def page_of(body: bytes, number: int, pages: int) -> bytes:
     """One page of a long list: ids of its own, its number, and whether another page follows."""
-    rows = body.replace(b'"contact_id":"46', b'"contact_id":"%d' % (100_000 + number))
+    rows = body.replace(b'"contact_id":"4600000', b'"contact_id":"%d' % (4_600_000 + number))  # as long as real ones
     context = b'"page":%d,"per_page":200,"has_more_page":%s' % (number, b"true" if number < pages else b"false")
     return rows.replace(b'"page":1,"per_page":200,"has_more_page":false', context)
