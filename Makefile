@@ -9,13 +9,14 @@ CORE := tests/schema tests/wire tests/auth tests/transport tests/bulk tests/test
 VERSIONS := 3.11 3.12 3.13
 TOGETHER := -j $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 RELEASE := $(VENV)/.release
+BENCH := $(VENV)-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help docs demo test quick soak lint types mypy pyright specs unit pythons lowest generate hooks dist clean
+.PHONY: help docs demo test quick soak lint types mypy pyright specs unit pythons lowest generate hooks dist bench bench-check clean
 
 ## help: this list
 help:
-	@awk '/^## /{ at = index($$0, ": "); printf "make %-9s %s\n", substr($$0, 4, at - 4), substr($$0, at + 2) }' Makefile
+	@awk '/^## /{ at = index($$0, ": "); printf "make %-11s %s\n", substr($$0, 4, at - 4), substr($$0, at + 2) }' Makefile
 
 ## demo: push 5,000 contacts to a fake Zoho on this machine, pull them back, compare every field
 demo: $(STAMP)
@@ -110,6 +111,23 @@ dist: $(RELEASE)
 	rm -rf dist
 	$(PY) -m build
 	$(PY) -m twine check --strict dist/*
+
+# A client that cannot be installed is left out of the comparison, which says so.
+$(BENCH)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	@for package in $$($(BENCH)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"])'); do \
+		$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$$package" || echo "not installed: $$package"; \
+	done
+	@touch $@
+
+## bench: this library beside other clients, at most 20 minutes (OPTIONS=--quick: three); writes docs/benchmarks.md
+bench: $(BENCH)/.installed
+	$(BENCH)/bin/python benchmarks/compare.py $(OPTIONS)
+
+## bench-check: the quick comparison, held to benchmarks/goals.toml
+bench-check: $(BENCH)/.installed
+	$(BENCH)/bin/python benchmarks/compare.py --check
 
 ## clean: remove environments, caches and results
 clean:
