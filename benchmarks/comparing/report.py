@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -96,7 +97,20 @@ def markdown(results: Results, held: Sequence[goals.Goal], folder: str) -> str:
         "### Goals\n\n" + "\n".join(goals.table(held, results["measures"])),
         left_out(results),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(wrapped(part) for part in parts if part)
+
+
+def wrapped(text: str) -> str:
+    """The text with lines of prose as short as those of the other pages."""
+    lines = [
+        line
+        if line.startswith(("|", "#", "!"))
+        else textwrap.fill(
+            line, 120, subsequent_indent="  " * line.startswith("- "), break_long_words=False, break_on_hyphens=False
+        )
+        for line in text.split("\n")
+    ]
+    return "\n".join(lines)
 
 
 def environment(results: Results) -> str:
