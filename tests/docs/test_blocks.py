@@ -8,19 +8,20 @@ import re
 from pathlib import Path
 
 import pytest
-from support.page_blocks import blocks, expected_output, free_port, is_free, run, script
+from support.page_blocks import RUN, blocks, expected_output, free_port, is_free, run, script
 
 from zoho_async.fake import FakeZoho
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-PAGES = sorted(page for name in ("tutorial", "how-to") for page in (ROOT / "docs" / name).glob("*.md"))
+TEXTS = {
+    page.relative_to(ROOT).as_posix(): page.read_text("utf-8")
+    for name in ("tutorial", "how-to", "concepts", "reference")
+    for page in sorted((ROOT / "docs" / name).glob("*.md"))
+}
+PAGES = [name for name, text in TEXTS.items() if any(block.language in RUN for block in blocks(text))]
 PORTS = ("8181", "8000")
 """Ports that pages name."""
-
-
-def name_of(page: Path) -> str:
-    return page.relative_to(ROOT).as_posix()
 
 
 def has_ended(process: int) -> bool:
@@ -47,9 +48,9 @@ async def test_the_readme_runs_from_top_to_bottom(tmp_path: Path) -> None:
     assert has_ended(int(process)), "the fake goes on after the last block"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-async def test_a_page_runs_from_top_to_bottom(page: Path, fake: FakeZoho, tmp_path: Path) -> None:
-    text = page.read_text("utf-8")
+@pytest.mark.parametrize("page", PAGES)
+async def test_a_page_runs_from_top_to_bottom(page: str, fake: FakeZoho, tmp_path: Path) -> None:
+    text = TEXTS[page]
     for port in PORTS:
         text = re.sub(rf"\b{port}\b", str(free_port()), text)
     environment = {

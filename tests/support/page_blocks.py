@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 NEEDS_ACCOUNT = "<!-- needs an account -->"
 SHELLS = ("shell", "console", "bash", "sh")
+RUN = ("python", *SHELLS)
+"""Languages of blocks that are run."""
 
 _BLOCK = re.compile(
     r"(?P<before>^[^\n]*\n)?^```(?P<language>\w+)(?P<options>[^\n]*)\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL
