@@ -3,6 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 EXTRAS := cli,excel
+ALL_EXTRAS := cli,keyring,excel,redis,otel,dlt
 STAMP := $(VENV)/.installed
 SPREAD := -n auto --dist worksteal
 CORE := tests/schema tests/wire tests/auth tests/transport tests/bulk tests/test_client.py
@@ -11,7 +12,7 @@ TOGETHER := -j $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 RELEASE := $(VENV)/.release
 
 .DEFAULT_GOAL := help
-.PHONY: help docs demo test quick soak lint types mypy pyright specs unit pythons lowest generate hooks dist clean
+.PHONY: help docs demo test quick soak lint types mypy pyright specs unit pythons lowest generate licences hooks dist clean
 
 ## help: this list
 help:
@@ -97,6 +98,12 @@ generate: $(STAMP)
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
+## licences: write docs/reference/licences.md from the packages of an environment with all extras
+licences:
+	$(PYTHON) -m venv $(VENV)-licences
+	$(VENV)-licences/bin/python -m pip install --quiet --disable-pip-version-check packaging '.[$(ALL_EXTRAS)]'
+	$(VENV)-licences/bin/python tools/licences.py
+
 ## hooks: check every commit with pre-commit
 hooks: $(STAMP)
 	$(PY) -m pre_commit install
@@ -105,11 +112,12 @@ $(RELEASE): $(STAMP)
 	$(PIP) --group release
 	@touch $(RELEASE)
 
-## dist: build the wheel and the source archive into dist/ and check them
+## dist: build the wheel and the source archive into dist/, check them, try them in empty environments
 dist: $(RELEASE)
 	rm -rf dist
 	$(PY) -m build
 	$(PY) -m twine check --strict dist/*
+	$(PY) tools/check_archives.py
 
 ## clean: remove environments, caches and results
 clean:
