@@ -25,7 +25,7 @@ def page(name: str) -> str:
         "",
         f"What `zoho-async push {product} {resource}` takes, in any order and letter case; as text:",
         f"`zoho-async columns {product} {resource}`. Besides, every custom field has a column `cf_NAME`, its API name.",
-        "Places in lists go on above `[0]`. A new record needs the columns marked so; characters are the most.",
+        "Places in lists go on above `[0]`. `needed`: by a new record; `characters`: at most.",
         "",
         "| column | type | needed | characters | values |",
         "|---|---|---|---|---|",
