@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import os
 import re
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from support.page_blocks import RUN, blocks, expected_output, free_port, is_free, run, script
 
+from zoho_async import bulk
 from zoho_async.fake import FakeZoho
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
+DLT, WEBHOOKS = ((ROOT / "docs" / name).read_text("utf-8") for name in ("dlt.md", "webhooks.md"))
 TEXTS = {
     page.relative_to(ROOT).as_posix(): page.read_text("utf-8")
     for name in ("tutorial", "how-to", "concepts", "reference")
@@ -86,3 +92,42 @@ async def test_a_command_that_fails_fails_the_page(tmp_path: Path) -> None:
 
 def test_output_is_compared_between_dots() -> None:
     assert expected_output("```text\na ... b\n...\n  c\n```\n") == ["a", "b", "c"]
+
+
+def test_the_mapping_of_the_reference_can_be_read(tmp_path: Path) -> None:
+    (mapping,) = (
+        block for block in blocks((ROOT / "docs" / "mapping.md").read_text("utf-8")) if block.language == "toml"
+    )
+    (tmp_path / "mapping.toml").write_text(mapping.source)
+    assert bulk.read_mapping(tmp_path / "mapping.toml").group is not None
+
+
+async def test_the_pipeline_of_the_page_on_dlt_runs(fake: FakeZoho, tmp_path: Path) -> None:
+    source = "".join(block.source for block in blocks(DLT) if block.language == "py")
+    fake.add_organization("20234695")
+    fake.seed([{"contact_name": "Bowman and Co"}])
+    count = 'with pipeline.sql_client() as sql:\n    print(sql.execute_sql("select count(*) from books_contacts"))\n'
+    environment = {
+        "ZOHO_API_URL": fake.url,
+        "ZOHO_ACCESS_TOKEN": fake.access_token,
+        "DLT_DATA_DIR": str(tmp_path / "dlt"),
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        "RUNTIME__LOG_LEVEL": "ERROR",
+    }
+    shown = await run(f"```python\n{source}{count}```\n", tmp_path / "folder", environment)
+    assert "[(1,)]" in shown
+
+
+async def test_the_fastapi_route_of_the_page_on_webhooks_takes_what_is_signed() -> None:
+    wanted, secret, body = asyncio.Event(), "the0token0entered0in0Zoho", b'{"data":{}}'
+    (block,) = (block for block in blocks(WEBHOOKS) if block.language == "py")
+    names: dict[str, Any] = {"wanted": wanted, "secret": secret}
+    exec(block.source, names)
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    transport = httpx.ASGITransport(names["app"])
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        for header, status in ((signature, 204), ("0" * 64, 401)):
+            wanted.clear()
+            headers = {"X-Zoho-Webhook-Signature": header, "Content-Type": "application/json"}
+            assert (await client.post("/zoho", content=body, headers=headers)).status_code == status
+            assert wanted.is_set() is (status == 204)
