@@ -32,10 +32,9 @@ _LONGEST_NAME = 40
 
 def licence(found: Distribution) -> str:
     """The licence that a package declares."""
-    expression = found.metadata.get("License-Expression", "")
-    if expression:
-        return expression
-    text = found.metadata.get("License", "").strip()
+    for expression in found.metadata.get_all("License-Expression") or ():
+        return str(expression)
+    text = "".join(found.metadata.get_all("License") or ()).strip()
     if text and len(text) <= _LONGEST_NAME and "\n" not in text:
         return text
     classifiers = found.metadata.get_all("Classifier") or []
@@ -80,7 +79,7 @@ def page() -> str:
         packages |= more
         for name in more:
             users[name] = [*users.get(name, []), f"`[{extra}]`"]
-    rows = []
+    rows: list[str] = []
     for name in sorted(packages):
         text = re.sub(r"\s+", " ", licence(packages[name])).replace("|", "/")
         rows.append(f"| {name} | {packages[name].version} | {text} | {', '.join(users.get(name, ['the library']))} |\n")

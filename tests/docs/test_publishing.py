@@ -74,3 +74,8 @@ def test_the_recipe_of_a_release_replaces_every_address(tmp_path: Path) -> None:
 def test_the_recipe_of_a_release_checks_and_rehearses() -> None:
     recipe = (ROOT / "docs" / "release.md").read_text("utf-8")
     assert recipe.index("make dist") < recipe.index("--repository testpypi") < recipe.index("twine upload dist/*")
+
+
+def test_the_source_archive_takes_nothing_from_deeper_folders() -> None:
+    included = PYPROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert [path for path in included if not path.startswith("/") or not (ROOT / path[1:]).exists()] == []
