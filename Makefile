@@ -3,6 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 EXTRAS := cli,excel
+ALL_EXTRAS := cli,dlt,excel,keyring,otel,redis,speed
 STAMP := $(VENV)/.installed
 SPREAD := -n auto --dist worksteal
 CORE := tests/schema tests/wire tests/auth tests/transport tests/bulk tests/test_client.py
@@ -12,7 +13,7 @@ RELEASE := $(VENV)/.release
 BENCH := $(VENV)-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help docs demo test quick soak lint types mypy pyright specs unit pythons lowest generate hooks dist bench bench-check clean
+.PHONY: help docs demo test quick soak lint types mypy pyright specs unit pythons lowest generate licences hooks dist bench bench-check clean
 
 ## help: this list
 help:
@@ -98,6 +99,12 @@ generate: $(STAMP)
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
+## licences: write docs/reference/licences.md from the packages of an environment with all extras
+licences:
+	$(PYTHON) -m venv $(VENV)-licences
+	$(VENV)-licences/bin/python -m pip install --quiet --disable-pip-version-check packaging '.[$(ALL_EXTRAS)]'
+	$(VENV)-licences/bin/python tools/licences.py
+
 ## hooks: check every commit with pre-commit
 hooks: $(STAMP)
 	$(PY) -m pre_commit install
@@ -106,11 +113,12 @@ $(RELEASE): $(STAMP)
 	$(PIP) --group release
 	@touch $(RELEASE)
 
-## dist: build the wheel and the source archive into dist/ and check them
+## dist: build the wheel and the source archive into dist/, check them, try them in empty environments
 dist: $(RELEASE)
 	rm -rf dist
 	$(PY) -m build
 	$(PY) -m twine check --strict dist/*
+	$(PY) tools/check_archives.py
 
 # A client that cannot be installed is left out of the comparison, which says so.
 $(BENCH)/.installed: pyproject.toml

@@ -21,6 +21,7 @@ def urls() -> dict[str, str]:
 def on_config(config: Any) -> Any:
     """Set the addresses of the site and of the repository."""
     config["site_url"], config["repo_url"] = urls()["Documentation"], urls()["Repository"]
+    config["repo_name"] = "Repository"  # mkdocs names only hosts that it knows
     return config
 
 

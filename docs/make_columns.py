@@ -25,9 +25,9 @@ def page(name: str) -> str:
         "",
         f"What `zoho-async push {product} {resource}` takes, in any order and letter case; as text:",
         f"`zoho-async columns {product} {resource}`. Besides, every custom field has a column `cf_NAME`, its API name.",
-        "Places in lists go on above `[0]`.",
+        "Places in lists go on above `[0]`. `needed`: by a new record; `characters`: at most.",
         "",
-        "| column | type | a new record needs it | characters at most | values |",
+        "| column | type | needed | characters | values |",
         "|---|---|---|---|---|",
     ]
     for one in bulk.push_columns(name):

@@ -12,8 +12,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-import zoho_async
-from zoho_async import StaticToken, Zoho
+from zoho_async import Zoho
 from zoho_async.bulk.pushing.row_state import TRANSITIONS
 from zoho_async.cli.app import app
 from zoho_async.fake import FakeZoho
@@ -50,16 +49,6 @@ def anchors(page: Path) -> set[str]:
     """The anchors that GitHub gives the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def local_client(monkeypatch: pytest.MonkeyPatch, fake: FakeZoho) -> None:
-    """Makes the client of every example one of the fake."""
-
-    class Local(Zoho):
-        def __init__(self, auth: Any, **options: Any) -> None:
-            super().__init__(StaticToken(fake.access_token), api_url=fake.url, **options)
-
-    monkeypatch.setattr(zoho_async.client, "Zoho", Local)
 
 
 async def run(source: str, names: dict[str, Any], page: str) -> None:
@@ -125,36 +114,6 @@ def test_the_diagram_of_transitions_is_that_of_the_code() -> None:
         if "[*]" not in (start, end):
             drawn |= {(start, event, end) for event in events.split(", ")}
     assert drawn == {(state, event, to.state) for (state, event), to in TRANSITIONS.items()}
-
-
-async def test_the_first_example_does_what_it_says(
-    fake: FakeZoho, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    local_client(monkeypatch, fake)
-    names: dict[str, Any] = {}
-    source = blocks(ROOT / "README.md")[0]
-    assert source.rstrip().endswith("asyncio.run(main())")
-    exec(source.replace("asyncio.run(main())", ""), names)
-    await names["main"]()
-    [contact] = fake.organization().contacts.values()
-    printed = capsys.readouterr().out.split()
-    assert printed[1:4] == ["Bowman", "and", "Co"]
-    assert contact["notes"] == "Pays by cheque"
-
-
-async def test_the_service_of_the_readme_pushes_to_every_organization(
-    fake: FakeZoho, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    local_client(monkeypatch, fake)
-    monkeypatch.chdir(tmp_path)
-    fake.add_organization("2")
-    names: dict[str, Any] = {}
-    exec(blocks(ROOT / "README.md")[1], names)
-    row = {"contact_name": "Bowman and Co", "cf_external_id": "A-42"}
-    await names["sync"]({fake.organization_id: [row], "2": [row, {"contact_name": ""}]}, None)
-    assert [len(fake.organization(one).contacts) for one in (fake.organization_id, "2")] == [1, 1]
-    assert capsys.readouterr().out.startswith("2 2 ")
-    assert (tmp_path / "2.state.sqlite").exists()
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.parent == ROOT / "docs" and blocks(page)], ids=name_of)

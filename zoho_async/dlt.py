@@ -1,7 +1,9 @@
 """A source for dlt, which loads lists of Zoho into a warehouse; needs the extra `[dlt]`. See docs/dlt.md.
 
-pipeline = dlt.pipeline("zoho", destination="duckdb", dataset_name="books")
-pipeline.run(zoho_source(organizations=["10234695"], resources=["books.contacts"]))
+    pipeline = dlt.pipeline("zoho", destination="duckdb", dataset_name="books")
+    pipeline.run(zoho_source(organizations=["10234695"], resources=["books.contacts"]))
+
+Loaded by no other module.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -312,3 +313,21 @@ def test_without_a_folder_nothing_is_made_before_the_first_organisation(tmp_path
 def test_no_warning_where_all_is_well(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     asyncio.run(_used(tmp_path))
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
+
+
+async def test_a_process_asks_once_whether_the_day_is_used_up(fake: FakeZoho, tmp_path: Path) -> None:
+    """The plan may be another one by now, and a fake's clock may have been moved."""
+    fake.limits[fake.organization_id].per_day = 2
+    for _ in range(2):
+        before = fake.requests()
+        async with client_of(fake, limits=Limits(per_minute=None), limiters=FileLimiters(tmp_path)) as zoho:
+            for _ in range(4):
+                with contextlib.suppress(zoho_async.QuotaExceededError):
+                    await zoho.books.contacts.list()
+            with pytest.raises(zoho_async.QuotaExceededError):
+                await zoho.books.contacts.list()
+        assert fake.requests() - before <= 3
+    assert fake.requests() == 2 + 1
+    fake.clock.advance(86_400)
+    async with client_of(fake, limits=Limits(per_minute=None), limiters=FileLimiters(tmp_path)) as zoho:
+        await zoho.books.contacts.list()

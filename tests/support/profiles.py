@@ -13,6 +13,7 @@ _STANDARD = 100
 
 
 SLOW = (
+    "docs/test_blocks.py",
     "docs/test_pages.py",
     "bulk/pushing/test_keys.py",
     "bulk/pushing/test_plan_equals_push.py",

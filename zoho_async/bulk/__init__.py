@@ -1,9 +1,11 @@
 """Many records at a time, on top of the public client: `map`, `push`, `pull`.
 
-async for outcome in bulk.push(zoho.books.contacts, bulk.open_rows("customers.csv"), upsert_by="cf_crm_id",
-                               state="customers.state.sqlite"):
-    ...
-await bulk.pull(zoho.books.contacts, "contacts.sqlite", details="changed")
+    async for outcome in bulk.push(zoho.books.contacts, bulk.open_rows("customers.csv"), upsert_by="cf_crm_id",
+                                   state="customers.state.sqlite"):
+        ...
+    await bulk.pull(zoho.books.contacts, "contacts.sqlite", details="changed")
+
+Rules: docs/push.md and docs/pull.md.
 """
 
 from __future__ import annotations

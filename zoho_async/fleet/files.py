@@ -35,7 +35,8 @@ class FileLimiters:
 
     For every organisation the folder holds one file: the calls of the last minute, those in flight, pause and day.
     Processes take turns in the order in which they came. The slots of a killed process are free at once; its calls
-    count for another minute. A damaged file holds its organisation for a minute. Times are of the machine's own
+    count for another minute. That the day is used up is asked of Zoho once by every process: the plan may be another
+    one by now. A damaged file holds its organisation for a minute. Times are of the machine's own
     clock, so that a wall clock that is wrong or set changes nothing.
 
     Where the folder cannot be written, a WARNING says so and the limits are those of this process alone. The folder
@@ -123,7 +124,7 @@ class FileLimiters:
 class _FileBackend:
     """Implements `Backend` on a file."""
 
-    __slots__ = ("_ended", "_holder", "_limiters", "_path", "_ticket", "_timer", "_used", "_window")
+    __slots__ = ("_asked", "_ended", "_holder", "_limiters", "_path", "_ticket", "_timer", "_used", "_window")
 
     longest_sleep = 1.0
 
@@ -132,6 +133,8 @@ class _FileBackend:
         self._holder = holder
         self._path = path
         self._window = window
+        self._asked = False
+        """Whether Zoho was asked by this process, so that it believes what others have learnt of the day."""
         self._used = False
         """Whether there was a file before, so that one that is missing has been removed."""
         self._ended: list[tuple[int, Report, Limits]] = []
@@ -154,8 +157,10 @@ class _FileBackend:
             waited, pause = waited + pause, min(_LONGEST_TRY, pause * 2)
         with file:
             record = self._load(file)
-            turn = record.ask(self._holder.name, ask, self._limiters.now(), self._holder.alive, self._window)
+            holder, now = self._holder, self._limiters.now()
+            turn = record.ask(holder.name, ask, now, holder.alive, self._window, trusts_day=self._asked)
             self._save(file, record)
+        self._asked = self._asked or turn.slot is not None
         self._ticket = turn.slot is None or ask.more
         return turn
 

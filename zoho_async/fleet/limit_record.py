@@ -107,9 +107,20 @@ class LimitRecord(msgspec.Struct, array_like=True):
         self.boot, self.next_start = now.boot, 0.0
         self.ends, self.slots, self.tickets = [], {}, []
 
-    def ask(self, holder: str, ask: Ask, now: Now, alive: Callable[[str], bool], window: float = WINDOW) -> Turn:
-        """Start a call, or put the holder into the queue. `advance` comes before."""
-        if self._exhausted(ask.limits):
+    def ask(
+        self,
+        holder: str,
+        ask: Ask,
+        now: Now,
+        alive: Callable[[str], bool],
+        window: float = WINDOW,
+        *,
+        trusts_day: bool = True,
+    ) -> Turn:
+        """Start a call, or put the holder into the queue. `advance` comes before. `trusts_day`: whether the holder
+        believes what others have learnt of the day; a day that the limits set themselves holds in any case."""
+        trusts_day = trusts_day or ask.limits.per_day is not None
+        if trusts_day and self._exhausted(ask.limits):
             self.stop_waiting(holder)
             return self.look(ask.limits)
         mine = next((ticket for ticket in self.tickets if ticket.holder == holder), None)
@@ -121,6 +132,9 @@ class LimitRecord(msgspec.Struct, array_like=True):
         if mine is not None:
             self.tickets.remove(mine)
         if wait == 0:
+            if self._exhausted(ask.limits):
+                # The holder's call asks Zoho again.
+                self.day_left = self.day_ends = None
             turn = self.look(ask.limits)
             turn.slot = self._start(holder, ask, now.time, window)
             turn.counted += 1
@@ -129,6 +143,7 @@ class LimitRecord(msgspec.Struct, array_like=True):
             self.number += 1
         self.tickets.append(Ticket(holder, late, rank[1], now.time + (wait or 0.0) + GRACE))
         turn = self.look(ask.limits)
+        turn.exhausted = turn.exhausted and trusts_day
         turn.wait = wait
         return turn
 
