@@ -182,3 +182,15 @@ def test_a_killed_process_leaves_no_target_and_what_it_left_can_be_removed(tmp_p
     alive.commit()
     assert path.exists()
     remove_leftovers(tmp_path / "none" / "a")
+
+
+@pytest.mark.parametrize("call", ["fstat", "fdopen"])
+def test_a_file_that_cannot_be_begun_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    def failing(*_: object, **options: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, call, failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        AtomicFile(tmp_path / "a")
+    monkeypatch.undo()
+    assert names(tmp_path) == []

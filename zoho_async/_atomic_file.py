@@ -64,19 +64,29 @@ class AtomicFile:
         existing = _mode_of(self._path)
         mode = existing if mode is None else mode
         descriptor = os.open(self.temporary, _FLAGS, mode)
-        self._made = os.fstat(descriptor)
-        self._lock = threading.Lock()
-        self._ended = False
-        if os.name == "posix":
-            # Some file systems have neither modes nor locks.
+        try:
+            self._made = os.fstat(descriptor)
+            self._lock = threading.Lock()
+            self._ended = False
+            if os.name == "posix":
+                # Some file systems have neither modes nor locks.
+                with suppress(OSError):
+                    os.fchmod(descriptor, mode)
+                with suppress(OSError):
+                    # Shows `remove_leftovers` that it is still being written.
+                    flock(descriptor, LOCK_EX | LOCK_NB)
+            self.file: IO[Any] = (
+                os.fdopen(descriptor, "wb")
+                if binary
+                else os.fdopen(descriptor, "w", encoding=encoding, newline=newline)
+            )
+        except BaseException:
+            # Left open, its lock would keep it from being removed.
             with suppress(OSError):
-                os.fchmod(descriptor, mode)
+                os.close(descriptor)
             with suppress(OSError):
-                # Shows `remove_leftovers` that it is still being written.
-                flock(descriptor, LOCK_EX | LOCK_NB)
-        self.file: IO[Any] = (
-            os.fdopen(descriptor, "wb") if binary else os.fdopen(descriptor, "w", encoding=encoding, newline=newline)
-        )
+                self.temporary.unlink()
+            raise
 
     def commit(self) -> None:
         """Flushes the file to the disk and moves it into the target's place; does nothing after `discard`.

@@ -23,6 +23,7 @@ SLOW = (
     "fake/test_fake_threads.py",
     "bulk/pushing/test_two_processes.py",
     "auth/test_oauth.py::test_processes_that_share_a_token_file_cause_one_refresh",
+    "bulk/pulling/test_every_fault.py",
     "bulk/pushing/test_every_fault.py",
     "bulk/pushing/test_plans_of_all_resources.py",
     "bulk/pushing/test_storms.py",

@@ -10,6 +10,7 @@ import pytest
 from support.client import client_of
 
 from zoho_async import Zoho, bulk, errors
+from zoho_async.bulk.pulling.id_index import SqliteIndex
 from zoho_async.bulk.pulling.listing import ListPage, ListReader
 from zoho_async.fake import FakeZoho
 
@@ -419,3 +420,28 @@ async def test_a_sweep_that_was_killed_does_not_vouch_for_a_record(fake: FakeZoh
         connection.commit()
     fake.organization().remove(gone)
     assert [one.id for one in await copy.pull()] == [gone]
+
+
+async def test_a_state_that_has_failed_keeps_no_more(
+    fake: FakeZoho, copy: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its index may say of a change that it was handed out, and it was not."""
+    seed(fake, 3)
+    put, calls = SqliteIndex.put, list[str]()
+
+    def failing(index: SqliteIndex, record_id: str, *rest: Any) -> None:
+        put(index, record_id, *rest)
+        calls.append(record_id)
+        if len(calls) == 2:
+            raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteIndex, "put", failing)
+        async with bulk.changes(copy.resource, copy.state) as changes:
+            with pytest.raises(bulk.StateError, match=r"cannot be read or written: disk I/O error"):
+                async for change in changes:
+                    copy.keep(change)
+            with pytest.raises(bulk.StateError, match="no more of this run is kept"):
+                await changes.commit()
+    await copy.pull()
+    assert set(copy.rows) == set(fake.organization().contacts)

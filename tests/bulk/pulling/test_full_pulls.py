@@ -15,9 +15,11 @@ from typing import Any
 import msgspec
 import pytest
 from support.client import client_of
+from support.fault_server import Fault, FaultServer, Seen
 
-from zoho_async import Zoho, bulk, errors
+from zoho_async import Limits, StaticToken, Zoho, bulk, errors
 from zoho_async.bulk.pulling.deletions import too_many
+from zoho_async.bulk.pulling.sqlite_copy import SqliteCopy
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.handlers import listing
 
@@ -57,7 +59,7 @@ def ids_in(path: Path) -> set[str]:
         with closing(sqlite3.connect(path)) as connection:
             return {record_id for (record_id,) in connection.execute("SELECT id FROM contacts")}
     if path.suffix == ".jsonl":
-        return {json.loads(line)["contact_id"] for line in path.read_text("utf-8").splitlines()}
+        return {json.loads(line, parse_int=str)["contact_id"] for line in path.read_text("utf-8").splitlines()}
     with path.open(encoding="utf-8-sig", newline="") as file:
         return {row["contact_id"] for row in csv.DictReader(file)}
 
@@ -309,3 +311,90 @@ async def test_a_file_beside_the_target_is_neither_followed_nor_replaced(
     assert mine.read_text() == "my own"
     assert not (tmp_path / name).is_symlink()
     assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("failing", [1, 3])
+async def test_what_could_not_be_written_comes_with_the_next_pull(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """Nor is what was handed out, and not written, taken for written."""
+    seed(fake, 5)
+    store, stored = SqliteCopy.store, list[Any]()
+
+    def failing_store(copy: SqliteCopy, change: Any) -> None:
+        stored.append(change)
+        if len(stored) == failing:
+            raise sqlite3.OperationalError("database or disk is full")
+        store(copy, change)
+
+    monkeypatch.setattr("zoho_async.bulk.pulling.pull._COMMIT_EVERY", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteCopy, "store", failing_store)
+        with pytest.raises(bulk.InputError, match=r"a\.sqlite: cannot be read or written: database or disk is full"):
+            await bulk.pull(zoho.books.contacts, tmp_path / "a.sqlite")
+    await bulk.pull(zoho.books.contacts, tmp_path / "a.sqlite")
+    assert ids_in(tmp_path / "a.sqlite") == set(fake.organization().contacts)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+async def test_an_earlier_file_that_cannot_be_read_is_not_taken_for_an_empty_one(
+    fake: FakeZoho,
+    zoho: Zoho,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bend: Callable[[Bend | None], None],
+    name: str,
+) -> None:
+    seed(fake, 3)
+    await bulk.pull(zoho.books.contacts, tmp_path / name)
+    earlier = (tmp_path / name).read_bytes()
+    bend(lambda body: body["contacts"].pop())
+    opened = Path.open
+
+    def failing(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == name:
+            raise OSError(5, "Input/output error")
+        return opened(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", failing)
+        with pytest.raises(bulk.InputError, match=f"{name}: cannot be read or written: Input/output error"):
+            await bulk.pull(zoho.books.contacts, tmp_path / name)
+    assert (tmp_path / name).read_bytes() == earlier
+
+
+STRANGE = {
+    "a number without bounds": b"1e999999999999999999999",
+    "a huge exponent": b"1e999999999",
+    "an integer of 5,000 digits": b"9" * 5_000,
+    "bytes that are not UTF-8": b'"\xff"',
+    "half a character": b'"\\ud800"',
+    "bytes of half a character": b'"\xed\xa0\x80"',
+}
+
+
+@pytest.mark.parametrize("details", ["none", "all"])
+@pytest.mark.parametrize("name", FORMATS)
+async def test_a_strange_value_of_one_row_does_not_end_a_pull(tmp_path: Path, name: str, details: Any) -> None:
+    rows = {
+        str(10**15 + number): b'{"contact_id":"%d","contact_name":"N","outstanding_receivable_amount":%b,"cf_a":%b}'
+        % (10**15 + number, value, value)
+        for number, value in enumerate(STRANGE.values())
+    }
+
+    def decide(seen: Seen) -> Fault:
+        record_id = seen.target.partition("?")[0].rpartition("/")[2]
+        if record_id in rows:
+            return Fault("answer", body=b'{"code":0,"contact":%b}' % rows[record_id])
+        context = b'{"page":1,"per_page":200,"has_more_page":false}'
+        return Fault(
+            "answer", body=b'{"code":0,"contacts":[%b],"page_context":%b}' % (b",".join(rows.values()), context)
+        )
+
+    async with (
+        FaultServer(decide) as server,
+        Zoho(StaticToken("t"), organization_id="1", api_url=server.url, limits=Limits(per_minute=None)) as zoho,
+    ):
+        for _ in range(2):
+            await bulk.pull(zoho.books.contacts, tmp_path / name, details=details)
+            assert ids_in(tmp_path / name) == set(rows)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,8 @@ def test_columns_have_the_types_of_the_specs(zoho: Zoho) -> None:
         ({"a": 1}, "json", '{"a":1}'),
         ([], "json", "[]"),
         ("10.10", "decimal", "10.10"),
+        (Decimal("1E+20"), "decimal", "100000000000000000000"),
+        (Decimal("1E+999999999999"), "decimal", "1E+999999999999"),
     ],
 )
 def test_cells_of_sqlite(value: Any, kind: Any, expected: Any) -> None:

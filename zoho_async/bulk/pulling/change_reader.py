@@ -28,6 +28,7 @@ from .listing import (
     CallBudget,
     ListPage,
     ListReader,
+    in_utf8,
     last_page,
 )
 from .sink import Record
@@ -40,8 +41,6 @@ OVERLAP = timedelta(seconds=300)
 SWEEP_AFTER_S = 24 * 3600
 _GROUP = 100
 """Records that are asked for together."""
-
-_json = msgspec.json.Encoder(decimal_format="number")
 
 
 class ChangeReader:
@@ -411,7 +410,7 @@ class ChangeReader:
     async def _read_one(self, record_id: str) -> bytes:
         # Member by member as text, so that every value stays as Zoho wrote it.
         read = partial(self._target.resource.get, record_id, type=dict[str, msgspec.Raw])
-        return _json.encode(await self._budget.make(read))
+        return in_utf8(await self._budget.make(read))
 
     # -- rows
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +13,7 @@ from uuid import uuid4
 
 import msgspec
 
-from zoho_async.bulk.errors import InputError
+from zoho_async.bulk.errors import InputError, StateError
 from zoho_async.bulk.rows.resource import Destination, required_path
 from zoho_async.bulk.state.own_writes import PushedWrites
 
@@ -77,13 +79,16 @@ class Changes:
         self._budget = CallBudget(max_calls, wait=wait, on_wait=on_wait)
         self._uncommitted = False
         """Whether something was handed out since the last commit."""
+        self._failed = False
+        """Whether the state failed, so that it may take for handed out what was not."""
         self._summary = ChangesSummary()
         self._document: PullDocument | None = None
         self._reader: ChangeReader | None = None
         self._iteration: AsyncGenerator[Change, None] | None = None
 
     async def __aenter__(self) -> Self:
-        raw = self._state.open()
+        with self._readable():
+            raw = self._state.open()
         try:
             if isinstance(self._own, PushedWrites):
                 self._own.open()
@@ -91,11 +96,12 @@ class Changes:
             document = read_document(
                 raw, resource=self._target.name, origin=origin, token=uuid4().hex, where=self._where
             )
-            # An index that is not this document's, or none, cannot say what the consumer has.
-            if not self._state.index.begin(document.index):
-                document = msgspec.structs.replace(document, watermark="", reading=None, generation=0, uncounted=0)
-                # Before anything is handed out: the next run has to find the index that belongs to it.
-                self._state.commit(msgspec.json.encode(document))
+            with self._readable():
+                # An index that is not this document's, or none, cannot say what the consumer has.
+                if not self._state.index.begin(document.index):
+                    document = msgspec.structs.replace(document, watermark="", reading=None, generation=0, uncounted=0)
+                    # Before anything is handed out: the next run has to find the index that belongs to it.
+                    self._state.commit(msgspec.json.encode(document))
         except BaseException:
             self._close()
             raise
@@ -121,7 +127,8 @@ class Changes:
         try:
             if self._iteration is not None:
                 await self._iteration.aclose()
-            self._update_summary()
+            with self._readable():
+                self._update_summary()
         finally:
             self._reader = None
             self._close()
@@ -140,18 +147,28 @@ class Changes:
     async def _iterate(self, reader: ChangeReader) -> AsyncGenerator[Change, None]:
         source = reader.changes()
         try:
-            async for change in source:
-                if change.kind == "upsert":
-                    self._summary.upserts += 1
-                else:
-                    self._summary.deletes += 1
-                self._uncommitted = True
-                yield change
+            with self._readable():
+                async for change in source:
+                    if change.kind == "upsert":
+                        self._summary.upserts += 1
+                    else:
+                        self._summary.deletes += 1
+                    self._uncommitted = True
+                    yield change
             self._summary.complete = True
         except BudgetSpentError:
             pass
         finally:
             await source.aclose()
+
+    @contextmanager
+    def _readable(self) -> Generator[None, None, None]:
+        """Makes SQLite's errors, such as that of a full disk, a StateError."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            self._failed = True
+            raise StateError(f"{self._where}: the state cannot be read or written: {error}") from error
 
     def _page_read(self) -> None:
         # The consumer has stored all, and may get nothing for many pages.
@@ -165,12 +182,15 @@ class Changes:
         is handed out again by the next run. It may be awaited.
 
         Raises:
-            StateError: The state cannot be written.
+            StateError: The state cannot be written, or has failed before.
         """
         if self._reader is None or self._document is None:
             raise RuntimeError("the changes are closed")
-        self._document.pending = self.pending
-        self._keep(self._document)
+        if self._failed:
+            raise StateError(f"{self._where}: the state failed, so no more of this run is kept")
+        with self._readable():
+            self._document.pending = self.pending
+            self._keep(self._document)
         return Committed()
 
     def _keep(self, document: PullDocument) -> None:
@@ -245,7 +265,8 @@ def changes(
 
     Raises:
         InputError: The resource has no such list, or no details. On entry also StateError: the state is in use, not
-            ours, or of another organisation. While iterating MassDeleteError: the list lacks too many known records.
+            ours, or of another organisation. While iterating StateError: the state cannot be read or written;
+            MassDeleteError: the list lacks too many known records.
     """
     target = Destination.of(resource)
     check_pullable(target, details=details != "none")

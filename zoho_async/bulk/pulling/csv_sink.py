@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import tempfile
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import IO, Any
 
 import msgspec
@@ -14,10 +13,10 @@ from zoho_async._atomic_file import AtomicFile
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.source.csv_file import write_row
 from zoho_async.bulk.source.formula_cells import escape_cell, unescape_cell
+from zoho_async.wire.lenient import untyped
 
 from .jsonl_sink import JsonLinesSink
 
-_json = msgspec.json.Decoder(float_hook=Decimal)
 _LONGEST_CELL = 1 << 27
 """Characters of a cell of an earlier file."""
 
@@ -51,7 +50,7 @@ class CsvSink(JsonLinesSink):
                     cells = {name: unescape_cell(cell) for name, cell in zip(columns, row, strict=False) if cell}
                     if record_id := cells.get(self._record_id):
                         yield record_id, msgspec.json.encode(cells)
-        except (OSError, UnicodeDecodeError, csv.Error):
+        except (FileNotFoundError, UnicodeDecodeError, csv.Error):
             # There is no earlier file, or it is none of ours.
             return
         finally:
@@ -70,7 +69,7 @@ class CsvSink(JsonLinesSink):
         assert self._lines is not None
         self._lines.seek(0)
         for line in self._lines:
-            yield _json.decode(line)
+            yield untyped(line.encode())
 
 
 def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -6,11 +6,10 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import msgspec
-
 from zoho_async._atomic_file import AtomicFile, remove_leftovers
 from zoho_async._typeguards import is_mapping
 from zoho_async.bulk.errors import InputError
+from zoho_async.wire.lenient import untyped
 
 from .id_index import IdSet
 from .sink import Missing, Record
@@ -86,8 +85,8 @@ class JsonLinesSink:
                 for line in file:
                     if record_id := _id_in(line, self._record_id):
                         yield record_id, line.strip()
-        except OSError:
-            # There is no earlier file.
+        except FileNotFoundError:
+            # Another error must not drop what the earlier file has.
             return
 
     def _write(self, raws: Sequence[bytes]) -> None:
@@ -98,14 +97,11 @@ class JsonLinesSink:
 def _id_in(line: bytes, name: str) -> str:
     """The id in a line of JSON; empty when it has none."""
     try:
-        record: Any = _lines.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        record: Any = untyped(line)
+    except ValueError:
         return ""
     value: Any = record.get(name) if is_mapping(record) else None
     return str(value) if isinstance(value, str | int) else ""
-
-
-_lines = msgspec.json.Decoder()
 
 
 def one_line(raw: bytes) -> str:

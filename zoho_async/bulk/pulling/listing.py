@@ -16,6 +16,7 @@ from zoho_async.bulk.scheduling.window import UNKNOWN_RESET, local_now, sleep_un
 from zoho_async.errors import QuotaExceededError, RefusedError
 from zoho_async.schema.operation import Parameter
 from zoho_async.transport import hooks
+from zoho_async.wire.lenient import untyped
 from zoho_async.wire.pagination import Page
 
 from .id_index import IdSet
@@ -174,7 +175,7 @@ class ListReader:
         return total
 
     def _record(self, raw: bytes) -> Record | None:
-        row: Any = msgspec.json.decode(raw)
+        row: Any = untyped(raw)
         if not is_mapping(row):
             return None
         record_id = _text(row.get(self._listing.row_id))
@@ -309,6 +310,7 @@ def more_pages(page: Page[Any]) -> bool | None:
 def _raw_rows(page: Page[dict[str, Any]], body: bytes, envelope: tuple[str, ...]) -> list[bytes]:
     """The rows as they came over the wire, digit by digit."""
     try:
+        body.decode()  # undecoded members are not checked
         members: dict[str, msgspec.Raw] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         key = next((key for key in envelope if key in members and bytes(members[key]) != b"null"), "")
         return [bytes(raw) for raw in msgspec.json.decode(members[key], type=list[msgspec.Raw])] if key else []
@@ -318,6 +320,16 @@ def _raw_rows(page: Page[dict[str, Any]], body: bytes, envelope: tuple[str, ...]
 
 
 _json = msgspec.json.Encoder(decimal_format="number")
+
+
+def in_utf8(record: dict[str, msgspec.Raw]) -> bytes:
+    """A record as JSON, member by member as Zoho wrote it; what is not UTF-8 as Latin-1."""
+    raw = _json.encode(record)
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1").encode()
+    return raw
 
 
 def _text(value: Any) -> str:

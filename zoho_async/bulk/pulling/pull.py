@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
@@ -16,7 +17,7 @@ import msgspec
 
 from zoho_async.bulk._aio import closable
 from zoho_async.bulk.concurrent_map import map  # noqa: A004 - our own map, named like the builtin
-from zoho_async.bulk.errors import InputError
+from zoho_async.bulk.errors import InputError, StateError
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.scheduling.pull_cost import PullCost, PullNeeds, pull_cost
 from zoho_async.errors import NotFoundError
@@ -27,15 +28,13 @@ from .changes import Changes, is_read_alone
 from .csv_sink import CsvSink
 from .deletions import MAX_DELETED, check_missing, deleted_of
 from .jsonl_sink import JsonLinesSink
-from .listing import CallBudget, ListReader, WholeList
+from .listing import CallBudget, ListReader, WholeList, in_utf8
 from .pull_plan import Details, check_pull, needs_of
 from .sink import Record, Sink
 from .sqlite_copy import SqliteCopy, is_sqlite
 from .target_lock import TargetLock
 
 T = TypeVar("T")
-
-_json = msgspec.json.Encoder(decimal_format="number")
 
 _GROUP = 50
 """Details written together."""
@@ -124,6 +123,7 @@ async def pull(
     Raises:
         InputError: The file cannot be written, is being written by another pull or holds another organisation's
             records, or the resource has no list or no details.
+        StateError: The state in an SQLite file cannot be read or written, or is of a newer version.
         MassDeleteError: The list lacks more records than `max_deleted` allows; nothing was dropped.
         ZohoError: What the client's calls raise.
     """
@@ -156,8 +156,10 @@ async def pull(
             cost = _CostReport(None, destination, details, deletes, None, on_cost)
             sink = _open_sink(path, record_id=destination.record_id, details=details != "none")
             budget = CallBudget(wait=wait, on_wait=on_wait)
-            running = _Pull(destination, sink, thread, details, budget, cost, on_progress)
+            running = _Pull(path, destination, sink, thread, details, budget, cost, on_progress)
             return await running.run(concurrency=concurrency, max_deleted=max_deleted)
+    except sqlite3.Error as error:
+        raise InputError(f"{path}: cannot be read or written: {error}") from error
     finally:
         lock.release()
 
@@ -239,7 +241,11 @@ class _Update:
             # After its rows: what the state says is in the file.
             self._changes.commit()
 
+        written = True
+
         async def keep(batch: list[Change]) -> None:
+            nonlocal written
+            written = False
             writing = asyncio.get_running_loop().run_in_executor(thread, write, batch)
             try:
                 await asyncio.shield(writing)
@@ -248,6 +254,7 @@ class _Update:
                 while not writing.done():
                     with suppress(asyncio.CancelledError):
                         await asyncio.wait([writing])
+            written = True
             summary.details += sum(change.record is not None for change in batch)
             done = self._changes.summary
             summary.reads, summary.pending, summary.complete = done.calls, done.pending, done.complete
@@ -270,9 +277,10 @@ class _Update:
                     if len(batch) >= _COMMIT_EVERY:
                         full_batch, batch = batch, []
                         await keep(full_batch)
-            except BaseException:
-                # Their calls were paid for.
-                await keep(batch)
+            except BaseException as error:
+                # Their calls were paid for. After a failed write the state would take for stored what is not.
+                if written and not isinstance(error, StateError):
+                    await keep(batch)
                 raise
             await keep(batch)
             if full:
@@ -286,6 +294,7 @@ class _Pull:
 
     def __init__(
         self,
+        path: Path,
         destination: Destination,
         sink: Sink,
         thread: ThreadPoolExecutor,
@@ -294,6 +303,7 @@ class _Pull:
         cost: _CostReport,
         on_progress: Callable[[PullSummary], None] | None,
     ) -> None:
+        self._path = path
         self._destination = destination
         self._budget = budget
         self._cost = cost
@@ -379,10 +389,13 @@ class _Pull:
         self._budget.take()
         # Member by member as text, so that every value stays as Zoho wrote it.
         read = partial(self._destination.resource.get, record_id, type=dict[str, msgspec.Raw])
-        return _json.encode(await self._budget.make(read))
+        return in_utf8(await self._budget.make(read))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except OSError as error:
+            raise InputError(f"{self._path}: cannot be read or written: {error.strerror or error}") from error
 
     def _report(self) -> None:
         self._summary.reads = self._budget.used

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
 from uuid import uuid4
@@ -18,6 +17,7 @@ from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.state.owned_file import FileKind, open_owned
+from zoho_async.wire.lenient import untyped
 
 from .change import Change
 from .id_index import SqliteIndex, content_hash
@@ -45,7 +45,6 @@ _BASE = {
     "deleted_at": "TEXT",
 }
 _LACKS_DETAILS = "detail_of IS NOT last_modified_time AND deleted_at IS NULL"
-_json = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -109,10 +108,15 @@ class SqliteCopy:
             timeout=5,
             pragmas=("synchronous = NORMAL",),
         )
-        self._opened.execute("BEGIN IMMEDIATE")
-        counting = f'SELECT count(*) FROM "{self._table_name}" WHERE deleted_at IS NULL'
-        (self.records,) = self._opened.execute(counting).fetchone()
-        found = self._opened.execute("SELECT document FROM pulled_state WHERE resource = ?", (self._name,)).fetchone()
+        try:
+            self._opened.execute("BEGIN IMMEDIATE")
+            counting = f'SELECT count(*) FROM "{self._table_name}" WHERE deleted_at IS NULL'
+            (self.records,) = self._opened.execute(counting).fetchone()
+            query = "SELECT document FROM pulled_state WHERE resource = ?"
+            found = self._opened.execute(query, (self._name,)).fetchone()
+        except BaseException:
+            self.close()
+            raise
         return found[0] if found is not None else None
 
     @property
@@ -188,7 +192,7 @@ class SqliteCopy:
         cells = self._cells(change.id, raw, change.record)
         if change.record is not None:
             cells |= {"detail": change.record.decode(), "detail_of": cells["last_modified_time"]}
-            self._store_parts(change.id, _json.decode(change.record))
+            self._store_parts(change.id, untyped(change.record))
         assert self._table is not None
         query = f'SELECT 1 FROM "{self._table_name}" WHERE id = ? AND deleted_at IS NULL'
         self.records += self._connection.execute(query, (change.id,)).fetchone() is None
@@ -209,10 +213,10 @@ class SqliteCopy:
         return self._connection.execute(f'DELETE FROM "{self._table_name}" WHERE deleted_at IS NOT NULL').rowcount
 
     def _cells(self, record_id: str, raw: bytes, detail: bytes | None) -> dict[str, SqlValue]:
-        row: Mapping[str, Any] = _json.decode(raw)
+        row: Mapping[str, Any] = untyped(raw)
         name = row.get(self._target.name_field, "") if self._target.name_field else ""
         modified = row.get("last_modified_time") or row.get("updated_time") or ""
-        read: Mapping[str, Any] = _json.decode(detail) if detail is not None else {}
+        read: Mapping[str, Any] = untyped(detail) if detail is not None else {}
         cells: dict[str, SqlValue] = {"id": record_id}
         cells |= {one: cell(value, self._types[one]) for one, value in {**row, **read}.items() if one in self._types}
         for record in (row, read):
@@ -296,7 +300,7 @@ class SqliteCopy:
             cells |= {"detail_of": detail_of, "last_modified_time": modified, "pulled_at": pulled_at}
             self._table.write(cells)
             if detail is not None:
-                self._store_parts(record_id, _json.decode(detail))
+                self._store_parts(record_id, untyped(detail))
             self.index.put(record_id, content_hash(row.encode()), modified, 0)
         place, organization_id = self._target.origin
         token = uuid4().hex

@@ -123,7 +123,8 @@ class FileState:
             raise StateError(f"{self._path}: {_INDEX_FILE.in_use}") from None
         try:
             file = self._path.with_name(f"{self._path.name}.ids")
-            self._connection = open_owned(str(file), _INDEX_FILE, prepare)
+            # A document must never be ahead of its index, after a power cut neither.
+            self._connection = open_owned(str(file), _INDEX_FILE, prepare, pragmas=("synchronous = FULL",))
             self._connection.execute("BEGIN IMMEDIATE")
             remove_leftovers(self._path)
             return self._path.read_bytes()

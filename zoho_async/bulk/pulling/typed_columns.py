@@ -27,6 +27,8 @@ _TYPES: Mapping[Any, ColumnType] = {
 }
 _CUSTOM = re.compile(r"cf_[A-Za-z0-9_]{1,100}")
 _json = msgspec.json.Encoder(decimal_format="number")
+_WRITTEN_OUT = 400
+"""Digits of a decimal that has no exponent in a cell."""
 
 
 def columns(resource: Any) -> dict[str, ColumnType]:
@@ -92,7 +94,8 @@ def cell(value: Any, kind: ColumnType | None) -> str | int | None:
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, Decimal):
-        return format(value, "f")
+        # Written out, a huge exponent would fill the memory.
+        return format(value, "f") if abs(value.adjusted()) < _WRITTEN_OUT else str(value)
     if isinstance(value, int):
         return value if kind in (None, "bigint", "bool") and abs(value) < 1 << 63 else str(value)
     return _json.encode(value).decode()
