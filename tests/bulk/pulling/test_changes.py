@@ -277,6 +277,8 @@ async def test_a_state_that_cannot_be_used_is_refused(fake: FakeZoho, zoho: Zoho
     async with bulk.changes(copy.resource, copy.state):
         with pytest.raises(bulk.StateError, match="another run is using this state"):
             await copy.pull()
+    with pytest.raises(bulk.StateError, match=r"missing/a\.json: cannot be written: No such file"):
+        await Copy(zoho.books.contacts, tmp_path / "missing" / "a.json").pull()
     with pytest.raises(bulk.InputError, match="no paged list"):
         bulk.changes(zoho.books.comments, tmp_path / "comments.json")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -105,7 +106,7 @@ def _id_in(line: bytes, name: str) -> str:
     return str(value) if isinstance(value, str | int) else ""
 
 
-_lines = msgspec.json.Decoder()
+_lines = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def one_line(raw: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 
@@ -174,7 +175,7 @@ class ListReader:
         return total
 
     def _record(self, raw: bytes) -> Record | None:
-        row: Any = msgspec.json.decode(raw)
+        row: Any = _decimals.decode(raw)
         if not is_mapping(row):
             return None
         record_id = _text(row.get(self._listing.row_id))
@@ -318,6 +319,8 @@ def _raw_rows(page: Page[dict[str, Any]], body: bytes, envelope: tuple[str, ...]
 
 
 _json = msgspec.json.Encoder(decimal_format="number")
+_decimals = msgspec.json.Decoder(float_hook=Decimal)
+"""A float has no room for every number of JSON."""
 
 
 def _text(value: Any) -> str:
