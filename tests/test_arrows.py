@@ -20,7 +20,7 @@ LAYERS = [
     *("bulk.errors", "bulk._aio", "bulk._pages", "bulk.concurrent_map", "bulk.scheduling"),
     *("bulk.source", "bulk.state", "bulk.rows", "bulk.results"),
     *("bulk.pushing", "bulk.pulling", "bulk.recovery", "bulk"),
-    *("_dlt_state", "dlt", "webhooks", "fleet", "fake", "testing", "cli", "__main__"),
+    *("dlt", "webhooks", "fleet", "fake", "testing", "cli", "__main__"),
 ]
 ONLY = {
     "schema": {"errors", "_typeguards"},

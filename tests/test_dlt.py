@@ -19,8 +19,8 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from zoho_async import Limits, Zoho, bulk
-from zoho_async._dlt_state import LoadState
 from zoho_async.dlt import unfinished, zoho_source
+from zoho_async.dlt.load_state import LoadState
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.http.threaded import ThreadedFakeZoho
 

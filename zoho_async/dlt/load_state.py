@@ -12,9 +12,9 @@ import msgspec
 from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
-from .bulk.errors import StateError
-from .bulk.pulling.id_index import SqliteIndex
-from .bulk.state.owned_file import FileKind, open_owned
+from zoho_async.bulk.errors import StateError
+from zoho_async.bulk.pulling.id_index import SqliteIndex
+from zoho_async.bulk.state.owned_file import FileKind, open_owned
 
 if TYPE_CHECKING:
     import dlt

@@ -26,16 +26,17 @@ except ModuleNotFoundError as error:
 from dlt.common.configuration.container import Container
 from dlt.common.pipeline import PipelineContext
 
-from . import bulk
-from ._dlt_state import COMPLETE, RUN, LoadedTable, LoadState
-from .bulk.pulling.changes import check_pullable
-from .bulk.pulling.deletions import MAX_DELETED
-from .bulk.pulling.id_index import content_hash
-from .bulk.pulling.typed_columns import columns_of
-from .bulk.rows.resource import Destination
-from .bulk.state.owned_file import MEMORY
-from .client import Zoho
-from .errors import QuotaExceededError
+from zoho_async import bulk
+from zoho_async.bulk.pulling.changes import check_pullable
+from zoho_async.bulk.pulling.deletions import MAX_DELETED
+from zoho_async.bulk.pulling.id_index import content_hash
+from zoho_async.bulk.pulling.typed_columns import columns_of
+from zoho_async.bulk.rows.resource import Destination
+from zoho_async.bulk.state.owned_file import MEMORY
+from zoho_async.client import Zoho
+from zoho_async.errors import QuotaExceededError
+
+from .load_state import COMPLETE, RUN, LoadedTable, LoadState
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource
