@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +19,8 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from zoho_async import Limits, Zoho, bulk
-from zoho_async.dlt import _LoadState, unfinished, zoho_source
+from zoho_async.dlt import unfinished, zoho_source
+from zoho_async.dlt.load_state import LoadState
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.http.threaded import ThreadedFakeZoho
 
@@ -198,7 +201,7 @@ def test_a_failed_extract_moves_nothing(warehouse: Warehouse, fake: FakeZoho, mo
     with pytest.raises(PipelineStepFailed):
         warehouse.load(FIRST, "30234695")
     with monkeypatch.context() as patch, pytest.raises(PipelineStepFailed, match="after the index"):
-        patch.setattr(_LoadState, "note", failing)
+        patch.setattr(LoadState, "note", failing)
         warehouse.load()
     assert json.dumps(warehouse.pipeline.state["sources"]) == state  # type: ignore[typeddict-item]
     warehouse.load(FIRST, SECOND)
@@ -279,6 +282,48 @@ def test_a_refreshed_table_gets_every_row(warehouse: Warehouse, fake: FakeZoho) 
     elsewhere = warehouse.elsewhere()
     elsewhere.load()
     assert elsewhere.equals_zoho()
+
+
+def test_what_was_removed_from_the_warehouse_by_others_is_loaded_again(warehouse: Warehouse, fake: FakeZoho) -> None:
+    seed(fake, 12)
+    warehouse.load()
+    for statement in ("DROP SCHEMA zoho CASCADE", "DELETE FROM books_contacts WHERE contact_name > 'Name 0005'"):
+        with warehouse.pipeline.sql_client() as client:
+            client.execute_sql(statement)
+        change(fake, next(iter(fake.organization().contacts)), contact_name="Changed")
+        warehouse.load()
+        assert warehouse.equals_zoho()
+
+
+def test_a_value_that_no_destination_holds_stops_no_load(warehouse: Warehouse, fake: FakeZoho) -> None:
+    (one,) = seed(fake, 1, outstanding_receivable_amount=Decimal("1e40"))
+    organization = fake.organization()
+    organization.put({**organization.contacts[one], "created_time": "9999-12-31T23:59:59-0700"})
+    warehouse.load()
+    ((name, amount, created, row),) = warehouse.rows(
+        "contact_name, outstanding_receivable_amount, created_time, zoho_row"
+    )
+    assert (name, amount, created) == ("Name 0000", None, None)
+    assert json.loads(row)["created_time"] == "9999-12-31T23:59:59-0700"
+
+
+def test_more_deletes_than_usual_are_loaded_when_that_is_wanted(warehouse: Warehouse, fake: FakeZoho) -> None:
+    ids = seed(fake, 12)
+    warehouse.load()
+    for one in ids[:11]:
+        fake.organization().remove(one)
+    with pytest.raises(PipelineStepFailed, match="max_deleted=1"):
+        warehouse.load()
+    assert len(warehouse.rows()) == 12
+    warehouse.load(max_deleted=1)
+    assert warehouse.equals_zoho()
+
+
+def test_without_dlt_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "zoho_async.dlt")
+    monkeypatch.setitem(sys.modules, "dlt", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'zoho_async\[dlt\]'"):
+        import_module("zoho_async.dlt")
 
 
 def test_slices_are_bounded_and_go_on(warehouse: Warehouse, fake: FakeZoho) -> None:

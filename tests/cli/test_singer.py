@@ -7,7 +7,9 @@ from typing import Any
 
 from support.process import Cli, ended
 
+from zoho_async import bulk
 from zoho_async.cli.commands.pull import _COMMIT_EVERY
+from zoho_async.cli.commands.singer import SingerMessages
 from zoho_async.fake import FakeZoho
 
 STREAM = "books_contacts"
@@ -111,3 +113,9 @@ async def test_messages_without_a_reader_come_again(fake: FakeZoho, cli: Cli) ->
 def document(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path.read_text(), parse_float=Decimal)
     return found
+
+
+def test_a_time_that_utc_cannot_hold_is_written_as_it_is(tmp_path: Path) -> None:
+    row = b'{"contact_id":"1","created_time":"9999-12-31T23:59:59-0700"}'
+    line = SingerMessages("books.contacts", tmp_path / "a.json").record(bulk.Change(kind="upsert", id="1", row=row))
+    assert json.loads(line)["record"]["created_time"] == "9999-12-31T23:59:59-07:00"

@@ -10,6 +10,7 @@ import pytest
 from support.client import client_of
 
 from zoho_async import Zoho, bulk, errors
+from zoho_async.bulk.pulling import change_reader, listing
 from zoho_async.bulk.pulling.id_index import SqliteIndex
 from zoho_async.bulk.pulling.listing import ListPage, ListReader
 from zoho_async.fake import FakeZoho
@@ -278,6 +279,8 @@ async def test_a_state_that_cannot_be_used_is_refused(fake: FakeZoho, zoho: Zoho
     async with bulk.changes(copy.resource, copy.state):
         with pytest.raises(bulk.StateError, match="another run is using this state"):
             await copy.pull()
+    with pytest.raises(bulk.StateError, match=r"missing/a\.json: cannot be written: No such file"):
+        await Copy(zoho.books.contacts, tmp_path / "missing" / "a.json").pull()
     with pytest.raises(bulk.InputError, match="no paged list"):
         bulk.changes(zoho.books.comments, tmp_path / "comments.json")
 
@@ -445,3 +448,47 @@ async def test_a_state_that_has_failed_keeps_no_more(
                 await changes.commit()
     await copy.pull()
     assert set(copy.rows) == set(fake.organization().contacts)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"max_calls": 0}, {"max_deleted": 20}, {"max_deleted": -0.1}, {"details": "all"}, {"deletes": "never"}],
+    ids=str,
+)
+async def test_options_out_of_range_are_refused(zoho: Zoho, tmp_path: Path, options: Any) -> None:
+    (name,) = options
+    with pytest.raises(bulk.InputError, match=rf"^{name}="):
+        bulk.changes(zoho.books.contacts, tmp_path / "a.json", **options)
+    options = {"details": "some"} if name == "details" else options
+    with pytest.raises(bulk.InputError, match=rf"^{name}="):
+        await bulk.pull(zoho.books.contacts, tmp_path / "a.sqlite", **options)
+
+
+@pytest.mark.parametrize("resource", ["books.contacts", "billing.customers"])
+async def test_too_few_calls_for_any_progress_are_refused(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, resource: str
+) -> None:
+    seed(fake, 201)
+    product, _, name = resource.partition(".")
+    copy = Copy(getattr(getattr(zoho, product), name), tmp_path / "a.json", max_calls=2)
+    with pytest.raises(bulk.InputError, match="needs at least 3 calls"):
+        await copy.pull()
+    await copy.pull(max_calls=3)
+    assert copy.rows
+
+
+async def test_without_a_count_a_sweep_begins_where_the_known_records_end(
+    fake: FakeZoho, copy: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def count(self: ListReader) -> None:
+        return None
+
+    monkeypatch.setattr(ListReader, "count", count)
+    monkeypatch.setattr(change_reader, "PER_PAGE", 4)
+    monkeypatch.setattr(listing, "PER_PAGE", 4)
+    seed(fake, 60)
+    await copy.pull()
+    before = fake.requests()
+    await copy.pull(deletes="now")
+    # A page of changes, each page once, and a page of changes again.
+    assert fake.requests() - before == 1 + 15 + 1

@@ -9,6 +9,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,21 @@ async def test_nothing_is_dropped_when_asking_fails(fake: FakeZoho, zoho: Zoho, 
     with pytest.raises(errors.UnavailableError):
         await bulk.pull(zoho.with_options(retries=0).books.contacts, path, full=True)
     assert len(ids_in(path)) == 5
+
+
+@pytest.mark.parametrize("name", FORMATS)
+async def test_values_out_of_every_range_are_kept(fake: FakeZoho, zoho: Zoho, tmp_path: Path, name: str) -> None:
+    (record,) = fake.seed([{"contact_name": "A", "outstanding_receivable_amount": Decimal("1e400")}])
+    fake.organization().put({**record, "last_modified_time": "9999-12-31T23:59:59-0700"})
+    for full in (False, True):
+        await bulk.pull(zoho.books.contacts, tmp_path / name, full=full)
+    assert ids_in(tmp_path / name) == {record["contact_id"]}
+    # It is in the file only now, and is to stay there.
+    fake.organization().remove(record["contact_id"])
+    fake.script(GET, "status:400")
+    fake.seed([{"contact_name": f"B{number}"} for number in range(2)])
+    await bulk.pull(zoho.books.contacts, tmp_path / name, full=True)
+    assert len(ids_in(tmp_path / name)) == 3
 
 
 FAULTY: dict[str, Bend] = {

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from zoho_async import Zoho, bulk, errors
+from zoho_async.bulk.pulling import sqlite_copy
 from zoho_async.bulk.pulling.typed_columns import cell, custom_fields
 from zoho_async.fake import FakeZoho
 
@@ -190,6 +191,56 @@ async def test_a_file_of_version_1_is_migrated(fake: FakeZoho, zoho: Zoho, tmp_p
     assert (await bulk.pull(zoho.books.contacts, path, details="changed")).reads == 2
 
 
+async def test_each_resource_of_a_file_of_version_1_is_migrated(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_copy, "_MIGRATED_TOGETHER", 2)
+    path = tmp_path / "a.sqlite"
+    fake.seed({"contact_name": f"N{number}"} for number in range(5))
+    await bulk.pull(zoho.books.contacts, path)
+    await bulk.pull(zoho.expense.customers, path)
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("contacts", "customers"):
+            connection.execute(f"CREATE TABLE old AS SELECT * FROM {table}")
+            connection.execute(f"DROP TABLE {table}")
+            connection.execute(
+                f"CREATE TABLE {table} (id TEXT PRIMARY KEY, name TEXT NOT NULL, last_modified_time TEXT NOT NULL, "
+                "row TEXT NOT NULL, detail TEXT, detail_of TEXT, pulled_at TEXT NOT NULL)"
+            )
+            columns = "id, name, last_modified_time, row, detail, detail_of, pulled_at"
+            connection.execute(f"INSERT INTO {table} SELECT {columns} FROM old")
+            connection.execute("DROP TABLE old")
+        for table in ("pulled_state", "pulled_ids_books_contacts", "pulled_ids_expense_customers"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    fake.organization().remove(next(iter(fake.organization().contacts)))
+    for resource in (zoho.books.contacts, zoho.expense.customers):
+        summary = await bulk.pull(resource, path)
+        assert (summary.records, summary.changed, summary.deleted) == (4, 0, 1)
+    for table in ("contacts", "customers"):
+        assert query(path, f"SELECT count(*) FROM {table} WHERE created_time IS NOT NULL") == [(5,)]
+
+
+@pytest.mark.parametrize("other", ["billing", "expense"])
+async def test_two_resources_of_a_file_have_their_own_persons_and_addresses(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, other: str
+) -> None:
+    path = tmp_path / "a.sqlite"
+    fake.seed([{"contact_name": "A", "billing_address": {"city": "Roma"}}])
+    customers = getattr(zoho, other).customers
+    for resource in (zoho.books.contacts, customers, zoho.books.contacts, customers):
+        await bulk.pull(resource, path, details="changed")
+    key = {"billing": "customer_id", "expense": "contact_id"}[other]
+    for table, column in (("addresses", "contact_id"), ("customers_addresses", key)):
+        found = query(path, f"SELECT {column}, city FROM {table} WHERE kind = 'billing'")
+        assert found == [(one, "Roma") for one in fake.organization().contacts]
+    fake.organization().remove(next(iter(fake.organization().contacts)))
+    await bulk.pull(customers, path, max_deleted=1)
+    assert query(path, "SELECT city FROM customers_addresses") == []
+    assert query(path, "SELECT city FROM addresses WHERE kind = 'billing'") == [("Roma",)]
+
+
 def test_columns_have_the_types_of_the_specs(zoho: Zoho) -> None:
     found = bulk.columns(zoho.books.contacts)
     assert found == bulk.columns("books.contacts")
@@ -220,6 +271,10 @@ def test_columns_have_the_types_of_the_specs(zoho: Zoho) -> None:
         ("10.10", "decimal", "10.10"),
         (Decimal("1E+20"), "decimal", "100000000000000000000"),
         (Decimal("1E+999999999999"), "decimal", "1E+999999999999"),
+        (Decimal("0.10"), "decimal", "0.10"),
+        (Decimal("1e30"), "decimal", "1" + "0" * 30),
+        # Written out it would fill the memory.
+        (Decimal("-1e-400000"), "decimal", "-1E-400000"),
     ],
 )
 def test_cells_of_sqlite(value: Any, kind: Any, expected: Any) -> None:

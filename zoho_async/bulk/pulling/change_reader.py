@@ -39,6 +39,7 @@ Deletes = Literal["auto", "off", "now"]
 OVERLAP = timedelta(seconds=300)
 """Changes before the watermark that are read again: they may have shown late."""
 SWEEP_AFTER_S = 24 * 3600
+_LEAST_CALLS = 3  # A page, the count and the page to go on with.
 _GROUP = 100
 """Records that are asked for together."""
 
@@ -259,7 +260,10 @@ class ChangeReader:
 
     async def _begin_whole(self, count: int | None) -> ListPage:
         """Begins a reading of the whole list, with its last page."""
-        page, end_known = await last_page(self._list, count, OLDEST_FIRST)
+        self._budget.check_enough(_LEAST_CALLS)
+        # A wrong guess only costs calls.
+        size = count if count is not None else self._index.count()
+        page, end_known = await last_page(self._list, size, OLDEST_FIRST)
         self._next_generation()
         self._document.reading = ListProgress(kind="whole", page=page.number, end_known=end_known)
         return page
@@ -297,6 +301,7 @@ class ChangeReader:
         while reading.page:
             page = await self._list.page(reading.page, {})
             if begins and page.number == 1 and page.is_long and before is None:
+                self._budget.check_enough(_LEAST_CALLS)
                 # The count comes first: what is deleted after it must not go unnoticed.
                 before = await self._list.count()
                 page = await self._list.page(1, {})

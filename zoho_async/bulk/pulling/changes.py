@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 from uuid import uuid4
 
 import msgspec
@@ -252,8 +252,8 @@ def changes(
         resource: A client's resource, such as `zoho.books.contacts`.
         state: Path of a JSON document; the index of ids is the file `<name>.ids` beside it. Or a `PullState`.
         details: `changed` reads every changed record by itself, one call each, and hands it out then.
-        max_calls: Most calls of this run, without the client's retries; the rest is left to the next run. With fewer
-            than three a first run cannot begin.
+        max_calls: Most calls of this run, without the client's retries; the rest is left to the next run. A list of
+            more than one page needs three.
         deletes: `auto` looks for deletes when Zoho counts fewer records than are known, or once a day; `now` in any
             case; `off` never. Each missing record is asked for.
         max_deleted: Share of the known records, from 0 to 1, that may be deleted at once; ten may be in any case.
@@ -264,12 +264,14 @@ def changes(
         An asynchronous context manager to iterate over, with `commit()`, `pending` and `summary`.
 
     Raises:
-        InputError: The resource has no such list, or no details. On entry also StateError: the state is in use, not
-            ours, or of another organisation. While iterating StateError: the state cannot be read or written;
+        InputError: The resource has no such list, or no details, or an argument is out of range. On entry also
+            StateError: the state is in use, not ours, or of another organisation. While iterating StateError: the state
+            cannot be read or written;
             MassDeleteError: the list lacks too many known records.
     """
     target = Destination.of(resource)
     check_pullable(target, details=details != "none")
+    check_options(details, ("none", "changed"), max_calls=max_calls, deletes=deletes, max_deleted=max_deleted)
     keeper = FileState(Path(state)) if isinstance(state, str | Path) else state
     return Changes(
         target,
@@ -290,6 +292,20 @@ def check_pullable(target: Destination, *, details: bool) -> None:
         raise InputError(f"{target.name} cannot be pulled: it has no paged list")
     if details and not is_read_alone(target):
         raise InputError(f"{target.name} has no details to pull: its records cannot be read alone")
+
+
+def check_options(
+    details: str, possible: Sequence[str], *, max_calls: int | None, deletes: str, max_deleted: float
+) -> None:
+    """Raises InputError for an option out of its range: 20 for 20 % would believe every list."""
+    if details not in possible:
+        raise InputError(f"details={details!r}: must be one of {', '.join(possible)}")
+    if deletes not in get_args(Deletes):
+        raise InputError(f"deletes={deletes!r}: must be one of {', '.join(get_args(Deletes))}")
+    if not 0 <= max_deleted <= 1:
+        raise InputError(f"max_deleted={max_deleted}: must be a share from 0 to 1")
+    if max_calls is not None and max_calls < 1:
+        raise InputError(f"max_calls={max_calls}: must be at least 1, or None")
 
 
 def is_read_alone(target: Destination) -> bool:

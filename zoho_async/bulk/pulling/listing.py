@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from zoho_async._typeguards import is_mapping
+from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.scheduling.window import UNKNOWN_RESET, local_now, sleep_until
 from zoho_async.errors import QuotaExceededError, RefusedError
@@ -68,6 +69,11 @@ class CallBudget:
     def left(self) -> bool:
         """Whether a call may be made."""
         return self._limit is None or self.used < self._limit
+
+    def check_enough(self, calls: int) -> None:
+        """Raises InputError when a run may make fewer calls than this, and would come no further for ever."""
+        if self._limit is not None and self._limit < calls:
+            raise InputError(f"max_calls={self._limit}: reading a list of several pages needs at least {calls} calls")
 
     async def make(self, call: Callable[[], Awaitable[T]]) -> T:
         """Makes a call that was counted; again when the day's calls were used up."""

@@ -29,7 +29,7 @@ from .csv_sink import CsvSink
 from .deletions import MAX_DELETED, check_missing, deleted_of
 from .jsonl_sink import JsonLinesSink
 from .listing import CallBudget, ListReader, WholeList, in_utf8
-from .pull_plan import Details, check_pull, needs_of
+from .pull_plan import CSV, Details, check_pull, needs_of
 from .sink import Record, Sink
 from .sqlite_copy import SqliteCopy, is_sqlite
 from .target_lock import TargetLock
@@ -128,7 +128,7 @@ async def pull(
         ZohoError: What the client's calls raise.
     """
     destination, path = Destination.of(resource), Path(to)
-    check_pull(destination, path, details, max_calls=max_calls)
+    check_pull(destination, path, details, max_calls=max_calls, deletes=deletes, max_deleted=max_deleted)
     lock = TargetLock(path)
     lock.take()
     try:
@@ -154,7 +154,8 @@ async def pull(
                 updating = _Update(copy, changes, cost)
                 return await updating.run(thread, details, full=full, on_progress=on_progress)
             cost = _CostReport(None, destination, details, deletes, None, on_cost)
-            sink = _open_sink(path, record_id=destination.record_id, details=details != "none")
+            sink_type = CsvSink if path.suffix.lower() in CSV else JsonLinesSink
+            sink = sink_type(path, destination.record_id, details=details != "none")
             budget = CallBudget(wait=wait, on_wait=on_wait)
             running = _Pull(path, destination, sink, thread, details, budget, cost, on_progress)
             return await running.run(concurrency=concurrency, max_deleted=max_deleted)
@@ -162,17 +163,6 @@ async def pull(
         raise InputError(f"{path}: cannot be read or written: {error}") from error
     finally:
         lock.release()
-
-
-def _open_sink(path: Path, *, record_id: str, details: bool) -> Sink:
-    """The sink that a file name asks for; InputError for another kind of file."""
-    match path.suffix.lower():
-        case ".jsonl" | ".ndjson":
-            return JsonLinesSink(path, record_id, details=details)
-        case ".csv":
-            return CsvSink(path, record_id, details=details)
-        case other:
-            raise InputError(f"{path}: cannot write `{other}` files; use .sqlite, .db, .jsonl, .ndjson or .csv")
 
 
 class _CostReport:

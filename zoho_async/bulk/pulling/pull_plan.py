@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.scheduling.pull_cost import PER_PAGE, PullCost, PullNeeds, pull_cost
 
 from .change_reader import SWEEP_AFTER_S, Deletes
-from .changes import check_pullable
+from .changes import check_options, check_pullable
+from .deletions import MAX_DELETED
 from .id_index import content_hash
 from .listing import NEWEST_CHANGE_FIRST, CallBudget, ListReader
 from .sqlite_copy import CopyOverview, SqliteCopy, is_sqlite
 
 Details = Literal["none", "changed", "all"]
+
+JSON_LINES = (".jsonl", ".ndjson")
+CSV = (".csv",)
 
 
 async def plan_pull(
@@ -46,7 +50,7 @@ async def plan_pull(
         ZohoError: What the client's calls raise.
     """
     target, path = Destination.of(resource), Path(to)
-    check_pull(target, path, details, max_calls=max_calls)
+    check_pull(target, path, details, max_calls=max_calls, deletes=deletes)
     budget = CallBudget()
     reader = ListReader(target, budget)
     page = await reader.page(1, NEWEST_CHANGE_FIRST if reader.is_sorted else {})
@@ -67,9 +71,24 @@ async def plan_pull(
     return pull_cost(needs, max_calls=max_calls, reads=budget.used)
 
 
-def check_pull(target: Destination, path: Path, details: Details, *, max_calls: int | None) -> None:
+def check_pull(
+    target: Destination,
+    path: Path,
+    details: Details,
+    *,
+    max_calls: int | None,
+    deletes: Deletes,
+    max_deleted: float = MAX_DELETED,
+) -> None:
     """Raises InputError when a pull with these options is not possible."""
     check_pullable(target, details=details != "none")
+    check_options(details, get_args(Details), max_calls=max_calls, deletes=deletes, max_deleted=max_deleted)
+    if not is_sqlite(path) and path.suffix.lower() not in (*JSON_LINES, *CSV):
+        raise InputError(f"{path}: cannot write `{path.suffix}` files; use .sqlite, .db, .jsonl, .ndjson or .csv")
+    if path.is_dir():
+        raise InputError(f"{path}: cannot be written: it is a folder")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: cannot be written: there is no folder {path.parent}")
     if not is_sqlite(path) and (details == "changed" or max_calls is not None):
         raise InputError(
             f"{path}: only SQLite remembers what has changed; use --details all without --max-calls, or a .sqlite file"

@@ -45,6 +45,7 @@ _BASE = {
     "deleted_at": "TEXT",
 }
 _LACKS_DETAILS = "detail_of IS NOT last_modified_time AND deleted_at IS NULL"
+_MIGRATED_TOGETHER = 500
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -76,7 +77,8 @@ class SqliteCopy:
 
     `row` is the record as the list has it; `detail` the record as read by itself (NULL until then), with its
     modification time in `detail_of`; `deleted_at` is when the pull found that Zoho has it no more. With details the
-    tables `contact_persons` and `addresses` hold those of every record. The table `pulled_from` names the organisation
+    tables `contact_persons` and `addresses` hold those of every record; of a second resource in the file, tables named
+    `customers_contact_persons`, say. The table `pulled_from` names the organisation
     of each resource: records of two never come together. A `PullState`.
 
     Args:
@@ -185,8 +187,8 @@ class SqliteCopy:
         if change.kind == "delete":
             query = f'UPDATE "{self._table_name}" SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL'
             self.records -= self._connection.execute(query, (_now(), change.id)).rowcount
-            for part in self._parts:
-                self._connection.execute(f'DELETE FROM "{part}" WHERE {self._part_key} = ?', (change.id,))
+            for part in self._parts.values():
+                self._connection.execute(f'DELETE FROM "{part.name}" WHERE {self._part_key} = ?', (change.id,))
             return
         raw = change.row if change.row is not None else self._row_of(change.id)
         cells = self._cells(change.id, raw, change.record)
@@ -242,7 +244,7 @@ class SqliteCopy:
 
     def _store_parts(self, record_id: str, record: Mapping[str, Any]) -> None:
         for part, table in self._parts.items():
-            self._connection.execute(f'DELETE FROM "{part}" WHERE {self._part_key} = ?', (record_id,))
+            self._connection.execute(f'DELETE FROM "{table.name}" WHERE {self._part_key} = ?', (record_id,))
             for position, (kind, item) in enumerate(_parts_of(record, part)):
                 types = self._part_types[part]
                 cells = {one: cell(value, types[one]) for one, value in item.items() if one in types}
@@ -277,6 +279,9 @@ class SqliteCopy:
         )
         SqliteIndex.create(connection, self._index_name)
         self._table = TypedTable(connection, self._table_name, _BASE, self._types)
+        # Two products may have the same ids.
+        first = connection.execute("SELECT resource FROM pulled_from ORDER BY rowid").fetchone() == (self._name,)
+        prefix = "" if first else f"{self._table_name}_"
         for part, types in self._part_types.items():
             base = {
                 "part": "TEXT PRIMARY KEY",
@@ -285,23 +290,33 @@ class SqliteCopy:
                 "kind": "TEXT",
                 "row": "TEXT NOT NULL",
             }
-            self._parts[part] = TypedTable(connection, part, base, types)
-            connection.execute(f'CREATE INDEX IF NOT EXISTS "{part}_of" ON "{part}" ({self._part_key})')
-        if version < PULL_FILE.version:
+            name = f"{prefix}{part}"
+            self._parts[part] = TypedTable(connection, name, base, types)
+            connection.execute(f'CREATE INDEX IF NOT EXISTS "{name}_of" ON "{name}" ({self._part_key})')
+        # Not by the file's version: it is brought up to date by the first of its resources that is pulled.
+        has_rows = connection.execute(f'SELECT 1 FROM "{self._table_name}"').fetchone() is not None
+        query = "SELECT 1 FROM pulled_state WHERE resource = ?"
+        if has_rows and connection.execute(query, (self._name,)).fetchone() is None:
             self._migrate(connection)
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        """Fills the columns of a file of version 1, and the index with what it has."""
+        """Fills the columns of a table of version 1, and the index with what it has."""
         assert self._table is not None
         self._opened = connection
-        query = f'SELECT id, row, detail, detail_of, last_modified_time, pulled_at FROM "{self._table_name}"'
-        for record_id, row, detail, detail_of, modified, pulled_at in connection.execute(query).fetchall():
-            cells = self._cells(record_id, row.encode(), detail.encode() if detail is not None else None)
-            cells |= {"detail_of": detail_of, "last_modified_time": modified, "pulled_at": pulled_at}
-            self._table.write(cells)
-            if detail is not None:
-                self._store_parts(record_id, untyped(detail))
-            self.index.put(record_id, content_hash(row.encode()), modified, 0)
+        query = (
+            f'SELECT id, row, detail, detail_of, last_modified_time, pulled_at FROM "{self._table_name}" WHERE id > ? '
+            f"ORDER BY id LIMIT {_MIGRATED_TOGETHER}"
+        )
+        last = ""
+        while rows := connection.execute(query, (last,)).fetchall():
+            for record_id, row, detail, detail_of, modified, pulled_at in rows:
+                cells = self._cells(record_id, row.encode(), detail.encode() if detail is not None else None)
+                cells |= {"detail_of": detail_of, "last_modified_time": modified, "pulled_at": pulled_at}
+                self._table.write(cells)
+                if detail is not None:
+                    self._store_parts(record_id, untyped(detail))
+                self.index.put(record_id, content_hash(row.encode()), modified, 0)
+            last = rows[-1][0]
         place, organization_id = self._target.origin
         token = uuid4().hex
         document = PullDocument(resource=self._name, place=place, organization_id=organization_id, index=token)

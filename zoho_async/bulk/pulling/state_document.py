@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from zoho_async._atomic_file import atomic_write, remove_leftovers
-from zoho_async.bulk.errors import InputError, StateError
+from zoho_async.bulk.errors import StateError
 from zoho_async.bulk.state.owned_file import FileKind, open_owned
 
 from .id_index import IdIndex, SqliteIndex
@@ -110,17 +110,14 @@ class FileState:
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
-        self._lock = TargetLock(self._path)
+        self._lock = TargetLock(self._path, in_use=_INDEX_FILE.in_use, error=StateError)
         self._connection: sqlite3.Connection | None = None
 
     def open(self) -> bytes | None:
         def prepare(connection: sqlite3.Connection, version: int) -> None:
             SqliteIndex.create(connection)
 
-        try:
-            self._lock.take()
-        except InputError:
-            raise StateError(f"{self._path}: {_INDEX_FILE.in_use}") from None
+        self._lock.take()
         try:
             file = self._path.with_name(f"{self._path.name}.ids")
             # A document must never be ahead of its index, after a power cut neither.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,10 +23,20 @@ class TargetLock:
 
     Args:
         path: The target, which need not exist.
+        in_use: The message while another holds it.
+        error: The exception that is raised.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        in_use: str = "another pull is writing this file; wait for it to end, or name another",
+        error: Callable[[str], Exception] = InputError,
+    ) -> None:
         self._path = path
+        self._in_use = in_use
+        self._error = error
         self._file = _lock_file(path)
         self._descriptor: int | None = None
 
@@ -33,7 +44,7 @@ class TargetLock:
         """Takes the lock.
 
         Raises:
-            InputError: Another pull holds it, or the file's folder cannot be written.
+            Exception: `error`: another holds it, or the file's folder cannot be written.
         """
         if os.name != "posix":
             return
@@ -41,11 +52,9 @@ class TargetLock:
             while self._descriptor is None:
                 self._descriptor = _locked(self._file)
         except BlockingIOError:
-            raise InputError(
-                f"{self._path}: another pull is writing this file; wait for it to end, or name another"
-            ) from None
+            raise self._error(f"{self._path}: {self._in_use}") from None
         except OSError as error:
-            raise InputError(f"{self._path}: cannot be written: {error.strerror or error}") from None
+            raise self._error(f"{self._path}: cannot be written: {error.strerror or error}") from None
 
     def release(self) -> None:
         """Releases the lock, if it is held, and removes its file."""

@@ -27,8 +27,6 @@ _TYPES: Mapping[Any, ColumnType] = {
 }
 _CUSTOM = re.compile(r"cf_[A-Za-z0-9_]{1,100}")
 _json = msgspec.json.Encoder(decimal_format="number")
-_WRITTEN_OUT = 400
-"""Digits of a decimal that has no exponent in a cell."""
 
 
 def columns(resource: Any) -> dict[str, ColumnType]:
@@ -94,8 +92,7 @@ def cell(value: Any, kind: ColumnType | None) -> str | int | None:
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, Decimal):
-        # Written out, a huge exponent would fill the memory.
-        return format(value, "f") if abs(value.adjusted()) < _WRITTEN_OUT else str(value)
+        return _digits(value)
     if isinstance(value, int):
         return value if kind in (None, "bigint", "bool") and abs(value) < 1 << 63 else str(value)
     return _json.encode(value).decode()
@@ -156,15 +153,18 @@ def plain_value(value: Any, kind: ColumnType) -> PlainValue:
         return _json.encode(value).decode() if kind in ("json", "text") else None
     if isinstance(value, bool):
         return value if kind == "bool" else str(value).lower() if kind == "text" else None
-    # A huge exponent stays one: its digits would fill the memory.
-    written_out = isinstance(value, Decimal) and abs(value.adjusted()) < _DIGITS
     try:
-        return _PLAIN[kind](format(value, "f") if written_out else str(value))
+        return _PLAIN[kind](_digits(value) if isinstance(value, Decimal) else str(value))
     except (ValueError, ArithmeticError, KeyError):
         return None
 
 
 _DIGITS = 400
+
+
+def _digits(number: Decimal) -> str:
+    # A huge exponent stays one: its digits would fill the memory.
+    return format(number, "f") if abs(number.adjusted()) < _DIGITS else str(number)
 
 
 def _decimal(text: str) -> Decimal | None:

@@ -81,6 +81,6 @@ def moment_of(text: str) -> datetime | None:
     """A time as Zoho writes it, in UTC; None where it cannot be compared, such as one without an offset."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone(UTC) if moment.tzinfo is not None else None

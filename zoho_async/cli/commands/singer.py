@@ -72,7 +72,10 @@ class SingerMessages:
     def _value(self, name: str, value: Any) -> Any:
         if value is not None and self._columns.get(name) == "json":
             return msgspec.Raw(value.encode())
-        return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else value
+        try:
+            return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else value
+        except OverflowError:
+            return value
 
 
 def _line(message: Mapping[str, Any]) -> str:

@@ -10,31 +10,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from uuid import uuid4
 
-import dlt
-import msgspec
+try:
+    import dlt
+except ModuleNotFoundError as error:
+    if error.name != "dlt":
+        raise
+    raise ModuleNotFoundError("zoho_async.dlt needs dlt: pip install 'zoho_async[dlt]'", name="dlt") from None
 from dlt.common.configuration.container import Container
-from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.common.pipeline import PipelineContext
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
-from . import bulk
-from .bulk.pulling.changes import check_pullable
-from .bulk.pulling.id_index import SqliteIndex, content_hash
-from .bulk.pulling.typed_columns import columns_of
-from .bulk.rows.resource import Destination
-from .bulk.state.owned_file import MEMORY, FileKind, open_owned
-from .client import Zoho
-from .errors import QuotaExceededError
+from zoho_async import bulk
+from zoho_async.bulk.pulling.changes import check_pullable
+from zoho_async.bulk.pulling.deletions import MAX_DELETED
+from zoho_async.bulk.pulling.id_index import content_hash
+from zoho_async.bulk.pulling.typed_columns import columns_of
+from zoho_async.bulk.rows.resource import Destination
+from zoho_async.bulk.state.owned_file import MEMORY
+from zoho_async.client import Zoho
+from zoho_async.errors import QuotaExceededError
+
+from .load_state import COMPLETE, RUN, LoadedTable, LoadState
 
 if TYPE_CHECKING:
     from dlt.extract import DltResource
@@ -48,7 +52,8 @@ MAX_CALLS = 500
 """Calls of a slice: when dlt fails to extract, it discards what the slice has read."""
 _PAGE = 200
 """Rows that dlt is given together."""
-_FETCH = 10_000
+_INTEGER_DIGITS = 29
+"""Before the point of dlt's usual DECIMAL(38, 9)."""
 
 _TYPES: Mapping[str, Any] = {
     "organization_id": {"data_type": "text", "nullable": False},
@@ -70,6 +75,7 @@ def zoho_source(
     resources: Sequence[str] = ("books.contacts",),
     details: SourceDetails = "none",
     max_calls: int | None = MAX_CALLS,
+    max_deleted: float = MAX_DELETED,
 ) -> Iterable[DltResource]:
     """Lists of Zoho as a source of dlt, which loads what has changed since the last load.
 
@@ -82,6 +88,8 @@ def zoho_source(
         details: `changed` reads every changed record by itself, one call each.
         max_calls: Most calls for each list of each organisation in a run; the rest is left to the next run, see
             `unfinished`. None: no limit.
+        max_deleted: Share of an organisation's known records, from 0 to 1, that may be deleted at once; ten may be in
+            any case. With more the extract fails with MassDeleteError.
 
     Returns:
         The source, with a dlt resource for each list of each organisation, such as `books_contacts_10234695`.
@@ -94,7 +102,7 @@ def zoho_source(
         target = Destination.named(resource)
         check_pullable(target, details=details != "none")
         for organization_id in dict.fromkeys(map(str, organizations)):
-            one = _List(target, organization_id, details=details, max_calls=max_calls, run=run)
+            one = _List(target, organization_id, details=details, max_calls=max_calls, max_deleted=max_deleted, run=run)
             yield dlt.resource(
                 _extraction(one, loop),
                 name=one.name,
@@ -119,22 +127,30 @@ def unfinished(pipeline: dlt.Pipeline) -> list[str]:
     sources: dict[str, Any] = pipeline.state.get("sources", {})
     for source in sources.values():
         resources: dict[str, dict[str, Any]] = source.get("resources", {})
-        ours |= {name: state for name, state in resources.items() if _COMPLETE in state}
+        ours |= {name: state for name, state in resources.items() if COMPLETE in state}
     # Not those of sources before: an organisation may be loaded no more.
-    last = max((state[_RUN] for state in ours.values()), default=0)
-    return sorted(name for name, state in ours.items() if state[_RUN] == last and not state[_COMPLETE])
+    last = max((state[RUN] for state in ours.values()), default=0)
+    return sorted(name for name, state in ours.items() if state[RUN] == last and not state[COMPLETE])
 
 
 class _List:
     """One list of one organisation, and what dlt knows of it."""
 
     def __init__(
-        self, target: Destination, organization_id: str, *, details: SourceDetails, max_calls: int | None, run: int
+        self,
+        target: Destination,
+        organization_id: str,
+        *,
+        details: SourceDetails,
+        max_calls: int | None,
+        max_deleted: float,
+        run: int,
     ) -> None:
         self.target = target
         self.organization_id = organization_id
         self.details: SourceDetails = details
         self.max_calls = max_calls
+        self.max_deleted = max_deleted
         self.run = run
         self.table = target.name.replace(".", "_")
         self.name = f"{self.table}_{organization_id}"
@@ -152,7 +168,7 @@ class _List:
         row: dict[str, Any] = {}
         for raw in (change.row, change.record):
             if raw is not None:
-                row |= bulk.plain_values(raw, self.types)
+                row |= {name: _loadable(value) for name, value in bulk.plain_values(raw, self.types).items()}
         return row | {
             "organization_id": self.organization_id,
             self.target.record_id: change.id,
@@ -162,6 +178,18 @@ class _List:
             "zoho_row": change.row.decode() if change.row is not None else None,
             "zoho_record": change.record.decode() if change.record is not None else None,
         }
+
+
+def _loadable(value: Any) -> Any:
+    """The value; None where no destination has room for it, as it would stop every load (`zoho_row` has it)."""
+    if isinstance(value, Decimal) and value.adjusted() >= _INTEGER_DIGITS:
+        return None
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            return None
+    return value
 
 
 class _Loop:
@@ -228,7 +256,11 @@ def _extraction(one: _List, loop: _Loop) -> Callable[[], Iterator[Any]]:
     def extract() -> Iterator[Any]:
         state: dict[str, Any] = dlt.current.resource_state(one.name)
         pipeline = dlt.current.pipeline() if Container()[PipelineContext].is_active() else None
-        load_state = _LoadState(state, _index_file(one, pipeline), lambda: _loaded(one, pipeline))
+        load_state = LoadState(
+            state,
+            _index_file(one, pipeline),
+            LoadedTable(one.name, one.table, one.target.record_id, one.organization_id, pipeline),
+        )
         with loop as zoho:
             pages = _PageReader(_rows(one, zoho.with_options(organization_id=one.organization_id), load_state))
             try:
@@ -248,13 +280,14 @@ def _extraction(one: _List, loop: _Loop) -> Callable[[], Iterator[Any]]:
     return extract
 
 
-async def _rows(one: _List, zoho: Zoho, state: _LoadState) -> AsyncGenerator[Any, None]:
+async def _rows(one: _List, zoho: Zoho, state: LoadState) -> AsyncGenerator[Any, None]:
     """The changes of a list, page by page. The state moves at the end only, as dlt keeps all of a slice or nothing."""
     custom: set[str] = set()
     page: list[dict[str, Any]] = []
     seen_at = datetime.min.replace(tzinfo=UTC)
     resource = _resource(zoho, one.target.name)
-    async with bulk.changes(resource, state, details=one.details, max_calls=one.max_calls) as changes:
+    options: dict[str, Any] = {"max_calls": one.max_calls, "max_deleted": one.max_deleted}
+    async with bulk.changes(resource, state, details=one.details, **options) as changes:
         try:
             async for change in changes:
                 seen_at = max(change.seen_at, seen_at + timedelta(microseconds=1))
@@ -288,118 +321,6 @@ def _with_hints(page: list[dict[str, Any]], one: _List, custom: set[str]) -> Any
     return dlt.mark.with_hints(page, dlt.mark.make_hints(columns=columns))
 
 
-# -- the state
-
-_DOCUMENT, _BATCH, _RUN, _COMPLETE = "document", "batch", "run", "complete"
-
-_INDEX_FILE = FileKind(
-    application_id=0x5A6F4449,  # "ZoDI"
-    version=1,
-    subject="the index of ids",
-    wrong_kind="is not an index of ids",
-    in_use="another run of this pipeline is using it",
-    error=bulk.StateError,
-)
-
-
-class _LoadState:
-    """A `PullState` whose document is in dlt's state, which is loaded together with the rows.
-
-    The index is a file beside dlt's own, because dlt's state must stay small. What it was given counts when dlt's state
-    names its batch: dlt keeps that with the rows, or neither. An index of another batch is made again from the table.
-
-    Args:
-        state: dlt's state of the resource; changed in place.
-        file: The index.
-        loaded: Id and hash of each record in the destination.
-    """
-
-    def __init__(self, state: dict[str, Any], file: str, loaded: Callable[[], Iterable[tuple[str, str]]]) -> None:
-        self._state = state
-        self._file = file
-        self._loaded = loaded
-        self._connection: sqlite3.Connection | None = None
-
-    def open(self) -> bytes | None:
-        self._connection = open_owned(self._file, _INDEX_FILE, _prepare)
-        self._connection.execute("BEGIN IMMEDIATE")
-        document = self._state.get(_DOCUMENT)
-        return msgspec.json.encode(document) if document is not None else None
-
-    @property
-    def index(self) -> _LoadIndex:
-        assert self._connection is not None
-        return _LoadIndex(self._connection, self._state, self._loaded)
-
-    def commit(self, document: bytes) -> None:
-        assert self._connection is not None
-        batch = uuid4().hex
-        self._connection.execute("UPDATE batches SET prepared = ?", (batch,))
-        self._connection.execute("COMMIT")
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._state |= {_DOCUMENT: msgspec.json.decode(document), _BATCH: batch}
-
-    def note(self, *, run: int, complete: bool) -> None:
-        """Notes whether the source of this number has read the list to its end."""
-        self._state |= {_RUN: run, _COMPLETE: complete}
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-
-def _prepare(connection: sqlite3.Connection, version: int) -> None:
-    SqliteIndex.create(connection)
-    connection.execute("CREATE TABLE IF NOT EXISTS batches (confirmed TEXT, prepared TEXT)")
-    if not version:
-        connection.execute("INSERT INTO batches VALUES (NULL, NULL)")
-
-
-class _LoadIndex(SqliteIndex):
-    """An index whose changes are one transaction with the batch that they belong to."""
-
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        state: Mapping[str, Any],
-        loaded: Callable[[], Iterable[tuple[str, str]]],
-    ) -> None:
-        super().__init__(connection)
-        self._state = state
-        self._loaded = loaded
-
-    def begin(self, token: str) -> bool:
-        batch = self._state.get(_BATCH)
-        confirmed, prepared = self._connection.execute("SELECT confirmed, prepared FROM batches").fetchone()
-        if batch is not None and batch == prepared:
-            self.confirm()
-        ours = batch is not None and batch in (confirmed, prepared)
-        self._connection.execute("UPDATE batches SET confirmed = ?, prepared = NULL", (batch if ours else None,))
-        if super().begin(token) and ours:
-            return True
-        return self._rebuilt(token)
-
-    def _rebuilt(self, token: str) -> bool:
-        """Takes over what the destination has; whether that is all that the document says."""
-        super().begin(uuid4().hex)
-        self.mark_begun(token)
-        document = self._state.get(_DOCUMENT)
-        # Without a document dlt may be about to drop the table: every row is sent again.
-        rows = ((one, bytes.fromhex(hashed) if document else b"") for one, hashed in self._loaded())
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO pulled_ids (id, hash, modified, generation) VALUES (?, ?, '', 0)", rows
-        )
-        return document is not None and not document["pending"] and document.get("pass") is None
-
-    def announce(self, ids: Sequence[str]) -> None:
-        # Not at once: dlt stores nothing of a run that is killed.
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO pulled_ids (id, hash, modified, generation) VALUES (?, x'', '', 0)",
-            [(record_id,) for record_id in ids],
-        )
-
-
 def _index_file(one: _List, pipeline: dlt.Pipeline | None) -> str:
     """Beside the files of the pipeline; in memory when there is none."""
     if pipeline is None:
@@ -407,25 +328,3 @@ def _index_file(one: _List, pipeline: dlt.Pipeline | None) -> str:
     folder = Path(pipeline.working_dir) / "zoho_async"
     folder.mkdir(parents=True, exist_ok=True)
     return str(folder / f"{one.name}.ids")
-
-
-def _loaded(one: _List, pipeline: dlt.Pipeline | None) -> Iterator[tuple[str, str]]:
-    """Id and hash of each record that the destination has."""
-    if pipeline is None or not pipeline.destination:
-        return
-    try:
-        with pipeline.sql_client() as client:
-            columns = [client.escape_column_name(name) for name in (one.target.record_id, "zoho_hash")]
-            table, organization = (
-                client.make_qualified_table_name(one.table),
-                client.escape_column_name("organization_id"),
-            )
-            query = f"SELECT {', '.join(columns)} FROM {table} WHERE {organization} = %s"
-            with client.execute_query(query, one.organization_id) as cursor:
-                while rows := cursor.fetchmany(_FETCH):
-                    yield from ((str(row[0]), row[1] or "") for row in rows)
-    except DatabaseUndefinedRelation:
-        # The first load.
-        return
-    except SqlClientNotAvailable:
-        _log.warning("%s: the destination cannot be asked which records it has; deletes may be missed", one.name)
