@@ -15,7 +15,7 @@ AT_ONCE = 2
 
 
 def programs() -> list[Path]:
-    """Every example; what begins with `_` is started by others."""
+    """Every example; modules whose names begin with `_` are used by others."""
     found = (path.relative_to(FOLDER) for path in FOLDER.rglob("*.py"))
     return sorted(path for path in found if not any(part.startswith("_") for part in path.parts))
 
@@ -39,7 +39,7 @@ async def run(program: Path, variables: dict[str, str]) -> tuple[int, str]:
             sys.executable,
             FOLDER / program,
             cwd=folder,
-            env={**os.environ, **variables},
+            env={**os.environ, **variables, "PYTEST_ADDOPTS": "-p no:schemathesis"},  # it takes seconds to import
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )

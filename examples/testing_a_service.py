@@ -25,4 +25,5 @@ async def test_a_busy_minute_is_waited_for(zoho_fake: FakeZoho, zoho_client: Zoh
 
 
 if __name__ == "__main__":
-    sys.exit(pytest.main(["-q", "-c", os.devnull, "-p", "no:cacheprovider", __file__]))
+    options = ["-q", "-c", os.devnull, "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *options, __file__])
