@@ -39,7 +39,7 @@ def environment(fake: ThreadedFakeZoho, temporary: Path, monkeypatch: pytest.Mon
     monkeypatch.delenv("ZOHO_ACCOUNTS_URL", raising=False)
     # Without the plugins of this environment, which take seconds to import.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p pytest_asyncio -p zoho_async.testing")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p pytest_asyncio.plugin -p zoho_async.testing")
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     monkeypatch.syspath_prepend(str(FOLDER))
