@@ -48,7 +48,7 @@ def environment(fake: ThreadedFakeZoho, temporary: Path, monkeypatch: pytest.Mon
 
 def extra_packages(program: Path) -> list[str]:
     """What the block `# /// script` names beside this package."""
-    block = re.search(r"^# /// script\n# dependencies = \[(.*)\]\n# ///$", program.read_text(encoding="utf-8"), re.M)
+    block = re.search(r"^# /// script\n# dependencies = \[(.*)\]\n# ///$", program.read_text(encoding="utf-8"), re.MULTILINE)
     return [name for name in re.findall(r'"([^"]+)"', block[1]) if name != "zoho_async"] if block else []
 
 
@@ -66,7 +66,7 @@ def test_an_example_ends_well(program: Path, fake: ThreadedFakeZoho, capfd: pyte
 def test_every_import_of_an_example_is_declared_or_comes_with_the_package() -> None:
     own = {"zoho_async", "aiohttp", "msgspec", *(path.stem for path in FOLDER.glob("_*.py"))}
     for program in PROGRAMS:
-        imported = set(re.findall(r"^(?:from|import) (\w+)", program.read_text(encoding="utf-8"), re.M))
+        imported = set(re.findall(r"^(?:from|import) (\w+)", program.read_text(encoding="utf-8"), re.MULTILINE))
         missing = imported - own - sys.stdlib_module_names - set(extra_packages(program))
         assert not missing, f"{program.name}: {missing}"
         assert all(importlib.util.find_spec(name.replace("-", "_")) for name in extra_packages(program))
