@@ -48,7 +48,8 @@ def environment(fake: ThreadedFakeZoho, temporary: Path, monkeypatch: pytest.Mon
 
 def extra_packages(program: Path) -> list[str]:
     """What the block `# /// script` names beside this package."""
-    block = re.search(r"^# /// script\n# dependencies = \[(.*)\]\n# ///$", program.read_text(encoding="utf-8"), re.MULTILINE)
+    text = program.read_text(encoding="utf-8")
+    block = re.search(r"^# /// script\n# dependencies = \[(.*)\]\n# ///$", text, re.MULTILINE)
     return [name for name in re.findall(r'"([^"]+)"', block[1]) if name != "zoho_async"] if block else []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -222,10 +223,8 @@ async def provoke(trial: Trial, code: int, *, calls: int, at_once: int) -> str:
             if code in trial.throttled or zoho.quota.remaining in range(200):
                 return
             sent += 1
-            try:
+            with contextlib.suppress(errors.RateLimitError):
                 await zoho.books.contacts.list(per_page=1)
-            except errors.RateLimitError:
-                pass
 
     await asyncio.gather(*(one() for _ in range(calls)))
     if code not in trial.throttled:
