@@ -37,6 +37,13 @@ async def token(session: aiohttp.ClientSession, fake: FakeZoho, **changes: str) 
 # -- tokens
 
 
+@pytest.mark.parametrize("given", [["A.b.READ", "C.d.ALL"], "A.b.READ,C.d.ALL", "A.b.READ C.d.ALL"])
+def test_scopes_are_a_list_or_a_text(given: list[str] | str) -> None:
+    server = OAuthServer(given)
+    code = server.self_client_code(0.0)
+    assert server._codes[code].scopes == {"A.b.READ", "C.d.ALL"}
+
+
 async def test_without_or_with_a_dead_token(ask: Ask, fake: FakeZoho) -> None:
     none = await ask("GET", "/contacts", token="")
     assert (none.status, none.body["code"]) == (401, 14)
