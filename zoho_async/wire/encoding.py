@@ -292,11 +292,30 @@ def to_builtins(value: Any) -> Any:
 
 def _plain(value: Any, decimal: Any) -> Any:
     faults: list[Fault] = []
-    plain = msgspec.to_builtins(value, builtin_types=_BUILTIN_TYPES, str_keys=True)
+    try:
+        plain = msgspec.to_builtins(value, builtin_types=_BUILTIN_TYPES, str_keys=True)
+    except TypeError as error:
+        path = _path_of_unsupported(value)
+        raise TypeError(f"{path}: {error}" if path else str(error)) from None
     converted = _walk(plain, decimal, "", faults)
     if faults:
         raise InvalidError("; ".join(map(str, faults)), faults=faults)
     return converted
+
+
+def _path_of_unsupported(value: Any, path: str = "") -> str:
+    """Where the first value of a type lies that JSON cannot hold; empty for the whole."""
+    if isinstance(value, msgspec.Struct):
+        fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        value = {name: child for name, child in fields.items() if child is not msgspec.UNSET}
+    children = value.items() if isinstance(value, Mapping) else enumerate(value) if is_series(value) else ()
+    for name, child in children:
+        try:
+            msgspec.to_builtins(child, builtin_types=_BUILTIN_TYPES, str_keys=True)
+        except TypeError:
+            inner = f"[{name}]" if isinstance(name, int) else f".{name}" if path else str(name)
+            return _path_of_unsupported(child, f"{path}{inner}")
+    return path
 
 
 def _walk(value: Any, decimal: Any, path: str, faults: list[Fault]) -> Any:

@@ -61,9 +61,10 @@ async def doctor_command(
     checks: list[Check] = []
 
     def add(*found: Check) -> None:
-        for one in found:
-            if profile is None and not os.environ.get("ZOHO_PROFILE"):
-                one = msgspec.structs.replace(one, help=login_instead(one.help, os.environ))
+        for check in found:
+            of_environment = profile is None and not os.environ.get("ZOHO_PROFILE")
+            help = login_instead(check.help, os.environ) if of_environment else check.help
+            one = msgspec.structs.replace(check, help=help)
             checks.append(one)
             sys.stdout.write(json_line(msgspec.structs.asdict(one)) if json else _text(one))
             sys.stdout.flush()
