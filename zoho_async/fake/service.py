@@ -27,7 +27,7 @@ from .refusals import Refusal
 
 _KEPT_PROBLEMS = 20
 _COUNTED = frozenset({"oauth.token", *OPERATIONS, *(operation.id for operation in settings.OPERATIONS)})
-_FAULTY = _COUNTED | {"*"}
+_FAULT_TARGETS = _COUNTED | {"*"}
 """What a fault can be set for."""
 _S = TypeVar("_S", bound="FakeService")
 _P = ParamSpec("_P")
@@ -245,7 +245,7 @@ class FakeService:
         Raises:
             ValueError: One is no fault, or there is no such operation; none is ordered then.
         """
-        _check_operation(operation_id, _FAULTY)
+        _check_operation(operation_id, _FAULT_TARGETS)
         self.faults.script(operation_id, faults)
 
     @synchronized
@@ -262,7 +262,7 @@ class FakeService:
         Raises:
             ValueError: It is no fault or no probability, or there is no such operation.
         """
-        _check_operation(operation_id, _FAULTY)
+        _check_operation(operation_id, _FAULT_TARGETS)
         self.faults.chance(operation_id, fault, probability)
 
     @synchronized
