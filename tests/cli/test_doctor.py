@@ -125,7 +125,7 @@ async def test_a_day_without_calls_left_is_named(cli: Cli, one: FakeZoho) -> Non
 async def test_an_address_without_tls_is_no_fault_of_a_certificate(cli: Cli, one: FakeZoho) -> None:
     code, faults = await examine(cli, **environment(one, ZOHO_API_URL=one.url.replace("http:", "https:")))
     assert (code, [*faults]) == (1, ["settings"])
-    assert "does not speak TLS" in faults["settings"]["message"]
+    assert f"{one.url.removeprefix('http://')} does not speak TLS" in faults["settings"]["message"]
 
 
 async def test_a_pause_is_named(cli: Cli, one: FakeZoho) -> None:

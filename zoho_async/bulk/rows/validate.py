@@ -411,7 +411,7 @@ def batched(rows: Iterable[Any], size: int) -> Iterator[list[Row]]:
         yield batch
 
 
-def check_rows(rows: object) -> None:
+def check_rows(rows: Any) -> None:
     """Raise TypeError for a path or a single record in the place of rows."""
     if isinstance(rows, str | bytes | PathLike):
         raise TypeError(f"rows is a path or text; bulk.open_rows({rows!r}) reads the rows of a file")
