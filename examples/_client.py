@@ -12,7 +12,8 @@ from zoho_async import FileStore, Zoho
 
 def connect(**options: Any) -> Zoho:
     """`Zoho.from_env()` with a token store, because Zoho issues ten tokens in ten minutes to all programs together."""
-    name = hashlib.sha256(os.environ.get("ZOHO_CLIENT_ID", "").encode()).hexdigest()[:12]
+    account = "\n".join(os.environ.get(name, "") for name in ("ZOHO_CLIENT_ID", "ZOHO_REFRESH_TOKEN"))
+    name = hashlib.sha256(account.encode()).hexdigest()[:12]
     folder = Path(tempfile.gettempdir()) / f"zoho-async-examples-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     return Zoho.from_env(store=FileStore(folder / f"{name}.json"), **options)
