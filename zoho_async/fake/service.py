@@ -26,7 +26,7 @@ from .messages import FakeRequest, Received, Reply
 from .refusals import Refusal
 
 _KEPT_PROBLEMS = 20
-_COUNTED = frozenset({"oauth.token", *OPERATIONS, *(operation.id for operation in settings.OPERATIONS)})
+_COUNTED = frozenset({"oauth.token", "oauth.revoke", *OPERATIONS, *(operation.id for operation in settings.OPERATIONS)})
 _FAULT_TARGETS = _COUNTED | {"*"}
 """What a fault can be set for."""
 _S = TypeVar("_S", bound="FakeService")
