@@ -13,7 +13,7 @@ RELEASE := $(VENV)/.release
 BENCH := $(VENV)-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help docs demo test quick soak lint types mypy pyright specs unit pythons lowest generate licences hooks dist bench bench-check clean
+.PHONY: help docs demo examples live test quick soak lint types mypy pyright specs unit pythons lowest generate licences hooks dist bench bench-check clean
 
 ## help: this list
 help:
@@ -22,6 +22,14 @@ help:
 ## demo: push 5,000 contacts to a fake Zoho on this machine, pull them back, compare every field
 demo: $(STAMP)
 	$(PY) -m demo
+
+## examples: run every program in examples/ against a fake Zoho on this machine, under three minutes
+examples: $(STAMP)
+	$(PY) -m examples
+
+## live: ask a trial organisation of yours what Zoho's documents leave open; needs ZOHO_LIVE=yes (docs/live.md)
+live: $(STAMP)
+	$(PY) -m tests.live $(LIVE)
 
 ## quick: lint and the fast tests, under a minute on two cores
 quick: lint

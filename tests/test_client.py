@@ -432,3 +432,39 @@ async def test_a_file_may_stand_in_the_place_of_the_body(fake: FakeZoho, zoho: Z
         await zoho.books.contacts.add_attachment(contact.contact_id, b"one", attachment=b"two")
     with pytest.raises(TypeError, match="needs a file"):
         await zoho.books.contacts.add_attachment(contact.contact_id)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("organisation_id", r"organisation_id \(did you mean organization_id\?\)"), ("colour", "no argument colour$")],
+)
+def test_an_option_that_is_misspelt_is_named_with_the_right_one(option: str, message: str) -> None:
+    zoho = Zoho(StaticToken("x"), organization_id="1")
+    with pytest.raises(TypeError, match=message):
+        zoho.with_options(**{option: "1"})  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"retries": -1}, "retries=-1"),
+        ({"timeout": 0}, "timeout=0"),
+        ({"deadline": -2}, "deadline=-2"),
+        ({"max_wait": -3}, "max_wait=-3"),
+    ],
+)
+def test_a_refused_setting_is_named_with_its_value(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Zoho(StaticToken("x"), **settings)
+
+
+@pytest.mark.parametrize(("settings", "message"), [({"reserve": -1}, "reserve=-1"), ({"share": 2}, "share=2")])
+def test_a_refused_limit_is_named_with_its_value(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Limits(**settings)
+
+
+@pytest.mark.parametrize("auth", [OAuth, StaticToken, "token"])
+def test_a_class_is_no_auth(auth: Any) -> None:
+    with pytest.raises(TypeError, match="not a plain value or a class"):
+        Zoho(auth, organization_id="1")

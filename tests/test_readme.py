@@ -118,12 +118,19 @@ def test_the_diagram_of_transitions_is_that_of_the_code() -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.parent == ROOT / "docs" and blocks(page)], ids=name_of)
 async def test_the_examples_of_a_page_run(
-    page: Path, fake: FakeZoho, zoho: Zoho, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    page: Path,
+    fake: FakeZoho,
+    zoho: Zoho,
+    zoho_fake: FakeZoho,
+    zoho_client: Zoho,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     fake.seed([{"contact_name": "Old Ltd"}, {"contact_name": "New Ltd", "cf_external_id": "A-1"}])
     (tmp_path / "customers.csv").write_text("contact_name,cf_external_id\nNewer Ltd,A-1\nAnn,A-2\n,A-3\n")
-    names: dict[str, Any] = {"zoho": zoho, "fake_zoho": fake}
+    (tmp_path / "contract.pdf").write_bytes(b"%PDF-1.4")
+    names: dict[str, Any] = {"zoho": zoho, "fake_zoho": fake, "zoho_fake": zoho_fake, "zoho_client": zoho_client}
     for source in blocks(page):
         await run(source, names, name_of(page))
 

@@ -12,7 +12,7 @@ import msgspec
 
 from zoho_async.schema.catalog import find_operation
 from zoho_async.schema.operation import Operation, Response
-from zoho_async.transport.config import ClientOptions, CopyOptions, TransportConfig, check_config
+from zoho_async.transport.config import ClientOptions, CopyOptions, TransportConfig, check_config, unknown_option
 from zoho_async.transport.rate_limiter import Limits, Quota, tightest
 from zoho_async.transport.shared_state import SharedState
 from zoho_async.transport.transport import Transport
@@ -145,8 +145,8 @@ class Zoho:
         It shares the session, and the rate limiter of every organisation that both work in.
 
         Args:
-            options: Arguments of `Zoho` except `session`. `limits` changes the organisation's limits for all clients
-                that share it; `data_center` resets `api_url` and `accounts_url`.
+            options: Arguments of `Zoho` except `session`, `limiters` and `observer`. `limits` changes those of all
+                clients of the organisation; `data_center` resets `api_url` and `accounts_url`.
 
         Returns:
             The copy.
@@ -157,7 +157,7 @@ class Zoho:
         """
         unknown = options.keys() - set(TransportConfig.__struct_fields__)
         if unknown:
-            raise TypeError(f"with_options() has no argument {', '.join(sorted(unknown))}")
+            raise unknown_option(unknown)
         given: dict[str, Any] = dict(options)
         if given.get("organization_id") is not None:
             given["organization_id"] = str(given["organization_id"])

@@ -12,7 +12,7 @@ import pytest
 from support.fault_server import Fault, FaultServer
 from support.process import Cli
 
-from zoho_async import DATA_CENTERS, AuthError, DataCenter, Quota
+from zoho_async import DATA_CENTERS, AuthError, DataCenter, Quota, ScopeError
 from zoho_async.cli.commands.diagnosis import (
     Check,
     check_clock,
@@ -22,6 +22,8 @@ from zoho_async.cli.commands.diagnosis import (
     check_unique_fields,
     diagnose,
     doctor_exit_code,
+    login_instead,
+    setting_help,
 )
 from zoho_async.cli.commands.doctor import unwritable
 from zoho_async.fake import FakeZoho
@@ -107,7 +109,8 @@ async def test_a_missing_scope_is_named_with_the_login_that_gets_it(cli: Cli) ->
         code, faults = await examine(cli, **environment(fake))
         assert (code, [*faults]) == (0, ["missing_scope"])
         assert "pull, but not push: the token lacks ZohoBooks.contacts.CREATE" in faults["missing_scope"]["message"]
-        assert faults["missing_scope"]["help"] == "zoho-async login --product books --for push"
+        login = f"zoho-async login --product books --for push --api-url {fake.url}"
+        assert faults["missing_scope"]["help"] == f"unset {' '.join(environment(fake))}; {login}"
     async with FakeZoho(scopes=["ZohoInvoice.contacts.READ"]) as fake:
         code, faults = await examine(cli, **environment(fake))
         assert (code, [*faults]) == (4, ["missing_scope"])
@@ -117,6 +120,12 @@ async def test_a_day_without_calls_left_is_named(cli: Cli, one: FakeZoho) -> Non
     one.organization().limits.per_day = 0
     code, faults = await examine(cli, **environment(one))
     assert (code, [*faults]) == (5, ["quota_used_up"])
+
+
+async def test_an_address_without_tls_is_no_fault_of_a_certificate(cli: Cli, one: FakeZoho) -> None:
+    code, faults = await examine(cli, **environment(one, ZOHO_API_URL=one.url.replace("http:", "https:")))
+    assert (code, [*faults]) == (1, ["settings"])
+    assert f"{one.url.removeprefix('http://')} does not speak TLS" in faults["settings"]["message"]
 
 
 async def test_a_pause_is_named(cli: Cli, one: FakeZoho) -> None:
@@ -186,6 +195,48 @@ def test_what_a_refusal_means(
     error = AuthError("refused", status=status, code=code)
     found = diagnose(error, option=" --profile a", scope=scope, granted=granted, center="eu")
     assert (found.status, found.fault, "--profile a" in found.help) == ("failed", fault, True)
+
+
+def test_the_login_for_a_missing_scope_asks_for_those_there_are_too() -> None:
+    error = ScopeError("refused", status=401, code=57)
+    found = diagnose(error, option="", scope="B.b.READ", granted=["A.a.READ"], center="eu")
+    assert found.help == "zoho-async login --scope A.a.READ,B.b.READ"
+    assert diagnose(error, option="", scope="B", granted=[], center="eu").help == "zoho-async login --for push"
+
+
+def test_an_accounts_server_that_sends_no_token_is_no_reason_to_log_in() -> None:
+    error = AuthError("the response of the accounts server (HTTP 200) contains no token", status=200)
+    found = diagnose(error, option="", scope="", granted=[], center="")
+    assert (found.fault, "login" in found.help) == ("unavailable", False)
+
+
+@pytest.mark.parametrize(
+    ("help", "environ", "shown"),
+    [
+        ("zoho-async login", {}, "zoho-async login"),
+        ("chmod 600 x", {"ZOHO_CLIENT_ID": "1"}, "chmod 600 x"),
+        ("zoho-async login", {"ZOHO_CLIENT_ID": "1", "HOME": "/"}, "unset ZOHO_CLIENT_ID; zoho-async login"),
+        (
+            "zoho-async login",
+            {"ZOHO_API_URL": "http://127.0.0.1:1"},
+            "unset ZOHO_API_URL; zoho-async login --api-url http://127.0.0.1:1",
+        ),
+    ],
+)
+def test_a_login_needs_an_environment_without_credentials(help: str, environ: dict[str, str], shown: str) -> None:
+    assert login_instead(help, environ) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "help"),
+    [
+        ("data_center='xx' does not exist", "correct ZOHO_DATA_CENTER, or: unset ZOHO_DATA_CENTER"),
+        ("api_url='ftp://x': no", "correct ZOHO_API_URL, or: unset ZOHO_API_URL"),
+        ("something else", ""),
+    ],
+)
+def test_the_remedy_of_a_setting_names_its_variable(text: str, help: str) -> None:
+    assert setting_help(text) == help
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,34 @@ def test_a_table_has_a_header_on_a_terminal(
 
 
 @pytest.mark.parametrize(
+    ("widths", "available", "lines"),
+    [
+        ([], 80, [[]]),
+        ([3, 4, 5], 16, [[0, 1, 2]]),
+        ([3, 4, 5], 15, [[0, 1], [2]]),
+        ([3, 4, 5, 1], 15, [[0, 1], [2, 3]]),
+        ([3, 4, 5], 11, [[0, 1], [2]]),
+        ([3, 4, 5], 10, [[0, 1], [2]]),
+        ([3, 4, 5], 5, [[0], [1], [2]]),
+        ([90, 4], 20, [[0], [1]]),
+        ([4, 90, 4], 20, [[0], [1], [2]]),
+    ],
+)
+def test_a_row_is_folded_between_columns(widths: list[int], available: int, lines: list[list[int]]) -> None:
+    assert [list(group) for group in tables.folded(widths, available)] == lines
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_narrow_terminal_shows_every_cell_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "20")
+    tables.write_rows(("id", "path", "title"), [("1", "/contacts", "List contacts"), ("2", "/x", None)])
+    assert capsys.readouterr().out == ("ID  PATH\n    TITLE\n1   /contacts\n    List contacts\n2   /x\n")
+
+
+@pytest.mark.parametrize(
     ("given", "shown"),
     [
         (b'{"a":[1.10,{}],"b":"\xc3\xa9"}', '{\n  "a": [\n    1.10,\n    {}\n  ],\n  "b": "é"\n}\n'),

@@ -37,6 +37,13 @@ async def token(session: aiohttp.ClientSession, fake: FakeZoho, **changes: str) 
 # -- tokens
 
 
+@pytest.mark.parametrize("given", [["A.b.READ", "C.d.ALL"], "A.b.READ,C.d.ALL", "A.b.READ C.d.ALL"])
+def test_scopes_are_a_list_or_a_text(given: list[str] | str) -> None:
+    server = OAuthServer(given)
+    code = server.self_client_code(0.0)
+    assert server._codes[code].scopes == {"A.b.READ", "C.d.ALL"}
+
+
 async def test_without_or_with_a_dead_token(ask: Ask, fake: FakeZoho) -> None:
     none = await ask("GET", "/contacts", token="")
     assert (none.status, none.body["code"]) == (401, 14)
@@ -299,3 +306,11 @@ def test_what_a_shell_evaluates_and_what_a_terminal_shows() -> None:
     assert "export ZOHO_FAKE_PID=7" in lines
     shown = what_to_type(fake, "http://127.0.0.1:1", 7)
     assert all(f"  {line}\n" in shown for line in lines)
+
+
+@pytest.mark.parametrize("operation_id", ["books.contacts.crate", "*", ""])
+async def test_counts_of_an_operation_that_there_is_not_are_refused(fake: FakeZoho, operation_id: str) -> None:
+    for count in (fake.acts, fake.requests):
+        with pytest.raises(ValueError, match="there is no operation"):
+            count(operation_id)
+    assert fake.acts("books.contacts.create") == fake.requests("oauth.token") == fake.requests() == 0

@@ -40,6 +40,7 @@ SLOW = (
     "fleet/test_redis_processes.py",
     "test_dlt.py",
     "fleet/test_slices.py",
+    "test_examples.py",
     "test_typing.py",
     "transport/test_bounds.py",
     "transport/test_transport.py::test_no_write_is_sent_twice_unless_it_was_refused",

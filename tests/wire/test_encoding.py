@@ -153,3 +153,21 @@ def test_custom_fields_are_written_by_api_name() -> None:
 def test_a_struct_as_an_item_of_a_mapping_is_written_like_one() -> None:
     body = {"contact_persons": [ContactPersonInput(email="a@b.c")]}
     assert json.loads(to_json(body)) == {"contact_persons": [{"email": "a@b.c"}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"notes": object()}, "notes: "),
+        ({"contact_persons": [{"email": "a"}, {"email": object()}]}, "contact_persons[1].email: "),
+        (
+            ContactCreate(contact_name="A", contact_persons=[ContactPersonInput(email=object())]),
+            "contact_persons[0].email: ",
+        ),  # type: ignore[arg-type]
+        (object(), ""),
+    ],
+)
+def test_a_value_that_json_cannot_hold_is_named_by_its_path(body: Any, path: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        to_json(body)
+    assert str(caught.value) == f"{path}Encoding objects of type object is unsupported"

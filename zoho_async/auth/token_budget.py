@@ -85,11 +85,12 @@ def budget_used_up(requests: TokenRequests, now: float) -> AuthError:
     wait = requests.wait(now)
     if requests.denied_at is not None:
         return AuthError(
-            f"Zoho refused further token requests ({ACCESS_DENIED}); the next one is allowed in {wait:.0f} s",
+            f"Zoho refused further token requests ({ACCESS_DENIED}); the next one is allowed in {wait:.0f} s. "
+            "Programs that share a FileStore(path) as store= share one token",
             code=ACCESS_DENIED,
         )
     return AuthError(
         f"{len(requests.moments)} tokens were requested in the last ten minutes, Zoho's limit for one refresh token "
         f"is {TOKEN_REQUEST_BUDGET}; the next request is allowed in {wait:.0f} s. Likely causes: several processes "
-        "without a shared store, or a refresh at every start"
+        "without a shared store, or a refresh at every start; give them store=FileStore(path)"
     )

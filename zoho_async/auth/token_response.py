@@ -52,7 +52,8 @@ _EXPLANATIONS = {
     "invalid_client": "the client id is unknown in this data center",
     "invalid_client_secret": "the client secret does not belong to the client id",
     "invalid_redirect_uri": "the redirect_uri is not the one the client was registered with",
-    ACCESS_DENIED: "Zoho allows ten token requests in ten minutes; try again later",
+    ACCESS_DENIED: "Zoho allows ten token requests in ten minutes; try again later. Programs that share a "
+    "FileStore(path) as store= share one token",
 }
 
 

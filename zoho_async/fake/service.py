@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -26,6 +26,9 @@ from .messages import FakeRequest, Received, Reply
 from .refusals import Refusal
 
 _KEPT_PROBLEMS = 20
+_COUNTED = frozenset({"oauth.token", "oauth.revoke", *OPERATIONS, *(operation.id for operation in settings.OPERATIONS)})
+_FAULT_TARGETS = _COUNTED | {"*"}
+"""What a fault can be set for."""
 _S = TypeVar("_S", bound="FakeService")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -246,7 +249,7 @@ class FakeService:
         Raises:
             ValueError: One is no fault, or there is no such operation; none is ordered then.
         """
-        _check_operation(operation_id)
+        _check_operation(operation_id, _FAULT_TARGETS)
         self.faults.script(operation_id, faults)
 
     @synchronized
@@ -263,7 +266,7 @@ class FakeService:
         Raises:
             ValueError: It is no fault or no probability, or there is no such operation.
         """
-        _check_operation(operation_id)
+        _check_operation(operation_id, _FAULT_TARGETS)
         self.faults.chance(operation_id, fault, probability)
 
     @synchronized
@@ -299,11 +302,14 @@ class FakeService:
     def requests(self, operation_id: str | None = None) -> int:
         """How many requests of this operation (None: of all) were received, refused ones included."""
         received = self.audit_log.requests
+        if operation_id is not None:
+            _check_operation(operation_id, _COUNTED)
         return received.total() if operation_id is None else received[operation_id]
 
     @synchronized
     def acts(self, operation_id: str) -> int:
         """How many requests of this operation were executed, whether or not the response arrived."""
+        _check_operation(operation_id, _COUNTED)
         return self.audit_log.executed[operation_id]
 
     @synchronized
@@ -393,8 +399,7 @@ def _profile(given: Mapping[str, Any] | OrganizationProfile) -> OrganizationProf
         raise ValueError(str(error)) from None
 
 
-def _check_operation(operation_id: str) -> None:
-    known = {"*", "oauth.token", *OPERATIONS, *(operation.id for operation in settings.OPERATIONS)}
+def _check_operation(operation_id: str, known: Collection[str]) -> None:
     if operation_id not in known:
         near = get_close_matches(operation_id, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"possible are {', '.join(sorted(known))}"

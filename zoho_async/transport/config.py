@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypedDict
 
 import msgspec
@@ -76,11 +77,25 @@ def check_config(settings: TransportConfig) -> None:
     organization = settings.organization_id
     if organization is not None and not (organization.isascii() and organization.isalnum()):
         raise ConfigError(f"organization_id={organization!r}: must be the organisation's number")
-    if not hasattr(settings.auth, "token"):
-        raise TypeError("auth must be an OAuth or a StaticToken, not a plain value")
-    if settings.retries < 0 or settings.retries != int(settings.retries) or not settings.timeout > 0:
-        raise ConfigError("retries must be a whole number from 0, and timeout more than 0")
+    if isinstance(settings.auth, type) or not hasattr(settings.auth, "token"):
+        raise TypeError("auth must be an OAuth(...) or a StaticToken(...), not a plain value or a class")
+    if settings.retries < 0 or settings.retries != int(settings.retries):
+        raise ConfigError(f"retries={settings.retries} must be a whole number from 0")
+    if not settings.timeout > 0:
+        raise ConfigError(f"timeout={settings.timeout} must be a number of seconds above 0")
     for name in ("max_wait", "deadline"):
         seconds: float | None = getattr(settings, name)
         if seconds is not None and not seconds >= 0:
-            raise ConfigError(f"{name} must be a number of seconds from 0, or None")
+            raise ConfigError(f"{name}={seconds} must be a number of seconds from 0, or None")
+
+
+def unknown_option(given: Iterable[str]) -> TypeError:
+    """The error for arguments that `Zoho.with_options` does not have."""
+    from difflib import get_close_matches  # only for the message
+
+    known = [*CopyOptions.__annotations__]
+    messages: list[str] = []
+    for name in sorted(given):
+        near = get_close_matches(name, known, n=1, cutoff=0.5)
+        messages.append(f"{name} (did you mean {near[0]}?)" if near else name)
+    return TypeError(f"with_options() has no argument {', '.join(messages)}")

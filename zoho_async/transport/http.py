@@ -362,6 +362,9 @@ def classify_exception(error: Exception, place: str = "", proxy: str = "") -> At
 
     detail = type(error).__name__
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        if "WRONG_VERSION_NUMBER" in str(error):
+            detail = f"{place} does not speak TLS; an http:// address is allowed on this machine only"
+            return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=detail)
         # The text names the host and the certificate's defect.
         return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=f"{detail}: {error}")
     if isinstance(error, aiohttp.ClientHttpProxyError):

@@ -52,8 +52,10 @@ class Limits(msgspec.Struct, frozen=True):
         for name, value in positive.items():
             if value < 1:
                 raise ValueError(f"Limits({name}={value}): must be at least 1")
-        if self.reserve < 0 or not 0 < self.share <= 1:
-            raise ValueError("Limits: reserve must not be negative, share must be above 0 and at most 1")
+        if self.reserve < 0:
+            raise ValueError(f"Limits(reserve={self.reserve}): must not be negative")
+        if not 0 < self.share <= 1:
+            raise ValueError(f"Limits(share={self.share}): must be above 0 and at most 1")
 
 
 class Quota(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from zoho_async._typeguards import is_series, kind_of
+from zoho_async._typeguards import is_mapping, is_series, kind_of
 from zoho_async.errors import Fault, InvalidError
 from zoho_async.schema.operation import Operation, Parameter
 
@@ -312,11 +312,36 @@ def to_builtins(value: Any) -> Any:
 
 def _plain(value: Any, decimal: Any) -> Any:
     faults: list[Fault] = []
-    plain = msgspec.to_builtins(value, builtin_types=_BUILTIN_TYPES, str_keys=True)
+    try:
+        plain = msgspec.to_builtins(value, builtin_types=_BUILTIN_TYPES, str_keys=True)
+    except TypeError as error:
+        path = _path_of_unsupported(value)
+        raise TypeError(f"{path}: {error}" if path else str(error)) from None
     converted = _walk(plain, decimal, "", faults)
     if faults:
         raise InvalidError("; ".join(map(str, faults)), faults=faults)
     return converted
+
+
+def _path_of_unsupported(value: Any, path: str = "") -> str:
+    """Where the first value of a type lies that JSON cannot hold; empty for the whole."""
+    for step, child in _children(value):
+        try:
+            msgspec.to_builtins(child, builtin_types=_BUILTIN_TYPES, str_keys=True)
+        except TypeError:
+            return _path_of_unsupported(child, f"{path}{step}" if path else step.lstrip("."))
+    return path
+
+
+def _children(value: Any) -> Iterator[tuple[str, Any]]:
+    """The values inside another one, with what leads to them."""
+    if isinstance(value, msgspec.Struct):
+        fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
+        yield from ((f".{name}", child) for name, child in fields if child is not msgspec.UNSET)
+    elif is_mapping(value):
+        yield from ((f".{name}", child) for name, child in value.items())
+    elif is_series(value):
+        yield from ((f"[{place}]", child) for place, child in enumerate(value))
 
 
 def _walk(value: Any, decimal: Any, path: str, faults: list[Fault]) -> Any:

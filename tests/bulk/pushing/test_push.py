@@ -731,3 +731,23 @@ async def test_a_state_file_that_is_removed_ends_the_push(fake: FakeZoho, zoho: 
                     (tmp_path / "s").unlink()
     # What was let out before is finished; nothing is sent that could not be put on record.
     assert 20 <= len(fake.created()) < 100
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("rows.csv", "open_rows"),
+        (Path("rows.csv"), "open_rows"),
+        (b"contact_name", "open_rows"),
+        ({"contact_name": "A"}, "put it into a list"),
+        (ContactCreate(contact_name="A"), "put it into a list"),
+        (None, "not NoneType"),
+        (5, "not int"),
+    ],
+)
+async def test_what_is_no_rows_is_refused_at_once(rows: Any, message: str) -> None:
+    zoho = Zoho(StaticToken("x"), organization_id="1")
+    with pytest.raises(TypeError, match=message):
+        bulk.push(zoho.books.contacts, rows)
+    with pytest.raises(TypeError, match=message):
+        await bulk.plan("books.contacts", rows)

@@ -16,7 +16,7 @@ from zoho_async.bulk.results import RowOutcome, invalid
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.rows.review import PlanColumn, Review
-from zoho_async.bulk.rows.validate import RowReader, WorkItem
+from zoho_async.bulk.rows.validate import RowReader, WorkItem, check_rows
 from zoho_async.bulk.rows.warnings import RowWarning
 from zoho_async.bulk.scheduling.window import Window
 from zoho_async.bulk.source.files import RowFile
@@ -197,6 +197,7 @@ async def plan(
         InputError: The resource or the options are not possible, or the organisation lacks a field or a currency.
         ZohoError: The destination cannot be read.
     """
+    check_rows(rows)
     totals, destination, given = Plan(), _destination_of(resource), with_defaults(options)
     totals.looked = destination.resource is not None
     checked = Options.of(destination, **matching(given))

@@ -35,6 +35,7 @@ from zoho_async.bulk.errors import RUN_ENDING_ERRORS, InputError, StateError
 from zoho_async.bulk.results import PushSummary, RowOutcome, invalid, refused_alike, unknown
 from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.resource import Destination
+from zoho_async.bulk.rows.validate import check_rows
 from zoho_async.bulk.scheduling.window import Window
 from zoho_async.bulk.source.files import RowFile, content_hash
 from zoho_async.bulk.state import runs
@@ -339,6 +340,7 @@ def push(resource: PushableResource, rows: Iterable[Any] | AsyncIterable[Any], *
             the calls in flight have ended.
     """
     given = with_defaults(options)
+    check_rows(rows)
     destination = Destination.of(resource)
     state, window = given["state"], given["window"]
     return Push(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
+from os import PathLike
 from typing import Any
 
 import msgspec
@@ -421,6 +422,16 @@ def batched(rows: Iterable[Any], size: int) -> Iterator[list[Row]]:
     numbered = ((row.number, row) for row in rows) if isinstance(rows, RowFile) else enumerate(rows, 1)
     while batch := [row_of(values, number) for number, values in islice(numbered, size)]:
         yield batch
+
+
+def check_rows(rows: Any) -> None:
+    """Raise TypeError for a path or a single record in the place of rows."""
+    if isinstance(rows, str | bytes | PathLike):
+        raise TypeError(f"rows is a path or text; bulk.open_rows({rows!r}) reads the rows of a file")
+    if isinstance(rows, Mapping | msgspec.Struct):
+        raise TypeError("rows is one record: put it into a list")
+    if not isinstance(rows, Iterable | AsyncIterable):
+        raise TypeError(f"rows must be an iterable or async iterable of rows, not {type(rows).__name__}")
 
 
 def row_of(values: Any, number: int) -> Row:

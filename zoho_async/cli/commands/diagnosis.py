@@ -21,6 +21,7 @@ from zoho_async import (
     scopes,
 )
 from zoho_async.cli.console.exit_codes import ABORTED, DONE, NO_ACCESS, QUOTA, WRONG_ORGANIZATION
+from zoho_async.cli.profiles import ENVIRONMENT
 from zoho_async.cli.scope_sets import missing_scopes, organizations_scope, scopes_for
 
 LARGEST_SKEW_S = 60.0
@@ -77,7 +78,8 @@ def diagnose(error: ZohoError, *, option: str, scope: str, granted: Sequence[str
         return failed("quota", "quota_used_up", f"the day's calls are used up{when}", f"zoho-async quota{option}")
     if isinstance(error, RateLimitError):
         when = f" until {error.retry_at.astimezone():%H:%M:%S}" if error.retry_at else ""
-        return failed("pause", "paused", f"Zoho has paused the organisation{when}: too many calls a minute", "wait")
+        again = f"wait until then, then zoho-async doctor{option}"
+        return failed("pause", "paused", f"Zoho has paused the organisation{when}: too many calls a minute", again)
     if isinstance(error, ConfigError) and error.code == WRONG_ORGANIZATION:
         return _wrong_organization(text, option)
     if isinstance(error, ConfigError):
@@ -110,10 +112,15 @@ def _diagnose_access(error: AuthError, *, option: str, scope: str, granted: Sequ
         return failed("token", "token_requests", message, f"wait ten minutes, then zoho-async doctor{option}")
     lacks = missing_scopes(granted, [scope]) if granted and scope else []
     if lacks or (isinstance(error, ScopeError) and code == "57"):
-        return missing_scope([scope], option)
+        return missing_scope([scope], granted, option)
     if error.status == 401 or code in ("14", "57"):
         message = "the access token is expired or revoked, or lacks the scope " + (scope or "of the call")
         return failed("token", "wrong_token", message, login)
+    if "contains no token" in text:
+        # Something else answers there, such as the sign-in page of a network.
+        return failed(
+            "token", "unavailable", text, "check accounts_url and the proxy: env | grep -i -e zoho_ -e _proxy"
+        )
     return failed("token", "credentials", text, login)
 
 
@@ -122,12 +129,26 @@ def _wrong_organization(text: str, option: str) -> Check:
     return failed("organisation", "wrong_organization", text, help)
 
 
-def missing_scope(lacking: Sequence[str], option: str) -> Check:
-    """Scopes that the token lacks."""
-    given = ",".join(lacking)
-    return failed(
-        "scopes", "missing_scope", f"the token lacks {given}", f"zoho-async login{option} --scope {given},..."
-    )
+def missing_scope(lacking: Sequence[str], granted: Sequence[str], option: str) -> Check:
+    """Scopes that the token lacks, and the login that gets them beside those it has."""
+    wanted = f"--scope {','.join([*granted, *lacking])}" if granted else "--for push"
+    message = f"the token lacks {','.join(lacking)}"
+    return failed("scopes", "missing_scope", message, f"zoho-async login{option} {wanted}")
+
+
+def login_instead(help: str, environ: Mapping[str, str]) -> str:
+    """The help for credentials of the environment, which goes before the profile that a login writes."""
+    present = [name for name in ENVIRONMENT if environ.get(name)]
+    if not present or not help.startswith("zoho-async login"):
+        return help
+    api_url = environ.get("ZOHO_API_URL")
+    return f"unset {' '.join(present)}; {help}" + (f" --api-url {api_url}" if api_url else "")
+
+
+def setting_help(text: str) -> str:
+    """The remedy for an invalid setting of the environment; empty when the text names none."""
+    name = next((name for name in ENVIRONMENT if f"{name.removeprefix('ZOHO_').lower()}=" in text), "")
+    return f"correct {name}, or: unset {name}" if name else ""
 
 
 def check_scopes(granted: Sequence[str], products: Sequence[str], option: str) -> list[Check]:

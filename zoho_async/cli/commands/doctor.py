@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -43,6 +44,8 @@ from .diagnosis import (
     doctor_exit_code,
     failed,
     list_scope,
+    login_instead,
+    setting_help,
     setup_fault,
     skipped,
 )
@@ -58,7 +61,10 @@ async def doctor_command(
     checks: list[Check] = []
 
     def add(*found: Check) -> None:
-        for one in found:
+        for check in found:
+            of_environment = profile is None and not os.environ.get("ZOHO_PROFILE")
+            help = login_instead(check.help, os.environ) if of_environment else check.help
+            one = msgspec.structs.replace(check, help=help)
             checks.append(one)
             sys.stdout.write(json_line(msgspec.structs.asdict(one)) if json else _text(one))
             sys.stdout.flush()
@@ -70,7 +76,9 @@ async def doctor_command(
         store: TokenStore = MemoryStore() if unwritable(state_folder()) else token_store(found.environ)
         zoho = client(found, allowed=Limits(), store=store, retries=0, max_wait=0.0, timeout=_TIMEOUT_S)
     except SetupError as error:
-        add(failed("credentials", setup_fault(str(error)), str(error), error.help or "zoho-async login"))
+        fault = setup_fault(str(error))
+        help = (setting_help(str(error)) if fault == "settings" else "") or error.help or "zoho-async login"
+        add(failed("credentials", fault, str(error), help))
     else:
         kind = "a refresh token" if found.environ.get("ZOHO_REFRESH_TOKEN") else "a static access token"
         place = f"profile {found.profile}" if found.profile is not None else "the environment"

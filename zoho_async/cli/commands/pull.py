@@ -222,7 +222,7 @@ def _text(args: PullArgs, zoho: Zoho, summary: bulk.PullSummary) -> str:
     return (
         f"{args.name} of organisation {zoho.organization_id} -> {args.to}\n"
         f"  {summary.records:,} records, {summary.changed:,} written, {summary.details:,} read in full{more}\n"
-        f"  {summary.reads:,} calls in {summary.seconds:.1f} s\n"
+        f"  {summary.reads:,} call{'s' * (summary.reads != 1)} in {summary.seconds:.1f} s\n"
     )
 
 

@@ -30,7 +30,9 @@ def help_for(error: BaseException) -> str:
         return "zoho-async doctor finds the cause; zoho-async login gets other credentials"
     if isinstance(error, ConfigError) and error.code == WRONG_ORGANIZATION:
         return "zoho-async orgs lists the organisations of these credentials"
-    if isinstance(error, QuotaExceededError | RateLimitError):
+    if isinstance(error, RateLimitError):
+        return "wait until then; zoho-async doctor says when Zoho takes calls again"
+    if isinstance(error, QuotaExceededError):
         return "zoho-async quota shows the calls that are left"
     if isinstance(error, UnavailableError | ConfigError):
         return "zoho-async doctor finds the cause"

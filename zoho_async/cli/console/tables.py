@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -11,6 +12,8 @@ from typing import TypeAlias
 from .streams import json_line
 
 GAP = "  "
+INDENT = "    "
+"""Before the further lines of a row."""
 
 _Json: TypeAlias = "dict[str, _Json] | list[_Json] | str | float | bool | None"
 
@@ -26,15 +29,31 @@ def has_colours() -> bool:
 
 
 def write_rows(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Writes rows aligned in columns; on a terminal with a header above."""
+    """Writes rows aligned in columns; on a terminal with a header above, and in several lines where it is narrow."""
     texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
     header = [name.upper() for name in columns]
     shown = [header, *texts] if is_terminal() else texts
     widths = [max((len(row[place]) for row in shown), default=0) for place in range(len(columns))]
+    groups = folded(widths, shutil.get_terminal_size().columns) if is_terminal() else [range(len(columns))]
     for number, row in enumerate(shown):
-        line = GAP.join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         bold = number == 0 and shown is not texts and has_colours()
-        sys.stdout.write(f"\x1b[1m{line}\x1b[0m\n" if bold else f"{line}\n")
+        for position, group in enumerate(groups):
+            line = GAP.join(f"{row[place]:<{widths[place]}}" for place in group).rstrip()
+            if line or not position:
+                line = (INDENT if position else "") + line
+                sys.stdout.write(f"\x1b[1m{line}\x1b[0m\n" if bold else f"{line}\n")
+
+
+def folded(widths: Sequence[int], available: int) -> list[range]:
+    """The columns of each line, when a row needs several; a column that is wider alone has a line of its own."""
+    groups: list[range] = []
+    start, taken = 0, 0
+    for place, width in enumerate(widths):
+        if place > start and taken + len(GAP) + width > available:
+            groups.append(range(start, place))
+            start, taken = place, len(INDENT)
+        taken += width + (len(GAP) if place > start else 0)
+    return [*groups, range(start, len(widths))]
 
 
 def write_objects(objects: Sequence[Mapping[str, object]]) -> None:

@@ -66,7 +66,7 @@ class FakeZoho(FakeService):
             block_seconds: How long a burst is blocked; None: until the minute has room again.
             unique: Api names of the custom fields that allow no duplicates.
             custom_fields: Api names of other custom fields; any that a record has is there too.
-            scopes: What the tokens are granted; None: everything.
+            scopes: What the tokens are granted, as a list or as the text of `zoho_async.scopes`; None: everything.
             latency: Seconds between execution and response of every call.
             host: Address to listen on.
             port: 0: a free one.

@@ -45,6 +45,11 @@ class AccessGrant(msgspec.Struct, frozen=True, kw_only=True):
     expires: float
 
 
+def scope_set(scopes: Iterable[str]) -> frozenset[str]:
+    """Scopes as a set; one text has several of them separated by commas or blanks."""
+    return frozenset(scopes.replace(",", " ").split() if isinstance(scopes, str) else scopes)
+
+
 class OAuthServer:
     """One client of the accounts server with its tokens."""
 
@@ -53,7 +58,7 @@ class OAuthServer:
 
         `access_token`: the static token; None makes one up.
         """
-        granted = _EVERY_SCOPE if scopes is None else frozenset(scopes)
+        granted = _EVERY_SCOPE if scopes is None else scope_set(scopes)
         self.client_id = f"1000.{_random(15).upper()}"
         self.client_secret = _random(21)
         self.refresh_token = f"1000.{_random(16)}.{_random(16)}"
@@ -75,7 +80,7 @@ class OAuthServer:
     ) -> str:
         """A new one-time code, valid for `seconds`, as the consent page sends it to `redirect_uri`."""
         code = f"1000.{_random(16)}.{_random(16)}"
-        granted = _EVERY_SCOPE if scopes is None else frozenset(scopes)
+        granted = _EVERY_SCOPE if scopes is None else scope_set(scopes)
         self._codes[code] = AuthorizationCode(scopes=granted, redirect_uri=redirect_uri, expires=now + seconds)
         return code
 
