@@ -504,3 +504,13 @@ def test_a_choice_is_asked_for_until_it_is_one(typed: list[str], capsys: pytest.
     assert (out, err.count("a number from 1 to 3")) == ("", 4)
     with pytest.raises(KeyboardInterrupt):
         ask("Name", option="--name")
+
+
+@pytest.mark.parametrize("command", ["orgs", "quota", "doctor"])
+async def test_commands_on_an_account_share_limits_too(cli: Cli, one: FakeZoho, command: str) -> None:
+    environment = {"ZOHO_ACCESS_TOKEN": one.access_token, "ZOHO_ORGANIZATION_ID": one.organization_id}
+    environment |= {"ZOHO_API_URL": one.url}
+    done = await cli(command, "--per-minute", 0, "--concurrency", 1, environment=environment)
+    assert done.code == 0, done.err
+    done = await cli(command, "--redis", "no-url", environment=environment)
+    assert (done.code, "--redis" in done.err) == (2, True)

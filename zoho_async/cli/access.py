@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from .commands.account import logout_command, orgs_command, profiles_command, quota_command, scopes_command
+from .commands.account import AccountArgs, logout_command, orgs_command, profiles_command, quota_command, scopes_command
 from .commands.doctor import doctor_command
 from .commands.login import CODE_VARIABLE, LoginArgs, login_command
 from .console.error_report import report_error
 from .console.exit_codes import ABORTED, USAGE, ArgumentError
-from .options import Json, Profile, complete_operation, complete_profile, finish
+from .options import Concurrency, Json, PerMinute, Profile, Redis, complete_operation, complete_profile, finish
 from .profile_file import DEFAULT
+from .profiles import limits
 from .scope_sets import PRODUCTS, PURPOSES, check_products, scopes_for
 
 
@@ -172,9 +173,17 @@ def profiles(json: Json = False) -> None:
     finish(lambda interruption: profiles_command(interruption, json=json), json=json)
 
 
-def orgs(product: OneProduct = "books", json: Json = False, profile: Profile = None) -> None:
+def orgs(
+    product: OneProduct = "books",
+    json: Json = False,
+    per_minute: PerMinute = None,
+    concurrency: Concurrency = 10,
+    profile: Profile = None,
+    redis: Redis = None,
+) -> None:
     """List the organisations of these credentials."""
-    finish(lambda interruption: orgs_command(profile, check_products([product])[0], interruption, json=json), json=json)
+    args = AccountArgs(profile=profile, allowed=limits(per_minute, concurrency), redis=redis, json=json)
+    finish(lambda interruption: orgs_command(args, check_products([product])[0], interruption), json=json)
 
 
 def scopes(
@@ -197,26 +206,34 @@ def scopes(
     finish(lambda _: command(), json=False)
 
 
-def quota(product: OneProduct = "books", json: Json = False, profile: Profile = None) -> None:
+def quota(
+    product: OneProduct = "books",
+    json: Json = False,
+    per_minute: PerMinute = None,
+    concurrency: Concurrency = 10,
+    profile: Profile = None,
+    redis: Redis = None,
+) -> None:
     """Show the calls that are left of the day, at the cost of one."""
-    finish(
-        lambda interruption: quota_command(profile, check_products([product])[0], interruption, json=json), json=json
-    )
+    args = AccountArgs(profile=profile, allowed=limits(per_minute, concurrency), redis=redis, json=json)
+    finish(lambda interruption: quota_command(args, check_products([product])[0], interruption), json=json)
 
 
 def doctor(
     products: Products = None,
     json: Json = False,
+    per_minute: PerMinute = None,
+    concurrency: Concurrency = 10,
     profile: Profile = None,
+    redis: Redis = None,
 ) -> None:
     """Check all that a call needs, and say what to type.
 
     Credentials, hosts, organisation, scopes, clock, quota, custom fields without duplicates, folders.
     It costs some calls, changes nothing and ends with code 0 when nothing fails.
     """
-    finish(
-        lambda interruption: doctor_command(profile, check_products(products or ()), interruption, json=json), json=json
-    )
+    args = AccountArgs(profile=profile, allowed=limits(per_minute, concurrency), redis=redis, json=json)
+    finish(lambda interruption: doctor_command(args, check_products(products or ()), interruption), json=json)
 
 
 def fake(

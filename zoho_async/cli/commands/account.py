@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from zoho_async import Quota, Response, Zoho, ZohoError
+from zoho_async import Limits, Quota, Response, Zoho, ZohoError
 from zoho_async.cli import profile_file
 from zoho_async.cli.console.exit_codes import DONE, ArgumentError, SetupError
 from zoho_async.cli.console.prompts import tell
@@ -61,11 +61,20 @@ async def profiles_command(interruption: Interruption, *, json: bool) -> int:
     return DONE
 
 
-async def orgs_command(profile: str | None, product: str, interruption: Interruption, *, json: bool) -> int:
+class AccountArgs(msgspec.Struct, frozen=True, kw_only=True):
+    """What the commands on an account share."""
+
+    profile: str | None
+    allowed: Limits
+    redis: str | None
+    json: bool
+
+
+async def orgs_command(args: AccountArgs, product: str, interruption: Interruption) -> int:
     """Lists the organisations of the user."""
-    async with client(credentials(profile), max_wait=None) as zoho:
+    async with client(credentials(args.profile), allowed=args.allowed, redis=args.redis, max_wait=None) as zoho:
         rows = await list_organizations(zoho, product)
-    if json:
+    if args.json:
         write_objects(rows)
         return DONE
     columns = ("organization_id", "name", "country_code", "plan_name", "currency_code", "is_default_org")
@@ -101,16 +110,16 @@ def scopes_command(ids: Sequence[str], purposes: Sequence[str], products: Sequen
     return DONE
 
 
-async def quota_command(profile: str | None, product: str, interruption: Interruption, *, json: bool) -> int:
+async def quota_command(args: AccountArgs, product: str, interruption: Interruption) -> int:
     """Shows the calls that are left, at the cost of one."""
-    async with client(credentials(profile), max_wait=0.0) as zoho:
+    async with client(credentials(args.profile), allowed=args.allowed, redis=args.redis, max_wait=0.0) as zoho:
         try:
             await zoho.request("GET", organizations_path(product))
         except ZohoError:
             if zoho.quota.remaining is None:
                 raise
         found = zoho.quota
-    if json:
+    if args.json:
         write_objects([{"organization_id": zoho.organization_id, **quota_members(found)}])
         return DONE
     for name, value in quota_lines(found):

@@ -15,7 +15,6 @@ import msgspec
 from zoho_async import (
     DATA_CENTERS,
     ConfigError,
-    Limits,
     MemoryStore,
     Response,
     TokenStore,
@@ -32,7 +31,7 @@ from zoho_async.cli.console.tables import has_colours
 from zoho_async.cli.profiles import AccountSettings, client, credentials, state_folder, token_store
 from zoho_async.cli.scope_sets import organizations_path, organizations_scope
 
-from .account import rows_of
+from .account import AccountArgs, rows_of
 from .diagnosis import (
     Check,
     check_clock,
@@ -54,10 +53,9 @@ _COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 _TIMEOUT_S = 20.0
 
 
-async def doctor_command(
-    profile: str | None, products: Sequence[str], interruption: Interruption, *, json: bool
-) -> int:
+async def doctor_command(args: AccountArgs, products: Sequence[str], interruption: Interruption) -> int:
     """Makes every check, reports it, and ends with the code of what was found."""
+    profile, json = args.profile, args.json
     checks: list[Check] = []
 
     def add(*found: Check) -> None:
@@ -74,7 +72,8 @@ async def doctor_command(
         found = credentials(profile)
         # Without its folder the tokens are of this run only, and the other checks go on.
         store: TokenStore = MemoryStore() if unwritable(state_folder()) else token_store(found.environ)
-        zoho = client(found, allowed=Limits(), store=store, retries=0, max_wait=0.0, timeout=_TIMEOUT_S)
+        options: dict[str, Any] = {"retries": 0, "max_wait": 0.0, "timeout": _TIMEOUT_S}
+        zoho = client(found, allowed=args.allowed, store=store, redis=args.redis, **options)
     except SetupError as error:
         fault = setup_fault(str(error))
         help = (setting_help(str(error)) if fault == "settings" else "") or error.help or "zoho-async login"
@@ -194,6 +193,7 @@ def _check_addresses(environ: Mapping[str, str]) -> Check:
 def _check_folders() -> list[Check]:
     folders = {
         "state folder": (state_folder(), "set XDG_STATE_HOME to a folder that can be written"),
+        "limits folder": (state_folder() / "limits", "set XDG_STATE_HOME to a folder that can be written"),
         "working folder": (Path.cwd(), "cd into a folder that can be written, or give push --state FILE"),
     }
     checks: list[Check] = []
