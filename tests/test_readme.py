@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,17 @@ COMMANDS = {
     *("map", "presets", "columns", "template", "fleet"),
     *("login", "logout", "profiles", "orgs", "scopes", "quota", "doctor"),
 }
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Blocks may set up logging."""
+    loggers = [logging.getLogger(), logging.getLogger("zoho_async")]
+    before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
+    yield
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 def name_of(page: Path) -> str:

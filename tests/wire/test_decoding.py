@@ -322,7 +322,7 @@ FIELDS = list(Contact.__struct_fields__)
 ROW_FIELDS = list(ContactRow.__struct_fields__)
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(150))
 @given(st.dictionaries(st.sampled_from(FIELDS) | st.text(), values(), max_size=12))
 def test_a_record_never_fails_for_a_values_type(fields: dict[str, Any]) -> None:
     decoded, _ = read(GET, {"code": 0, "message": "success", "contact": copy.deepcopy(fields)})
@@ -332,7 +332,7 @@ def test_a_record_never_fails_for_a_values_type(fields: dict[str, Any]) -> None:
         assert decoded.data.contact_name == name
 
 
-@settings(max_examples=examples(150))
+@settings(max_examples=examples(80))
 @given(st.lists(st.dictionaries(st.sampled_from(ROW_FIELDS), values(), max_size=6), max_size=4), values())
 def test_a_page_never_fails_for_a_values_type_and_loses_no_row(rows: list[dict[str, Any]], context: Any) -> None:
     decoded, _ = read(LIST, {"code": 0, "contacts": rows, "page_context": context})

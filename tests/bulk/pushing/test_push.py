@@ -591,7 +591,7 @@ async def test_an_error_that_is_no_calls_rolls_back_what_was_refused(
     async def broken(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    fake.script(CREATE, ["429:44"] * 3)
+    fake.script(CREATE, ["429:44:1"] * 3)
     with monkeypatch.context() as patch:
         patch.setattr(CallState, "apply_throttle", broken)
         push = bulk.push(zoho.books.contacts, rows(3), state=tmp_path / "s")
