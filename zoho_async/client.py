@@ -12,11 +12,10 @@ import msgspec
 
 from zoho_async.schema.catalog import find_operation
 from zoho_async.schema.operation import Operation, Response
-from zoho_async.transport.config import ClientOptions, CopyOptions, TransportConfig, check_config, unknown_option
+from zoho_async.transport.config import TransportConfig, check_config, unknown_option
 from zoho_async.transport.rate_limiter import Limits, Quota, tightest
 from zoho_async.transport.shared_state import SharedState
 from zoho_async.transport.transport import Transport
-from zoho_async.wire.raw_request import raw_request
 
 from . import errors
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from zoho_async.auth.oauth import Auth
     from zoho_async.auth.token_stores import TokenStore
+    from zoho_async.transport.config import ClientOptions, CopyOptions
     from zoho_async.transport.hooks import CallObserver, DispatchHook, Limiters
 
     from .billing import Billing
@@ -155,8 +155,7 @@ class Zoho:
             ConfigError: A setting is invalid.
             TypeError: There is no such argument.
         """
-        unknown = options.keys() - set(TransportConfig.__struct_fields__)
-        if unknown:
+        if unknown := options.keys() - set(TransportConfig.__struct_fields__):
             raise unknown_option(unknown)
         given: dict[str, Any] = dict(options)
         if given.get("organization_id") is not None:
@@ -397,6 +396,8 @@ class Zoho:
             InvalidError: A header or the body cannot be sent.
             ZohoError: As for every call, see `zoho_async.errors`.
         """
+        from zoho_async.wire.raw_request import raw_request  # rarely needed
+
         operation, request = raw_request(
             method, path, query=query, headers=headers, body=body, organization_id=self.organization_id
         )
@@ -431,8 +432,7 @@ class Zoho:
 
     def __repr__(self) -> str:
         settings = self._transport.settings
-        place = settings.api_url or settings.data_center
-        return f"<Zoho organization_id={settings.organization_id} {place}>"
+        return f"<Zoho organization_id={settings.organization_id} {settings.api_url or settings.data_center}>"
 
 
 def _auth_from(env: Mapping[str, str], store: TokenStore | None) -> Auth:

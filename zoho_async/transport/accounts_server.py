@@ -10,12 +10,14 @@ from zoho_async.wire.encoding import EncodedRequest, target
 
 from .config import TransportConfig
 from .http import HttpAdapter
-from .proxies import is_loopback
 from .retry_policy import SendStatus
 
 
 def _is_here(address: str | None) -> bool:
-    from urllib.parse import urlsplit  # 3 ms that `import zoho_async` need not pay
+    # Imported late: `import zoho_async` need not pay for them.
+    from urllib.parse import urlsplit
+
+    from .proxies import is_loopback
 
     return address is not None and is_loopback(urlsplit(address).hostname or "")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,11 +14,35 @@ from zoho_async.errors import ConfigError
 from .limits import Limits
 
 if TYPE_CHECKING:
+    from typing import TypedDict
+
     from aiohttp import ClientSession
 
     from zoho_async.auth.oauth import Auth
 
     from .hooks import CallObserver, Limiters
+
+    class CopyOptions(TypedDict, total=False):
+        """The arguments of `Zoho.with_options`. See `Zoho` for their meaning."""
+
+        auth: Auth
+        organization_id: str | int | None
+        data_center: str
+        limits: Limits | None
+        retries: int
+        max_wait: float | None
+        deadline: float | None
+        timeout: float
+        api_url: str | None
+        accounts_url: str | None
+
+    class ClientOptions(CopyOptions, total=False):
+        """The arguments of `Zoho`, as `Zoho.from_env` takes them."""
+
+        limiters: Limiters | None
+        observer: CallObserver | None
+        session: ClientSession | None
+
 
 _SAFE_ADDRESS = (
     r"(https://(\[[0-9a-fA-F:]+\]|[^/@:\s?#]+)|http://(127\.0\.0\.1|localhost|\[::1\]))"
@@ -39,29 +63,6 @@ class TransportConfig(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 60.0
     api_url: str | None = None
     accounts_url: str | None = None
-
-
-class CopyOptions(TypedDict, total=False):
-    """The arguments of `Zoho.with_options`. See `Zoho` for their meaning."""
-
-    auth: Auth
-    organization_id: str | int | None
-    data_center: str
-    limits: Limits | None
-    retries: int
-    max_wait: float | None
-    deadline: float | None
-    timeout: float
-    api_url: str | None
-    accounts_url: str | None
-
-
-class ClientOptions(CopyOptions, total=False):
-    """The arguments of `Zoho`, as `Zoho.from_env` takes them."""
-
-    limiters: Limiters | None
-    observer: CallObserver | None
-    session: ClientSession | None
 
 
 def check_config(settings: TransportConfig) -> None:
@@ -93,7 +94,7 @@ def unknown_option(given: Iterable[str]) -> TypeError:
     """The error for arguments that `Zoho.with_options` does not have."""
     from difflib import get_close_matches  # only for the message
 
-    known = [*CopyOptions.__annotations__]
+    known = TransportConfig.__struct_fields__
     messages: list[str] = []
     for name in sorted(given):
         near = get_close_matches(name, known, n=1, cutoff=0.5)
