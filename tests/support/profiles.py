@@ -13,6 +13,13 @@ _STANDARD = 100
 
 
 SLOW = (
+    "fleet/test_fleet.py",
+    "fleet/test_redis_store.py",
+    "bulk/pushing/test_push.py",
+    "bulk/pushing/test_routing.py",
+    "bulk/source/test_dirty_files.py",
+    "transport/test_transport.py",
+    "fake/test_fake_foreign.py",
     "docs/test_blocks.py",
     "docs/test_pages.py",
     "bulk/pushing/test_keys.py",
@@ -28,7 +35,6 @@ SLOW = (
     "bulk/pushing/test_plans_of_all_resources.py",
     "bulk/pushing/test_storms.py",
     "bulk/source/test_cases.py",
-    "bulk/source/test_dirty_files.py::test_the_command_tells_it_on_the_screen",
     "cli/",
     "codegen/test_generation.py::test_check_names_what_was_edited_removed_or_left_behind",
     "codegen/test_generation.py::test_generation_is_byte_equal_whatever_the_hash_seed",
@@ -43,7 +49,6 @@ SLOW = (
     "test_examples.py",
     "test_typing.py",
     "transport/test_bounds.py",
-    "transport/test_transport.py::test_no_write_is_sent_twice_unless_it_was_refused",
     "transport/test_uploads.py::test_a_refused_upload_is_sent_again_whole",
 )
 """Beginnings of the names of tests that are marked `slow`: processes, kills, long simulations."""

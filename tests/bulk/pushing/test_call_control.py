@@ -384,6 +384,9 @@ async def test_waits_for_the_same_moment_are_one_wait_epoch(monkeypatch: pytest.
     assert await asyncio.gather(*calls) == ["done"] * 9
     assert control.wait_epoch == 3
     assert [event.until for event in events] == days
-    # The same moment again, later, is another wait.
+    # A call that comes back a moment too early waits for the same; a later moment is another wait.
     assert await control.call_when_allowed(answering(used_up(days[-1]), "done")) == "done"
-    assert control.wait_epoch == 4
+    assert (control.wait_epoch, len(events)) == (3, 3)
+    later = days[-1] + timedelta(days=1)
+    assert await control.call_when_allowed(answering(used_up(later), "done")) == "done"
+    assert (control.wait_epoch, len(events)) == (4, 4)

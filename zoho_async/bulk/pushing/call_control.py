@@ -268,16 +268,12 @@ class CallControl:
             self._waiting.discard(task)
 
     async def _wait_until(self, moment: datetime, why: str) -> None:
-        # Waits for the same moment are one.
+        # Waits for the same moment are one, also those of calls that come back a moment too early.
         if self._awaited is None or abs(moment - self._awaited) > timedelta(seconds=2):
             self._awaited = moment
             self.wait_epoch += 1
             self._emit(Event(stage="wait", until=moment, why=why))
-        awaited = self._awaited
         await sleep_until(moment, now=local_now)
-        if self._awaited is awaited:
-            # A wait that begins from now on is another one.
-            self._awaited = None
 
 
 def _task() -> asyncio.Task[Any]:
