@@ -37,3 +37,8 @@ def is_series(value: Any) -> TypeGuard[Iterable[Any]]:
 def kind_of(value: object) -> type[object]:
     """A value's exact type."""
     return type(value)
+
+
+def scalar_text(value: object) -> str:
+    """The text of a JSON text or whole number, such as an id; empty for anything else."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""

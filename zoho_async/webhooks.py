@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from ._typeguards import is_mapping
+from ._typeguards import is_mapping, scalar_text
 
 __all__ = ["SIGNATURE_HEADER", "Notification", "WebhookError", "parse", "verify"]
 
@@ -102,11 +102,11 @@ def parse(body: bytes, *, content_type: str = "") -> Notification:
     for _ in range(_DEPTH):
         for one in levels:
             for name, value in one.items():
-                if name.endswith("_id") and (text := _scalar(value)):
+                if name.endswith("_id") and (text := scalar_text(value)):
                     ids.setdefault(name, text)
         levels = list(_inner(levels))
     names = ("event_id", "event_type")
-    event_id, event_type = (_scalar(data.get(name)) for name in names)
+    event_id, event_type = (scalar_text(data.get(name)) for name in names)
     return Notification(event_id=event_id, event_type=event_type, ids=ids, data=data)
 
 
@@ -155,10 +155,6 @@ def _object_in(value: Any) -> Any:
         return _decoded(value)
     except WebhookError:
         return value
-
-
-def _scalar(value: Any) -> str:
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _inner(levels: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""A web service on one client, whose limits are those of the workers that push and pull beside it.
+"""A web service on one client, whose limits are those of the workers that push and pull meanwhile.
 
 REDIS_URL=redis://... uvicorn _fastapi_app:app --workers 4
 """

@@ -157,8 +157,8 @@ async def test_data_that_does_not_get_through_is_no_success(
     write("a.csv", "contact_name\nA\n")
     assert (await cli(*PUSH)).code == 0
     code, _, err = await run(cli, *arguments, out=full)
-    told = f"error: {json.loads(err)['message']}" if "--json" in arguments else err.splitlines()[-1]
-    assert (code, told) == (1, "error: stdout cannot be written: No space left on device")
+    message = f"error: {json.loads(err)['message']}" if "--json" in arguments else err.splitlines()[-1]
+    assert (code, message) == (1, "error: stdout cannot be written: No space left on device")
     assert "Traceback" not in err
     assert "Exception ignored" not in err
 

@@ -9,32 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.limit_workers import Worker, counts, fitting
+from support.limit_workers import FAIR, LEAST, RATE, SERVER_WINDOW, WINDOW, Worker, counts, fitting, most
 from support.profiles import sized
 
 from zoho_async.fake import FakeZoho
 
-SERVER_WINDOW, WINDOW = sized((1.0, 1.01), (3.0, 3.01))
-RATE = sized(10, 24)
-
-LEAST, FAIR = sized((0.0, 0.999), (0.9, 0.25))
-"""Part of what fits that is made, and difference from the mean. A few seconds on a loaded machine say only that every
-process gets something: `test_limit_record.py` has the exact ones for ten minutes of a clock of its own."""
-
-
-@pytest.fixture(autouse=True)
-def short_window(fake: FakeZoho) -> None:
-    fake.limits[fake.organization_id].window = SERVER_WINDOW
-    fake.limits[fake.organization_id].per_minute = None  # it counts and refuses nothing
+pytestmark = pytest.mark.usefixtures("short_window")
 
 
 def options(folder: Path, seconds: float, **more: Any) -> dict[str, Any]:
     limits = {"per_minute": RATE, "burst": 4, **more.pop("limits", {})}
     return {"folder": str(folder), "window": WINDOW, "seconds": seconds, "limits": limits, **more}
-
-
-def most(fake: FakeZoho) -> int:
-    return fake.limits[fake.organization_id].most_in_window
 
 
 @pytest.mark.parametrize("processes", sized([3], [2, 3]))

@@ -23,7 +23,7 @@ SENT = Report(sent=True)
 
 
 class Desk:
-    """A record with a clock beside it."""
+    """A record and its clock."""
 
     def __init__(self) -> None:
         self.time, self.wall, self.boot = 1000.0, 5000.0, "a"

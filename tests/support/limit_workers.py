@@ -8,7 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from support.profiles import sized
 from zoho_async.fake import FakeZoho
+
+SERVER_WINDOW, WINDOW = sized((1.0, 1.01), (3.0, 3.01))
+RATE = sized(10, 24)
+
+LEAST, FAIR = sized((0.0, 0.999), (0.9, 0.25))
+"""Part of what fits that is made, and difference from the mean. A few seconds on a loaded machine say only that every
+process gets something: `test_limit_record.py` has the exact ones for ten minutes of a clock of its own."""
 
 SCRIPT = Path(__file__).with_name("limit_worker.py")
 
@@ -74,3 +82,8 @@ async def counts(fake: FakeZoho, several: list[dict[str, Any]]) -> tuple[list[in
 def fitting(rate: int, seconds: float, window: float, in_flight: float) -> float:
     """Calls that fit into some seconds: each counts from its start until a window after its end."""
     return rate * seconds / (window + in_flight)
+
+
+def most(fake: FakeZoho) -> int:
+    """The most calls that the server has seen in any window."""
+    return fake.limits[fake.organization_id].most_in_window

@@ -1,6 +1,6 @@
 """A machine that loses its power: of every file only what was synced is left, of a folder only its synced entries.
 
-SQLite syncs in C, so its syncs are told here from its settings, as `strace` shows them: with `synchronous = FULL` every
+SQLite syncs in C, so its syncs follow here from its settings, as `strace` shows them: with `synchronous = FULL` every
 transaction syncs the log, and the log's first sync the folder; with NORMAL checkpoints alone do.
 """
 

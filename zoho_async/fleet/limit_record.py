@@ -11,9 +11,9 @@ from math import inf
 import msgspec
 
 from zoho_async.transport.hooks import Limits, Report
-from zoho_async.transport.limits import DAY, UNKNOWN_RESET, WINDOW, rate_of, remaining_of, slots_of
+from zoho_async.transport.limits import DAY, UNKNOWN_RESET, WINDOW, day_headers, rate_of, remaining_of, slots_of
 
-from .turns import Ask, Turn, day_headers
+from .turns import Ask, Turn
 
 GRACE = 1.0
 """Seconds after its announced return for which a place in the queue is kept."""

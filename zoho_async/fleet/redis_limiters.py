@@ -12,13 +12,13 @@ import msgspec
 
 from zoho_async.schema.registry import PRODUCTS
 from zoho_async.transport.hooks import Gatekeeper, Limits, Permit, Report
-from zoho_async.transport.limits import DAY, UNKNOWN_RESET, rate_of, slots_of
+from zoho_async.transport.limits import DAY, UNKNOWN_RESET, day_headers, rate_of, slots_of
 from zoho_async.transport.rate_limiter import Limiter
 
 from .clocks import host_time
 from .connection import RedisAwayError, RedisConnection, Script
 from .gatekeeper import SharedGatekeeper
-from .turns import Ask, Turn, day_headers
+from .turns import Ask, Turn
 
 log = logging.getLogger("zoho_async")
 

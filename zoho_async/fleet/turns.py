@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -73,13 +72,3 @@ class Backend(Protocol):
     def look(self, limits: Limits) -> Turn | None:
         """What is known at this moment; None when nothing is. Waits for nothing."""
         ...
-
-
-def day_headers(headers: Mapping[str, str]) -> tuple[int | None, int | None, int | None]:
-    """Limit, remaining calls and seconds to the reset of the `x-rate-limit-*` headers, None for each unusable one."""
-    limit, left, reset = (_number(headers.get(f"x-rate-limit-{name}")) for name in ("limit", "remaining", "reset"))
-    return limit, left, reset
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and len(text) < 10 and text.strip().isdecimal() else None

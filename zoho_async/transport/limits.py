@@ -185,3 +185,18 @@ class Permit(Protocol):
             report: How the attempt ended.
         """
         ...
+
+
+def day_headers(headers: Mapping[str, str]) -> tuple[int | None, int | None, int | None]:
+    """Limit, remaining calls and seconds to the reset of a response's `x-rate-limit-*` headers.
+
+    None for each that is unusable; without the remaining calls the others say nothing either.
+    """
+    left = _number(headers.get("x-rate-limit-remaining"))
+    if left is None:
+        return None, None, None
+    return _number(headers.get("x-rate-limit-limit")), left, _number(headers.get("x-rate-limit-reset"))
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and len(text) < 10 and text.strip().isdecimal() else None

@@ -22,6 +22,7 @@ from .limits import (
     Paused,
     Quota,
     Report,
+    day_headers,
     never_reason,
     rate_of,
     remaining_of,
@@ -221,11 +222,10 @@ class Limiter:
 
     def update_from_headers(self, headers: Mapping[str, str]) -> None:
         """Take the daily quota from a response's `x-rate-limit-*` headers."""
-        left = _number(headers.get("x-rate-limit-remaining"))
+        limit, left, seconds = day_headers(headers)
         if left is None:
             return
-        self._day_limit = _number(headers.get("x-rate-limit-limit"))
-        seconds = _number(headers.get("x-rate-limit-reset"))
+        self._day_limit = limit
         now = asyncio.get_running_loop().time()
         self._roll_over_day(now)
         # Responses arrive out of order: the smallest number of a day is the newest.
@@ -364,10 +364,6 @@ class Limiter:
 
     def _exhausted_error(self, now: float) -> Exhausted:
         return Exhausted(_moment(self._day_ends, now), never_reason(self.limits, self._day_limit))
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and len(text) < 10 and text.strip().isdecimal() else None
 
 
 def _moment(at: float | None, now: float) -> datetime | None:

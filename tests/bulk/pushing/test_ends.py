@@ -73,7 +73,7 @@ async def test_stopped_while_a_refused_call_waits_out_its_pause(fake: FakeZoho, 
     fake.script(operation, ["429:44:40"])
     heard = Heard(bulk.push(zoho.books.contacts, names(5, notes="x"), match_by="contact_name"))
     running = asyncio.create_task(heard.all())
-    while zoho.quota.paused_until is None:  # noqa: ASYNC110 - nothing to be told by
+    while zoho.quota.paused_until is None:  # noqa: ASYNC110 - no event for it
         await asyncio.sleep(0.001)
     heard.push.stop()
     assert await asyncio.wait_for(running, 10) == []

@@ -344,7 +344,7 @@ async def test_a_row_of_a_run_that_was_cut_off_is_found_under_the_name_its_suffi
     fake.script("books.contacts.create", ["stall_after"])
     cut_off = bulk.push(zoho.books.contacts, given, **options)
     running = asyncio.create_task(run(cut_off))
-    while not fake.acts("books.contacts.create"):  # noqa: ASYNC110 - nothing to be told by
+    while not fake.acts("books.contacts.create"):  # noqa: ASYNC110 - no event for it
         await asyncio.sleep(0.001)
     await cut_off.aclose()
     assert await running == []

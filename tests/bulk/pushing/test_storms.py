@@ -132,23 +132,23 @@ async def test_every_row_is_there_once_when_the_storm_is_over(
             history.run += 1
             push = push_of(zoho, mode, rows, tmp_path / "s", chance)
             end, after = chance.choice(["stop", "leave", ""]), chance.randrange(1, ROWS)
-            told = list[RowOutcome]()
+            outcomes = list[RowOutcome]()
             with suppress(*ENDS):
-                await listen(push, told, end, after)
+                await listen(push, outcomes, end, after)
                 assert end or push.summary.complete
-            check_told(push, told)
-            history.report(told)
+            check_outcomes(push, outcomes)
+            history.report(outcomes)
             if end != "leave":
-                assert await sent(push, tmp_path / "s") <= {one.identity for one in told}
+                assert await sent(push, tmp_path / "s") <= {one.identity for one in outcomes}
         fake.clear_faults()
         history.run += 1
-        push, told = push_of(zoho, mode, rows, tmp_path / "s", chance), []
-        await listen(push, told)
-        check_told(push, told)
-        history.report(told)
+        push, outcomes = push_of(zoho, mode, rows, tmp_path / "s", chance), []
+        await listen(push, outcomes)
+        check_outcomes(push, outcomes)
+        history.report(outcomes)
         assert contradictions(history.entries) == []
         assert push.summary.complete
-        assert [(one.row.number, one.status, one.reason) for one in told if one.status != "done"] == []
+        assert [(one.row.number, one.status, one.reason) for one in outcomes if one.status != "done"] == []
         check_records(fake, mode, len(contacts))
         assert fake.crashes == 0
 
@@ -199,14 +199,14 @@ def push_of(zoho: Zoho, mode: Mode, rows: list[Row], state: Path, chance: Random
     )
 
 
-async def listen(push: Push, told: list[RowOutcome], end: str = "", after: int = 0) -> None:
-    """Notes what is told; stops the push, or leaves it, after so many rows."""
+async def listen(push: Push, outcomes: list[RowOutcome], end: str = "", after: int = 0) -> None:
+    """Notes the outcomes; stops the push, or leaves it, after so many rows."""
     async with push:
         async for outcome in push:
-            told.append(outcome)
-            if len(told) == after and end == "stop":
+            outcomes.append(outcome)
+            if len(outcomes) == after and end == "stop":
                 push.stop()
-            if len(told) == after and end == "leave":
+            if len(outcomes) == after and end == "leave":
                 break
 
 
@@ -221,11 +221,11 @@ async def sent(push: Push, state: Path) -> set[str]:
         return await database.run(work)
 
 
-def check_told(push: Push, told: list[RowOutcome]) -> None:
-    numbers = Counter(one.row.number for one in told)
-    assert [number for number, times in numbers.items() if times > 1] == [], "told twice"
+def check_outcomes(push: Push, outcomes: list[RowOutcome]) -> None:
+    numbers = Counter(one.row.number for one in outcomes)
+    assert [number for number, times in numbers.items() if times > 1] == [], "reported twice"
     assert not push.summary.complete or len(numbers) == ROWS
-    assert push.summary.rows >= len(told)
+    assert push.summary.rows >= len(outcomes)
 
 
 def check_records(fake: FakeZoho, mode: Mode, seeded: int) -> None:

@@ -111,12 +111,12 @@ def test_it_survives_the_file_of_failed_rows(tmp_path: Path, name: str, content:
     (row,) = source
     with RejectsFile(source) as failed:
         failed.add(row, reason="bad", identity=tag(row))
-    (told,) = open_rows(failed.path)
-    item = RowReader(Destination.named("books.contacts"), UPSERT).read(told)
+    (rejected,) = open_rows(failed.path)
+    item = RowReader(Destination.named("books.contacts"), UPSERT).read(rejected)
     assert [(fault.path, fault.rule, fault.message) for fault in item.faults] == [(KEY, "duplicate", MESSAGE)]
     # With it, so that it goes into the next file as well.
-    assert item.row_key == told.identity
-    assert not RowReader(Destination.named("books.contacts"), Options()).read(told).faults
+    assert item.row_key == rejected.identity
+    assert not RowReader(Destination.named("books.contacts"), Options()).read(rejected).faults
 
 
 async def test_a_row_that_led_to_the_record_of_another_is_known_as_well(

@@ -373,7 +373,7 @@ def test_a_loop_that_ends_in_the_middle_gives_the_file_back(tmp_path: Path) -> N
 
     async def main() -> None:
         task = asyncio.create_task(work())
-        while len(written) < 10 and not task.done():  # noqa: ASYNC110 - nothing to be told by
+        while len(written) < 10 and not task.done():  # noqa: ASYNC110 - no event for it
             await asyncio.sleep(0)
         assert not task.done()
 

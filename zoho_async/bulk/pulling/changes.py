@@ -250,7 +250,7 @@ def changes(
 
     Args:
         resource: A client's resource, such as `zoho.books.contacts`.
-        state: Path of a JSON document; the index of ids is the file `<name>.ids` beside it. Or a `PullState`.
+        state: Path of a JSON document; the index of ids is `<name>.ids` in its folder. Or a `PullState`.
         details: `changed` reads every changed record by itself, one call each, and hands it out then.
         max_calls: Most calls of this run, without the client's retries; the rest is left to the next run. A list of
             more than one page needs three.

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from zoho_async._typeguards import is_mapping
+from zoho_async._typeguards import is_mapping, scalar_text
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.scheduling.window import UNKNOWN_RESET, local_now, sleep_until
@@ -184,11 +184,11 @@ class ListReader:
         row: Any = untyped(raw)
         if not is_mapping(row):
             return None
-        record_id = _text(row.get(self._listing.row_id))
+        record_id = scalar_text(row.get(self._listing.row_id))
         if not record_id:
             return None
-        name = _text(row.get(self._target.name_field)) if self._target.name_field else ""
-        modified = _text(row.get("last_modified_time")) or _text(row.get("updated_time"))
+        name = scalar_text(row.get(self._target.name_field)) if self._target.name_field else ""
+        modified = scalar_text(row.get("last_modified_time")) or scalar_text(row.get("updated_time"))
         return Record(id=record_id, name=name, modified=modified, raw=raw)
 
 
@@ -336,7 +336,3 @@ def in_utf8(record: dict[str, msgspec.Raw]) -> bytes:
     except UnicodeDecodeError:
         return raw.decode("latin-1").encode()
     return raw
-
-
-def _text(value: Any) -> str:
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""

@@ -147,7 +147,7 @@ class SqliteCopy:
         if not self._path.is_file() or not self._path.stat().st_size:
             yield None
             return
-        # Without a log beside it nothing else has to be made to read it.
+        # Without a log nothing else has to be made to read it.
         log = self._path.with_name(f"{self._path.name}-wal")
         mode = "mode=ro" if log.exists() else "mode=ro&immutable=1"
         try:

@@ -1,4 +1,4 @@
-"""The state of `changes`: a small JSON document, and the index of ids beside it."""
+"""The state of `changes`: a small JSON document, and the index of ids."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ _INDEX_FILE = FileKind(
 
 
 class FileState:
-    """A JSON file, and the index in the SQLite file `<name>.ids` beside it.
+    """A JSON file, and the index in the SQLite file `<name>.ids` of its folder.
 
     Args:
         path: The JSON file, made for its owner alone.

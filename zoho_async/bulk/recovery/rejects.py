@@ -248,7 +248,7 @@ class RejectsFile:
 
 
 def rejects_path(source: RowFile | Path) -> Path:
-    """Where the rejects of a file go: beside it; those of a rejects file into that file.
+    """Where the rejects of a file go: into its folder; those of a rejects file into that file.
 
     They are CSV or JSON Lines: those of a workbook, and of what is compressed, have another ending than it.
     """

@@ -1,4 +1,4 @@
-"""What goes with a rejected row into the rejects file, beside its own cells.
+"""What goes with a rejected row into the rejects file, besides its own cells.
 
 A row may be rejected because another row of its input has the same key: alone it would overwrite the other's record,
 and its tag rejects it until it is changed. A row of unknown outcome carries the key it was sent under, so that it is

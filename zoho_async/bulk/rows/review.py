@@ -1,4 +1,4 @@
-"""What a plan says of an input beside its rows: warnings, what becomes of each column, and cells that are changed."""
+"""What a plan says of an input besides its rows: warnings, what becomes of each column, and cells that are changed."""
 
 from __future__ import annotations
 

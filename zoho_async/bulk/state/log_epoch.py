@@ -2,7 +2,7 @@
 
 Every log begins with an epoch: the database file announces it, and the first transaction of the log that follows
 confirms it. Rows are written after that only. So a file that announces what it does not confirm has lost its log,
-whatever lies beside it; one whose log was put into it, by us or by any other SQLite program, confirms. A process
+whatever log the folder has; one whose log was put into it, by us or by any other SQLite program, confirms. A process
 killed between the two leaves the log that the announcement names by its salt, as SQLite's file format has it. When
 another program then removes that log, nothing was lost but nothing shows it: such a file is refused too.
 """
@@ -29,7 +29,7 @@ def log_head(file: str) -> bytes:
 
 
 def has_lost_log(connection: sqlite3.Connection, head: bytes) -> bool:
-    """Whether a database lacks the log that it announces. `head`: the header of the log that lay beside it."""
+    """Whether a database lacks the log that it announces. `head`: the header of its log."""
     announced, confirmed, salt = connection.execute("SELECT announced, confirmed, salt FROM epoch").fetchone()
     return announced != confirmed and _salt(head) not in (salt, (salt + 1) % 2**32)
 
