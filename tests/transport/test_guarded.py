@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession
 from support.client import client_of
 
 from zoho_async import LeaseError, Zoho
@@ -71,3 +72,23 @@ async def test_guards_add_up_and_the_longest_wait_only_shrinks(fake: FakeZoho, z
     assert contacts._transport.settings.max_wait == 5
     with pytest.raises(TypeError, match="is no resource"):
         hooks.guarded(object(), one.check)
+
+
+async def test_what_is_lost_while_a_connection_is_opened_is_not_sent(fake: FakeZoho) -> None:
+    """A process may stand still there, and wake up when another one works on it."""
+    held = True
+
+    async def stand_still(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        nonlocal held
+        held = False
+        return await handler(request)
+
+    def check() -> None:
+        if not held:
+            raise LeaseError("lost")
+
+    async with ClientSession(middlewares=(stand_still,)) as session, client_of(fake, session=session) as zoho:
+        with pytest.raises(LeaseError, match="lost") as caught:
+            await hooks.guarded(zoho.books.contacts, check).create({"contact_name": "A"})
+    assert caught.value.sent is False
+    assert fake.requests() == 0

@@ -39,6 +39,14 @@ class DownloadWriteError(Exception):
         self.error = error
 
 
+class GuardError(Exception):
+    """A guard has kept an attempt from being sent."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class TooLongError(Exception):
     """A response is longer than its bound."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from errno import EMFILE, ENFILE
 from io import BytesIO
@@ -19,6 +19,7 @@ from zoho_async.wire.encoding import EncodedRequest
 
 from .bodies import (
     DownloadWriteError,
+    GuardError,
     TooLongError,
     UploadReadError,
     close_stream,
@@ -82,13 +83,14 @@ class _ClosedError(Exception):
 class _Attempt(Bounds):
     """The innermost middleware of one attempt: it notes when the request leaves, and bounds all that follows."""
 
-    __slots__ = ("_base", "_proxy", "_request", "_watch", "left")
+    __slots__ = ("_base", "_proxy", "_request", "_watch", "guards", "left")
 
     def __init__(self, watch: Watch, base: str, request: EncodedRequest, timeout: float, proxy: str | None) -> None:
         super().__init__(timeout)
         self._watch = watch
         self._proxy = proxy
         self._base = base
+        self.guards: Sequence[Callable[[], None]] = ()
         self._request = request
         self.left = False
         """Whether the request was handed to a connection."""
@@ -140,6 +142,11 @@ class _Attempt(Bounds):
                 self._watch.used.add(connection.protocol)
             elif request.method != "GET" and is_closed(transport):
                 raise _ClosedError
+        for guard in self.guards:
+            try:
+                guard()
+            except Exception as error:
+                raise GuardError(error) from error
         self.left = True
         may_stall = bool(request.parts) or (request.body is not None and len(request.body) > _BUFFERED)
         self.start(transport if may_stall else None)
@@ -240,6 +247,7 @@ class HttpAdapter:
         *,
         timeout: float,
         to: IO[bytes] | None = None,
+        guards: Sequence[Callable[[], None]] = (),
     ) -> HttpResult:
         """Send a request once and read the whole response before the connection is returned to the pool.
 
@@ -249,12 +257,14 @@ class HttpAdapter:
             headers: All headers to send.
             timeout: Seconds without a byte after which the attempt counts as lost.
             to: File to write the body of a successful response to.
+            guards: Called in the last moment before the request leaves.
 
         Raises:
             ConfigError: The client or its session is closed, or used in another event loop.
             UnavailableError: A middleware or trace hook of the caller's session raised before the request left.
             UploadReadError: A file or stream of the caller's could not be read.
             DownloadWriteError: `to` could not be written.
+            GuardError: A guard raised; nothing was sent.
         """
         from yarl import URL
 
@@ -263,6 +273,7 @@ class HttpAdapter:
         read_errors: list[UploadReadError] = []
         proxy = self._proxies.address(base) if self._proxies is not None else None
         attempt = _Attempt(self._watch, base, request, timeout, proxy)
+        attempt.guards = guards
         opened = AsyncExitStack() if request.parts else None
         try:
             async with (
@@ -286,7 +297,7 @@ class HttpAdapter:
                     return HttpResult(outcome=outcome, headers=response.headers, body=await read_body(response))
                 start, size = await save_body(response, to)
                 return HttpResult(outcome=outcome, headers=response.headers, body=start, saved=size)
-        except (DownloadWriteError, *PASSED_ON):
+        except (DownloadWriteError, GuardError, *PASSED_ON):
             raise
         except BaseException as error:
             if read_errors:

@@ -16,7 +16,7 @@ from zoho_async.wire.pagination import Page, Pages
 
 from . import retry_policy
 from .accounts_server import HttpAccountsServer
-from .bodies import DownloadWriteError, UploadReadError, in_thread
+from .bodies import DownloadWriteError, GuardError, UploadReadError, in_thread
 from .call_state import CallState
 from .config import TransportConfig
 from .hooks import DispatchHook, Exhausted, Gatekeeper, Paused, Permit, Report
@@ -283,10 +283,6 @@ class Transport:
             if hook is not None:
                 with call.callers_code():
                     await hook.before_send()
-            if self.guards:
-                with call.callers_code():
-                    for guard in self.guards:
-                        guard()
             report = _SENT
             result = await call.in_flight(self._send_once(operation, request, base, token, type, to))
             decision = retry_policy.classify(
@@ -300,6 +296,10 @@ class Transport:
             return result, decision
         except UploadReadError as error:
             raise call.upload_failed(error) from error.error
+        except GuardError as error:
+            report = _NOT_SENT
+            with call.callers_code():
+                raise error.error from None
         except DownloadWriteError as error:
             with call.callers_code():
                 raise error.error from None
@@ -380,15 +380,14 @@ class Transport:
             headers["Accept"] = "*/*" if operation.kind == "file" else "application/json"
         send, timeout = self.shared.http.send, self.settings.timeout
         if to is None:
-            return decoded(
-                self.shared.decoders, operation, request, type, await send(base, request, headers, timeout=timeout)
-            )
+            result = await send(base, request, headers, timeout=timeout, guards=self.guards)
+            return decoded(self.shared.decoders, operation, request, type, result)
         # Imported late: most programs download nothing.
         from zoho_async._atomic_file import AtomicFile
 
         part = await in_thread(AtomicFile, to, binary=True)
         try:
-            result = await send(base, request, headers, timeout=timeout, to=part.file)
+            result = await send(base, request, headers, timeout=timeout, to=part.file, guards=self.guards)
             result = decoded(self.shared.decoders, operation, request, type, result)
             if result.outcome.code == 0 and result.decoded is not None:
                 await in_thread(part.commit)
