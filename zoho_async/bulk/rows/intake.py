@@ -156,6 +156,7 @@ class Intake:
         if naming is self._pulled and not pulled:
             # A row that was added to what was pulled.
             naming = self._plain
+        known = escaped and bool(self._id and values.get(self._id))
         named: dict[str, Any] = {}
         for name, cell in values.items():
             column = naming(name)
@@ -166,6 +167,9 @@ class Intake:
                 # The second spelling is reported as unknown.
                 column = name
             named[column] = self._writable(column, cell, escaped=escaped) if pulled else cell
+            if known and not pulled and isinstance(cell, str):
+                # Of a pulled file only some columns may be left.
+                named[column] = unescape_cell(cell)
         self._with_terms(named)
         self.references.resolve(named)
         return named if reading is None else self._localized(named, reading)

@@ -54,7 +54,11 @@ ContentKind = Literal["excel", "text"]
 def refuse_address(path: Path) -> None:
     """Raises InputError for the address of a file elsewhere."""
     if found := _ADDRESS.fullmatch(str(path)):
-        raise InputError(f"{found[1]}://{found[2]}: is an address (URL), which is not read; download the file first")
+        slashes = "/" * (3 if found[1].lower() == "file" else 2)
+        raise InputError(
+            f"{found[1]}:{slashes}{found[2]}: is an address (URL), which is not read; download the file first, or give "
+            "its path"
+        )
 
 
 def kind_of(content: Content) -> ContentKind:

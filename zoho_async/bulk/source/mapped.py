@@ -222,14 +222,19 @@ class MappedRows:
         """Column or template, field and first value."""
         shown = [(name, target, values[name]) for name, target in self._plain if name in values]
         for target, templates in self._made.items():
-            texts = [
-                "".join(part if isinstance(part, str) else f"{{{part.column}}}" for part in one.parts)
+            filled = [
+                one
                 for one in templates
                 if any(self._names.get(comparable(name)) in values for name in columns_of([one]))
             ]
-            first = values.get(self._names.get(comparable(columns_of(templates)[0]), ""), "")
-            if texts:
-                shown.append((" or ".join(texts), target, first))
+            texts = [
+                "".join(part if isinstance(part, str) else f"{{{part.column}}}" for part in one.parts) for one in filled
+            ]
+            firsts = [
+                values[name] for one in columns_of(filled) if (name := self._names.get(comparable(one), "")) in values
+            ]
+            if firsts:
+                shown.append((" or ".join(texts), target, firsts[0]))
         return (*shown, *((f"always {value!r}", target, value) for target, value in self._mapping.constants.items()))
 
     def _mapped(self, row: Row) -> tuple[Row, Mapping[str, str]]:

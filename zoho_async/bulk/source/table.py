@@ -74,6 +74,10 @@ class Table:
                 fault = f"has {len(cells):,} cells where the header has {self._least:,} columns"
                 if len([cell for cell in cells if cell]) == 1 and self._least > 2:
                     fault += f", and its only text is {excerpt(printable(next(filter(None, cells))))}: a footer?"
+                elif len(cells) < self._least:
+                    fault += "; if it was not cut off, end it with empty cells"
+                else:
+                    fault += f"; put a cell that has {self.separator!r} in it into quotes"
             elif whole:
                 values = dict(zip(columns, map(strip_blanks, cells), strict=False))
                 yield Row(number=number, line=line, values=values, raw=cells)
