@@ -99,6 +99,18 @@ async def test_texts_that_look_like_formulas_survive_pull_and_push(
     assert run.summary.writes == 0
 
 
+async def test_a_few_columns_of_what_was_pulled_rename_nothing(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    await zoho.request("POST", "/books/v3/contacts", body={"contact_name": "=Quillon"})
+    (contact,) = fake.organization().contacts.values()
+    path = tmp_path / "a.csv"
+    # As a pull writes the name, and without the columns by which a pulled file is known.
+    path.write_text(f"contact_id,contact_name,notes\n{contact['contact_id']},{escape_cell('=Quillon')},x\n")
+    async with bulk.push(zoho.books.contacts, bulk.open_rows(path)) as run:
+        assert [outcome.reason async for outcome in run] == [""]
+    (contact,) = fake.organization().contacts.values()
+    assert (contact["contact_name"], contact["notes"]) == ("=Quillon", "x")
+
+
 @pytest.mark.parametrize("details", ["none", "all"])
 @pytest.mark.parametrize("name", ["p.csv", "p.jsonl"])
 async def test_what_was_pulled_can_be_pushed_back(

@@ -55,6 +55,11 @@ def made(tmp_path: Path) -> Made:
         ("[columns]\na = 'c'\n[values.d]\nx = 'y'", "[values] has `d`, which no column or field fills"),
         ("[columns]\na = 'c'\n[values.c]\nX = 'y'\nx = 'z'", "has a word twice"),
         ("[columns]\na = 'c'\n[group]\nby = 'a'", "[group] needs by"),
+        (
+            "[fields]\n'a.b' = '{c}'\n[[fields.a]]\nb = '{d}'",
+            "two sources for one field: [fields] `a.b` and [[fields.a]]",
+        ),
+        ("[[fields.a]]\nb = 1", "[[fields.a]] b must be a text or a list of texts"),
         ("a = ", "is no TOML"),
     ],
 )
@@ -129,6 +134,45 @@ def test_columns_fields_constants_and_values(made: Made) -> None:
             "contact_type": "customer",
         },
     ]
+
+
+TOGETHER = """
+    optional_columns = true
+    [columns]
+    Name = "contact_name"
+    [[fields.billing_address]]
+    city = "{City}"
+    zip = "{Zip|unquoted}"
+    [[fields.billing_address]]
+    city = ["{Home City}", "{Home Town}"]
+    zip = "{Home Zip}"
+"""
+
+
+def test_of_fields_that_are_filled_together_the_first_alternative_with_a_value_counts(
+    made: Made, tmp_path: Path
+) -> None:
+    table = "Name,City,Zip,Home Town,Home Zip\nA,Ulm,,Bonn,53111\nB,,,Bonn,53111\nC,,'1,Bonn,1\nD,,,,\n"
+    cities = [(row.get("billing_address.city"), row.get("billing_address.zip")) for row in made(TOGETHER, table)]
+    assert cities == [("Ulm", ""), ("Bonn", "53111"), ("", "1"), (None, None)]
+    source = open_rows(tmp_path / "a.csv", mapping=tmp_path / "m.toml")
+    assert [row.number for row in source] == [1, 2, 3, 4]
+    assert source.notes == (
+        "line 2: 'Bonn' of `Home Town` left out",
+        "line 2: '53111' of `Home Zip` left out",
+        "line 4: 'Bonn' of `Home Town` left out",
+    )
+    assert source.mapped[1:] == (
+        ("{City} or {Home Town}", "billing_address.city", "Ulm"),
+        ("{Zip} or {Home Zip}", "billing_address.zip", "'1"),
+    )
+
+
+def test_the_first_value_of_a_field_is_that_of_a_column_that_the_file_has(tmp_path: Path) -> None:
+    path, mapping = tmp_path / "a.csv", tmp_path / "m.toml"
+    path.write_text("Associate,Mail\nQuillon,\n,a@x.example\n")
+    mapping.write_text("[fields]\ncontact_name = ['{Company}', '{Associate}', '{Mail}']\n")
+    assert open_rows(path, mapping=mapping).mapped == (("{Associate} or {Mail}", "contact_name", "Quillon"),)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ class FileMapping(msgspec.Struct, frozen=True, kw_only=True):
         reading: How the file is read.
         columns: Column to the fields that get its cells.
         fields: Field to the templates of which the first that is filled counts.
+        objects: The fields that are filled together: of each object the alternatives of which the first that has any
+            value counts, as fields and their templates. Its fields are in `fields` too.
         constants: Field to what every row has in it.
         values: Field to a table of words and what is written instead.
         ignore: Columns that go nowhere; `*` stands for any text.
@@ -68,6 +70,7 @@ class FileMapping(msgspec.Struct, frozen=True, kw_only=True):
     reading: Reading = msgspec.field(default_factory=Reading)
     columns: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
     fields: Mapping[str, tuple[Template, ...]] = msgspec.field(default_factory=dict[str, tuple[Template, ...]])
+    objects: tuple[tuple[Mapping[str, tuple[Template, ...]], ...], ...] = ()
     constants: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     values: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=dict[str, Mapping[str, str]])
     ignore: tuple[str, ...] = ()
@@ -179,7 +182,7 @@ def _folder() -> Any:
 def _mapping(table: Mapping[str, Any], name: str) -> FileMapping:
     _known(table, _KNOWN, "")
     columns = {column: _texts(targets, f"[columns] {column}") for column, targets in _table(table, "columns").items()}
-    fields = {target: _templates(value, f"[fields] {target}") for target, value in _table(table, "fields").items()}
+    fields, objects = _fields(_table(table, "fields"))
     constants = {target: _word(value, f"[constants] {target}") for target, value in _table(table, "constants").items()}
     values: dict[str, dict[str, str]] = {}
     for target, words in _table(table, "values").items():
@@ -196,6 +199,7 @@ def _mapping(table: Mapping[str, Any], name: str) -> FileMapping:
         reading=_reading(_table(table, "read")),
         columns=columns,
         fields=fields,
+        objects=objects,
         constants=constants,
         values=values,
         ignore=_texts(table.get("ignore", []), "ignore"),
@@ -204,6 +208,33 @@ def _mapping(table: Mapping[str, Any], name: str) -> FileMapping:
     )
     _check_targets(found)
     return found
+
+
+_Alternative = Mapping[str, tuple[Template, ...]]
+
+
+def _fields(table: Mapping[str, Any]) -> tuple[dict[str, tuple[Template, ...]], tuple[tuple[_Alternative, ...], ...]]:
+    """The fields and their templates; and those that are filled together, given as `[[fields.billing_address]]`."""
+    fields: dict[str, tuple[Template, ...]] = {}
+    objects: list[tuple[_Alternative, ...]] = []
+    for target, value in table.items():
+        if not (is_sequence(value) and value and all(is_mapping(one) for one in value)):
+            fields[target] = _templates(value, f"[fields] {target}")
+            continue
+        objects.append(
+            tuple(
+                {f"{target}.{name}": _templates(text, f"[[fields.{target}]] {name}") for name, text in one.items()}
+                for one in value
+            )
+        )
+    for alternatives in objects:
+        for name in dict.fromkeys(name for one in alternatives for name in one):
+            if name in fields:
+                raise ValueError(
+                    f"two sources for one field: [fields] `{name}` and [[fields.{name.rpartition('.')[0]}]]"
+                )
+            fields[name] = tuple(template for one in alternatives for template in one.get(name, ()))
+    return fields, tuple(objects)
 
 
 def _check_targets(mapping: FileMapping) -> None:
