@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
+from contextlib import closing
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -74,6 +77,23 @@ PULLED = {"contact_id": "46", "created_time": "2026-01-02T03:04:05+0000"}
 TEXTS = st.one_of(st.text(), st.text(alphabet="'=@\t\r+-0123456789 ()./x", max_size=12)).filter(
     lambda text: text not in ("[]", "{}")
 )
+
+
+@pytest.mark.parametrize("details", ["none", "all"])
+async def test_a_pulled_database_names_the_query_whose_rows_can_be_pushed(
+    zoho: Zoho, tmp_path: Path, details: Literal["none", "all"]
+) -> None:
+    for name in ("=A", "B"):
+        body = {"contact_name": name, "contact_persons": [{"email": "a@x.example"}]}
+        await zoho.request("POST", "/books/v3/contacts", body=body)
+    await bulk.pull(zoho.books.contacts, tmp_path / "a.sqlite", details=details)
+    with pytest.raises(bulk.InputError, match="is an SQLite database that a pull wrote") as refused:
+        bulk.open_rows(tmp_path / "a.sqlite")
+    (query,) = re.findall("'(SELECT .*)'", str(refused.value))
+    with closing(sqlite3.connect(tmp_path / "a.sqlite")) as connection:
+        (tmp_path / "a.jsonl").write_text("\n".join(row for (row,) in connection.execute(query)))
+    async with bulk.push(zoho.books.contacts, bulk.open_rows(tmp_path / "a.jsonl")) as run:
+        assert [outcome.action async for outcome in run] == ["unchanged"] * 2
 
 
 @settings(max_examples=examples(200))
@@ -175,6 +195,29 @@ async def test_references_are_found_by_name_with_one_call_each(fake: FakeZoho, z
     for member in ("currencies", "users", "pricebooks"):
         assert fake.requests(f"books.settings.{member}") == 1
     assert fake.requests("books.settings.taxes") == 0
+
+
+async def test_references_of_a_json_file_are_found_too(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    earlier = {"contact_name": "Earlier", "custom_fields": [{"label": "Region", "value": "x"}]}
+    await zoho.request("POST", "/books/v3/contacts", body=earlier)
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        '{"contact_name": "A", "currency_code": "eur", "CF.Region": "North"}\n{"contact_name": "B", "tax_name": "no"}\n'
+    )
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    async with bulk.push(zoho.books.contacts, source) as run:
+        reasons = {outcome.row.number: outcome.reason async for outcome in run}
+    assert reasons[1] == ""
+    assert "is none of the organisation's taxes: 'no'" in reasons[2]
+    contact = list(fake.organization().contacts.values())[-1]
+    assert contact["custom_fields"] == {"cf_region": "North"}
+    assert contact["currency_id"] == fake.organization().fixed_id(2)
+    path.write_text('{"contact_name": "A", "CF.Regoin": "North"}\n')
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    with pytest.raises(bulk.InputError, match=r"unknown column `CF\.Regoin`: no field, and there is no custom field"):
+        await bulk.plan(zoho.books.contacts, source)
 
 
 async def test_a_reference_that_leads_nowhere_fails_its_row_and_names_what_there_is(zoho: Zoho) -> None:

@@ -78,7 +78,7 @@ class Intake:
             row_of_list = "email" in left_out and not any(one.startswith("contact_persons") for one in found)
             hint = "; to change e-mails and names of persons, pull with --details all" if row_of_list else ""
             notes.append(f"{left_out_note(left_out)}{hint}")
-        return [name for name in found if not self._is_reference(name)], notes
+        return [name for name in found if not self.is_reference(name)], notes
 
     def targets(self, names: Iterable[str]) -> dict[str, str]:
         """The column that each name of a file stands for; empty where it is left out."""
@@ -86,7 +86,7 @@ class Intake:
         naming = self._naming(dict.fromkeys(given))
         return {name: naming(name) for name in given}
 
-    def _is_reference(self, name: str) -> bool:
+    def is_reference(self, name: str) -> bool:
         """Whether it is a column that is found out with a call."""
         unknown = self._columns.field(name) is None and name != self._id
         return unknown and (self.references.by_name(name) is not None or self.references.is_label(name))
@@ -94,7 +94,7 @@ class Intake:
     def references_of(self, names: Iterable[str]) -> tuple[list[ReferenceList], list[str]]:
         """The lists that the columns of an input need, and the columns that may be labels of custom fields."""
         naming = self._naming(dict.fromkeys(names))
-        columns = [column for name in names if (column := naming(name)) and self._is_reference(column)]
+        columns = [column for name in names if (column := naming(name)) and self.is_reference(column)]
         return self.references.needed(columns), [one for one in columns if self.references.by_name(one) is None]
 
     def cannot_ask(self) -> None:

@@ -149,7 +149,7 @@ class RowReader:
             keys.update(dict.fromkeys(_custom_names(values)))
             given.update((name, None) for name, _ in self.columns.leaves(row.values))
         _, notes = self.intake.check(given)
-        return list(keys), notes
+        return [name for name in keys if not self.intake.is_reference(name)], notes
 
     def read(self, row: Row) -> WorkItem:
         """One row as a work item, with every fault it has."""
