@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from zoho_async.bulk.errors import InputError, printable
 from .encodings import encoding_of
 from .reading import Reading
 from .templates import Template, columns_of, parse_template
-from .text import comparable, listed
+from .text import comparable, did_you_mean, listed
 
 _TEXTS = ("description", "header_from", "product", "resource")
 _TABLES = ("read", "columns", "fields", "constants", "values", "group")
@@ -105,8 +104,7 @@ def preset_text(name: str) -> str:
         InputError: There is none of that name.
     """
     if name not in presets():
-        near = difflib.get_close_matches(name, presets(), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(name, presets())
         raise InputError(f"there is no preset {printable(name, 100)!r}{hint} (there is: {', '.join(presets())})")
     return str((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
 
@@ -301,8 +299,7 @@ def _group(table: Any) -> Grouping | None:
 def _known(table: Mapping[str, Any], names: tuple[str, ...], where: str) -> None:
     for key in table:
         if key not in names:
-            near = difflib.get_close_matches(key, names, n=1)
-            hint = f"; did you mean `{near[0]}`?" if near else ""
+            hint = did_you_mean(key, names)
             raise ValueError(f"{where}`{printable(key, 100)}` is not known{hint} (known: {', '.join(names)})")
 
 
