@@ -197,6 +197,26 @@ async def test_references_are_found_by_name_with_one_call_each(fake: FakeZoho, z
     assert fake.requests("books.settings.taxes") == 0
 
 
+@pytest.mark.parametrize("rows", [[{"currency_code": "XXX"}, {"currency_code": " yyy"}], [{"currency_code": "XXX"}]])
+async def test_when_every_row_names_a_currency_that_is_not_there_the_run_ends(
+    fake: FakeZoho, zoho: Zoho, rows: list[dict[str, str]]
+) -> None:
+    named = [{"contact_name": f"A{number}", **row} for number, row in enumerate(rows)]
+    sentence = "^row 1: currency_code: the organisation has no currency `XXX`, and no other row names one that it has"
+    with pytest.raises(bulk.InputError, match=sentence):
+        await bulk.plan(zoho.books.contacts, named)
+    with pytest.raises(bulk.InputError, match=r"it has `USD`, `EUR`, `GBP`$"):
+        await pushed(zoho, named)
+    assert not fake.organization().contacts
+
+
+@pytest.mark.parametrize("other", [{}, {"currency_code": ""}, {"currency_code": "eur"}])
+async def test_a_currency_that_is_not_there_harms_no_row_that_could_be_sent(zoho: Zoho, other: dict[str, str]) -> None:
+    ended = await pushed(zoho, [{"contact_name": "A", "currency_code": "XXX"}, {"contact_name": "B", **other}])
+    assert ended[0].startswith("currency_code: is none of the organisation's currencies: 'XXX'")
+    assert ended[1] == "created"
+
+
 async def test_references_of_a_json_file_are_found_too(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
     earlier = {"contact_name": "Earlier", "custom_fields": [{"label": "Region", "value": "x"}]}
     await zoho.request("POST", "/books/v3/contacts", body=earlier)

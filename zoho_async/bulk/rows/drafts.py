@@ -30,8 +30,8 @@ _MEANINGS: Mapping[str, tuple[str, str]] = {
     ),
     "company": (
         "company_name",
-        "company, company name, associated company, organization, organisation, organization name, business name, firma, firmenname, "
-        "unternehmen, société, raison sociale, empresa, razón social, azienda, bedrijf",
+        "company, company name, associated company, organization, organisation, organization name, business name, "
+        "firma, firmenname, unternehmen, société, raison sociale, empresa, razón social, azienda, bedrijf",
     ),
     "first": ("first_name", "first name, given name, forename, vorname, prénom, nombre, nome, voornaam"),
     "last": (
@@ -51,7 +51,8 @@ _MEANINGS: Mapping[str, tuple[str, str]] = {
     ),
     "mobile": (
         "mobile",
-        "mobile, mobile phone, mobile phone number, mobilephone, cell, cell phone, handy, mobil, móvil, portable, mobile number",
+        "mobile, mobile phone, mobile phone number, mobilephone, cell, cell phone, handy, mobil, móvil, "
+        "portable, mobile number",
     ),
     "fax": ("fax", "fax, fax number, faxnummer"),
     "salutation": ("salutation", "salutation, anrede, civilité, tratamiento"),
