@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.xlsx import workbook
 
+from zoho_async import Zoho, bulk
 from zoho_async.bulk import InputError, open_rows
 from zoho_async.bulk.source import excel_file
 from zoho_async.bulk.source.text import comparable, strip_blanks
@@ -200,6 +201,17 @@ def test_lost_cells_are_found_however_they_are_written(tmp_path: Path, error: by
     assert [note.partition(";")[0] for note in source.notes] == [
         "formulas without a value in the file, read as empty: B3"
     ]
+
+
+async def test_a_formula_without_a_value_is_a_warning_that_strict_makes_an_error(zoho: Zoho, tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(workbook(("S", [["contact_name", "notes"], ["A", "x"], ["B", b'<c r="B3"><f>A3</f><v /></c>']])))
+    plan = await bulk.plan(zoho.books.contacts, bulk.open_rows(path))
+    assert [(one.kind, one.rows, one.value) for one in plan.warnings] == [("no_value", (2,), "'B3'")]
+    with pytest.raises(
+        InputError, match="strict, and there are warnings: row 2: a formula without a value in the file"
+    ):
+        await bulk.plan(zoho.books.contacts, bulk.open_rows(path), strict=True)
 
 
 def test_the_first_visible_sheet_is_read_or_the_one_of_the_mapping(tmp_path: Path) -> None:

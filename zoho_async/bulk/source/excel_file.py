@@ -17,6 +17,7 @@ from zoho_async.bulk.errors import InputError, printable
 
 from .content import Content
 from .reading import LineCells, Reading
+from .row import LostFormula
 from .table import Table, header_of
 from .text import listed
 
@@ -123,9 +124,9 @@ def _restored(rows: list[tuple[int, list[Any]]], lost: list[LostCell], first: in
     formulas: list[str] = []
     for one in lost:
         cells = rows[one.row - 1][1] if one.row <= len(rows) else []
-        if one.error and 0 <= one.column - first < len(cells):
-            cells[one.column - first] = one.error
-        elif not one.error:
+        if 0 <= one.column - first < len(cells):
+            cells[one.column - first] = one.error or LostFormula(one.name)
+        if not one.error:
             formulas.append(one.name)
     if not formulas:
         return []
