@@ -168,18 +168,21 @@ def _lost(data: bytes) -> Iterator[LostCell]:
     row, column = 0, -1
     for match in _CELL.finditer(data):
         if match[1] is not None:
-            # Some programs leave out where rows and cells stand: they follow one another.
             row, column = int(found[1]) if (found := _NUMBER.search(match[1])) else row + 1, -1
             continue
+        column += 1
         attributes, inner = match[2], match[3] or b""
-        column = _column(found[1]) if (found := _LETTERS.search(attributes)) else column + 1
+        is_error = b't="e"' in attributes
+        # A formula whose value is an empty text says that it is text.
+        if not is_error and (b"<f" not in inner or b't="str"' in attributes):
+            continue
         value = _VALUE.search(inner)
-        if b't="e"' in attributes:
-            error = unescape(value[1].decode(errors="replace")) if value else "#N/A"
-            yield LostCell(row=row, column=column, error=error)
-        elif b"<f" in inner and not (value and value[1]) and b't="str"' not in attributes:
-            # A formula whose value is an empty text says that it is text.
-            yield LostCell(row=row, column=column, error="")
+        if not is_error and value and value[1]:
+            continue
+        error = (unescape(value[1].decode(errors="replace")) if value else "#N/A") if is_error else ""
+        # Some programs leave out where a cell stands: it follows the one before.
+        place = _column(found[1]) if (found := _LETTERS.search(attributes)) else column
+        yield LostCell(row=row, column=place, error=error)
 
 
 def _column(letters: bytes) -> int:
