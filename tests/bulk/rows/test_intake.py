@@ -57,6 +57,14 @@ def test_what_is_taken_by_its_common_meaning_is_reported(intake: Intake) -> None
     assert notes == ["taken by their common meaning: `Name` as `contact_name`, `E-Mail` as `contact_persons[0].email`"]
 
 
+def test_a_refusal_of_other_columns_says_what_was_taken(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("name,email,phone\nA,a@x.example,1\n")
+    taken = r"; taken by their common meaning: `name` as `contact_name`, `email` as `contact_persons\[0\]\.email`$"
+    with pytest.raises(bulk.UnknownColumnError, match=f"unknown column `phone` .*{taken}"):
+        bulk.check("books.contacts", bulk.open_rows(path))
+
+
 def test_a_name_beside_the_contacts_name_is_not_taken(intake: Intake) -> None:
     assert intake.check(["contact_name", "name"])[0] == ["contact_name", "name"]
 

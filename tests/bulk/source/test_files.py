@@ -107,6 +107,16 @@ def test_a_file_that_cannot_be_used_is_refused_as_a_whole(tmp_path: Path, name: 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("quotes", ["''", "``", "“”", "„“", "«»"])
+def test_quotes_of_another_kind_are_no_part_of_the_cells(tmp_path: Path, quotes: str) -> None:
+    one, two = quotes
+    path = write(tmp_path / "a.csv", f"{one}a{two},{one}b{two}\n{one}1, 2{two},{one}3{two}\n")
+    with pytest.raises(
+        InputError, match=f"line 1: its cells are in quotes of another kind .{one}a{two}.; write double"
+    ):
+        open_rows(path)
+
+
 def test_numbers_stay_exact(tmp_path: Path) -> None:
     line = '{"a": 1.10, "b": 12345678901234567890123, "c": "x:y", "d": {"e": [0.1]}}\n'
     (row,) = open_rows(write(tmp_path / "a.jsonl", line))

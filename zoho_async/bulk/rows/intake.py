@@ -22,6 +22,7 @@ from .resource import Destination
 
 _STAMPS = ("created_time", "last_modified_time")
 """Members of every record that Zoho gives, and of no row that people write."""
+TAKEN = "taken by their common meaning"
 _CUSTOM = "custom_fields"
 _EMPTY = ("[]", "{}")
 _MEANT = 20
@@ -71,7 +72,7 @@ class Intake:
             else:
                 found[column] = name
         taken = [f"`{name}` as `{column}`" for column, name in found.items() if self._is_word(name, column)]
-        notes = [f"taken by their common meaning: {', '.join(taken)}"] if taken else []
+        notes = [f"{TAKEN}: {', '.join(taken)}"] if taken else []
         for name in [one for one in found if (wanted := self.references.by_name(one)) and wanted.id_column in found]:
             notes.append(f"`{found[name]}` is left out where `{self.references.id_of(name)}` is filled, which counts")
         if left_out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
@@ -13,6 +14,9 @@ from zoho_async.bulk.errors import InputError, printable
 from .reading import SEARCHED, Header, LineCells, Reading, check_header, find_header
 from .row import ADDED_IDENTITY, IGNORED, LONGEST, Row
 from .text import comparable, excerpt, is_filled, listed, strip_blanks
+
+_QUOTED = re.compile(r"'.+'|`.+[`´]|‘.+’|“.+”|„.+[“”]|«.+»")
+"""A cell in quotes that CSV does not know."""
 
 Records = Callable[[], Iterator[LineCells]]
 
@@ -51,6 +55,12 @@ class Table:
         doubled = [name for name, times in Counter(self.columns).items() if times > 1]
         if doubled:
             raise InputError(f"{path}: the header names {listed(doubled)} more than once; rename or delete all but one")
+        if self.columns and all(_QUOTED.fullmatch(name) for name in self.columns):
+            first = printable(self.columns[0], 40)
+            raise InputError(
+                f"{path}: line {header.line}: its cells are in quotes of another kind ({first}); write double quotes "
+                '("), or none'
+            )
         if not self.columns:
             raise InputError(f"{path}: line {header.line}, which should be the header, names no column")
         if not self.count:
