@@ -193,6 +193,21 @@ def test_columns_that_do_not_fit_are_refused_all_named(
     assert caught.value.columns == columns
 
 
+def test_columns_of_one_name_are_refused_only_where_the_mapping_reads_them(tmp_path: Path) -> None:
+    path, mapping = tmp_path / "a.csv", tmp_path / "m.toml"
+    path.write_text("Name,Tag,Tag,Tag (2),Mail,Mail\nA,x,y,z,1,2\n")
+    mapping.write_text("ignore = ['*']\n[columns]\nName = 'contact_name'\n")
+    source = open_rows(path, mapping=mapping)
+    assert [row.values for row in source] == [{"contact_name": "A"}]
+    assert source.columns == ("Name", "Tag", "Tag (3)", "Tag (2)", "Mail", "Mail (2)")
+    assert source.notes == (
+        "columns that go nowhere: `Tag` ('x'), `Tag (3)` ('y'), `Tag (2)` ('z'), `Mail` ('1'), `Mail (2)` ('2')",
+    )
+    mapping.write_text("ignore = ['*']\n[columns]\nName = 'contact_name'\nMail = 'notes'\n")
+    with pytest.raises(InputError, match="the header names `Mail` more than once"):
+        open_rows(path, mapping=mapping)
+
+
 def test_a_file_without_a_column_of_an_optional_mapping_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("Colour,Shape\nred,round\n")
     with pytest.raises(InputError, match="has none of the columns of the mapping xero; it has `Colour`, `Shape`"):

@@ -63,7 +63,7 @@ def excel_table(content: Content, reading: Reading, wanted: frozenset[str]) -> T
     try:
         header = header_of(content.path, records, reading, wanted)
         # Of its rejects, which are CSV.
-        table = Table(content.path, records, header, reading, reading.separator or ",")
+        table = Table(content.path, records, header, reading, reading.separator or ",", wanted)
     except InputError as error:
         if not others:
             raise

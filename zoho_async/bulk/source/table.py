@@ -33,8 +33,16 @@ class Table:
 
     format: Literal["csv"] = "csv"
 
-    def __init__(self, path: Path, records: Records, header: Header, reading: Reading, separator: str = ",") -> None:
-        """Reads the table once.
+    def __init__(
+        self,
+        path: Path,
+        records: Records,
+        header: Header,
+        reading: Reading,
+        separator: str = ",",
+        wanted: frozenset[str] = frozenset(),
+    ) -> None:
+        """Reads the table once. `wanted`: the columns that a mapping reads; of any other there may be several.
 
         Raises:
             InputError: A column has no name or another's, or there is no row.
@@ -53,8 +61,11 @@ class Table:
         self._width, self._least = len(names), (self._places or [0])[-1] + 1
         self._note(header, nameless)
         doubled = [name for name, times in Counter(self.columns).items() if times > 1]
+        if wanted:
+            doubled = [name for name in doubled if comparable(name) in wanted]
         if doubled:
             raise InputError(f"{path}: the header names {listed(doubled)} more than once; rename or delete all but one")
+        self.columns = tuple(_numbered(self.columns))
         if self.columns and all(_QUOTED.fullmatch(name) for name in self.columns):
             first = printable(self.columns[0], 40)
             raise InputError(
@@ -160,6 +171,21 @@ class Table:
             texts = ", ".join(self._skipped_rows[:10])
             more = f" and {len(self._skipped_rows) - 10:,} more" if len(self._skipped_rows) > 10 else ""
             self.notes.append(f"rows left out as the mapping says (skip_rows): {texts}{more}")
+
+
+def _numbered(names: Sequence[str]) -> Iterator[str]:
+    """The names, the second and further of one name with a number behind: `Phone (2)`."""
+    seen = set(names)
+    times: Counter[str] = Counter()
+    for name in names:
+        times[name] += 1
+        if times[name] == 1:
+            yield name
+            continue
+        while (made := f"{name} ({times[name]})") in seen:
+            times[name] += 1
+        seen.add(made)
+        yield made
 
 
 def header_of(path: Path, records: Records, reading: Reading, wanted: frozenset[str]) -> Header:
