@@ -119,7 +119,7 @@ class RowReader:
             self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE, self._id}), where=name)
         except UnknownColumnError as error:
             taken = "".join(f"; {note}" for note in notes if note.startswith(TAKEN))
-            raise UnknownColumnError(f"{error}{self._hint(source, error.columns)}{taken}", error.columns) from None
+            raise UnknownColumnError(f"{error}{self._hint(source, error.columns) or taken}", error.columns) from None
         field = self.options.field
         if field and field not in names and not (self._of_person and any(one.endswith(".email") for one in names)):
             raise InputError(f"{name}: there is no column `{field}`, by which rows are to be matched")
