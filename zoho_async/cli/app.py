@@ -151,7 +151,7 @@ def push(
     if file is None and retry is None:
         raise typer.BadParameter("name the file to push, or a run with --retry", param_hint="--from")
     if mapping is not None and preset is not None:
-        raise typer.BadParameter("is a mapping too: give either one", param_hint="--preset")
+        raise typer.BadParameter("is a mapping too, as --map: give either one", param_hint="--preset")
     if report is not None and dry_run:
         raise typer.BadParameter("is of a push; a dry run has none", param_hint="--report")
     if file is None and (mapping or preset or encoding):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
+from contextlib import closing
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -54,6 +57,14 @@ def test_what_is_taken_by_its_common_meaning_is_reported(intake: Intake) -> None
     assert notes == ["taken by their common meaning: `Name` as `contact_name`, `E-Mail` as `contact_persons[0].email`"]
 
 
+def test_a_refusal_of_other_columns_says_what_was_taken(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("name,email,phone\nA,a@x.example,1\n")
+    taken = r"; taken by their common meaning: `name` as `contact_name`, `email` as `contact_persons\[0\]\.email`$"
+    with pytest.raises(bulk.UnknownColumnError, match=f"unknown column `phone` .*{taken}"):
+        bulk.check("books.contacts", bulk.open_rows(path))
+
+
 def test_a_name_beside_the_contacts_name_is_not_taken(intake: Intake) -> None:
     assert intake.check(["contact_name", "name"])[0] == ["contact_name", "name"]
 
@@ -74,6 +85,23 @@ PULLED = {"contact_id": "46", "created_time": "2026-01-02T03:04:05+0000"}
 TEXTS = st.one_of(st.text(), st.text(alphabet="'=@\t\r+-0123456789 ()./x", max_size=12)).filter(
     lambda text: text not in ("[]", "{}")
 )
+
+
+@pytest.mark.parametrize("details", ["none", "all"])
+async def test_a_pulled_database_names_the_query_whose_rows_can_be_pushed(
+    zoho: Zoho, tmp_path: Path, details: Literal["none", "all"]
+) -> None:
+    for name in ("=A", "B"):
+        body = {"contact_name": name, "contact_persons": [{"email": "a@x.example"}]}
+        await zoho.request("POST", "/books/v3/contacts", body=body)
+    await bulk.pull(zoho.books.contacts, tmp_path / "a.sqlite", details=details)
+    with pytest.raises(bulk.InputError, match="is an SQLite database that a pull wrote") as refused:
+        bulk.open_rows(tmp_path / "a.sqlite")
+    (query,) = re.findall("'(SELECT .*)'", str(refused.value))
+    with closing(sqlite3.connect(tmp_path / "a.sqlite")) as connection:
+        (tmp_path / "a.jsonl").write_text("\n".join(row for (row,) in connection.execute(query)))
+    async with bulk.push(zoho.books.contacts, bulk.open_rows(tmp_path / "a.jsonl")) as run:
+        assert [outcome.action async for outcome in run] == ["unchanged"] * 2
 
 
 @settings(max_examples=examples(200))
@@ -97,6 +125,18 @@ async def test_texts_that_look_like_formulas_survive_pull_and_push(
         outcomes = [outcome async for outcome in run]
     assert [one.action for one in outcomes] == ["unchanged"] * len(notes), [one.reason for one in outcomes]
     assert run.summary.writes == 0
+
+
+async def test_a_few_columns_of_what_was_pulled_rename_nothing(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    await zoho.request("POST", "/books/v3/contacts", body={"contact_name": "=Quillon"})
+    (contact,) = fake.organization().contacts.values()
+    path = tmp_path / "a.csv"
+    # As a pull writes the name, and without the columns by which a pulled file is known.
+    path.write_text(f"contact_id,contact_name,notes\n{contact['contact_id']},{escape_cell('=Quillon')},x\n")
+    async with bulk.push(zoho.books.contacts, bulk.open_rows(path)) as run:
+        assert [outcome.reason async for outcome in run] == [""]
+    (contact,) = fake.organization().contacts.values()
+    assert (contact["contact_name"], contact["notes"]) == ("=Quillon", "x")
 
 
 @pytest.mark.parametrize("details", ["none", "all"])
@@ -163,6 +203,49 @@ async def test_references_are_found_by_name_with_one_call_each(fake: FakeZoho, z
     for member in ("currencies", "users", "pricebooks"):
         assert fake.requests(f"books.settings.{member}") == 1
     assert fake.requests("books.settings.taxes") == 0
+
+
+@pytest.mark.parametrize("rows", [[{"currency_code": "XXX"}, {"currency_code": " yyy"}], [{"currency_code": "XXX"}]])
+async def test_when_every_row_names_a_currency_that_is_not_there_the_run_ends(
+    fake: FakeZoho, zoho: Zoho, rows: list[dict[str, str]]
+) -> None:
+    named = [{"contact_name": f"A{number}", **row} for number, row in enumerate(rows)]
+    sentence = "^row 1: currency_code: the organisation has no currency `XXX`, and no other row names one that it has"
+    with pytest.raises(bulk.InputError, match=sentence):
+        await bulk.plan(zoho.books.contacts, named)
+    with pytest.raises(bulk.InputError, match=r"it has `USD`, `EUR`, `GBP`$"):
+        await pushed(zoho, named)
+    assert not fake.organization().contacts
+
+
+@pytest.mark.parametrize("other", [{}, {"currency_code": ""}, {"currency_code": "eur"}])
+async def test_a_currency_that_is_not_there_harms_no_row_that_could_be_sent(zoho: Zoho, other: dict[str, str]) -> None:
+    ended = await pushed(zoho, [{"contact_name": "A", "currency_code": "XXX"}, {"contact_name": "B", **other}])
+    assert ended[0].startswith("currency_code: is none of the organisation's currencies: 'XXX'")
+    assert ended[1] == "created"
+
+
+async def test_references_of_a_json_file_are_found_too(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
+    earlier = {"contact_name": "Earlier", "custom_fields": [{"label": "Region", "value": "x"}]}
+    await zoho.request("POST", "/books/v3/contacts", body=earlier)
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        '{"contact_name": "A", "currency_code": "eur", "CF.Region": "North"}\n{"contact_name": "B", "tax_name": "no"}\n'
+    )
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    async with bulk.push(zoho.books.contacts, source) as run:
+        reasons = {outcome.row.number: outcome.reason async for outcome in run}
+    assert reasons[1] == ""
+    assert "is none of the organisation's taxes: 'no'" in reasons[2]
+    contact = list(fake.organization().contacts.values())[-1]
+    assert contact["custom_fields"] == {"cf_region": "North"}
+    assert contact["currency_id"] == fake.organization().fixed_id(2)
+    path.write_text('{"contact_name": "A", "CF.Regoin": "North"}\n')
+    source = bulk.open_rows(path)
+    bulk.check("books.contacts", source)
+    with pytest.raises(bulk.InputError, match=r"unknown column `CF\.Regoin`: no field, and there is no custom field"):
+        await bulk.plan(zoho.books.contacts, source)
 
 
 async def test_a_reference_that_leads_nowhere_fails_its_row_and_names_what_there_is(zoho: Zoho) -> None:

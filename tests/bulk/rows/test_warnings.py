@@ -13,6 +13,7 @@ from zoho_async import Zoho, bulk
 from zoho_async.bulk.rows import review
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.rows.warnings import KEPT, KINDS, WarningCounter, cell_warnings, folded, row_warnings
+from zoho_async.bulk.source.row import LostFormula
 from zoho_async.fake import FakeZoho
 
 COLUMNS = Destination.named("books.contacts").columns
@@ -104,6 +105,7 @@ def test_any_other_cell_has_none(name: str, cell: Any) -> None:
         (["Copyright (c) 2000-2026 x", None], "footer"),
         (["Saturday, November 28, 2026 11:00 AM", ""], "footer"),
         (["Page 1 of 3"], "footer"),
+        (["Quillon", LostFormula("B2")], "no_value"),
         (["(12 rows affected)", ""], "footer"),
         (["-----------", ""], "footer"),
         (["Total Energies SE", "Paris"], None),

@@ -107,6 +107,16 @@ def test_a_file_that_cannot_be_used_is_refused_as_a_whole(tmp_path: Path, name: 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("quotes", ["''", "``", "“”", "„“", "«»"])
+def test_quotes_of_another_kind_are_no_part_of_the_cells(tmp_path: Path, quotes: str) -> None:
+    one, two = quotes
+    path = write(tmp_path / "a.csv", f"{one}a{two},{one}b{two}\n{one}1, 2{two},{one}3{two}\n")
+    with pytest.raises(
+        InputError, match=f"line 1: its cells are in quotes of another kind .{one}a{two}.; write double"
+    ):
+        open_rows(path)
+
+
 def test_numbers_stay_exact(tmp_path: Path) -> None:
     line = '{"a": 1.10, "b": 12345678901234567890123, "c": "x:y", "d": {"e": [0.1]}}\n'
     (row,) = open_rows(write(tmp_path / "a.jsonl", line))
@@ -123,7 +133,8 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 def test_a_row_with_other_cells_than_the_header_fails_alone(tmp_path: Path) -> None:
     rows = list(open_rows(write(tmp_path / "a.csv", "a,b\n1,2\n1\n\n1,2,3\n1,2,\n1,2, ,\t\n1,2,,x\n4,5\n")))
-    short, long = ("has 1 cells where the header has 2 columns", "has %d cells where the header has 2 columns")
+    short = "has 1 cells where the header has 2 columns; if it was not cut off, end it with empty cells"
+    long = "has %d cells where the header has 2 columns; put a cell that has ',' in it into quotes"
     assert [row.fault for row in rows] == ["", short, long % 3, "", "", long % 4, ""]
     assert [row.values for row in rows if not row.fault] == [{"a": "1", "b": "2"}] * 3 + [{"a": "4", "b": "5"}]
     assert [(row.number, row.line) for row in rows] == [(1, 2), (2, 3), (3, 5), (4, 6), (5, 7), (6, 8), (7, 9)]

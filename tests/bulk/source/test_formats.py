@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.xlsx import workbook
 
+from zoho_async import Zoho, bulk
 from zoho_async.bulk import InputError, open_rows
 from zoho_async.bulk.source import excel_file
 from zoho_async.bulk.source.text import comparable, strip_blanks
@@ -78,7 +79,7 @@ def test_what_is_not_read_is_refused_with_its_reason(tmp_path: Path, name: str, 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("address", ["https://example.test/a.csv", "s3://bucket/a.csv"])
+@pytest.mark.parametrize("address", ["https://example.test/a.csv", "s3://bucket/a.csv", "file:///tmp/a.csv"])
 def test_an_address_is_refused_and_shown_whole(address: str) -> None:
     for given in (address, Path(address)):
         with pytest.raises(InputError, match=f"^{address}: is an address"):
@@ -181,6 +182,36 @@ def test_errors_of_a_workbook_are_text_and_formulas_without_a_value_are_named(tm
     assert source.notes == (
         "formulas without a value in the file, read as empty: B4; open it in a spreadsheet program and save it",
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "formula"),
+    [
+        (b'<c r="B2" t="e"><v>#N/A</v></c>', b'<c r="B3"><f>A3</f><v /></c>'),
+        (b'<c r="B2" t="e"><v>#N/A</v></c>', b'<c r="B3"><f>A3</f><v></v></c>'),
+        (b'<c t="e"><v>#N/A</v></c>', b"<c><f>A3</f></c>"),
+    ],
+    ids=["as openpyxl writes them", "empty", "without places"],
+)
+def test_lost_cells_are_found_however_they_are_written(tmp_path: Path, error: bytes, formula: bytes) -> None:
+    rows = [["contact_name", "notes"], ["A", error], ["B", formula]]
+    (tmp_path / "a.xlsx").write_bytes(workbook(("S", rows)))
+    source = open_rows(tmp_path / "a.xlsx")
+    assert [row.values["notes"] for row in source] == ["#N/A", ""]
+    assert [note.partition(";")[0] for note in source.notes] == [
+        "formulas without a value in the file, read as empty: B3"
+    ]
+
+
+async def test_a_formula_without_a_value_is_a_warning_that_strict_makes_an_error(zoho: Zoho, tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(workbook(("S", [["contact_name", "notes"], ["A", "x"], ["B", b'<c r="B3"><f>A3</f><v /></c>']])))
+    plan = await bulk.plan(zoho.books.contacts, bulk.open_rows(path))
+    assert [(one.kind, one.rows, one.value) for one in plan.warnings] == [("no_value", (2,), "'B3'")]
+    with pytest.raises(
+        InputError, match="strict, and there are warnings: row 2: a formula without a value in the file"
+    ):
+        await bulk.plan(zoho.books.contacts, bulk.open_rows(path), strict=True)
 
 
 def test_the_first_visible_sheet_is_read_or_the_one_of_the_mapping(tmp_path: Path) -> None:

@@ -55,6 +55,11 @@ def made(tmp_path: Path) -> Made:
         ("[columns]\na = 'c'\n[values.d]\nx = 'y'", "[values] has `d`, which no column or field fills"),
         ("[columns]\na = 'c'\n[values.c]\nX = 'y'\nx = 'z'", "has a word twice"),
         ("[columns]\na = 'c'\n[group]\nby = 'a'", "[group] needs by"),
+        (
+            "[fields]\n'a.b' = '{c}'\n[[fields.a]]\nb = '{d}'",
+            "two sources for one field: [fields] `a.b` and [[fields.a]]",
+        ),
+        ("[[fields.a]]\nb = 1", "[[fields.a]] b must be a text or a list of texts"),
         ("a = ", "is no TOML"),
     ],
 )
@@ -67,7 +72,7 @@ def test_a_mapping_that_is_not_possible_is_refused(text: str, word: str) -> None
 def test_a_file_or_preset_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no such file"):
         read_mapping(tmp_path / "none.toml")
-    with pytest.raises(InputError, match="there is no preset 'xro'; did you mean xero"):
+    with pytest.raises(InputError, match="there is no preset 'xro'; did you mean `xero`"):
         read_mapping("xro")
     (tmp_path / "a.toml").write_bytes(b"[columns]\n\xfc = 'a'")
     with pytest.raises(InputError, match="is not UTF-8"):
@@ -131,6 +136,45 @@ def test_columns_fields_constants_and_values(made: Made) -> None:
     ]
 
 
+TOGETHER = """
+    optional_columns = true
+    [columns]
+    Name = "contact_name"
+    [[fields.billing_address]]
+    city = "{City}"
+    zip = "{Zip|unquoted}"
+    [[fields.billing_address]]
+    city = ["{Home City}", "{Home Town}"]
+    zip = "{Home Zip}"
+"""
+
+
+def test_of_fields_that_are_filled_together_the_first_alternative_with_a_value_counts(
+    made: Made, tmp_path: Path
+) -> None:
+    table = "Name,City,Zip,Home Town,Home Zip\nA,Ulm,,Bonn,53111\nB,,,Bonn,53111\nC,,'1,Bonn,1\nD,,,,\n"
+    cities = [(row.get("billing_address.city"), row.get("billing_address.zip")) for row in made(TOGETHER, table)]
+    assert cities == [("Ulm", ""), ("Bonn", "53111"), ("", "1"), (None, None)]
+    source = open_rows(tmp_path / "a.csv", mapping=tmp_path / "m.toml")
+    assert [row.number for row in source] == [1, 2, 3, 4]
+    assert source.notes == (
+        "line 2: 'Bonn' of `Home Town` left out",
+        "line 2: '53111' of `Home Zip` left out",
+        "line 4: 'Bonn' of `Home Town` left out",
+    )
+    assert source.mapped[1:] == (
+        ("{City} or {Home Town}", "billing_address.city", "Ulm"),
+        ("{Zip} or {Home Zip}", "billing_address.zip", "'1"),
+    )
+
+
+def test_the_first_value_of_a_field_is_that_of_a_column_that_the_file_has(tmp_path: Path) -> None:
+    path, mapping = tmp_path / "a.csv", tmp_path / "m.toml"
+    path.write_text("Associate,Mail\nQuillon,\n,a@x.example\n")
+    mapping.write_text("[fields]\ncontact_name = ['{Company}', '{Associate}', '{Mail}']\n")
+    assert open_rows(path, mapping=mapping).mapped == (("{Associate} or {Mail}", "contact_name", "Quillon"),)
+
+
 @pytest.mark.parametrize(
     ("mapping", "word", "columns"),
     [
@@ -147,6 +191,21 @@ def test_columns_that_do_not_fit_are_refused_all_named(
     with pytest.raises(UnknownColumnError, match=word) as caught:
         open_rows(tmp_path / "a.csv", mapping=parse_mapping(mapping, "m.toml"))
     assert caught.value.columns == columns
+
+
+def test_columns_of_one_name_are_refused_only_where_the_mapping_reads_them(tmp_path: Path) -> None:
+    path, mapping = tmp_path / "a.csv", tmp_path / "m.toml"
+    path.write_text("Name,Tag,Tag,Tag (2),Mail,Mail\nA,x,y,z,1,2\n")
+    mapping.write_text("ignore = ['*']\n[columns]\nName = 'contact_name'\n")
+    source = open_rows(path, mapping=mapping)
+    assert [row.values for row in source] == [{"contact_name": "A"}]
+    assert source.columns == ("Name", "Tag", "Tag (3)", "Tag (2)", "Mail", "Mail (2)")
+    assert source.notes == (
+        "columns that go nowhere: `Tag` ('x'), `Tag (3)` ('y'), `Tag (2)` ('z'), `Mail` ('1'), `Mail (2)` ('2')",
+    )
+    mapping.write_text("ignore = ['*']\n[columns]\nName = 'contact_name'\nMail = 'notes'\n")
+    with pytest.raises(InputError, match="the header names `Mail` more than once"):
+        open_rows(path, mapping=mapping)
 
 
 def test_a_file_without_a_column_of_an_optional_mapping_is_refused(tmp_path: Path) -> None:
@@ -201,6 +260,11 @@ def test_rows_are_skipped_by_their_first_text_and_named(tmp_path: Path) -> None:
         ("amount", "$ -5.5", "-5.5"),
         ("amount", "1.200,00 €", "1.200,00 €"),
         ("amount", "call me", "call me"),
+        ("amount", "1200 kr", "1200"),
+        ("amount", "(1,200.00)", "(1,200.00)"),
+        ("amount", "1200.00-", "1200.00-"),
+        ("amount", "1.2M", "1.2M"),
+        ("amount", "1200.00 Cr.", "1200.00 Cr."),
         ("not", "Yes", "false"),
         ("not", "0", "true"),
         ("not", "maybe", "maybe"),

@@ -99,6 +99,31 @@ async def test_a_preset_reads_a_file_of_its_kind(fake: FakeZoho, zoho: Zoho, tmp
         assert (person["first_name"], person["last_name"]) == ("Ada", "Quill")
 
 
+@pytest.mark.parametrize("name", SAMPLES)
+def test_of_several_mails_in_a_cell_the_first_is_taken_and_the_others_are_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.csv"
+    several = {"google-contacts": "ada@x.example ::: bo@x.example"}.get(name, "ada@x.example; bo@x.example")
+    path.write_text(SAMPLES[name].replace("ada@x.example", several))
+    source = bulk.open_rows(path, mapping=name)
+    (row,) = source
+    assert row.values["contact_persons[0].email"] == "ada@x.example"
+    assert any("'bo@x.example' of" in note for note in source.notes)
+
+
+def test_two_addresses_are_never_mixed(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for name, header in {
+        "outlook": "First Name,Business City,Business Postal Code,Home City,Home Postal Code",
+        "stripe": "Name,Address City,Address Postal Code,Card Address City,Card Address Zip",
+    }.items():
+        path.write_text(f"{header}\nA,Ulm,,Bonn,53111\nB,,,Bonn,53111\n")
+        made = [
+            (row.values["billing_address.city"], row.values["billing_address.zip"])
+            for row in bulk.open_rows(path, mapping=name)
+        ]
+        assert made == [("Ulm", ""), ("Bonn", "53111")]
+
+
 async def test_without_a_company_the_contact_has_the_persons_name_else_the_mail(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path
 ) -> None:

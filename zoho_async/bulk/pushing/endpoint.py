@@ -10,13 +10,13 @@ import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk._pages import Read
-from zoho_async.bulk.errors import RUN_ENDING_ERRORS
+from zoho_async.bulk.errors import RUN_ENDING_ERRORS, InputError
 from zoho_async.bulk.rows.intake import Intake
-from zoho_async.bulk.rows.preflight import Preflight
+from zoho_async.bulk.rows.preflight import CURRENCIES, Preflight
 from zoho_async.bulk.rows.references import CUSTOM_FIELDS
 from zoho_async.bulk.rows.resource import Destination, required_path
-from zoho_async.bulk.source.files import RowFile
-from zoho_async.bulk.source.text import listed
+from zoho_async.bulk.source.files import Row, RowFile
+from zoho_async.bulk.source.text import listed, strip_blanks
 from zoho_async.bulk.state.journal import ChildId
 from zoho_async.errors import AuthError, ZohoError
 from zoho_async.schema.operation import Operation
@@ -189,6 +189,8 @@ class OrganizationLists:
             return
         for one in needed:
             intake.references.answered(one, await self.ask(one.path))
+        if CURRENCIES in needed:
+            _refuse_foreign(intake, rows, names)
         if labels:
             intake.references.answered_fields(await self.ask(CUSTOM_FIELDS))
         unknown, where = intake.unknown_labels(labels), ""
@@ -208,6 +210,28 @@ class OrganizationLists:
         """
         if self._destination.resource is not None:
             preflight.judge({path: await self.ask(path, once=True) for path in preflight.questions}, where)
+
+
+def _refuse_foreign(intake: Intake, rows: Any, names: Iterable[str]) -> None:
+    """Raises InputError when every row names a currency that the organisation lacks: of some, those fail alone."""
+    columns = [name for name, column in intake.targets(names).items() if column == CURRENCIES.column]
+    first = ""
+    for number, row in enumerate(rows, 1):
+        values: Any = row.values if isinstance(row, Row) else row
+        if isinstance(row, Row) and row.fault:
+            continue
+        text = strip_blanks(str(values.get(columns[0]) or "")) if is_mapping(values) and columns else ""
+        has_id = text and values.get(CURRENCIES.id_column)
+        if not text or has_id or not intake.references.leads_nowhere(CURRENCIES.column, text):
+            return
+        line = f" (line {row.line})" if isinstance(row, Row) and row.line else ""
+        first = first or f"row {number}{line}: {CURRENCIES.column}: the organisation has no currency {listed([text])}"
+    if first:
+        where = f"{rows.path}: " if isinstance(rows, RowFile) else ""
+        raise InputError(
+            f"{where}{first}, and no other row names one that it has: add it in Zoho's settings, or correct the rows; "
+            f"it has {intake.references.shown(CURRENCIES.column)}"
+        )
 
 
 def _filled(rows: RowFile, names: Iterable[str]) -> set[str]:

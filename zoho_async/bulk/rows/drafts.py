@@ -30,8 +30,8 @@ _MEANINGS: Mapping[str, tuple[str, str]] = {
     ),
     "company": (
         "company_name",
-        "company, company name, organization, organisation, organization name, business name, firma, firmenname, "
-        "unternehmen, société, raison sociale, empresa, razón social, azienda, bedrijf",
+        "company, company name, associated company, organization, organisation, organization name, business name, "
+        "firma, firmenname, unternehmen, société, raison sociale, empresa, razón social, azienda, bedrijf",
     ),
     "first": ("first_name", "first name, given name, forename, vorname, prénom, nombre, nome, voornaam"),
     "last": (
@@ -51,7 +51,8 @@ _MEANINGS: Mapping[str, tuple[str, str]] = {
     ),
     "mobile": (
         "mobile",
-        "mobile, mobile phone, mobilephone, cell, cell phone, handy, mobil, móvil, portable, mobile number",
+        "mobile, mobile phone, mobile phone number, mobilephone, cell, cell phone, handy, mobil, móvil, "
+        "portable, mobile number",
     ),
     "fax": ("fax", "fax, fax number, faxnummer"),
     "salutation": ("salutation", "salutation, anrede, civilité, tratamiento"),
@@ -72,7 +73,7 @@ _MEANINGS: Mapping[str, tuple[str, str]] = {
         "código postal, cap, pincode",
     ),
     "country": ("country", "country, country/region, land, pays, país, paese, country code"),
-    "website": ("website", "website, web site, web, url, homepage, webseite, site web, web page"),
+    "website": ("website", "website, website url, web site, web, url, homepage, webseite, site web, web page"),
     "notes": ("notes", "notes, note, comment, comments, remarks, bemerkung, notizen, description, memo"),
     "terms": ("payment_terms", "payment terms, terms, zahlungsziel, payment term, net days, plazo"),
     "limit": ("credit_limit", "credit limit, kreditlimit, límite de crédito"),

@@ -22,6 +22,7 @@ from .resource import Destination
 
 _STAMPS = ("created_time", "last_modified_time")
 """Members of every record that Zoho gives, and of no row that people write."""
+TAKEN = "taken by their common meaning"
 _CUSTOM = "custom_fields"
 _EMPTY = ("[]", "{}")
 _MEANT = 20
@@ -71,14 +72,14 @@ class Intake:
             else:
                 found[column] = name
         taken = [f"`{name}` as `{column}`" for column, name in found.items() if self._is_word(name, column)]
-        notes = [f"taken by their common meaning: {', '.join(taken)}"] if taken else []
+        notes = [f"{TAKEN}: {', '.join(taken)}"] if taken else []
         for name in [one for one in found if (wanted := self.references.by_name(one)) and wanted.id_column in found]:
             notes.append(f"`{found[name]}` is left out where `{self.references.id_of(name)}` is filled, which counts")
         if left_out:
             row_of_list = "email" in left_out and not any(one.startswith("contact_persons") for one in found)
             hint = "; to change e-mails and names of persons, pull with --details all" if row_of_list else ""
             notes.append(f"{left_out_note(left_out)}{hint}")
-        return [name for name in found if not self._is_reference(name)], notes
+        return [name for name in found if not self.is_reference(name)], notes
 
     def targets(self, names: Iterable[str]) -> dict[str, str]:
         """The column that each name of a file stands for; empty where it is left out."""
@@ -86,7 +87,7 @@ class Intake:
         naming = self._naming(dict.fromkeys(given))
         return {name: naming(name) for name in given}
 
-    def _is_reference(self, name: str) -> bool:
+    def is_reference(self, name: str) -> bool:
         """Whether it is a column that is found out with a call."""
         unknown = self._columns.field(name) is None and name != self._id
         return unknown and (self.references.by_name(name) is not None or self.references.is_label(name))
@@ -94,7 +95,7 @@ class Intake:
     def references_of(self, names: Iterable[str]) -> tuple[list[ReferenceList], list[str]]:
         """The lists that the columns of an input need, and the columns that may be labels of custom fields."""
         naming = self._naming(dict.fromkeys(names))
-        columns = [column for name in names if (column := naming(name)) and self._is_reference(column)]
+        columns = [column for name in names if (column := naming(name)) and self.is_reference(column)]
         return self.references.needed(columns), [one for one in columns if self.references.by_name(one) is None]
 
     def cannot_ask(self) -> None:
@@ -156,6 +157,7 @@ class Intake:
         if naming is self._pulled and not pulled:
             # A row that was added to what was pulled.
             naming = self._plain
+        known = escaped and bool(self._id and values.get(self._id))
         named: dict[str, Any] = {}
         for name, cell in values.items():
             column = naming(name)
@@ -166,6 +168,9 @@ class Intake:
                 # The second spelling is reported as unknown.
                 column = name
             named[column] = self._writable(column, cell, escaped=escaped) if pulled else cell
+            if known and not pulled and isinstance(cell, str):
+                # Of a pulled file only some columns may be left.
+                named[column] = unescape_cell(cell)
         self._with_terms(named)
         self.references.resolve(named)
         return named if reading is None else self._localized(named, reading)

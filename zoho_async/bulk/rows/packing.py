@@ -37,7 +37,8 @@ class _Packed(msgspec.Struct, kw_only=True, omit_defaults=True):
     renamed: bool
 
 
-_encoder = msgspec.json.Encoder(decimal_format="number")
+# `str`: a lost formula is a kind of text.
+_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 _decoder = msgspec.json.Decoder(_Packed, float_hook=Decimal)
 
 

@@ -101,6 +101,15 @@ class References:
         self._known[wanted.column] = found
         self._shown[wanted.column] = [str(row.get(wanted.names[0])) for row in rows]
 
+    def shown(self, column: str) -> str:
+        """What an answered list has, for a message."""
+        return listed(self._shown[column], _SHOWN)
+
+    def leads_nowhere(self, column: str, text: str) -> bool:
+        """Whether a name is surely none of an answered list."""
+        known = self._known.get(column)
+        return known is not None and text.casefold() not in known
+
     def answered_fields(self, answer: Any) -> None:
         """Takes the answer to the list of custom fields; None when the server does not know it."""
         rows = _rows(answer, "customfields")
@@ -146,7 +155,7 @@ class References:
             )
         return InvalidCell(
             "reference",
-            f"is none of the organisation's {wanted.member}: {text!r}; there is {listed(self._shown[name], _SHOWN)}",
+            f"is none of the organisation's {wanted.member}: {text!r}; there is {self.shown(name)}",
         )
 
 

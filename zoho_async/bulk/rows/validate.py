@@ -23,7 +23,7 @@ from zoho_async.wire.encoding import to_builtins
 
 from .cells import InvalidCell, convert, mangled, nested
 from .columns import Columns, duplicate_custom_fields, header_hint, original
-from .intake import Intake
+from .intake import TAKEN, Intake
 from .matching import matchable
 from .options import Options
 from .rejection_tags import still_rejected
@@ -118,7 +118,8 @@ class RowReader:
         try:
             self.columns.require((one for one in names if one not in {*ADDED, ADDED_LINE, self._id}), where=name)
         except UnknownColumnError as error:
-            raise UnknownColumnError(f"{error}{self._hint(source, error.columns)}", error.columns) from None
+            taken = "".join(f"; {note}" for note in notes if note.startswith(TAKEN))
+            raise UnknownColumnError(f"{error}{self._hint(source, error.columns) or taken}", error.columns) from None
         field = self.options.field
         if field and field not in names and not (self._of_person and any(one.endswith(".email") for one in names)):
             raise InputError(f"{name}: there is no column `{field}`, by which rows are to be matched")
@@ -149,7 +150,7 @@ class RowReader:
             keys.update(dict.fromkeys(_custom_names(values)))
             given.update((name, None) for name, _ in self.columns.leaves(row.values))
         _, notes = self.intake.check(given)
-        return list(keys), notes
+        return [name for name in keys if not self.intake.is_reference(name)], notes
 
     def read(self, row: Row) -> WorkItem:
         """One row as a work item, with every fault it has."""

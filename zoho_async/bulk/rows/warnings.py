@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
 from zoho_async.bulk.errors import printable
+from zoho_async.bulk.source.row import LostFormula
 from zoho_async.bulk.source.text import INVISIBLE, excerpt
 
 from .columns import Column
@@ -33,6 +34,7 @@ KINDS: Final[Mapping[str, str]] = {
     "similar_name": "a name that differs from that of an earlier row only by letter case, blanks or invisible "
     "characters; both become records",
     "formula": "looks like a formula of a spreadsheet; it goes as text",
+    "no_value": "a formula without a value in the file, read as empty; open it in a spreadsheet program and save it",
     "html": "HTML, which goes as it is",
 }
 """Every kind of warning, and what it says."""
@@ -82,7 +84,7 @@ class RowWarning(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: Short name: rounded, long_number, hashes, several_emails, no_email, placeholder, total_row, footer,
-            mojibake, similar_name, formula or html.
+            mojibake, similar_name, formula, no_value or html.
         message: What it says, as the end of a sentence.
         count: Cells or rows that have it.
         rows: Numbers of the first rows that have it.
@@ -195,7 +197,7 @@ def _is_amount(column: Column | None) -> bool:
     return column is not None and column.rule.kind in ("number", "integer")
 
 
-def row_warnings(cells: Iterable[Any]) -> Iterator[tuple[str, str]]:
+def row_warnings(cells: Sequence[Any]) -> Iterator[tuple[str, str]]:
     """The kinds of warnings that a whole row has, with the cell that shows it.
 
     Args:
@@ -203,6 +205,9 @@ def row_warnings(cells: Iterable[Any]) -> Iterator[tuple[str, str]]:
     """
     filled = [str(cell) for cell in cells if cell is not None and str(cell).strip()]
     first = filled[0].strip() if filled else ""
+    for cell in cells:
+        if type(cell) is LostFormula:
+            yield "no_value", cell.place
     if _TOTAL.fullmatch(first) or (len(filled) == 1 and _TOTAL_OF.match(first)):
         yield "total_row", first
     elif len(filled) == 1 and _FOOTER.match(first):

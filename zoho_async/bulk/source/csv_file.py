@@ -37,7 +37,7 @@ def csv_table(content: Content, encoding: str, reading: Reading, wanted: frozens
 
     # To the end: an error of quoting refuses the file.
     header = header_of(content.path, records, reading, wanted)
-    return Table(content.path, records, header, reading, separator)
+    return Table(content.path, records, header, reading, separator, wanted)
 
 
 def _records(content: Content, encoding: str, separator: str, skip: int = 0) -> Iterator[LineCells]:

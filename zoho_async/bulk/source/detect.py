@@ -14,8 +14,13 @@ from .content import Content
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+(.+)", re.IGNORECASE | re.DOTALL)
 
 _SAVE = "save it as .xlsx or CSV, or export CSV,"
+_SQLITE = b"SQLite format 3\0"
+_PULLED = (
+    "is an SQLite database that a pull wrote; write its records with `sqlite3 FILE 'SELECT coalesce(detail, row) FROM "
+    "contacts WHERE deleted_at IS NULL' > FILE.jsonl`"
+)
 _BINARY = (
-    (b"SQLite format 3\0", "is an SQLite database; write the rows with `sqlite3 -header -csv FILE 'SELECT ...'` first"),
+    (_SQLITE, "is an SQLite database; write the rows with `sqlite3 -header -csv FILE 'SELECT ...'` first"),
     (b"PAR1", "is a Parquet file; convert it to CSV or JSON Lines"),
     (b"ORC", "is an ORC file; convert it to CSV or JSON Lines"),
     (b"Obj\x01", "is an Avro file; convert it to CSV or JSON Lines"),
@@ -54,7 +59,11 @@ ContentKind = Literal["excel", "text"]
 def refuse_address(path: Path) -> None:
     """Raises InputError for the address of a file elsewhere."""
     if found := _ADDRESS.fullmatch(str(path)):
-        raise InputError(f"{found[1]}://{found[2]}: is an address (URL), which is not read; download the file first")
+        slashes = "/" * (3 if found[1].lower() == "file" else 2)
+        raise InputError(
+            f"{found[1]}:{slashes}{found[2]}: is an address (URL), which is not read; download the file first, or give "
+            "its path"
+        )
 
 
 def kind_of(content: Content) -> ContentKind:
@@ -68,6 +77,8 @@ def kind_of(content: Content) -> ContentKind:
         return _zipped(content)
     if start.startswith(_OLD_EXCEL):
         raise _refused(content, _old_excel(content))
+    if start.startswith(_SQLITE) and b"TABLE pulled_from" in content.start(1 << 20):
+        raise _refused(content, _PULLED)
     for first, what in _BINARY:
         if start.startswith(first):
             raise _refused(content, what)

@@ -17,13 +17,15 @@ from zoho_async.bulk.errors import InputError, printable
 
 from .content import Content
 from .reading import LineCells, Reading
+from .row import LostFormula
 from .table import Table, header_of
 from .text import listed
 
 _EXACT = 10**15
 """From here on a spreadsheet's numbers have lost digits: they hold 15."""
-_CELL = re.compile(rb"<c\b([^>]*?)(?:/>|>(.*?)</c>)", re.DOTALL)
-_REFERENCE = re.compile(rb'\br="([A-Z]{1,3})([1-9][0-9]{0,6})"')
+_CELL = re.compile(rb"<row\b([^>]*)>|<c\b([^>]*?)(?:/>|>(.*?)</c>)", re.DOTALL)
+_LETTERS = re.compile(rb'\br="([A-Z]{1,3})[1-9]')
+_NUMBER = re.compile(rb'\br="([1-9][0-9]{0,6})"')
 _VALUE = re.compile(rb"<v\b[^>]*>([^<]*)</v>")
 _SHEET = re.compile(rb"<sheet\b[^>]*>")
 _RELATION = re.compile(rb"<Relationship\b[^>]*>")
@@ -61,7 +63,7 @@ def excel_table(content: Content, reading: Reading, wanted: frozenset[str]) -> T
     try:
         header = header_of(content.path, records, reading, wanted)
         # Of its rejects, which are CSV.
-        table = Table(content.path, records, header, reading, reading.separator or ",")
+        table = Table(content.path, records, header, reading, reading.separator or ",", wanted)
     except InputError as error:
         if not others:
             raise
@@ -122,9 +124,9 @@ def _restored(rows: list[tuple[int, list[Any]]], lost: list[LostCell], first: in
     formulas: list[str] = []
     for one in lost:
         cells = rows[one.row - 1][1] if one.row <= len(rows) else []
-        if one.error and 0 <= one.column - first < len(cells):
-            cells[one.column - first] = one.error
-        elif not one.error:
+        if 0 <= one.column - first < len(cells):
+            cells[one.column - first] = one.error or LostFormula(one.name)
+        if not one.error:
             formulas.append(one.name)
     if not formulas:
         return []
@@ -153,7 +155,7 @@ def _text(cell: Any) -> str:
 
 
 def _lost_cells(file: IO[bytes], sheet: str) -> list[LostCell]:
-    """The cells of a sheet that calamine gives as empty; none where the workbook does not say where they stand."""
+    """The cells of a sheet that calamine gives as empty."""
     with zipfile.ZipFile(file) as archive:
         part = _part(archive, sheet)
         if part not in archive.namelist():
@@ -163,18 +165,31 @@ def _lost_cells(file: IO[bytes], sheet: str) -> list[LostCell]:
 
 
 def _lost(data: bytes) -> Iterator[LostCell]:
+    row, column = 0, -1
     for match in _CELL.finditer(data):
-        attributes, inner = match[1], match[2] or b""
-        is_error = b't="e"' in attributes
-        place = _REFERENCE.search(attributes)
-        if place is None or not (is_error or (b"<f" in inner and b"<v" not in inner)):
+        if match[1] is not None:
+            row, column = int(found[1]) if (found := _NUMBER.search(match[1])) else row + 1, -1
             continue
-        column = 0
-        for letter in place[1]:
-            column = 26 * column + letter - 64
+        column += 1
+        attributes, inner = match[2], match[3] or b""
+        is_error = b't="e"' in attributes
+        # A formula whose value is an empty text says that it is text.
+        if not is_error and (b"<f" not in inner or b't="str"' in attributes):
+            continue
         value = _VALUE.search(inner)
+        if not is_error and value and value[1]:
+            continue
         error = (unescape(value[1].decode(errors="replace")) if value else "#N/A") if is_error else ""
-        yield LostCell(row=int(place[2]), column=column - 1, error=error)
+        # Some programs leave out where a cell stands: it follows the one before.
+        place = _column(found[1]) if (found := _LETTERS.search(attributes)) else column
+        yield LostCell(row=row, column=place, error=error)
+
+
+def _column(letters: bytes) -> int:
+    number = 0
+    for letter in letters:
+        number = 26 * number + letter - 64
+    return number - 1
 
 
 def _part(archive: zipfile.ZipFile, sheet: str) -> str:

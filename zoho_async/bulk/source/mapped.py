@@ -173,6 +173,7 @@ class MappedRows:
             for target, templates in mapping.fields.items()
             if any(comparable(name) in self._names for name in columns_of(templates))
         }
+        self._together = {target for alternatives in mapping.objects for one in alternatives for target in one}
         self._alternatives = self._bound_alternatives()
         found = [target for _, target in self._plain]
         group = mapping.group
@@ -222,14 +223,19 @@ class MappedRows:
         """Column or template, field and first value."""
         shown = [(name, target, values[name]) for name, target in self._plain if name in values]
         for target, templates in self._made.items():
-            texts = [
-                "".join(part if isinstance(part, str) else f"{{{part.column}}}" for part in one.parts)
+            filled = [
+                one
                 for one in templates
                 if any(self._names.get(comparable(name)) in values for name in columns_of([one]))
             ]
-            first = values.get(self._names.get(comparable(columns_of(templates)[0]), ""), "")
-            if texts:
-                shown.append((" or ".join(texts), target, first))
+            texts = [
+                "".join(part if isinstance(part, str) else f"{{{part.column}}}" for part in one.parts) for one in filled
+            ]
+            firsts = [
+                values[name] for one in columns_of(filled) if (name := self._names.get(comparable(one), "")) in values
+            ]
+            if firsts:
+                shown.append((" or ".join(texts), target, firsts[0]))
         return (*shown, *((f"always {value!r}", target, value) for target, value in self._mapping.constants.items()))
 
     def _mapped(self, row: Row) -> tuple[Row, Mapping[str, str]]:
@@ -240,7 +246,10 @@ class MappedRows:
         values = {target: cells.get(name, "") for name, target in self._plain}
         used: set[str] = set()
         for target, templates in self._made.items():
-            values[target] = self._filled(templates, cells, row.line, used)
+            if target not in self._together:
+                values[target] = self._filled(templates, cells, row.line, used)
+        for alternatives in self._mapping.objects:
+            values.update(self._object(alternatives, cells, row.line, used))
         self._note_alternatives(cells, values, used, row.line)
         values.update(self._mapping.constants)
         for target, words in self._mapping.values.items():
@@ -286,6 +295,24 @@ class MappedRows:
                     used.update(self._names.get(comparable(hole.column), "") for hole in template.holes)
                 return text
         return ""
+
+    def _object(
+        self,
+        alternatives: Sequence[Mapping[str, Sequence[Template]]],
+        cells: Mapping[str, str],
+        line: int,
+        used: set[str],
+    ) -> dict[str, str]:
+        """The fields of the first alternative that has any value."""
+        for one in alternatives:
+            found = {
+                target: self._filled(templates, cells, line, used)
+                for target, templates in one.items()
+                if target in self._made
+            }
+            if any(found.values()):
+                return found
+        return {}
 
     def _leave_out(self, note: str) -> None:
         self._left_out_count += 1

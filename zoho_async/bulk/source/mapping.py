@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from zoho_async.bulk.errors import InputError, printable
 from .encodings import encoding_of
 from .reading import Reading
 from .templates import Template, columns_of, parse_template
-from .text import comparable, listed
+from .text import comparable, did_you_mean, listed
 
 _TEXTS = ("description", "header_from", "product", "resource")
 _TABLES = ("read", "columns", "fields", "constants", "values", "group")
@@ -53,6 +52,8 @@ class FileMapping(msgspec.Struct, frozen=True, kw_only=True):
         reading: How the file is read.
         columns: Column to the fields that get its cells.
         fields: Field to the templates of which the first that is filled counts.
+        objects: The fields that are filled together: of each object the alternatives of which the first that has any
+            value counts, as fields and their templates. Its fields are in `fields` too.
         constants: Field to what every row has in it.
         values: Field to a table of words and what is written instead.
         ignore: Columns that go nowhere; `*` stands for any text.
@@ -68,6 +69,7 @@ class FileMapping(msgspec.Struct, frozen=True, kw_only=True):
     reading: Reading = msgspec.field(default_factory=Reading)
     columns: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
     fields: Mapping[str, tuple[Template, ...]] = msgspec.field(default_factory=dict[str, tuple[Template, ...]])
+    objects: tuple[tuple[Mapping[str, tuple[Template, ...]], ...], ...] = ()
     constants: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     values: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=dict[str, Mapping[str, str]])
     ignore: tuple[str, ...] = ()
@@ -102,8 +104,7 @@ def preset_text(name: str) -> str:
         InputError: There is none of that name.
     """
     if name not in presets():
-        near = difflib.get_close_matches(name, presets(), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(name, presets())
         raise InputError(f"there is no preset {printable(name, 100)!r}{hint} (there is: {', '.join(presets())})")
     return str((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
 
@@ -179,7 +180,7 @@ def _folder() -> Any:
 def _mapping(table: Mapping[str, Any], name: str) -> FileMapping:
     _known(table, _KNOWN, "")
     columns = {column: _texts(targets, f"[columns] {column}") for column, targets in _table(table, "columns").items()}
-    fields = {target: _templates(value, f"[fields] {target}") for target, value in _table(table, "fields").items()}
+    fields, objects = _fields(_table(table, "fields"))
     constants = {target: _word(value, f"[constants] {target}") for target, value in _table(table, "constants").items()}
     values: dict[str, dict[str, str]] = {}
     for target, words in _table(table, "values").items():
@@ -196,6 +197,7 @@ def _mapping(table: Mapping[str, Any], name: str) -> FileMapping:
         reading=_reading(_table(table, "read")),
         columns=columns,
         fields=fields,
+        objects=objects,
         constants=constants,
         values=values,
         ignore=_texts(table.get("ignore", []), "ignore"),
@@ -204,6 +206,33 @@ def _mapping(table: Mapping[str, Any], name: str) -> FileMapping:
     )
     _check_targets(found)
     return found
+
+
+_Alternative = Mapping[str, tuple[Template, ...]]
+
+
+def _fields(table: Mapping[str, Any]) -> tuple[dict[str, tuple[Template, ...]], tuple[tuple[_Alternative, ...], ...]]:
+    """The fields and their templates; and those that are filled together, given as `[[fields.billing_address]]`."""
+    fields: dict[str, tuple[Template, ...]] = {}
+    objects: list[tuple[_Alternative, ...]] = []
+    for target, value in table.items():
+        if not (is_sequence(value) and value and all(is_mapping(one) for one in value)):
+            fields[target] = _templates(value, f"[fields] {target}")
+            continue
+        objects.append(
+            tuple(
+                {f"{target}.{name}": _templates(text, f"[[fields.{target}]] {name}") for name, text in one.items()}
+                for one in value
+            )
+        )
+    for alternatives in objects:
+        for name in dict.fromkeys(name for one in alternatives for name in one):
+            if name in fields:
+                raise ValueError(
+                    f"two sources for one field: [fields] `{name}` and [[fields.{name.rpartition('.')[0]}]]"
+                )
+            fields[name] = tuple(template for one in alternatives for template in one.get(name, ()))
+    return fields, tuple(objects)
 
 
 def _check_targets(mapping: FileMapping) -> None:
@@ -270,8 +299,7 @@ def _group(table: Any) -> Grouping | None:
 def _known(table: Mapping[str, Any], names: tuple[str, ...], where: str) -> None:
     for key in table:
         if key not in names:
-            near = difflib.get_close_matches(key, names, n=1)
-            hint = f"; did you mean `{near[0]}`?" if near else ""
+            hint = did_you_mean(key, names)
             raise ValueError(f"{where}`{printable(key, 100)}` is not known{hint} (known: {', '.join(names)})")
 
 

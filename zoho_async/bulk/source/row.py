@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -18,6 +18,20 @@ ADDED_IDENTITY = ADDED[-1]
 ADDED_LINE = "zoho_line"
 """Member of a JSON Lines rejects file: the text of a line that is no JSON object."""
 IGNORED = frozenset({*ADDED, ADDED_LINE})
+
+
+class LostFormula(str):
+    """The empty cell of a formula whose value the file lacks."""
+
+    __slots__ = ("place",)
+    place: str
+    """Its name in the sheet, such as C3."""
+
+    def __new__(cls, place: str) -> Self:
+        """The cell at a place."""
+        made = super().__new__(cls)
+        made.place = place
+        return made
 
 
 class Row(msgspec.Struct, kw_only=True):

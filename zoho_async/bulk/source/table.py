@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
@@ -13,6 +14,9 @@ from zoho_async.bulk.errors import InputError, printable
 from .reading import SEARCHED, Header, LineCells, Reading, check_header, find_header
 from .row import ADDED_IDENTITY, IGNORED, LONGEST, Row
 from .text import comparable, excerpt, is_filled, listed, strip_blanks
+
+_QUOTED = re.compile(r"'.+'|`.+[`´]|‘.+’|“.+”|„.+[“”]|«.+»")
+"""A cell in quotes that CSV does not know."""
 
 Records = Callable[[], Iterator[LineCells]]
 
@@ -29,8 +33,16 @@ class Table:
 
     format: Literal["csv"] = "csv"
 
-    def __init__(self, path: Path, records: Records, header: Header, reading: Reading, separator: str = ",") -> None:
-        """Reads the table once.
+    def __init__(
+        self,
+        path: Path,
+        records: Records,
+        header: Header,
+        reading: Reading,
+        separator: str = ",",
+        wanted: frozenset[str] = frozenset(),
+    ) -> None:
+        """Reads the table once. `wanted`: the columns that a mapping reads; of any other there may be several.
 
         Raises:
             InputError: A column has no name or another's, or there is no row.
@@ -49,8 +61,17 @@ class Table:
         self._width, self._least = len(names), (self._places or [0])[-1] + 1
         self._note(header, nameless)
         doubled = [name for name, times in Counter(self.columns).items() if times > 1]
+        if wanted:
+            doubled = [name for name in doubled if comparable(name) in wanted]
         if doubled:
             raise InputError(f"{path}: the header names {listed(doubled)} more than once; rename or delete all but one")
+        self.columns = tuple(_numbered(self.columns))
+        if self.columns and all(_QUOTED.fullmatch(name) for name in self.columns):
+            first = printable(self.columns[0], 40)
+            raise InputError(
+                f"{path}: line {header.line}: its cells are in quotes of another kind ({first}); write double quotes "
+                '("), or none'
+            )
         if not self.columns:
             raise InputError(f"{path}: line {header.line}, which should be the header, names no column")
         if not self.count:
@@ -74,6 +95,10 @@ class Table:
                 fault = f"has {len(cells):,} cells where the header has {self._least:,} columns"
                 if len([cell for cell in cells if cell]) == 1 and self._least > 2:
                     fault += f", and its only text is {excerpt(printable(next(filter(None, cells))))}: a footer?"
+                elif len(cells) < self._least:
+                    fault += "; if it was not cut off, end it with empty cells"
+                else:
+                    fault += f"; put a cell that has {self.separator!r} in it into quotes"
             elif whole:
                 values = dict(zip(columns, map(strip_blanks, cells), strict=False))
                 yield Row(number=number, line=line, values=values, raw=cells)
@@ -146,6 +171,21 @@ class Table:
             texts = ", ".join(self._skipped_rows[:10])
             more = f" and {len(self._skipped_rows) - 10:,} more" if len(self._skipped_rows) > 10 else ""
             self.notes.append(f"rows left out as the mapping says (skip_rows): {texts}{more}")
+
+
+def _numbered(names: Sequence[str]) -> Iterator[str]:
+    """The names, the second and further of one name with a number behind: `Phone (2)`."""
+    seen = set(names)
+    times: Counter[str] = Counter()
+    for name in names:
+        times[name] += 1
+        if times[name] == 1:
+            yield name
+            continue
+        while (made := f"{name} ({times[name]})") in seen:
+            times[name] += 1
+        seen.add(made)
+        yield made
 
 
 def header_of(path: Path, records: Records, reading: Reading, wanted: frozenset[str]) -> Header:

@@ -18,6 +18,8 @@ _AMOUNT = {
     ".": re.compile(r"[+-]?\d+(?:,\d{3})*(?:\.\d+)?"),
     ",": re.compile(r"[+-]?\d+(?:\.\d{3})*(?:,\d+)?"),
 }
+_UNIT = re.compile(r"(?:[kmb]|bn|mn|mio|mrd|tsd|thousand|millions?|lakhs?|crores?|[cd]r)\.?", re.IGNORECASE)
+"""What behind an amount makes it another one."""
 _LABELLED = re.compile(r"\s+(?=[^\W\d_]+:)")
 _LEGAL_FORM = re.compile(
     r"(?:inc|incorporated|llc|l\.l\.c|ltd|limited|llp|lp|plc|corp|co|pty(?: ltd)?|gmbh|ag|kg|s\.?a|s\.?r\.?l|b\.?v)\.?",
@@ -78,7 +80,10 @@ def plain_amount(text: str, decimal: str) -> str:
 
 
 def _amount(text: str, cell: Cell) -> str:
-    bare = re.sub(r"^[^\d.,+-]+|[^\d.,]+$", "", text)
+    # Brackets, a minus behind, and units such as k or Cr change the amount: they are no currency.
+    bare = re.sub(r"^[^\d.,+()-]+|[^\d.,+()-]+$", "", text)
+    if _UNIT.fullmatch(text.removeprefix(bare).strip()):
+        return text
     found = plain_amount(bare, cell.reading.decimal)
     return found if re.fullmatch(r"[+-]?\d+(\.\d+)?", found) else text
 
