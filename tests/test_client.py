@@ -371,7 +371,7 @@ async def test_send_takes_the_id_of_an_operation(fake: FakeZoho, zoho: Zoho) -> 
     assert made.data.contact_name == "Bowman"
     assert (await zoho.send("books.contacts.get", path={"contact_id": made.data.contact_id})).data == made.data
     before = len(fake.received)
-    with pytest.raises(ConfigError, match=r"no operation 'books.contacts.gett'; did you mean books.contacts.get "):
+    with pytest.raises(ConfigError, match=r"no operation 'books.contacts.gett'; did you mean `books.contacts.get` "):
         await zoho.send("books.contacts.gett")
     assert len(fake.received) == before
 
@@ -436,7 +436,7 @@ async def test_a_file_may_stand_in_the_place_of_the_body(fake: FakeZoho, zoho: Z
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [("organisation_id", r"organisation_id \(did you mean organization_id\?\)"), ("colour", "no argument colour$")],
+    [("organisation_id", r"organisation_id \(did you mean `organization_id`\?\)"), ("colour", "no argument colour$")],
 )
 def test_an_option_that_is_misspelt_is_named_with_the_right_one(option: str, message: str) -> None:
     zoho = Zoho(StaticToken("x"), organization_id="1")

@@ -18,7 +18,7 @@ import pytest
 import typer
 from support.process import Cli, Ended
 
-from zoho_async import DATA_CENTERS, AuthError, DataCenter
+from zoho_async import DATA_CENTERS, DataCenter
 from zoho_async.cli import keyring_secrets, profile_file
 from zoho_async.cli.commands.grant import (
     choose_organization,
@@ -97,6 +97,15 @@ async def test_from_a_code_to_a_call_and_out_again(door: Door, one: FakeZoho) ->
     assert "1000." not in files
     assert (await door(*LIST, "--profile", "default")).code == 4
     assert (await door(*LIST)).code == 4
+
+
+async def test_quiet_reports_errors_only(door: Door, one: FakeZoho) -> None:
+    result = await door.login("--quiet", ZOHO_GRANT_CODE=one.grant_code)
+    assert (result.code, result.out, result.err) == (0, "", "")
+    result = await door("logout", "--quiet")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    result = await door("logout", "--quiet")
+    assert (result.code, "no profile `default`" in result.err) == (4, True)
 
 
 async def test_a_second_login_leaves_no_token_of_the_first(door: Door, one: FakeZoho) -> None:
@@ -234,8 +243,9 @@ def test_the_redirect_is_read_only_with_its_state() -> None:
         "/callback?state=s",
         "/callback?state=s&error=denied",
     ):
-        with pytest.raises(AuthError):
+        with pytest.raises(SetupError) as caught:
             read_redirect(target, "s")
+        assert caught.value.help.startswith("zoho-async login --browser")
     assert "c0de" not in repr(read_redirect("/callback?code=c0de&state=s", "s"))
 
 
@@ -333,6 +343,7 @@ async def test_a_browser_that_does_not_come_back(door: Door, monkeypatch: pytest
     monkeypatch.setattr("webbrowser.open", lambda _: False)
     result = await door.login("--browser", "--port", "0", "--timeout", "1")
     assert (result.code, "did not come back within 1 s" in result.err) == (4, True)
+    assert "help: zoho-async login --browser" in result.err
 
 
 def test_the_consent_page_is_asked_for_a_refresh_token() -> None:

@@ -46,7 +46,7 @@ def test_the_command_has_them() -> None:
 
 def test_an_unknown_option_is_an_error_that_names_the_right_one() -> None:
     wrong: Any = {"upsert_on": "cf_id"}
-    with pytest.raises(TypeError, match="no option 'upsert_on'; did you mean upsert_by"):
+    with pytest.raises(TypeError, match="no option 'upsert_on'; did you mean `upsert_by`"):
         bulk.push(object(), [], **wrong)
 
 

@@ -7,7 +7,6 @@ any other in `Push`.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar, get_type_
 
 import msgspec
 
+from zoho_async.schema.suggestions import did_you_mean
 from zoho_async.transport.hooks import LeaseCheck
 
 from .events import Event
@@ -129,9 +129,8 @@ def with_defaults(options: PushOptions) -> dict[str, Any]:
     """
     for name in options:
         if name not in PUSH_OPTIONS:
-            near = difflib.get_close_matches(name, PUSH_OPTIONS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise TypeError(f"a push has no option {name!r}{hint}")
+            hint = did_you_mean(name, PUSH_OPTIONS, most=1)
+            raise TypeError(f"a push has no option {name!r}" + (f"; {hint}" if hint else ""))
     given: Mapping[str, Any] = options
     for name, spec in PUSH_OPTIONS.items():
         if spec.min is not None and given.get(name) is not None and given[name] < spec.min:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import InputError, printable
+from zoho_async.schema.suggestions import did_you_mean
 
 from .encodings import encoding_of
 from .reading import Reading
@@ -102,9 +102,8 @@ def preset_text(name: str) -> str:
         InputError: There is none of that name.
     """
     if name not in presets():
-        near = difflib.get_close_matches(name, presets(), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"there is no preset {printable(name, 100)!r}{hint} (there is: {', '.join(presets())})")
+        hint = did_you_mean(name, presets(), most=1) or f"there is: {', '.join(presets())}"
+        raise InputError(f"there is no preset `{printable(name, 100)}`; {hint}")
     return str((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
 
 
@@ -270,9 +269,8 @@ def _group(table: Any) -> Grouping | None:
 def _known(table: Mapping[str, Any], names: tuple[str, ...], where: str) -> None:
     for key in table:
         if key not in names:
-            near = difflib.get_close_matches(key, names, n=1)
-            hint = f"; did you mean `{near[0]}`?" if near else ""
-            raise ValueError(f"{where}`{printable(key, 100)}` is not known{hint} (known: {', '.join(names)})")
+            hint = did_you_mean(key, names, most=1) or f"known: {', '.join(names)}"
+            raise ValueError(f"{where}`{printable(key, 100)}` is not known; {hint}")
 
 
 def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from zoho_async.cli.console.exit_codes import DONE, ArgumentError, SetupError
 from zoho_async.cli.console.prompts import tell
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.tables import write_objects, write_rows
+from zoho_async.cli.console.verbosity import is_quiet
 from zoho_async.cli.profiles import client, credentials, forget_tokens
 from zoho_async.cli.scope_sets import organizations_path, scopes_for, scopes_of
 
@@ -34,7 +35,8 @@ async def logout_command(name: str, interruption: Interruption, *, revoke: bool)
             await zoho.revoke()
     profile_file.delete_profile(name)
     forget_tokens(found)
-    tell(f"Profile {name} is removed" + (", and its refresh token is revoked" if revoke else ""))
+    if not is_quiet():
+        tell(f"Profile {name} is removed" + (", and its refresh token is revoked" if revoke else ""))
     return DONE
 
 

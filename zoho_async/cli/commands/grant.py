@@ -8,11 +8,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
-from zoho_async import DATA_CENTERS, AuthError
+from zoho_async import DATA_CENTERS
 from zoho_async.cli.console.exit_codes import ArgumentError, SetupError
 from zoho_async.cli.suggestions import did_you_mean
 
 CALLBACK = "/callback"
+AGAIN = "zoho-async login --browser opens the page again; accept there"
+"""The remedy for a browser that brings no code: `doctor` has nothing to look at yet."""
 
 
 class Redirect(msgspec.Struct, frozen=True):
@@ -85,16 +87,17 @@ def read_redirect(target: str, state: str) -> Redirect:
         state: The value that the consent page was opened with.
 
     Raises:
-        AuthError: The state is another, or Zoho sent an error in place of a code.
+        SetupError: The state is another, or Zoho sent an error in place of a code.
     """
     query = dict(parse_qsl(urlsplit(target).query, keep_blank_values=True))
     if not hmac.compare_digest(query.get("state", "").encode(), state.encode()):
-        raise AuthError("the browser came back with another state than it was sent with: it may be a forged request")
+        text = "the browser came back with another state than it was sent with: it may be a forged request"
+        raise SetupError(text, AGAIN)
     if query.get("error"):
         reason = "".join(one for one in query["error"][:100] if one.isalnum() or one in "_- ")
-        raise AuthError(f"Zoho's consent page answered: {reason}")
+        raise SetupError(f"Zoho's consent page answered: {reason}", AGAIN)
     if not query.get("code"):
-        raise AuthError("the browser came back without a code")
+        raise SetupError("the browser came back without a code", AGAIN)
     return Redirect(query["code"], query.get("accounts-server", ""))
 
 

@@ -18,6 +18,7 @@ from zoho_async.cli.console.exit_codes import DONE, ArgumentError, SetupError
 from zoho_async.cli.console.prompts import ask, choose, tell
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.streams import json_line
+from zoho_async.cli.console.verbosity import is_quiet
 from zoho_async.cli.profiles import credentials, forget_tokens
 from zoho_async.cli.scope_sets import missing_scopes, organizations_path, organizations_scope
 
@@ -197,7 +198,8 @@ async def _by_code(args: LoginArgs, data_center: str, client_id: str, client_sec
             continue
         tell(f"It is {name}.")
         return granted
-    raise AuthError(f"no data centre accepts the client and the code ({', '.join(reasons)})")
+    text = f"no data centre accepts the client and the code ({', '.join(reasons)})"
+    raise SetupError(text, "copy client id and secret again, generate another code, and log in once more")
 
 
 async def _by_browser(args: LoginArgs, data_center: str, client_id: str, client_secret: str) -> Granted:
@@ -306,9 +308,11 @@ def _report(args: LoginArgs, granted: Granted, organization_id: str, in_keyring:
         return
     option = "" if args.profile == profile_file.DEFAULT else f" --profile {args.profile}"
     place = f"{path}, secrets in the keyring" if in_keyring else str(path)
+    if missing:
+        tell(f"warning: these scopes were not granted: {', '.join(missing)}")
+    if is_quiet():
+        return
     tell(f"Profile {args.profile}: {place}")
     if organization_id:
         tell(f"Organisation {organization_id} {name}".rstrip())
-    if missing:
-        tell(f"warning: these scopes were not granted: {', '.join(missing)}")
-    tell(f"Try it: zoho-async doctor{option}")
+        tell(f"Try it: zoho-async doctor{option}")
