@@ -18,6 +18,7 @@ from zoho_async import (
     DecodeError,
     InvalidError,
     Limits,
+    MemoryStore,
     OAuth,
     OutcomeUnknownError,
     RefusedError,
@@ -198,6 +199,27 @@ def test_from_env_takes_what_is_there_and_names_what_is_not() -> None:
         Zoho.from_env({})
     with pytest.raises(ConfigError, match="ZOHO_REFRESH_TOKEN"):
         Zoho.from_env({"ZOHO_CLIENT_ID": "a", "ZOHO_CLIENT_SECRET": "b"})
+
+
+async def test_programs_from_the_environment_share_the_token_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "token.json"
+    async with FakeZoho() as fake:
+        environ = {
+            "ZOHO_CLIENT_ID": fake.client_id,
+            "ZOHO_CLIENT_SECRET": fake.client_secret,
+            "ZOHO_REFRESH_TOKEN": fake.refresh_token,
+            "ZOHO_API_URL": fake.url,
+            "ZOHO_TOKEN_FILE": str(path),
+        }
+        # Zoho issues ten tokens in ten minutes.
+        for _ in range(12):
+            async with Zoho.from_env(environ) as zoho:
+                await zoho.books.organizations.list()
+        assert fake.token_requests == 1
+        async with Zoho.from_env(environ, store=MemoryStore()) as zoho:
+            await zoho.books.organizations.list()
+        assert fake.token_requests == 2
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 class Listing(msgspec.Struct):

@@ -116,11 +116,11 @@ class Zoho:
         """Create a client from environment variables.
 
         They are ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET and ZOHO_REFRESH_TOKEN, or ZOHO_ACCESS_TOKEN; and
-        ZOHO_ORGANIZATION_ID, ZOHO_DATA_CENTER, ZOHO_API_URL and ZOHO_ACCOUNTS_URL.
+        ZOHO_ORGANIZATION_ID, ZOHO_DATA_CENTER, ZOHO_API_URL, ZOHO_ACCOUNTS_URL and ZOHO_TOKEN_FILE.
 
         Args:
             environ: Used instead of the process's environment.
-            store: Where OAuth keeps its tokens.
+            store: Where OAuth keeps its tokens; None: the file that ZOHO_TOKEN_FILE names, else the memory.
             options: Keyword arguments of `Zoho`, used instead of the variables.
 
         Returns:
@@ -437,11 +437,13 @@ class Zoho:
 
 def _auth_from(env: Mapping[str, str], store: TokenStore | None) -> Auth:
     from zoho_async.auth.oauth import OAuth, StaticToken
+    from zoho_async.auth.token_stores import FileStore
 
     names = ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN")
     missing = [name for name in names if not env.get(name)]
     if not missing:
-        return OAuth(*(env[name] for name in names), store=store)
+        path = env.get("ZOHO_TOKEN_FILE")
+        return OAuth(*(env[name] for name in names), store=FileStore(path) if store is None and path else store)
     token = env.get("ZOHO_ACCESS_TOKEN")
     if token:
         return StaticToken(token)

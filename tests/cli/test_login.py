@@ -477,7 +477,9 @@ async def test_a_line_that_a_shell_evaluates_is_enough_to_log_in(cli: Cli) -> No
         'eval "$(python -m zoho_async fake --env &)"\n'
         "python -m zoho_async login --no-keyring --profile shell || exit 9\n"
         "python -m zoho_async doctor --profile shell; code=$?\n"
-        "kill $ZOHO_FAKE_PID; exit $code\n"
+        # A client would keep its token there; the fake removes it.
+        'touch "$ZOHO_TOKEN_FILE"; kill $ZOHO_FAKE_PID\n'
+        'for i in $(seq 100); do test -e "$ZOHO_TOKEN_FILE" || exit $code; sleep 0.1; done; exit 8\n'
     ).replace("python", sys.executable)
     environment = {"PATH": "/usr/bin:/bin", "XDG_CONFIG_HOME": str(cli.folder), "XDG_STATE_HOME": str(cli.folder)}
     process = await asyncio.create_subprocess_exec(
