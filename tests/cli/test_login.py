@@ -150,6 +150,8 @@ async def test_one_of_several_organisations_is_named(door: Door, one: FakeZoho) 
     one.add_organization({"id": "77", "name": "Second", "edition": "in"})
     missing = await door.login(ZOHO_GRANT_CODE=one.grant_code)
     assert (missing.code, "--organization-id" in missing.err) == (4, True)
+    assert 'organization_id = "77" below [default] in ' in missing.err, missing.err
+    assert "Try it" not in missing.err
     assert "77  Second  IN" in missing.err
     # The code is spent: its refresh token is kept, and the organisation can be added.
     assert profile_of(door)["refresh_token"]
@@ -413,6 +415,16 @@ async def test_a_profile_file_says_what_is_wrong_with_it(door: Door, text: str, 
     result = await door(*LIST, "--profile", "a")
     assert (result.code, [word for word in words if word not in result.err]) == (4, []), result.err
     assert "S3CRET" not in result.err
+
+
+async def test_logout_of_a_profile_that_cannot_be_read_says_that_it_is_removed(door: Door) -> None:
+    door.config.parent.mkdir(parents=True)
+    door.config.write_text("[a]\nclientid = 'x'\n[b]\nclient_id = 'y'\n")
+    result = await door("logout", "a")
+    assert (result.code, "profile `a` is removed, but perhaps not its access token" in result.err) == (4, True)
+    assert f"help: rm {door.cli.state_home}" in result.err
+    assert "clientid" in result.err
+    assert door.config.read_text() == "[b]\nclient_id = 'y'\n"
 
 
 def test_other_profiles_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

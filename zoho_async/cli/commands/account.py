@@ -16,7 +16,7 @@ from zoho_async.cli.console.prompts import tell
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.tables import write_objects, write_rows
 from zoho_async.cli.console.verbosity import is_quiet
-from zoho_async.cli.profiles import client, credentials, forget_tokens
+from zoho_async.cli.profiles import client, credentials, forget_tokens, state_folder
 from zoho_async.cli.scope_sets import organizations_path, scopes_for, scopes_of
 
 
@@ -27,9 +27,11 @@ async def logout_command(name: str, interruption: Interruption, *, revoke: bool)
         profile_file.read_profile(name)  # says why there is none
     try:
         found = credentials(name)
-    except SetupError:
-        profile_file.delete_profile(name)  # with keys that are not understood
-        raise
+    except SetupError as error:
+        # Without its keys it is not known which token is kept for it.
+        profile_file.delete_profile(name)
+        text = f"profile `{name}` is removed, but perhaps not its access token: {error}"
+        raise SetupError(text, f"rm {state_folder()}/token-*") from None
     if revoke:
         async with client(found) as zoho:
             await zoho.revoke()

@@ -19,7 +19,7 @@ from zoho_async.cli.console.prompts import ask, choose, tell
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.streams import json_line
 from zoho_async.cli.console.verbosity import is_quiet
-from zoho_async.cli.profiles import credentials, forget_tokens
+from zoho_async.cli.profiles import AccountSettings, credentials, forget_tokens
 from zoho_async.cli.scope_sets import missing_scopes, organizations_path, organizations_scope
 
 from .account import rows_of
@@ -103,12 +103,12 @@ async def login_command(args: LoginArgs, interruption: Interruption) -> int:
         granted = await _by_browser(args, data_center, client_id, client_secret)
     else:
         granted = await _by_code(args, data_center, client_id, client_secret)
-    error: SetupError | None = None
+    error = ""
     try:
         organization_id = _organization(args, granted)
     except (SetupError, ArgumentError) as failed:
         # The code is spent: what it was exchanged for is kept.
-        organization_id, error = "", SetupError(str(failed), failed.help)
+        organization_id, error = "", str(failed)
     values = {
         "client_id": client_id,
         "client_secret": client_secret,
@@ -124,12 +124,11 @@ async def login_command(args: LoginArgs, interruption: Interruption) -> int:
             forget_tokens(credentials(args.profile))
     kept = profile_file.write_profile(args.profile, values, keyring=args.keyring)
     _report(args, granted, organization_id, kept)
-    if error is not None:
-        path = profile_file.profile_path()
-        help = f'add organization_id = "..." to [{args.profile}] in {path}'
-        raise SetupError(
-            f"logged in, but without an organisation: {error}", f"{error.help}; {help}" if error.help else help
-        )
+    if error:
+        profile = AccountSettings({}, args.profile)
+        ids = [str(one.get("organization_id", "")) for one in granted.organizations] or ["..."]
+        help = " or ".join(profile.setting("organization_id", one) for one in ids[:3])
+        raise SetupError(f"logged in, but without an organisation: {error}", f"write {help}; at the next login: --organization-id ID")
     return DONE
 
 
