@@ -199,9 +199,7 @@ def test_what_a_refusal_means(
     assert (found.status, found.fault, "--profile a" in found.help) == ("failed", fault, True)
 
 
-@pytest.mark.parametrize(
-    ("center", "help"), [("eu", "zoho-async login --find-data-center"), ("", "zoho-async login")]
-)
+@pytest.mark.parametrize(("center", "help"), [("eu", "zoho-async login --find-data-center"), ("", "zoho-async login")])
 def test_an_unknown_client_has_a_line_to_type(center: str, help: str) -> None:
     error = AuthError("refused", status=200, code="invalid_client")
     assert diagnose(error, option="", scope="", granted=(), center=center).help == help

@@ -26,6 +26,7 @@ from zoho_async.cli.commands.grant import (
     console_address,
     data_center_of,
     explain_refusal,
+    fake_hint,
     read_redirect,
 )
 from zoho_async.cli.console.exit_codes import SetupError
@@ -235,6 +236,21 @@ def test_an_accounts_server_must_be_one_of_the_table() -> None:
         with pytest.raises(SetupError, match="none of Zoho's"):
             data_center_of(address, None)
     assert console_address("ca") == "https://api-console.zohocloud.ca"
+
+
+@pytest.mark.parametrize(
+    ("configured", "hint"),
+    [
+        (None, ""),
+        ("https://gateway.example", ""),
+        ("http://127.0.0.1:5", " (of a FakeZoho: curl http://127.0.0.1:5/_fake)"),
+    ],
+)
+def test_a_code_of_a_fake_is_found_there(configured: str | None, hint: str) -> None:
+    assert fake_hint(configured) == hint
+    refused = explain_refusal("invalid_code", "eu", configured, 1)
+    assert refused is not None
+    assert f"generate another one at https://api-console.zoho.eu{hint}, or" in refused.help
 
 
 def test_the_redirect_is_read_only_with_its_state() -> None:

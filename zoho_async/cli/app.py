@@ -384,7 +384,7 @@ def operations(
     `operations show OPERATION_ID` says what one takes and how to call it.
     """
     if word == "show" and operation_id is None:
-        raise typer.BadParameter("`show` needs the id of an operation: `operations` lists them", param_hint="OPERATION_ID")
+        raise typer.BadParameter("`show` needs the id of an operation", param_hint="OPERATION_ID")
     if operation_id is not None and word != "show":
         raise typer.BadParameter("give one word, or `show` and an OPERATION_ID", param_hint="WORD")
     if operation_id is not None:

@@ -178,9 +178,7 @@ def check_scopes(granted: Sequence[str], products: Sequence[str], option: str) -
     return checks
 
 
-def check_organization(
-    rows: Sequence[Mapping[str, Any]], organization_id: str | None, found: AccountSettings
-) -> Check:
+def check_organization(rows: Sequence[Mapping[str, Any]], organization_id: str | None, found: AccountSettings) -> Check:
     """Whether the organisation is one of the user's, and which edition it has."""
     ids = [str(one.get("organization_id", "")) for one in rows]
     there = f"there is {', '.join(ids) or 'none'}"

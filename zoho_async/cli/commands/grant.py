@@ -64,6 +64,12 @@ def console_address(data_center: str) -> str:
     return DATA_CENTERS[data_center].accounts_url.replace("//accounts.", "//api-console.")
 
 
+def fake_hint(configured: str | None) -> str:
+    """Where a FakeZoho shows a code, with a blank before; empty for an address that is not of this machine."""
+    here = urlsplit(configured or "").hostname in ("127.0.0.1", "localhost", "::1")
+    return f" (of a FakeZoho: curl {configured}/_fake)" if here else ""
+
+
 def consent_address(accounts: str, *, client_id: str, scope: str, redirect_uri: str, state: str) -> str:
     """Address of the consent page that a browser opens."""
     query = {
@@ -121,7 +127,8 @@ def explain_refusal(code: int | str | None, data_center: str, configured: str | 
             return SetupError(text, f"copy it again from {console}")
         case "invalid_code":
             text = f"the code was used before, has expired, or is unknown {here} (invalid_code)"
-            return SetupError(text, f"generate another one at {console}, or name another --data-center")
+            help = f"generate another one at {console}{fake_hint(configured)}, or name another --data-center"
+            return SetupError(text, help)
         case "invalid_redirect_uri":
             text = "the client is not registered with this redirect address (invalid_redirect_uri)"
             return SetupError(text, f"add http://localhost:{port}{CALLBACK} to the client at {console}")

@@ -32,6 +32,7 @@ from .grant import (
     console_address,
     data_center_of,
     explain_refusal,
+    fake_hint,
 )
 from .redirect import redirect_listener
 
@@ -127,8 +128,9 @@ async def login_command(args: LoginArgs, interruption: Interruption) -> int:
     if error:
         profile = AccountSettings({}, args.profile)
         ids = [str(one.get("organization_id", "")) for one in granted.organizations] or ["..."]
-        help = " or ".join(profile.setting("organization_id", one) for one in ids[:3])
-        raise SetupError(f"logged in, but without an organisation: {error}", f"write {help}; at the next login: --organization-id ID")
+        lines = " or ".join(profile.setting("organization_id", one) for one in ids[:3])
+        help = f"write {lines}; at the next login: --organization-id ID"
+        raise SetupError(f"logged in, but without an organisation: {error}", help)
     return DONE
 
 
@@ -170,8 +172,8 @@ def _code(args: LoginArgs, data_center: str) -> str:
         code = (args.code or os.environ.get(CODE_VARIABLE, "")).strip()
     if not code and args.code is None:
         tell(
-            f"Generate a code at {console_address(data_center)} -> Self Client -> Generate Code, with the scope\n"
-            f"  {args.scope}\nand paste it here: it works once, and for some minutes. (In scripts {CODE_VARIABLE} or "
+            f"Generate a code at {console_address(data_center)} -> Self Client -> Generate Code"
+            f"{fake_hint(args.configured)}, with the scope\n  {args.scope}\nand paste it here: it works once, and for some minutes. (In scripts {CODE_VARIABLE} or "
             "`--code -` are safer than `--code CODE`, which other users of this machine can see.)"
         )
         code = ask("Code", option=f"{CODE_VARIABLE}, or --code - for standard input", hidden=True)
