@@ -173,8 +173,9 @@ def _code(args: LoginArgs, data_center: str) -> str:
     if not code and args.code is None:
         tell(
             f"Generate a code at {console_address(data_center)} -> Self Client -> Generate Code"
-            f"{fake_hint(args.configured)}, with the scope\n  {args.scope}\nand paste it here: it works once, and for some minutes. (In scripts {CODE_VARIABLE} or "
-            "`--code -` are safer than `--code CODE`, which other users of this machine can see.)"
+            f"{fake_hint(args.configured)}, with the scope\n  {args.scope}\nand paste it here: it works once, and for "
+            f"some minutes. (In scripts {CODE_VARIABLE} or `--code -` are safer than `--code CODE`, which other users "
+            "of this machine can see.)"
         )
         code = ask("Code", option=f"{CODE_VARIABLE}, or --code - for standard input", hidden=True)
     if not code:
