@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from zoho_async import Limits, Quota, Response, Zoho, ZohoError
+from zoho_async import Limits, Quota, Response, ZohoError
 from zoho_async.cli import profile_file
 from zoho_async.cli.console.exit_codes import DONE, ArgumentError, SetupError
+from zoho_async.cli.console.progress import explained_waits
 from zoho_async.cli.console.prompts import tell
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.tables import write_objects, write_rows
@@ -77,7 +78,9 @@ class AccountArgs(msgspec.Struct, frozen=True, kw_only=True):
 async def orgs_command(args: AccountArgs, product: str, interruption: Interruption) -> int:
     """Lists the organisations of the user."""
     async with client(credentials(args.profile), allowed=args.allowed, redis=args.redis, max_wait=None) as zoho:
-        rows = await list_organizations(zoho, product)
+        everyone = zoho.with_options(organization_id=None)
+        async with explained_waits(lambda: everyone.quota, json=args.json):
+            rows = rows_of(await everyone.request("GET", organizations_path(product)), "organizations")
     if args.json:
         write_objects(rows)
         return DONE
@@ -87,12 +90,6 @@ async def orgs_command(args: AccountArgs, product: str, interruption: Interrupti
     ]
     write_rows(("id", "name", "edition", "plan", "currency", ""), table)
     return DONE
-
-
-async def list_organizations(zoho: Zoho, product: str) -> list[dict[str, Any]]:
-    """The organisations of the user, as Zoho lists them."""
-    response = await zoho.with_options(organization_id=None).request("GET", organizations_path(product))
-    return rows_of(response, "organizations")
 
 
 def rows_of(response: Response[Any], member: str) -> list[dict[str, Any]]:

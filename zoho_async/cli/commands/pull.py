@@ -15,7 +15,7 @@ import msgspec
 from zoho_async import DeadlineError, Limits, QuotaExceededError, RateLimitError, UnavailableError, Zoho, bulk
 from zoho_async.cli.console.error_report import report_error
 from zoho_async.cli.console.exit_codes import ABORTED, DONE
-from zoho_async.cli.console.progress import open_progress
+from zoho_async.cli.console.progress import explained_waits, open_progress
 from zoho_async.cli.console.streams import is_output_lost
 from zoho_async.cli.profiles import connect, resource_of
 from zoho_async.cli.suggestions import check_resource
@@ -75,6 +75,7 @@ async def changes_command(args: ChangesArgs) -> int:
     zoho = connect(args.profile, allowed=args.limits, redis=args.redis)
     async with (
         zoho,
+        explained_waits(lambda: zoho.quota),
         bulk.changes(
             resource_of(zoho, args.name),
             args.state,
