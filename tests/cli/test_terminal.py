@@ -99,6 +99,16 @@ def test_a_shell_completes_commands() -> None:
         (("operations", "upsrt"), "no operation has the word", "did you mean `upsert`"),
         (("operations", "show", "books.contacts.gett"), "no operation", "did you mean `books.contacts.get`"),
         (("operations", "list", "contacts"), "give one word", "operations --help"),
+        (
+            ("pull", "books", "contacts", "--to", "a.csv", "--dry-run", "--report", "r.html"),
+            "--report: is of a pull; a dry run has none",
+            "zoho-async pull --help",
+        ),
+        (
+            ("pull", "books", "contacts", "--to", "a.sqlite", "--dry-run", "--max-deleted", "x"),
+            "--max-deleted x: must be a percentage",
+            "",
+        ),
         (("operations", "show"), "needs the id of an operation", "operations --help"),
         (("fake", "--unique", ""), "custom field '': its API name begins with cf_", ""),
         (("fake", "--custom-field", "region"), "custom field 'region': its API name begins with cf_", ""),

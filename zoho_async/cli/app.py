@@ -222,6 +222,8 @@ def pull(
 
     SQLite by what has changed, CSV and JSON Lines in full.
     """
+    if report is not None and dry_run:
+        raise typer.BadParameter("is of a pull; a dry run has none", param_hint="--report")
     args = PullArgs(
         name=f"{product}.{resource}",
         to=to,

@@ -231,8 +231,9 @@ async def dry_pull_command(args: PullArgs) -> int:
     """Reports what a pull would cost; writes nothing."""
     check_resource(args.name)
     every = _seconds(args.every) if args.every is not None else HOUR
+    _share(args.max_deleted)
     zoho = connect(args.profile, allowed=args.limits, redis=args.redis)
-    async with zoho:
+    async with zoho, explained_waits(lambda: zoho.quota, json=args.json):
         cost = await bulk.plan_pull(
             resource_of(zoho, args.name),
             args.to,
