@@ -110,6 +110,7 @@ def test_a_shell_completes_commands() -> None:
             "",
         ),
         (("operations", "show"), "needs the id of an operation", "operations --help"),
+        (("fake", "--data-center", "uss"), "there is no such data centre", "did you mean `us`?"),
         (("fake", "--unique", ""), "custom field '': its API name begins with cf_", ""),
         (("fake", "--custom-field", "region"), "custom field 'region': its API name begins with cf_", ""),
         (("runs", "--state", "none.sqlite"), "none.sqlite", ""),
