@@ -133,8 +133,7 @@ class Zoho:
         env = os.environ if environ is None else environ
         given = dict(options)
         for name in ("organization_id", "data_center", "api_url", "accounts_url"):
-            value = env.get(f"ZOHO_{name.upper()}")
-            if value and given.get(name) is None:
+            if (value := env.get(f"ZOHO_{name.upper()}")) and given.get(name) is None:
                 given[name] = value
         auth = given.pop("auth", None) or _auth_from(env, store)
         return cls(cast("Auth", auth), **cast("Any", given))
@@ -442,10 +441,9 @@ def _auth_from(env: Mapping[str, str], store: TokenStore | None) -> Auth:
     names = ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN")
     missing = [name for name in names if not env.get(name)]
     if not missing:
-        path = env.get("ZOHO_TOKEN_FILE")
-        return OAuth(*(env[name] for name in names), store=FileStore(path) if store is None and path else store)
-    token = env.get("ZOHO_ACCESS_TOKEN")
-    if token:
+        path = env.get("ZOHO_TOKEN_FILE") if store is None else None
+        return OAuth(*(env[name] for name in names), store=FileStore(path) if path else store)
+    if token := env.get("ZOHO_ACCESS_TOKEN"):
         return StaticToken(token)
     if len(missing) < len(names):
         raise errors.ConfigError(f"incomplete credentials: {', '.join(missing)} not set")
