@@ -18,6 +18,7 @@ from zoho_async import (
     DecodeError,
     InvalidError,
     Limits,
+    MemoryStore,
     OAuth,
     OutcomeUnknownError,
     RefusedError,
@@ -200,6 +201,27 @@ def test_from_env_takes_what_is_there_and_names_what_is_not() -> None:
         Zoho.from_env({"ZOHO_CLIENT_ID": "a", "ZOHO_CLIENT_SECRET": "b"})
 
 
+async def test_programs_from_the_environment_share_the_token_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "token.json"
+    async with FakeZoho() as fake:
+        environ = {
+            "ZOHO_CLIENT_ID": fake.client_id,
+            "ZOHO_CLIENT_SECRET": fake.client_secret,
+            "ZOHO_REFRESH_TOKEN": fake.refresh_token,
+            "ZOHO_API_URL": fake.url,
+            "ZOHO_TOKEN_FILE": str(path),
+        }
+        # Zoho issues ten tokens in ten minutes.
+        for _ in range(12):
+            async with Zoho.from_env(environ) as zoho:
+                await zoho.books.organizations.list()
+        assert fake.token_requests == 1
+        async with Zoho.from_env(environ, store=MemoryStore()) as zoho:
+            await zoho.books.organizations.list()
+        assert fake.token_requests == 2
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 class Listing(msgspec.Struct):
     contacts: list[dict[str, Any]]
 
@@ -371,7 +393,7 @@ async def test_send_takes_the_id_of_an_operation(fake: FakeZoho, zoho: Zoho) -> 
     assert made.data.contact_name == "Bowman"
     assert (await zoho.send("books.contacts.get", path={"contact_id": made.data.contact_id})).data == made.data
     before = len(fake.received)
-    with pytest.raises(ConfigError, match=r"no operation 'books.contacts.gett'; did you mean books.contacts.get "):
+    with pytest.raises(ConfigError, match=r"no operation 'books.contacts.gett'; did you mean `books.contacts.get` "):
         await zoho.send("books.contacts.gett")
     assert len(fake.received) == before
 
@@ -436,7 +458,7 @@ async def test_a_file_may_stand_in_the_place_of_the_body(fake: FakeZoho, zoho: Z
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [("organisation_id", r"organisation_id \(did you mean organization_id\?\)"), ("colour", "no argument colour$")],
+    [("organisation_id", r"organisation_id \(did you mean `organization_id`\?\)"), ("colour", "no argument colour$")],
 )
 def test_an_option_that_is_misspelt_is_named_with_the_right_one(option: str, message: str) -> None:
     zoho = Zoho(StaticToken("x"), organization_id="1")

@@ -116,11 +116,11 @@ class Zoho:
         """Create a client from environment variables.
 
         They are ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET and ZOHO_REFRESH_TOKEN, or ZOHO_ACCESS_TOKEN; and
-        ZOHO_ORGANIZATION_ID, ZOHO_DATA_CENTER, ZOHO_API_URL and ZOHO_ACCOUNTS_URL.
+        ZOHO_ORGANIZATION_ID, ZOHO_DATA_CENTER, ZOHO_API_URL, ZOHO_ACCOUNTS_URL and ZOHO_TOKEN_FILE.
 
         Args:
             environ: Used instead of the process's environment.
-            store: Where OAuth keeps its tokens.
+            store: Where OAuth keeps its tokens; None: the file that ZOHO_TOKEN_FILE names, else the memory.
             options: Keyword arguments of `Zoho`, used instead of the variables.
 
         Returns:
@@ -133,8 +133,7 @@ class Zoho:
         env = os.environ if environ is None else environ
         given = dict(options)
         for name in ("organization_id", "data_center", "api_url", "accounts_url"):
-            value = env.get(f"ZOHO_{name.upper()}")
-            if value and given.get(name) is None:
+            if (value := env.get(f"ZOHO_{name.upper()}")) and given.get(name) is None:
                 given[name] = value
         auth = given.pop("auth", None) or _auth_from(env, store)
         return cls(cast("Auth", auth), **cast("Any", given))
@@ -437,13 +436,14 @@ class Zoho:
 
 def _auth_from(env: Mapping[str, str], store: TokenStore | None) -> Auth:
     from zoho_async.auth.oauth import OAuth, StaticToken
+    from zoho_async.auth.token_stores import FileStore
 
     names = ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN")
     missing = [name for name in names if not env.get(name)]
     if not missing:
-        return OAuth(*(env[name] for name in names), store=store)
-    token = env.get("ZOHO_ACCESS_TOKEN")
-    if token:
+        path = env.get("ZOHO_TOKEN_FILE") if store is None else None
+        return OAuth(*(env[name] for name in names), store=FileStore(path) if path else store)
+    if token := env.get("ZOHO_ACCESS_TOKEN"):
         return StaticToken(token)
     if len(missing) < len(names):
         raise errors.ConfigError(f"incomplete credentials: {', '.join(missing)} not set")

@@ -26,6 +26,7 @@ from zoho_async.cli.commands.diagnosis import (
     setting_help,
 )
 from zoho_async.cli.commands.doctor import unwritable
+from zoho_async.cli.profiles import AccountSettings
 from zoho_async.fake import FakeZoho
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
@@ -78,7 +79,8 @@ async def test_ten_faults_of_the_credentials_and_the_service_are_named(cli: Cli,
     async with FakeZoho(data_center="eu") as other:
         elsewhere = await examine(cli, **environment(one, ZOHO_API_URL=other.url))
     assert (elsewhere[0], *elsewhere[1]) == (4, "wrong_data_center")
-    assert "--find-data-center" in elsewhere[1]["wrong_data_center"]["help"]
+    # At a configured address no data centre can be tried.
+    assert elsewhere[1]["wrong_data_center"]["help"].endswith(f"; zoho-async login --api-url {other.url}")
     static = environment(one, ZOHO_REFRESH_TOKEN="", ZOHO_CLIENT_ID="", ZOHO_CLIENT_SECRET="")
     cases: list[tuple[str, int, dict[str, str]]] = [
         ("wrong_token", 4, {**static, "ZOHO_ACCESS_TOKEN": "1000.stale"}),
@@ -197,6 +199,12 @@ def test_what_a_refusal_means(
     assert (found.status, found.fault, "--profile a" in found.help) == ("failed", fault, True)
 
 
+@pytest.mark.parametrize(("center", "help"), [("eu", "zoho-async login --find-data-center"), ("", "zoho-async login")])
+def test_an_unknown_client_has_a_line_to_type(center: str, help: str) -> None:
+    error = AuthError("refused", status=200, code="invalid_client")
+    assert diagnose(error, option="", scope="", granted=(), center=center).help == help
+
+
 def test_the_login_for_a_missing_scope_asks_for_those_there_are_too() -> None:
     error = ScopeError("refused", status=401, code=57)
     found = diagnose(error, option="", scope="B.b.READ", granted=["A.a.READ"], center="eu")
@@ -269,9 +277,14 @@ def test_a_quota(quota: Quota, status: str) -> None:
 
 def test_an_organisation_and_its_edition() -> None:
     rows = [{"organization_id": "1", "name": "A", "country_code": "IN", "plan_name": "PREMIUM"}]
-    assert check_organization(rows, "1", "").message == "1: A, edition IN, plan PREMIUM"
-    assert check_organization(rows, "2", "").fault == "wrong_organization"
-    assert check_organization(rows, None, "").fault == "no_organization"
+    environment, profile = AccountSettings({}, None), AccountSettings({}, "shop")
+    assert check_organization(rows, "1", environment).message == "1: A, edition IN, plan PREMIUM"
+    wrong = check_organization(rows, "2", environment)
+    assert (wrong.fault, wrong.help) == ("wrong_organization", "export ZOHO_ORGANIZATION_ID=1")
+    missing = check_organization(rows, None, profile)
+    assert missing.fault == "no_organization"
+    assert missing.help.startswith('organization_id = "1" below [shop] in ')
+    assert check_organization([], None, profile).help == "zoho-async login --profile shop"
 
 
 def test_scopes_and_unique_fields() -> None:

@@ -18,7 +18,7 @@ import pytest
 import typer
 from support.process import Cli, Ended
 
-from zoho_async import DATA_CENTERS, AuthError, DataCenter
+from zoho_async import DATA_CENTERS, DataCenter
 from zoho_async.cli import keyring_secrets, profile_file
 from zoho_async.cli.commands.grant import (
     choose_organization,
@@ -26,6 +26,7 @@ from zoho_async.cli.commands.grant import (
     console_address,
     data_center_of,
     explain_refusal,
+    fake_hint,
     read_redirect,
 )
 from zoho_async.cli.console.exit_codes import SetupError
@@ -99,6 +100,15 @@ async def test_from_a_code_to_a_call_and_out_again(door: Door, one: FakeZoho) ->
     assert (await door(*LIST)).code == 4
 
 
+async def test_quiet_reports_errors_only(door: Door, one: FakeZoho) -> None:
+    result = await door.login("--quiet", ZOHO_GRANT_CODE=one.grant_code)
+    assert (result.code, result.out, result.err) == (0, "", "")
+    result = await door("logout", "--quiet")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    result = await door("logout", "--quiet")
+    assert (result.code, "no profile `default`" in result.err) == (4, True)
+
+
 async def test_a_second_login_leaves_no_token_of_the_first(door: Door, one: FakeZoho) -> None:
     for _ in range(2):
         assert (await door.login(ZOHO_GRANT_CODE=one.grant_code)).code == 0
@@ -141,6 +151,8 @@ async def test_one_of_several_organisations_is_named(door: Door, one: FakeZoho) 
     one.add_organization({"id": "77", "name": "Second", "edition": "in"})
     missing = await door.login(ZOHO_GRANT_CODE=one.grant_code)
     assert (missing.code, "--organization-id" in missing.err) == (4, True)
+    assert 'organization_id = "77" below [default] in ' in missing.err, missing.err
+    assert "Try it" not in missing.err
     assert "77  Second  IN" in missing.err
     # The code is spent: its refresh token is kept, and the organisation can be added.
     assert profile_of(door)["refresh_token"]
@@ -226,6 +238,21 @@ def test_an_accounts_server_must_be_one_of_the_table() -> None:
     assert console_address("ca") == "https://api-console.zohocloud.ca"
 
 
+@pytest.mark.parametrize(
+    ("configured", "hint"),
+    [
+        (None, ""),
+        ("https://gateway.example", ""),
+        ("http://127.0.0.1:5", " (of a FakeZoho: curl http://127.0.0.1:5/_fake)"),
+    ],
+)
+def test_a_code_of_a_fake_is_found_there(configured: str | None, hint: str) -> None:
+    assert fake_hint(configured) == hint
+    refused = explain_refusal("invalid_code", "eu", configured, 1)
+    assert refused is not None
+    assert f"generate another one at https://api-console.zoho.eu{hint}, or" in refused.help
+
+
 def test_the_redirect_is_read_only_with_its_state() -> None:
     assert read_redirect("/callback?code=c&state=s&accounts-server=x", "s").code == "c"
     for target in (
@@ -234,8 +261,9 @@ def test_the_redirect_is_read_only_with_its_state() -> None:
         "/callback?state=s",
         "/callback?state=s&error=denied",
     ):
-        with pytest.raises(AuthError):
+        with pytest.raises(SetupError) as caught:
             read_redirect(target, "s")
+        assert caught.value.help.startswith("zoho-async login --browser")
     assert "c0de" not in repr(read_redirect("/callback?code=c0de&state=s", "s"))
 
 
@@ -333,6 +361,7 @@ async def test_a_browser_that_does_not_come_back(door: Door, monkeypatch: pytest
     monkeypatch.setattr("webbrowser.open", lambda _: False)
     result = await door.login("--browser", "--port", "0", "--timeout", "1")
     assert (result.code, "did not come back within 1 s" in result.err) == (4, True)
+    assert "help: zoho-async login --browser" in result.err
 
 
 def test_the_consent_page_is_asked_for_a_refresh_token() -> None:
@@ -404,6 +433,16 @@ async def test_a_profile_file_says_what_is_wrong_with_it(door: Door, text: str, 
     assert "S3CRET" not in result.err
 
 
+async def test_logout_of_a_profile_that_cannot_be_read_says_that_it_is_removed(door: Door) -> None:
+    door.config.parent.mkdir(parents=True)
+    door.config.write_text("[a]\nclientid = 'x'\n[b]\nclient_id = 'y'\n")
+    result = await door("logout", "a")
+    assert (result.code, "profile `a` is removed, but perhaps not its access token" in result.err) == (4, True)
+    assert f"help: rm {door.cli.state_home}" in result.err
+    assert "clientid" in result.err
+    assert door.config.read_text() == "[b]\nclient_id = 'y'\n"
+
+
 def test_other_profiles_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     path = profile_file.profile_path()
@@ -466,7 +505,9 @@ async def test_a_line_that_a_shell_evaluates_is_enough_to_log_in(cli: Cli) -> No
         'eval "$(python -m zoho_async fake --env &)"\n'
         "python -m zoho_async login --no-keyring --profile shell || exit 9\n"
         "python -m zoho_async doctor --profile shell; code=$?\n"
-        "kill $ZOHO_FAKE_PID; exit $code\n"
+        # A client would keep its token there; the fake removes it.
+        'touch "$ZOHO_TOKEN_FILE"; kill $ZOHO_FAKE_PID\n'
+        'for i in $(seq 100); do test -e "$ZOHO_TOKEN_FILE" || exit $code; sleep 0.1; done; exit 8\n'
     ).replace("python", sys.executable)
     environment = {"PATH": "/usr/bin:/bin", "XDG_CONFIG_HOME": str(cli.folder), "XDG_STATE_HOME": str(cli.folder)}
     process = await asyncio.create_subprocess_exec(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
 import pytest
+from support.process import Cli
 
 from zoho_async import Quota
 from zoho_async.cli.console.pace import Pace, pace_text, standstill_reason
@@ -18,9 +21,11 @@ from zoho_async.cli.console.progress import (
     BarProgress,
     JsonProgress,
     LineProgress,
+    explained_waits,
     open_progress,
 )
 from zoho_async.cli.console.verbosity import _quiet, be_quiet
+from zoho_async.fake import FakeZoho
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -133,6 +138,49 @@ def test_a_standstill_has_a_reason(still: float, quota: Quota | None, reason: st
     found = standstill_reason(still, quota, UNTIL - timedelta(minutes=1))
     assert reason in found
     assert bool(found) is bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("quota", "lines"),
+    [
+        (Quota(minute_left=0), ["waiting: the calls of this minute are used up"]),
+        (Quota(minute_left=4), []),
+        (Quota(), []),
+    ],
+)
+async def test_a_command_without_progress_says_once_why_it_stands_still(
+    quota: Quota, lines: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("zoho_async.cli.console.progress.STILL_S", 3.0)
+    asked = asyncio.Event()
+    count = 0
+
+    async def sleep(seconds: float, real: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        assert seconds == 3.0
+        await real(0)
+
+    def look() -> Quota:
+        nonlocal count
+        count += 1
+        if count == 3:
+            asked.set()
+        return quota
+
+    monkeypatch.setattr("zoho_async.cli.console.progress.asyncio.sleep", sleep)
+    async with explained_waits(look):
+        await asked.wait()
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+@pytest.mark.parametrize("command", [("call", "books.contacts.list"), ("orgs",)])
+async def test_a_pause_is_reported_by_a_call(
+    cli: Cli, fake: FakeZoho, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("zoho_async.cli.console.progress.STILL_S", 0.01)
+    monkeypatch.setattr("zoho_async.cli.console.pace.STILL_S", 0.01)
+    fake.script("*", ["429:44:1"])
+    result = await cli(*command)
+    assert (result.code, result.err.count("Zoho has paused the organisation until")) == (0, 1), result.err
 
 
 def test_the_rate_is_that_of_the_last_minute() -> None:

@@ -56,6 +56,8 @@ async def test_a_push_is_reported_with_what_was_rejected(cli: Cli, fake: FakeZoh
     assert re.search(r"failed\n2\n66\.7%", page.text.replace(" ", "")), page.text
     assert "4 (2 writes, 2 reads)" in page.text, page.text
     assert "prefers-color-scheme: dark" in text
+    # Only long values break inside a word: `status` in a narrow window does not.
+    assert re.findall(r"([^{}\n]+) \{ overflow-wrap: anywhere; \}", text) == ["td:last-child"]
 
 
 async def test_a_pull_is_reported(cli: Cli, fake: FakeZoho) -> None:

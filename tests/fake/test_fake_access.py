@@ -299,13 +299,14 @@ async def test_every_product_lists_the_organisations(fake: FakeZoho, product: st
 
 def test_what_a_shell_evaluates_and_what_a_terminal_shows() -> None:
     fake = FakeZoho()
-    lines = shell_lines(fake, "http://127.0.0.1:1", 7).splitlines()
+    lines = shell_lines(fake, "http://127.0.0.1:1", 7, "/tmp/t.json").splitlines()
     names = [line.removeprefix("export ").partition("=")[0] for line in lines]
     assert all(re.fullmatch(r"export ZOHO_[A-Z_]+=[\w.:/]+", line) for line in lines)
     assert {"ZOHO_API_URL", "ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN", "ZOHO_GRANT_CODE"} < {*names}
     assert "export ZOHO_FAKE_PID=7" in lines
-    shown = what_to_type(fake, "http://127.0.0.1:1", 7)
+    shown = what_to_type(fake, "http://127.0.0.1:1", 7, "/tmp/t.json")
     assert all(f"  {line}\n" in shown for line in lines)
+    assert "export ZOHO_TOKEN_FILE='/a b/$x.json'\n" in shell_lines(fake, "http://127.0.0.1:1", 7, "/a b/$x.json")
 
 
 @pytest.mark.parametrize("operation_id", ["books.contacts.crate", "*", ""])

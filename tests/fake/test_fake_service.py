@@ -298,7 +298,7 @@ async def test_a_port_that_is_taken(fake: FakeZoho) -> None:
 
 def test_unknown_operations_and_faults_are_refused_with_what_is_possible() -> None:
     fake = FakeZoho()
-    with pytest.raises(ValueError, match=r"no operation 'books.contacts.gett'; did you mean books.contacts.get "):
+    with pytest.raises(ValueError, match=r"no operation 'books.contacts.gett'; did you mean `books.contacts.get` "):
         fake.script("books.contacts.gett", ["torn"])
     with pytest.raises(ValueError, match=r"no operation 'xyz'; possible are \*, billing.customers.create, "):
         fake.chance("xyz", "torn", 1.0)

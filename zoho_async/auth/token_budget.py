@@ -86,7 +86,8 @@ def budget_used_up(requests: TokenRequests, now: float) -> AuthError:
     if requests.denied_at is not None:
         return AuthError(
             f"Zoho refused further token requests ({ACCESS_DENIED}); the next one is allowed in {wait:.0f} s. "
-            "Programs that share a FileStore(path) as store= share one token",
+            "Programs that share a FileStore(path) as store=, or the variable ZOHO_TOKEN_FILE of from_env, share one "
+            "token",
             code=ACCESS_DENIED,
         )
     return AuthError(

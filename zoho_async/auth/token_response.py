@@ -53,7 +53,7 @@ _EXPLANATIONS = {
     "invalid_client_secret": "the client secret does not belong to the client id",
     "invalid_redirect_uri": "the redirect_uri is not the one the client was registered with",
     ACCESS_DENIED: "Zoho allows ten token requests in ten minutes; try again later. Programs that share a "
-    "FileStore(path) as store= share one token",
+    "FileStore(path) as store=, or the variable ZOHO_TOKEN_FILE of from_env, share one token",
 }
 
 

@@ -9,6 +9,7 @@ import typer
 
 from .commands.account import AccountArgs, logout_command, orgs_command, profiles_command, quota_command, scopes_command
 from .commands.doctor import doctor_command
+from .commands.grant import check_data_center
 from .commands.login import CODE_VARIABLE, LoginArgs, login_command
 from .console.error_report import report_error
 from .console.exit_codes import ABORTED, USAGE, ArgumentError
@@ -273,7 +274,7 @@ def fake(
             unique=unique,
             custom_fields=custom_field,
             shape=shape.value,
-            data_center=data_center,
+            data_center=check_data_center(data_center),
             env=env,
         )
     except OSError as error:

@@ -222,6 +222,8 @@ def pull(
 
     SQLite by what has changed, CSV and JSON Lines in full.
     """
+    if report is not None and dry_run:
+        raise typer.BadParameter("is of a pull; a dry run has none", param_hint="--report")
     args = PullArgs(
         name=f"{product}.{resource}",
         to=to,
@@ -383,6 +385,8 @@ def operations(
 
     `operations show OPERATION_ID` says what one takes and how to call it.
     """
+    if word == "show" and operation_id is None:
+        raise typer.BadParameter("`show` needs the id of an operation", param_hint="OPERATION_ID")
     if operation_id is not None and word != "show":
         raise typer.BadParameter("give one word, or `show` and an OPERATION_ID", param_hint="WORD")
     if operation_id is not None:

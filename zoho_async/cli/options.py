@@ -78,7 +78,7 @@ def finish(
     def checked(interruption: Interruption) -> Awaitable[int]:
         if resource is not None:
             check_resource(resource)
-        interruption.kept = kept
+        interruption.resource, interruption.kept = resource, kept
         return command(interruption)
 
     raise typer.Exit(run(checked, json=json))

@@ -39,6 +39,12 @@ class AccountSettings(msgspec.Struct, frozen=True):
         """What makes another command use the same credentials, with a blank before; empty by default."""
         return "" if self.profile in (None, DEFAULT) else f" --profile {self.profile}"
 
+    def setting(self, key: str, value: str) -> str:
+        """What to type, or to write into the profile, so that a setting has this value."""
+        if self.profile is None:
+            return f"export ZOHO_{key.upper()}={value}"
+        return f'{key} = "{value}" below [{self.profile}] in {profile_path()}'
+
     def __repr__(self) -> str:
         return f"AccountSettings(***, profile={self.profile!r})"
 

@@ -6,7 +6,6 @@ import threading
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from difflib import get_close_matches
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -21,6 +20,7 @@ from zoho_async.fake.world.grants import OAuthServer
 from zoho_async.fake.world.quotas import MINUTE, Allowance
 from zoho_async.fake.world.state import PLANS, ContactRecord, Organization, OrganizationProfile
 from zoho_async.schema.registry import OPERATIONS
+from zoho_async.schema.suggestions import did_you_mean
 
 from .messages import FakeRequest, Received, Reply
 from .refusals import Refusal
@@ -87,6 +87,9 @@ class FakeService:
         self._limits = (per_minute, per_day, concurrency, block_seconds, window)
         self._unique = tuple(unique)
         self._custom_fields = tuple(custom_fields)
+        wrong = [name for name in (*self._unique, *self._custom_fields) if not name[3:] or not name.startswith("cf_")]
+        if wrong:
+            raise ValueError(f"custom field {wrong[0]!r}: its API name begins with cf_")
         self._organizations: dict[str, Organization] = {}
         for given in organizations:
             self.add_organization(given)
@@ -401,6 +404,5 @@ def _profile(given: Mapping[str, Any] | OrganizationProfile) -> OrganizationProf
 
 def _check_operation(operation_id: str, known: Collection[str]) -> None:
     if operation_id not in known:
-        near = get_close_matches(operation_id, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"possible are {', '.join(sorted(known))}"
+        hint = did_you_mean(operation_id, known) or f"possible are {', '.join(sorted(known))}"
         raise ValueError(f"there is no operation {operation_id!r}; {hint}")

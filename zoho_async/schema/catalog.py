@@ -11,6 +11,7 @@ from zoho_async.errors import ConfigError
 
 from .operation import Operation
 from .registry import OPERATIONS
+from .suggestions import did_you_mean
 
 
 @cache
@@ -52,10 +53,7 @@ def find_operation(operation: Operation[Any] | str) -> Operation[Any]:
     if isinstance(operation, Operation):
         return operation
     if operation not in OPERATIONS:
-        from difflib import get_close_matches  # only for the message
-
-        near = get_close_matches(str(operation), OPERATIONS, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`zoho_async.operations()` lists all"
+        hint = did_you_mean(str(operation), OPERATIONS) or "`zoho_async.operations()` lists all"
         raise ConfigError(f"there is no operation {operation!r}; {hint}")
     module, name = OPERATIONS[operation]
     found: Operation[Any] = getattr(import_module(module), name)

@@ -10,6 +10,7 @@ import msgspec
 
 from zoho_async.auth.data_centers import DATA_CENTERS
 from zoho_async.errors import ConfigError
+from zoho_async.schema.suggestions import did_you_mean
 
 from .limits import Limits
 
@@ -92,11 +93,6 @@ def check_config(settings: TransportConfig) -> None:
 
 def unknown_option(given: Iterable[str]) -> TypeError:
     """The error for arguments that `Zoho.with_options` does not have."""
-    from difflib import get_close_matches  # only for the message
-
-    known = TransportConfig.__struct_fields__
-    messages: list[str] = []
-    for name in sorted(given):
-        near = get_close_matches(name, known, n=1, cutoff=0.5)
-        messages.append(f"{name} (did you mean {near[0]}?)" if near else name)
-    return TypeError(f"with_options() has no argument {', '.join(messages)}")
+    hints = {name: did_you_mean(name, TransportConfig.__struct_fields__, most=1) for name in sorted(given)}
+    listed = ", ".join(f"{name} ({hint})" if hint else name for name, hint in hints.items())
+    return TypeError(f"with_options() has no argument {listed}")

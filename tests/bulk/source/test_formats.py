@@ -233,7 +233,7 @@ def test_the_first_visible_sheet_is_read_or_the_one_of_the_mapping(tmp_path: Pat
 def test_a_sheet_without_a_table_is_named_with_the_others(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
     path.write_bytes(workbook(("Cover", [["About this file"]]), ("Data", [["contact_name"], ["A"]])))
-    with pytest.raises(InputError, match="not one row; it is the sheet `Cover`, beside it there is `Data`: name one"):
+    with pytest.raises(InputError, match="not one row; it is the sheet `Cover`; there is also `Data`: name one"):
         open_rows(path)
 
 

@@ -72,7 +72,7 @@ def test_a_mapping_that_is_not_possible_is_refused(text: str, word: str) -> None
 def test_a_file_or_preset_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no such file"):
         read_mapping(tmp_path / "none.toml")
-    with pytest.raises(InputError, match="there is no preset 'xro'; did you mean `xero`"):
+    with pytest.raises(InputError, match="there is no preset `xro`; did you mean `xero`"):
         read_mapping("xro")
     (tmp_path / "a.toml").write_bytes(b"[columns]\n\xfc = 'a'")
     with pytest.raises(InputError, match="is not UTF-8"):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar, get_type_
 
 import msgspec
 
-from zoho_async.bulk.source.text import did_you_mean
+from zoho_async.schema.suggestions import did_you_mean
 from zoho_async.transport.hooks import LeaseCheck
 
 from .events import Event
@@ -129,7 +129,8 @@ def with_defaults(options: PushOptions) -> dict[str, Any]:
     """
     for name in options:
         if name not in PUSH_OPTIONS:
-            raise TypeError(f"a push has no option {name!r}{did_you_mean(name, PUSH_OPTIONS)}")
+            hint = did_you_mean(name, PUSH_OPTIONS, most=1)
+            raise TypeError(f"a push has no option {name!r}" + (f"; {hint}" if hint else ""))
     given: Mapping[str, Any] = options
     for name, spec in PUSH_OPTIONS.items():
         if spec.min is not None and given.get(name) is not None and given[name] < spec.min:

@@ -18,6 +18,7 @@ from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, strip_
 from zoho_async.bulk.source.mapping import preset_hint
 from zoho_async.bulk.source.text import listed
 from zoho_async.errors import Fault
+from zoho_async.schema.suggestions import did_you_mean
 from zoho_async.schema.validation import Rule, validate
 from zoho_async.wire.encoding import to_builtins
 
@@ -122,7 +123,9 @@ class RowReader:
             raise UnknownColumnError(f"{error}{self._hint(source, error.columns) or taken}", error.columns) from None
         field = self.options.field
         if field and field not in names and not (self._of_person and any(one.endswith(".email") for one in names)):
-            raise InputError(f"{name}: there is no column `{field}`, by which rows are to be matched")
+            hint = did_you_mean(field, names, most=1)
+            text = f"{name}: there is no column `{field}`, by which rows are to be matched"
+            raise InputError(text + (f"; {hint}" if hint else ""))
         if source.columns and self._name and self._name not in names and self._id not in names and not field:
             raise InputError(
                 f"{name}: there is no column `{self._name}`, which every record must have; it has "

@@ -68,7 +68,7 @@ def excel_table(content: Content, reading: Reading, wanted: frozenset[str]) -> T
         if not others:
             raise
         raise InputError(
-            f"{error}; it is the sheet {listed([name])}, beside it there is {listed(others)}: name one in a mapping "
+            f"{error}; it is the sheet {listed([name])}; there is also {listed(others)}: name one in a mapping "
             "([read] sheet)"
         ) from None
     table.notes[:0] = notes

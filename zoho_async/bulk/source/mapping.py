@@ -13,11 +13,12 @@ import msgspec
 
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import InputError, printable
+from zoho_async.schema.suggestions import did_you_mean
 
 from .encodings import encoding_of
 from .reading import Reading
 from .templates import Template, columns_of, parse_template
-from .text import comparable, did_you_mean, listed
+from .text import comparable, listed
 
 _TEXTS = ("description", "header_from", "product", "resource")
 _TABLES = ("read", "columns", "fields", "constants", "values", "group")
@@ -104,8 +105,8 @@ def preset_text(name: str) -> str:
         InputError: There is none of that name.
     """
     if name not in presets():
-        hint = did_you_mean(name, presets())
-        raise InputError(f"there is no preset {printable(name, 100)!r}{hint} (there is: {', '.join(presets())})")
+        hint = did_you_mean(name, presets(), most=1) or f"there is: {', '.join(presets())}"
+        raise InputError(f"there is no preset `{printable(name, 100)}`; {hint}")
     return str((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
 
 
@@ -299,8 +300,8 @@ def _group(table: Any) -> Grouping | None:
 def _known(table: Mapping[str, Any], names: tuple[str, ...], where: str) -> None:
     for key in table:
         if key not in names:
-            hint = did_you_mean(key, names)
-            raise ValueError(f"{where}`{printable(key, 100)}` is not known{hint} (known: {', '.join(names)})")
+            hint = did_you_mean(key, names, most=1) or f"known: {', '.join(names)}"
+            raise ValueError(f"{where}`{printable(key, 100)}` is not known; {hint}")
 
 
 def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:

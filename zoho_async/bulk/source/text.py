@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -27,12 +26,6 @@ def is_filled(cells: Iterable[str]) -> bool:
 def comparable(name: str) -> str:
     """A column's name without case, blanks and punctuation; a name of punctuation alone stays as it is."""
     return "".join(filter(str.isalnum, name)).casefold() or name
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The known word nearest to another, as the end of a sentence; empty when none is near."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean `{near[0]}`?" if near else ""
 
 
 def excerpt(text: str, limit: int = 40) -> str:

@@ -9,13 +9,15 @@ from typing import Any
 
 import msgspec
 
-from zoho_async import Limits, Quota, Response, Zoho, ZohoError
+from zoho_async import Limits, Quota, Response, ZohoError
 from zoho_async.cli import profile_file
 from zoho_async.cli.console.exit_codes import DONE, ArgumentError, SetupError
+from zoho_async.cli.console.progress import explained_waits
 from zoho_async.cli.console.prompts import tell
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.tables import write_objects, write_rows
-from zoho_async.cli.profiles import client, credentials, forget_tokens
+from zoho_async.cli.console.verbosity import is_quiet
+from zoho_async.cli.profiles import client, credentials, forget_tokens, state_folder
 from zoho_async.cli.scope_sets import organizations_path, scopes_for, scopes_of
 
 
@@ -26,15 +28,18 @@ async def logout_command(name: str, interruption: Interruption, *, revoke: bool)
         profile_file.read_profile(name)  # says why there is none
     try:
         found = credentials(name)
-    except SetupError:
-        profile_file.delete_profile(name)  # with keys that are not understood
-        raise
+    except SetupError as error:
+        # Without its keys it is not known which token is kept for it.
+        profile_file.delete_profile(name)
+        text = f"profile `{name}` is removed, but perhaps not its access token: {error}"
+        raise SetupError(text, f"rm {state_folder()}/token-*") from None
     if revoke:
         async with client(found) as zoho:
             await zoho.revoke()
     profile_file.delete_profile(name)
     forget_tokens(found)
-    tell(f"Profile {name} is removed" + (", and its refresh token is revoked" if revoke else ""))
+    if not is_quiet():
+        tell(f"Profile {name} is removed" + (", and its refresh token is revoked" if revoke else ""))
     return DONE
 
 
@@ -73,7 +78,9 @@ class AccountArgs(msgspec.Struct, frozen=True, kw_only=True):
 async def orgs_command(args: AccountArgs, product: str, interruption: Interruption) -> int:
     """Lists the organisations of the user."""
     async with client(credentials(args.profile), allowed=args.allowed, redis=args.redis, max_wait=None) as zoho:
-        rows = await list_organizations(zoho, product)
+        everyone = zoho.with_options(organization_id=None)
+        async with explained_waits(lambda: everyone.quota, json=args.json):
+            rows = rows_of(await everyone.request("GET", organizations_path(product)), "organizations")
     if args.json:
         write_objects(rows)
         return DONE
@@ -83,12 +90,6 @@ async def orgs_command(args: AccountArgs, product: str, interruption: Interrupti
     ]
     write_rows(("id", "name", "edition", "plan", "currency", ""), table)
     return DONE
-
-
-async def list_organizations(zoho: Zoho, product: str) -> list[dict[str, Any]]:
-    """The organisations of the user, as Zoho lists them."""
-    response = await zoho.with_options(organization_id=None).request("GET", organizations_path(product))
-    return rows_of(response, "organizations")
 
 
 def rows_of(response: Response[Any], member: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import msgspec
 from zoho_async import Limits, Operation, Page, Response, operations
 from zoho_async.bulk import InputError, atomic_write
 from zoho_async.cli.console.exit_codes import ABORTED, DONE, ArgumentError
+from zoho_async.cli.console.progress import explained_waits
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.streams import is_output_lost
 from zoho_async.cli.console.tables import is_terminal, pretty_json, write_objects, write_rows
@@ -104,7 +105,7 @@ async def call_command(args: CallArgs, interruption: Interruption) -> int:
     else:
         # A write in flight is finished: cancelling it would hide its outcome.
         interruption.graceful = _nothing
-    async with zoho:
+    async with zoho, explained_waits(lambda: zoho.quota):
         chunks: list[bytes] = []
         seen: set[int] = set()
         while True:

@@ -21,7 +21,7 @@ from zoho_async import (
     scopes,
 )
 from zoho_async.cli.console.exit_codes import ABORTED, DONE, NO_ACCESS, QUOTA, WRONG_ORGANIZATION
-from zoho_async.cli.profiles import ENVIRONMENT
+from zoho_async.cli.profiles import ENVIRONMENT, AccountSettings
 from zoho_async.cli.scope_sets import missing_scopes, organizations_scope, scopes_for
 
 LARGEST_SKEW_S = 60.0
@@ -29,6 +29,7 @@ LARGEST_SKEW_S = 60.0
 FEW_CALLS = 0.05
 """Share of the day's calls below which a warning is due."""
 _ACCESS = ("credentials", "token", "organisation", "scopes")
+_ADDRESSES = "check api_url and accounts_url of the profile, or of the environment: env | grep -i -e zoho_ -e _proxy"
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,17 +82,18 @@ def diagnose(error: ZohoError, *, option: str, scope: str, granted: Sequence[str
         again = f"wait until then, then zoho-async doctor{option}"
         return failed("pause", "paused", f"Zoho has paused the organisation{when}: too many calls a minute", again)
     if isinstance(error, ConfigError) and error.code == WRONG_ORGANIZATION:
-        return _wrong_organization(text, option)
+        help = f"zoho-async orgs{option} lists them; set ZOHO_ORGANIZATION_ID or organization_id"
+        return failed("organisation", "wrong_organization", text, help)
     if isinstance(error, ConfigError):
         if "proxy" in text.lower():
             return failed("host", "proxy", text, "check HTTPS_PROXY and NO_PROXY: env | grep -i _proxy")
         if "ertificate" in text or "SSL" in text:
             return failed("host", "certificate", text, "SSL_CERT_FILE=/path/of/the/certificates.pem zoho-async doctor")
-        return failed("host", "settings", text, "check api_url and accounts_url")
+        return failed("host", "settings", text, _ADDRESSES)
     if "no connection to the proxy" in text:
         return failed("host", "proxy", text, "check HTTPS_PROXY and NO_PROXY: env | grep -i _proxy")
     if error.status is None:
-        return failed("host", "unreachable", text, "check the network, a firewall, and api_url and accounts_url")
+        return failed("host", "unreachable", text, f"check the network and a firewall; {_ADDRESSES}")
     return failed("host", "unavailable", text, "try again later; https://status.zoho.com shows outages")
 
 
@@ -100,7 +102,8 @@ def _diagnose_access(error: AuthError, *, option: str, scope: str, granted: Sequ
     code = str(error.code)
     if code == "invalid_client":
         here = f"in the data centre {center}" if center else "at this accounts server"
-        help = f"{login} --data-center DC, or {login} --find-data-center, which tries all"
+        # At a configured address there are no data centres to try.
+        help = f"{login} --find-data-center" if center else login
         return failed("token", "wrong_data_center", f"the client id is unknown {here}", help)
     if code == "invalid_client_secret":
         return failed("token", "wrong_secret", "the client secret does not belong to the client id", login)
@@ -122,11 +125,6 @@ def _diagnose_access(error: AuthError, *, option: str, scope: str, granted: Sequ
             "token", "unavailable", text, "check accounts_url and the proxy: env | grep -i -e zoho_ -e _proxy"
         )
     return failed("token", "credentials", text, login)
-
-
-def _wrong_organization(text: str, option: str) -> Check:
-    help = f"zoho-async orgs{option} lists them; set ZOHO_ORGANIZATION_ID or organization_id"
-    return failed("organisation", "wrong_organization", text, help)
 
 
 def missing_scope(lacking: Sequence[str], granted: Sequence[str], option: str) -> Check:
@@ -180,15 +178,16 @@ def check_scopes(granted: Sequence[str], products: Sequence[str], option: str) -
     return checks
 
 
-def check_organization(rows: Sequence[Mapping[str, Any]], organization_id: str | None, option: str) -> Check:
+def check_organization(rows: Sequence[Mapping[str, Any]], organization_id: str | None, found: AccountSettings) -> Check:
     """Whether the organisation is one of the user's, and which edition it has."""
     ids = [str(one.get("organization_id", "")) for one in rows]
+    there = f"there is {', '.join(ids) or 'none'}"
+    help = " or ".join(found.setting("organization_id", one) for one in ids[:3]) or f"zoho-async login{found.option}"
     if not organization_id:
-        help = f"zoho-async orgs{option} lists them; set ZOHO_ORGANIZATION_ID or organization_id"
-        return failed("organisation", "no_organization", f"none is named; there is {', '.join(ids) or 'none'}", help)
+        return failed("organisation", "no_organization", f"none is named; {there}", help)
     if organization_id not in ids:
-        there = f"there is {', '.join(ids)}" if ids else "there is none"
-        return _wrong_organization(f"{organization_id} is none of this user's; {there}", option)
+        text = f"{organization_id} is none of this user's; {there}"
+        return failed("organisation", "wrong_organization", text, help)
     one = rows[ids.index(organization_id)]
     details = [one.get("name"), f"edition {one.get('country_code') or 'not known'}"]
     details += [f"plan {one['plan_name']}"] if one.get("plan_name") else []

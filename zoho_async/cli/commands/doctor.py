@@ -115,7 +115,7 @@ async def _check_calls(zoho: Zoho, found: AccountSettings, store: TokenStore, pr
         checks.append(Check(check="token", status="ok", message="Zoho accepts it"))
         checks.append(Check(check="host", status="ok", message=f"{_host(found.environ)} responds"))
         checks.append(check_clock(response.headers.get("Date"), datetime.now(UTC)))
-        checks.append(check_organization(rows_of(response, "organizations"), zoho.organization_id, found.option))
+        checks.append(check_organization(rows_of(response, "organizations"), zoho.organization_id, found))
         if checks[-1].status == "failed":
             return checks
     granted = await _granted(store)

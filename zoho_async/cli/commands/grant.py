@@ -8,11 +8,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
-from zoho_async import DATA_CENTERS, AuthError
+from zoho_async import DATA_CENTERS
 from zoho_async.cli.console.exit_codes import ArgumentError, SetupError
 from zoho_async.cli.suggestions import did_you_mean
 
 CALLBACK = "/callback"
+AGAIN = "zoho-async login --browser opens the page again; accept there"
+"""The remedy for a browser that brings no code: `doctor` has nothing to look at yet."""
 
 
 class Redirect(msgspec.Struct, frozen=True):
@@ -62,6 +64,12 @@ def console_address(data_center: str) -> str:
     return DATA_CENTERS[data_center].accounts_url.replace("//accounts.", "//api-console.")
 
 
+def fake_hint(configured: str | None) -> str:
+    """Where a FakeZoho shows a code, with a blank before; empty for an address that is not of this machine."""
+    here = urlsplit(configured or "").hostname in ("127.0.0.1", "localhost", "::1")
+    return f" (of a FakeZoho: curl {configured}/_fake)" if here else ""
+
+
 def consent_address(accounts: str, *, client_id: str, scope: str, redirect_uri: str, state: str) -> str:
     """Address of the consent page that a browser opens."""
     query = {
@@ -85,16 +93,17 @@ def read_redirect(target: str, state: str) -> Redirect:
         state: The value that the consent page was opened with.
 
     Raises:
-        AuthError: The state is another, or Zoho sent an error in place of a code.
+        SetupError: The state is another, or Zoho sent an error in place of a code.
     """
     query = dict(parse_qsl(urlsplit(target).query, keep_blank_values=True))
     if not hmac.compare_digest(query.get("state", "").encode(), state.encode()):
-        raise AuthError("the browser came back with another state than it was sent with: it may be a forged request")
+        text = "the browser came back with another state than it was sent with: it may be a forged request"
+        raise SetupError(text, AGAIN)
     if query.get("error"):
         reason = "".join(one for one in query["error"][:100] if one.isalnum() or one in "_- ")
-        raise AuthError(f"Zoho's consent page answered: {reason}")
+        raise SetupError(f"Zoho's consent page answered: {reason}", AGAIN)
     if not query.get("code"):
-        raise AuthError("the browser came back without a code")
+        raise SetupError("the browser came back without a code", AGAIN)
     return Redirect(query["code"], query.get("accounts-server", ""))
 
 
@@ -118,7 +127,8 @@ def explain_refusal(code: int | str | None, data_center: str, configured: str | 
             return SetupError(text, f"copy it again from {console}")
         case "invalid_code":
             text = f"the code was used before, has expired, or is unknown {here} (invalid_code)"
-            return SetupError(text, f"generate another one at {console}, or name another --data-center")
+            help = f"generate another one at {console}{fake_hint(configured)}, or name another --data-center"
+            return SetupError(text, help)
         case "invalid_redirect_uri":
             text = "the client is not registered with this redirect address (invalid_redirect_uri)"
             return SetupError(text, f"add http://localhost:{port}{CALLBACK} to the client at {console}")

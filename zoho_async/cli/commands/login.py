@@ -18,7 +18,8 @@ from zoho_async.cli.console.exit_codes import DONE, ArgumentError, SetupError
 from zoho_async.cli.console.prompts import ask, choose, tell
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.streams import json_line
-from zoho_async.cli.profiles import credentials, forget_tokens
+from zoho_async.cli.console.verbosity import is_quiet
+from zoho_async.cli.profiles import AccountSettings, credentials, forget_tokens
 from zoho_async.cli.scope_sets import missing_scopes, organizations_path, organizations_scope
 
 from .account import rows_of
@@ -31,6 +32,7 @@ from .grant import (
     console_address,
     data_center_of,
     explain_refusal,
+    fake_hint,
 )
 from .redirect import redirect_listener
 
@@ -102,12 +104,12 @@ async def login_command(args: LoginArgs, interruption: Interruption) -> int:
         granted = await _by_browser(args, data_center, client_id, client_secret)
     else:
         granted = await _by_code(args, data_center, client_id, client_secret)
-    error: SetupError | None = None
+    error = ""
     try:
         organization_id = _organization(args, granted)
     except (SetupError, ArgumentError) as failed:
         # The code is spent: what it was exchanged for is kept.
-        organization_id, error = "", SetupError(str(failed), failed.help)
+        organization_id, error = "", str(failed)
     values = {
         "client_id": client_id,
         "client_secret": client_secret,
@@ -123,12 +125,12 @@ async def login_command(args: LoginArgs, interruption: Interruption) -> int:
             forget_tokens(credentials(args.profile))
     kept = profile_file.write_profile(args.profile, values, keyring=args.keyring)
     _report(args, granted, organization_id, kept)
-    if error is not None:
-        path = profile_file.profile_path()
-        help = f'add organization_id = "..." to [{args.profile}] in {path}'
-        raise SetupError(
-            f"logged in, but without an organisation: {error}", f"{error.help}; {help}" if error.help else help
-        )
+    if error:
+        profile = AccountSettings({}, args.profile)
+        ids = [str(one.get("organization_id", "")) for one in granted.organizations] or ["..."]
+        lines = " or ".join(profile.setting("organization_id", one) for one in ids[:3])
+        help = f"write {lines}; at the next login: --organization-id ID"
+        raise SetupError(f"logged in, but without an organisation: {error}", help)
     return DONE
 
 
@@ -170,9 +172,10 @@ def _code(args: LoginArgs, data_center: str) -> str:
         code = (args.code or os.environ.get(CODE_VARIABLE, "")).strip()
     if not code and args.code is None:
         tell(
-            f"Generate a code at {console_address(data_center)} -> Self Client -> Generate Code, with the scope\n"
-            f"  {args.scope}\nand paste it here: it works once, and for some minutes. (In scripts {CODE_VARIABLE} or "
-            "`--code -` are safer than `--code CODE`, which other users of this machine can see.)"
+            f"Generate a code at {console_address(data_center)} -> Self Client -> Generate Code"
+            f"{fake_hint(args.configured)}, with the scope\n  {args.scope}\nand paste it here: it works once, and for "
+            f"some minutes. (In scripts {CODE_VARIABLE} or `--code -` are safer than `--code CODE`, which other users "
+            "of this machine can see.)"
         )
         code = ask("Code", option=f"{CODE_VARIABLE}, or --code - for standard input", hidden=True)
     if not code:
@@ -197,7 +200,8 @@ async def _by_code(args: LoginArgs, data_center: str, client_id: str, client_sec
             continue
         tell(f"It is {name}.")
         return granted
-    raise AuthError(f"no data centre accepts the client and the code ({', '.join(reasons)})")
+    text = f"no data centre accepts the client and the code ({', '.join(reasons)})"
+    raise SetupError(text, "copy client id and secret again, generate another code, and log in once more")
 
 
 async def _by_browser(args: LoginArgs, data_center: str, client_id: str, client_secret: str) -> Granted:
@@ -306,9 +310,11 @@ def _report(args: LoginArgs, granted: Granted, organization_id: str, in_keyring:
         return
     option = "" if args.profile == profile_file.DEFAULT else f" --profile {args.profile}"
     place = f"{path}, secrets in the keyring" if in_keyring else str(path)
+    if missing:
+        tell(f"warning: these scopes were not granted: {', '.join(missing)}")
+    if is_quiet():
+        return
     tell(f"Profile {args.profile}: {place}")
     if organization_id:
         tell(f"Organisation {organization_id} {name}".rstrip())
-    if missing:
-        tell(f"warning: these scopes were not granted: {', '.join(missing)}")
-    tell(f"Try it: zoho-async doctor{option}")
+        tell(f"Try it: zoho-async doctor{option}")

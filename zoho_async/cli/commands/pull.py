@@ -15,7 +15,7 @@ import msgspec
 from zoho_async import DeadlineError, Limits, QuotaExceededError, RateLimitError, UnavailableError, Zoho, bulk
 from zoho_async.cli.console.error_report import report_error
 from zoho_async.cli.console.exit_codes import ABORTED, DONE
-from zoho_async.cli.console.progress import open_progress
+from zoho_async.cli.console.progress import explained_waits, open_progress
 from zoho_async.cli.console.streams import is_output_lost
 from zoho_async.cli.profiles import connect, resource_of
 from zoho_async.cli.suggestions import check_resource
@@ -75,6 +75,7 @@ async def changes_command(args: ChangesArgs) -> int:
     zoho = connect(args.profile, allowed=args.limits, redis=args.redis)
     async with (
         zoho,
+        explained_waits(lambda: zoho.quota),
         bulk.changes(
             resource_of(zoho, args.name),
             args.state,
@@ -230,8 +231,9 @@ async def dry_pull_command(args: PullArgs) -> int:
     """Reports what a pull would cost; writes nothing."""
     check_resource(args.name)
     every = _seconds(args.every) if args.every is not None else HOUR
+    _share(args.max_deleted)
     zoho = connect(args.profile, allowed=args.limits, redis=args.redis)
-    async with zoho:
+    async with zoho, explained_waits(lambda: zoho.quota, json=args.json):
         cost = await bulk.plan_pull(
             resource_of(zoho, args.name),
             args.to,

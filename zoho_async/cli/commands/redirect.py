@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from zoho_async import AuthError
 from zoho_async.cli.console.exit_codes import SetupError
 
-from .grant import CALLBACK, Redirect, read_redirect
+from .grant import AGAIN, CALLBACK, Redirect, read_redirect
 
 _LONGEST_REQUEST = 16 * 1024
 _HEAD_TIMEOUT_S = 10.0
@@ -32,13 +31,13 @@ class RedirectListener:
         """What the browser brings back.
 
         Raises:
-            AuthError: It brings an error or a foreign state, or does not come in time.
+            SetupError: It brings an error or a foreign state, or does not come in time.
         """
         try:
             async with asyncio.timeout(seconds):
                 return await self._result
         except TimeoutError:
-            raise AuthError(f"the browser did not come back within {seconds:g} s") from None
+            raise SetupError(f"the browser did not come back within {seconds:g} s", AGAIN) from None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Responds to a connection; the first request of the redirect address decides."""
@@ -59,7 +58,7 @@ class RedirectListener:
             return _page("404 Not Found", "There is nothing here.")
         try:
             self._result.set_result(read_redirect(target, self._state))
-        except AuthError as error:
+        except SetupError as error:
             self._result.set_exception(error)
             return _page("400 Bad Request", "The login failed; the terminal says why.")
         return _page("200 OK", "You are logged in to zoho-async as soon as the terminal says so. Close this page.")

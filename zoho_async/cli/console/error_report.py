@@ -11,21 +11,28 @@ from .exit_codes import WRONG_ORGANIZATION
 from .streams import json_line
 
 
-def report_error(error: BaseException, *, json: bool) -> None:
-    """Reports the error that ends a command, and what to type; in JSON with what the call of a ZohoError was."""
+def report_error(error: BaseException, *, json: bool, resource: str | None = None) -> None:
+    """Reports the error that ends a command, and what to type; in JSON with what the call of a ZohoError was.
+
+    Args:
+        error: What was raised.
+        json: Whether it is reported as JSON.
+        resource: What the command works on, such as `books.contacts`.
+    """
     details: dict[str, object] = {}
     if isinstance(error, ZohoError):
         details = {"operation": error.operation, "status": error.status, "code": error.code, "sent": error.sent}
-    report(str(error), json=json, event="error", kind=type(error).__name__, help=help_for(error), **details)
+    report(str(error), json=json, event="error", kind=type(error).__name__, help=help_for(error, resource), **details)
 
 
-def help_for(error: BaseException) -> str:
+def help_for(error: BaseException, resource: str | None = None) -> str:
     """What to type after an error; empty when its message says it."""
     given: object = getattr(error, "help", "")
     if isinstance(given, str) and given:
         return given
     if isinstance(error, UnknownColumnError):
-        return "zoho-async columns PRODUCT RESOURCE lists the columns; --map FILE.toml renames those of a file"
+        place = (resource or "PRODUCT RESOURCE").replace(".", " ")
+        return f"zoho-async columns {place} lists the columns; --map FILE.toml renames those of a file"
     if isinstance(error, AuthError):
         return "zoho-async doctor finds the cause; zoho-async login gets other credentials"
     if isinstance(error, ConfigError) and error.code == WRONG_ORGANIZATION:

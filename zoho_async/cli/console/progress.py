@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from .pace import Pace, current_reason
+from .error_report import report
+from .pace import STILL_S, Pace, current_reason
 from .streams import json_line
 from .verbosity import is_quiet
 
@@ -54,6 +55,29 @@ def open_progress(title: str, total: int | None, *, json: bool, quota: Callable[
     if sys.stderr.isatty():
         return BarProgress(title, total, quota=quota)
     return LineProgress(title, total, quota=quota)
+
+
+@asynccontextmanager
+async def explained_waits(quota: Callable[[], Quota], *, json: bool = False) -> AsyncGenerator[None, None]:
+    """Reports once for each reason why the calls of the block stand still; for commands without progress."""
+    task = asyncio.create_task(_explain(quota, json))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _explain(quota: Callable[[], Quota], json: bool) -> None:
+    shown = ""
+    while not is_quiet():
+        await asyncio.sleep(STILL_S)
+        found = quota()
+        reason = current_reason(STILL_S, found) if found.paused_until is not None or found.minute_left == 0 else ""
+        if reason not in ("", shown):
+            report(reason, json=json, event="waiting")
+        shown = reason
 
 
 def _wait_message(event: Event) -> tuple[str, dict[str, object]] | None:

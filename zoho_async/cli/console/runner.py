@@ -28,6 +28,8 @@ class Interruption:
         """What ends the command once its calls in flight are finished; None: it is cancelled at once."""
         self.kept = ""
         """What remains of the work when the command is cancelled."""
+        self.resource: str | None = None
+        """What the command works on, such as `books.contacts`; for messages."""
         self._json = json
 
     def report_cancelled(self) -> None:
@@ -83,7 +85,7 @@ def run(command: Callable[[Interruption], Awaitable[int]], *, json: bool) -> int
     except EXPECTED as error:
         if json and isinstance(error, InputError):
             input_error_on_stdout(error)
-        report_error(error, json=json)
+        report_error(error, json=json, resource=interruption.resource)
         return INTERRUPTED if interruption.requested else exit_code(error)
     return INTERRUPTED if interruption.requested else code
 

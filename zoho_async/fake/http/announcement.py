@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from zoho_async.fake.rendering.wire_format import encode
@@ -15,9 +16,18 @@ def access_line(service: FakeService, url: str) -> str:
     return encode(_access(service, url)).decode()
 
 
-def shell_lines(service: FakeService, url: str, process: int) -> str:
-    """The environment of a client, as lines that a shell evaluates; `process` is the number that `kill` takes."""
-    # Hexadecimal, dots and a URL: nothing that a shell would expand.
+def shell_lines(service: FakeService, url: str, process: int, token_file: str) -> str:
+    """The environment of a client, as lines that a shell evaluates.
+
+    Args:
+        service: The fake.
+        url: Where it listens.
+        process: The number that `kill` takes.
+        token_file: Where clients may keep their token: the fake allows ten token requests in ten minutes, as Zoho does.
+
+    Returns:
+        Lines that begin with `export`.
+    """
     variables = {
         "ZOHO_API_URL": url,
         "ZOHO_ORGANIZATION_ID": service.organization_id,
@@ -25,14 +35,15 @@ def shell_lines(service: FakeService, url: str, process: int) -> str:
         "ZOHO_CLIENT_SECRET": service.client_secret,
         "ZOHO_REFRESH_TOKEN": service.refresh_token,
         "ZOHO_GRANT_CODE": service.grant_code,
-        "ZOHO_FAKE_PID": process,
+        "ZOHO_TOKEN_FILE": token_file,
+        "ZOHO_FAKE_PID": str(process),
     }
-    return "".join(f"export {name}={value}\n" for name, value in variables.items())
+    return "".join(f"export {name}={quote(value)}\n" for name, value in variables.items())
 
 
-def what_to_type(service: FakeService, url: str, process: int) -> str:
+def what_to_type(service: FakeService, url: str, process: int, token_file: str) -> str:
     """For a terminal: what to type in another one."""
-    exports = "".join(f"  {line}\n" for line in shell_lines(service, url, process).splitlines())
+    exports = "".join(f"  {line}\n" for line in shell_lines(service, url, process, token_file).splitlines())
     return (
         f"FakeZoho listens on {url}; Ctrl-C ends it. Type in another terminal:\n\n{exports}\n"
         "  zoho-async doctor\n"

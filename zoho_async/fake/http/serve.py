@@ -8,7 +8,9 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from zoho_async.fake.rendering.shapes import SHAPES, Shape
@@ -78,18 +80,25 @@ def serve(
         keep_received=_KEPT_REQUESTS,
     )
 
+    # Its name is of this fake alone; a client makes it, for its owner alone.
+    token_file = Path(tempfile.gettempdir()) / f"zoho-fake-{fake.client_id}.json"
+
     def printed() -> None:
         if announce is not None:
             announce(access_line(fake, fake.url))
         elif sys.stdout.isatty():
-            _print(what_to_type(fake, fake.url, os.getpid()))
+            _print(what_to_type(fake, fake.url, os.getpid(), str(token_file)))
         elif env:
-            _print(shell_lines(fake, fake.url, os.getpid()))
+            _print(shell_lines(fake, fake.url, os.getpid(), str(token_file)))
             _close_stdout()
         else:
             _print(f"{access_line(fake, fake.url)}\n")
 
-    asyncio.run(_run(fake, printed, leader=_leave_the_shells_group() if env else None))
+    try:
+        asyncio.run(_run(fake, printed, leader=_leave_the_shells_group() if env else None))
+    finally:
+        for path in (token_file, token_file.with_name(f"{token_file.name}.lock")):
+            path.unlink(missing_ok=True)
 
 
 def parse(arguments: Sequence[str] | None = None) -> dict[str, Any]:
