@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: addresses from pyproject.toml, and links to files outside `docs/`."""
+"""Hooks of mkdocs: addresses from pyproject.toml, links to files outside `docs/`, and those of `llms.txt`."""
 
 from __future__ import annotations
 
@@ -37,3 +37,10 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         return f"]({config['repo_url']}/blob/main/{there}{'#' + anchor if anchor else ''})"
 
     return _LINK.sub(absolute, markdown)
+
+
+def on_post_build(*, config: Any) -> None:
+    """Turn the links of `llms.txt` into addresses of pages."""
+    text = Path(config["site_dir"]) / "llms.txt"
+    pages = re.sub(r"\]\(([^):]+)\.md\)", rf"]({config['site_url']}\1/)", text.read_text("utf-8"))
+    text.write_text(pages, encoding="utf-8")

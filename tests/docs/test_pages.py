@@ -26,6 +26,9 @@ def test_the_pages_can_be_built_without_a_warning(tmp_path: Path) -> None:
     api = (tmp_path / "reference" / "api" / "client" / "index.html").read_text("utf-8")
     assert "with_options" in api
     assert sorted(loaded_from_elsewhere(tmp_path)) == []
+    links = re.findall(r"\]\(([^)]+)\)", (tmp_path / "llms.txt").read_text("utf-8"))
+    assert all(link.startswith(URLS["Documentation"]) for link in links)
+    assert [link for link in links if not (tmp_path / link.removeprefix(URLS["Documentation"])).is_dir()] == []
     assert [path.name for path in tmp_path.rglob("*.py")] == [], "programs are no pages"
 
 
