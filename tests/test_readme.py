@@ -88,6 +88,7 @@ def test_lines_of_prose_are_short(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
     text = without_code(page.read_text(encoding="utf-8"))
+    assert re.findall(r"\]\([^)\s]+\n", text) == [], "an address that is broken by a line is no link"
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if target.startswith("https://"):
             continue
