@@ -39,6 +39,16 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
     return _LINK.sub(absolute, markdown)
 
 
+def on_post_page(output: str, **_: Any) -> str:
+    """Leave the theme's program no mark to load the repository's stars from another host by."""
+    return output.replace(' data-md-component="source"', "")
+
+
+def on_post_template(output_content: str, **_: Any) -> str:
+    """The same for the page that is shown for an unknown address."""
+    return on_post_page(output_content)
+
+
 def on_post_build(*, config: Any) -> None:
     """Turn the links of `llms.txt` into addresses of pages."""
     text = Path(config["site_dir"]) / "llms.txt"

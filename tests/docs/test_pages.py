@@ -40,6 +40,7 @@ def loaded_from_elsewhere(site: Path) -> set[str]:
             if 'rel="canonical"' not in tag:
                 found.update(re.findall(r"""(?:src|href)=["']?((?:https?:)?//[^"' >]+)""", tag))
         assert 'class="mermaid"' not in page.read_text("utf-8"), "its program comes from another host"
+        assert 'data-md-component="source"' not in page.read_text("utf-8"), "a repository's stars, too"
     for sheet in site.rglob("*.css"):
         found.update(re.findall(r"""url\(["']?((?:https?:)?//[^"')]+)""", sheet.read_text("utf-8")))
     return found
