@@ -102,6 +102,7 @@ lowest:
 generate: $(STAMP)
 	$(PY) -m codegen
 	$(PY) docs/make_columns.py
+	$(PY) docs/make_map.py
 
 ## docs: the documentation as pages, in site/
 docs: $(STAMP)

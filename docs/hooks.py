@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: addresses from pyproject.toml, and links to files outside `docs/`."""
+"""Hooks of mkdocs: addresses from pyproject.toml, links to files outside `docs/`, and those of `llms.txt`."""
 
 from __future__ import annotations
 
@@ -37,3 +37,20 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         return f"]({config['repo_url']}/blob/main/{there}{'#' + anchor if anchor else ''})"
 
     return _LINK.sub(absolute, markdown)
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Leave the theme's program no mark to load the repository's stars from another host by."""
+    return output.replace(' data-md-component="source"', "")
+
+
+def on_post_template(output_content: str, **_: Any) -> str:
+    """The same for the page that is shown for an unknown address."""
+    return on_post_page(output_content)
+
+
+def on_post_build(*, config: Any) -> None:
+    """Turn the links of `llms.txt` into addresses of pages."""
+    text = Path(config["site_dir"]) / "llms.txt"
+    pages = re.sub(r"\]\(([^):]+)\.md\)", rf"]({config['site_url']}\1/)", text.read_text("utf-8"))
+    text.write_text(pages, encoding="utf-8")

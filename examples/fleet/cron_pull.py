@@ -24,8 +24,8 @@ from zoho_async import FileLimiters, FileStore, QuotaExceededError, Zoho, bulk
 STATE = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "zoho-async"
 
 
-async def main(to: Path) -> None:
-    store, limiters = FileStore(STATE / "cron-token.json"), FileLimiters(STATE / "limits")
+async def main(to: Path, state: Path = STATE) -> None:
+    store, limiters = FileStore(state / "cron-token.json"), FileLimiters(state / "limits")
     async with Zoho.from_env(store=store, limiters=limiters) as zoho:
         try:
             summary = await bulk.pull(zoho.books.contacts, to, max_calls=200)
@@ -43,5 +43,5 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         asyncio.run(main(Path(sys.argv[1])))
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            asyncio.run(main(Path(folder) / "contacts.sqlite"))
+        with tempfile.TemporaryDirectory() as folder:  # a trial leaves nothing in the home folder
+            asyncio.run(main(Path(folder) / "contacts.sqlite", Path(folder)))

@@ -9,6 +9,7 @@ import sys
 import tomllib
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -24,15 +25,44 @@ def test_the_pages_can_be_built_without_a_warning(tmp_path: Path) -> None:
     assert f"{URLS['Repository']}/blob/main/README.md" in home, "links out of docs/ lead to the repository"
     api = (tmp_path / "reference" / "api" / "client" / "index.html").read_text("utf-8")
     assert "with_options" in api
+    assert sorted(loaded_from_elsewhere(tmp_path)) == []
+    links = re.findall(r"\]\(([^)]+)\)", (tmp_path / "llms.txt").read_text("utf-8"))
+    assert all(link.startswith(URLS["Documentation"]) for link in links)
+    assert [link for link in links if not (tmp_path / link.removeprefix(URLS["Documentation"])).is_dir()] == []
+    assert [path.name for path in tmp_path.rglob("*.py")] == [], "programs are no pages"
 
 
-def test_the_pages_of_columns_are_up_to_date() -> None:
-    spec = spec_from_file_location("make_columns", DOCS / "make_columns.py")
+def loaded_from_elsewhere(site: Path) -> set[str]:
+    """Addresses of other hosts that a page or a style sheet would load."""
+    found: set[str] = set()
+    for page in site.rglob("*.html"):
+        for tag in re.findall(r"<(?:script|link|img|iframe|source)\b[^>]*>", page.read_text("utf-8")):
+            if 'rel="canonical"' not in tag:
+                found.update(re.findall(r"""(?:src|href)=["']?((?:https?:)?//[^"' >]+)""", tag))
+        assert 'class="mermaid"' not in page.read_text("utf-8"), "its program comes from another host"
+        assert 'data-md-component="source"' not in page.read_text("utf-8"), "a repository's stars, too"
+    for sheet in site.rglob("*.css"):
+        found.update(re.findall(r"""url\(["']?((?:https?:)?//[^"')]+)""", sheet.read_text("utf-8")))
+    return found
+
+
+def generator(name: str) -> ModuleType:
+    """A program in `docs/` that writes pages or pictures."""
+    spec = spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    pages = module.pages()
+    return module
+
+
+def test_the_map_of_the_packages_is_up_to_date() -> None:
+    made = generator("make_map")
+    assert made.PICTURE.read_text("utf-8") == made.picture()
+
+
+def test_the_pages_of_columns_are_up_to_date() -> None:
+    pages = generator("make_columns").pages()
     assert {path: path.read_text("utf-8") for path in pages} == pages
     assert set(pages) == set((DOCS / "reference" / "columns").iterdir())
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from zoho_async import Zoho, bulk, errors
+from zoho_async.auth.data_centers import DATA_CENTERS
 from zoho_async.bulk.state.migrations import APPLICATION, VERSION, new_database
 from zoho_async.cli.console import exit_codes
 from zoho_async.cli.profile_file import KEYS
@@ -92,6 +93,15 @@ def test_every_error_has_a_row() -> None:
 def test_every_exit_code_has_a_row() -> None:
     codes = {value for name, value in vars(exit_codes).items() if name.isupper() and name != "WRONG_ORGANIZATION"}
     assert {int(row[0]) for row in rows(page("exit-codes")) if row[0].isdigit()} == codes
+
+
+def test_every_data_center_has_a_row() -> None:
+    named = {row[0].strip("`"): (row[1], row[2].partition(" ")[0]) for row in rows(page("../auth")) if len(row) == 3}
+    hosts = {
+        name: (center.accounts_url.removeprefix("https://"), center.api_url.removeprefix("https://"))
+        for name, center in DATA_CENTERS.items()
+    }
+    assert {name: named.get(name) for name in hosts} == hosts
 
 
 def test_every_variable_and_key_is_named() -> None:

@@ -39,6 +39,10 @@ async def run(fake: FakeZoho, name: str, folder: Path) -> str:
     return out.decode()
 
 
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 def test_every_recipe_is_run_here() -> None:
     tests = Path(__file__).read_text()
     assert NAMES
@@ -63,3 +67,4 @@ async def test_a_recipe_ends_by_itself(fake: FakeZoho, tmp_path: Path, name: str
     out = await run(fake, name, tmp_path)
     assert out.startswith({"cron_pull": "1 records, 1 written", "fastapi_service": "made and read"}[name])
     assert fake.token_requests == 1
+    assert names_in(tmp_path) == [], "the next fake has other credentials"

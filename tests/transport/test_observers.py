@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Mapping
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -142,3 +144,10 @@ def metrics(reader: InMemoryMetricReader) -> dict[str, float]:
             value = getattr(point, "value", None)
             found[metric.name] = found.get(metric.name, 0) + (point.count if value is None else value)
     return found
+
+
+def test_without_opentelemetry_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "zoho_async.transport.otel")
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'zoho_async\[otel\]'"):
+        import_module("zoho_async.transport.otel")

@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from opentelemetry import context, metrics, trace
+try:
+    from opentelemetry import context, metrics, trace
+except ModuleNotFoundError as error:
+    if error.name != "opentelemetry":
+        raise
+    message = "zoho_async.transport.otel needs opentelemetry-api: pip install 'zoho_async[otel]'"
+    raise ModuleNotFoundError(message, name=error.name) from None
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider
 

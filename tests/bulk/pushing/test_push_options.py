@@ -23,9 +23,9 @@ def test_every_option_is_a_keyword_with_its_default(function: Callable[..., Any]
     assert {name: shown[name].default for name in DEFAULTS} == DEFAULTS
     assert {shown[name].kind for name in DEFAULTS} == {inspect.Parameter.KEYWORD_ONLY}
     assert not [one for one in shown.values() if one.kind is inspect.Parameter.VAR_KEYWORD]
-    assert function.__doc__ is not None
+    described = inspect.getdoc(function) or ""
     for name, spec in bulk.PUSH_OPTIONS.items():
-        assert f"        {name}: {spec.help}\n" in function.__doc__
+        assert f"    {name}: {spec.help}\n" in described
 
 
 def test_every_option_is_used() -> None:

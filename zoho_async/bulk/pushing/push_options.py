@@ -115,8 +115,9 @@ def takes_push_options(function: Function) -> Function:
         for name, hint in _HINTS.items()
     ]
     function.__dict__["__signature__"] = signature.replace(parameters=[*own, *options])
-    listed = "".join(f"\n        {name}: {spec.help}" for name, spec in PUSH_OPTIONS.items())
-    function.__doc__ = (function.__doc__ or "").replace("\n        **options: See `PushOptions`.", listed)
+    listed = "".join(f"\n    {name}: {spec.help}" for name, spec in PUSH_OPTIONS.items())
+    # Without its indentation, which Python 3.13 leaves out by itself.
+    function.__doc__ = (inspect.getdoc(function) or "").replace("\n    **options: See `PushOptions`.", listed)
     return function
 
 
