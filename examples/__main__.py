@@ -11,8 +11,8 @@ from pathlib import Path
 from zoho_async.fake import FakeZoho
 
 FOLDER = Path(__file__).parent
-SECONDS = 90
-"""Enough where other work goes on: on an idle machine the slowest takes a third of it."""
+SECONDS = 45
+"""On an idle machine the slowest takes a third of it."""
 AT_ONCE = 2
 
 
