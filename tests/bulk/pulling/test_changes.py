@@ -171,9 +171,8 @@ async def test_details_come_within_the_calls_of_each_run(fake: FakeZoho, zoho: Z
     for contact_id in ids:
         fake.clock.advance(10)
         await zoho.books.contacts.update(contact_id, {"notes": "x"})
-        found = await copy.pull(details="changed", max_calls=1)
-        assert found == []
     assert [one.id for one in await copy.pull(details="changed", max_calls=5)] == ids[:2]
+    assert copy.summary.pending == 1
 
 
 @pytest.mark.parametrize("max_calls", [3, 5])

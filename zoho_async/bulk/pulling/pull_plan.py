@@ -124,7 +124,9 @@ def needs_of(
         )
     document = found.document
     reading = document.reading
-    pages_left = reading.page if reading is not None and reading.kind == "whole" and is_sorted else None
+    # A reading whose last page is still looked for may have all pages before it.
+    is_begun = reading is not None and reading.kind == "whole" and reading.beyond is None
+    pages_left = reading.page if reading is not None and is_begun and is_sorted else None
     each = 0
     if details != "none":
         each = found.pending or (found.known if details == "all" else found.without_details)

@@ -69,7 +69,10 @@ class CopyOverview(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_copy(self) -> bool:
         """Whether a first pull has begun to read the list."""
-        return bool(self.document.watermark) or self.document.swept_at > 0 or self.document.reading is not None
+        document = self.document
+        if document.swept_at > 0 or document.reading is None:
+            return document.swept_at > 0 or bool(document.watermark)
+        return document.reading.beyond is None
 
 
 class SqliteCopy:
