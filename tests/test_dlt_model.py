@@ -35,14 +35,13 @@ LOADS = st.one_of(
 DURING = st.lists(st.tuples(st.integers(0, 12), ACTS), max_size=4)
 STEPS = st.lists(st.one_of(ACTS, st.tuples(LOADS, DURING)), max_size=12)
 
-EVERYTHING: list[Any] = [
-    ("create", FIRST, 11),
+CHOSEN: list[Any] = [
+    ("create", FIRST, 7),
     (("load", {"max_calls": 5}), [(2, ("delete", FIRST, 0)), (3, ("create", SECOND, 5))]),
+    ("update", FIRST, 5),
     (("extract only", None), [(1, ("update", FIRST, 2)), (2, ("delete", FIRST, 3))]),
     (("files lost", None), []),
-    ("update", FIRST, 5),
-    (("fails", 1), []),
-    ("delete", SECOND, 1),
+    ("restore", FIRST, 0),
 ]
 
 
@@ -113,19 +112,19 @@ class Loads:
 
     def check(self) -> None:
         self.during = []
-        # One load is for packages that wait.
-        for _ in range(2):
-            self.here.load(FIRST, SECOND, max_calls=None, max_deleted=1)
+        if self.here.pipeline.has_pending_data:
+            # A load with packages that wait reads nothing.
+            self.here.load(FIRST, SECOND)
+        self.here.load(FIRST, SECOND, max_calls=None, max_deleted=1)
         for one in (FIRST, SECOND):
             assert self.here.equals_zoho(one)
-        assert self.here.load(FIRST, SECOND) <= 6
 
 
-@example(steps=EVERYTHING)
+@example(steps=CHOSEN)
 @given(steps=STEPS)
 @settings(
     max_examples=sized(1, 40),
-    phases=sized([Phase.explicit], list(Phase)),  # type: ignore[arg-type]
+    phases=sized([Phase.explicit], list(Phase)),
 )
 @pytest.mark.filterwarnings("ignore:The 'warn' method is deprecated:DeprecationWarning")
 def test_after_a_quiet_load_the_table_equals_the_server(steps: list[Any]) -> None:
@@ -138,6 +137,8 @@ def test_after_a_quiet_load_the_table_equals_the_server(steps: list[Any]) -> Non
         for module in (listing, change_reader):
             patch.setattr(module, "PER_PAGE", 4)
         loads = Loads(fake, patch)
+        # Without a record there is no table.
+        loads.act("create", FIRST, 3)
         for step in steps:
             if len(step) == 3:
                 loads.act(*step)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.client import client_of
 
-from zoho_async import Zoho, bulk
+from zoho_async import Zoho, bulk, errors
 from zoho_async.bulk.pulling import change_reader, listing
 from zoho_async.bulk.pulling.listing import ListReader
 from zoho_async.fake import FakeZoho
@@ -144,3 +145,17 @@ async def test_one_call_does_not_begin_a_list_of_several_pages(fake: FakeZoho, z
     copy = Copy(fake, zoho.books.contacts, tmp_path / "a.json")
     with pytest.raises(bulk.InputError, match="needs at least 3 calls a run"):
         await copy.run(max_calls=1)
+
+
+async def test_a_first_run_that_fails_at_the_count_has_not_begun(fake: FakeZoho, tmp_path: Path) -> None:
+    fake.seed({"contact_name": f"N{number}"} for number in range(9))
+    for passing in range(5):
+        fake.script("books.contacts.list", ["pass"] * passing + ["status:503"])
+        state = tmp_path / f"{passing}.json"
+        async with client_of(fake, retries=0) as zoho, bulk.changes(zoho.books.contacts, state) as changes:
+            with pytest.raises(errors.UnavailableError):
+                async for _ in changes:
+                    pass
+            changes.commit()
+        document = json.loads(state.read_bytes())
+        assert bool(document["watermark"]) == (document["pass"] is not None) == (passing >= 2)

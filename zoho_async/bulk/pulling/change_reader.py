@@ -136,9 +136,10 @@ class ChangeReader:
                 document.watermark = newest
                 return
             self._budget.check_enough(_LEAST_CALLS)
+            count = await self._list.count()
             # What changes from here on comes after the watermark.
             document.watermark = newest
-            self._started = await self._begin_whole(await self._list.count())
+            self._started = await self._begin_whole(count)
             resumed = True
         if resumed:
             async for change in self._whole():

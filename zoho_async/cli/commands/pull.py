@@ -12,7 +12,16 @@ from typing import Literal
 
 import msgspec
 
-from zoho_async import DeadlineError, Limits, QuotaExceededError, RateLimitError, UnavailableError, Zoho, ZohoError, bulk
+from zoho_async import (
+    DeadlineError,
+    Limits,
+    QuotaExceededError,
+    RateLimitError,
+    UnavailableError,
+    Zoho,
+    ZohoError,
+    bulk,
+)
 from zoho_async.cli.console.error_report import report, report_error
 from zoho_async.cli.console.exit_codes import ABORTED, DONE
 from zoho_async.cli.console.progress import open_progress
