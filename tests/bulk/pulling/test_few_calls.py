@@ -123,15 +123,15 @@ async def test_a_last_page_that_is_looked_for_in_many_runs_may_move(
 
 
 @pytest.mark.parametrize(
-    ("options", "least"),
-    [({"max_calls": 2}, 3), ({"max_calls": 1}, 3), ({"max_calls": 1, "details": "changed"}, 2)],
+    ("records", "options", "least"),
+    [(6, {"max_calls": 2}, 3), (6, {"max_calls": 1}, 3), (4, {"max_calls": 1, "details": "changed"}, 2)],
     ids=str,
 )
 @pytest.mark.parametrize("product", ["books", "billing"])
 async def test_calls_too_few_for_a_known_list_are_refused_before_any_call(
-    fake: FakeZoho, zoho: Zoho, tmp_path: Path, product: str, options: dict[str, Any], least: int
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, product: str, records: int, options: dict[str, Any], least: int
 ) -> None:
-    fake.seed({"contact_name": f"N{number}"} for number in range(6))
+    fake.seed({"contact_name": f"N{number}"} for number in range(records))
     copy = Copy(fake, zoho.books.contacts if product == "books" else zoho.billing.customers, tmp_path / "a.json")
     await copy.runs(max_calls=10)
     before = fake.requests()

@@ -36,7 +36,6 @@ Deletes = Literal["auto", "off", "now"]
 OVERLAP = timedelta(seconds=300)
 """Changes before the watermark that are read again: they may have shown late."""
 SWEEP_AFTER_S = 24 * 3600
-_LEAST_CALLS = 3  # A page, the count and the page to go on with.
 _GROUP = 100
 """Records that are asked for together."""
 
@@ -101,10 +100,8 @@ class ChangeReader:
 
     async def changes(self) -> AsyncGenerator[Change, None]:
         """Everything that is to be handed out; BudgetSpentError when calls are missing for the rest."""
-        if self._details:
-            self._budget.check_enough(2, "reading a page and a record")
-        if self._index.count() > PER_PAGE and (self._details or self._deletes != "off"):
-            self._budget.check_enough(_LEAST_CALLS)
+        is_long = self._index.count() > PER_PAGE and (self._details or self._deletes != "off")
+        self._budget.check_enough(several_pages=is_long, details=self._details)
         again = not self._sorted and self._document.reading is not None
         # A list that is read in full may take all calls of every run.
         before = () if self._sorted else (self._pending,)
@@ -135,7 +132,7 @@ class ChangeReader:
                     yield change
                 document.watermark = newest
                 return
-            self._budget.check_enough(_LEAST_CALLS)
+            self._budget.check_enough(several_pages=True)
             count = await self._list.count()
             # What changes from here on comes after the watermark.
             document.watermark = newest
@@ -324,7 +321,7 @@ class ChangeReader:
         while reading.page:
             page = await self._list.page(reading.page, {})
             if begins and page.number == 1 and page.is_long and before is None:
-                self._budget.check_enough(_LEAST_CALLS)
+                self._budget.check_enough(several_pages=True)
                 # The count comes first: what is deleted after it must not go unnoticed.
                 before = await self._list.count()
                 page = await self._list.page(1, {})

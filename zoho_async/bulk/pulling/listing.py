@@ -72,10 +72,16 @@ class CallBudget:
         """Whether a call may be made."""
         return self._limit is None or self.used < self._limit
 
-    def check_enough(self, calls: int, purpose: str = "reading a list of several pages") -> None:
-        """Raises InputError when a run may make fewer calls than this, and would come no further for ever."""
-        if self._limit is not None and self._limit < calls:
-            raise InputError(f"max_calls={self._limit}: {purpose} needs at least {calls} calls a run")
+    def check_enough(self, *, several_pages: bool, details: bool = False) -> None:
+        """Raises InputError when a run may make so few calls that it would come no further for ever.
+
+        Args:
+            several_pages: Whether the list is longer than a page, which takes a page, the count and another page.
+            details: Whether records are read by themselves, after a page.
+        """
+        least, purpose = (3, "a list of several pages") if several_pages else (2, "a page and a record")
+        if self._limit is not None and (several_pages or details) and self._limit < least:
+            raise InputError(f"max_calls={self._limit}: reading {purpose} needs at least {least} calls a run")
 
     async def make(self, call: Callable[[], Awaitable[T]]) -> T:
         """Makes a call that was counted; again when the day's calls were used up."""

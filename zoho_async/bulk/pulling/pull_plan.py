@@ -51,9 +51,11 @@ async def plan_pull(
     """
     target, path = Destination.of(resource), Path(to)
     check_pull(target, path, details, max_calls=max_calls, deletes=deletes)
-    budget = CallBudget()
+    budget, of_the_pull = CallBudget(), CallBudget(max_calls)
+    of_the_pull.check_enough(several_pages=False, details=details != "none")
     reader = ListReader(target, budget)
     page = await reader.page(1, NEWEST_CHANGE_FIRST if reader.is_sorted else {})
+    of_the_pull.check_enough(several_pages=page.goes_on and (details != "none" or deletes != "off"))
     records = await reader.count() if page.goes_on else page.size
     deletes = "now" if full else deletes
     if not is_sqlite(path):
