@@ -17,33 +17,20 @@ from typing import Any
 import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
+from support.warehouse import FIRST, SECOND, Warehouse, change, fake_for_dlt, seed
 
-from zoho_async import Limits, Zoho, bulk
-from zoho_async.dlt import unfinished, zoho_source
+from zoho_async import bulk
+from zoho_async.dlt import _loadable, unfinished, zoho_source
 from zoho_async.dlt.load_state import LoadState
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.http.threaded import ThreadedFakeZoho
 
 LIST = "books.contacts.list"
-FIRST, SECOND = "10234695", "20234695"
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeZoho]:
-    """A fake with two organisations, named by the environment; dlt calls nobody and writes into the test's folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
-    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
-    for name in ("CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", "ORGANIZATION_ID", "ACCOUNTS_URL", "DATA_CENTER"):
-        monkeypatch.delenv(f"ZOHO_{name}", raising=False)
-    from_env = Zoho.from_env
-    # The environment has no setting for limits, and the tests' calls need not wait.
-    monkeypatch.setattr(Zoho, "from_env", lambda: from_env(limits=Limits(per_minute=None)))
-    with ThreadedFakeZoho(per_minute=None, organizations=[FIRST, SECOND]).in_thread() as fake:
-        monkeypatch.setenv("ZOHO_ACCESS_TOKEN", fake.access_token)
-        monkeypatch.setenv("ZOHO_API_URL", fake.url)
+def fake(tmp_path: Path) -> Iterator[FakeZoho]:
+    with fake_for_dlt(tmp_path) as fake:
         yield fake
-        assert fake.crashes == 0
 
 
 @pytest.fixture(scope="session")
@@ -58,67 +45,9 @@ def postgres() -> Iterator[str]:
         yield f"postgresql://postgres:none@localhost/postgres?host={server.get_postmaster_info().socket_dir}"
 
 
-class Warehouse:
-    """A pipeline, and what its destination holds."""
-
-    file_format: Any = None
-    """What dlt writes its files in; None: what it prefers for the destination."""
-
-    def __init__(self, fake: FakeZoho, destination: Any, folder: str = "here") -> None:
-        self.fake = fake
-        self.destination = destination
-        self.pipeline = dlt.pipeline(
-            "contacts", destination=destination, dataset_name="zoho", pipelines_dir=str(Path.cwd() / folder)
-        )
-
-    def elsewhere(self) -> Warehouse:
-        """The same pipeline on a machine that has none of its files."""
-        return Warehouse(self.fake, self.destination, "elsewhere")
-
-    def load(self, *organizations: str, refresh: Any = None, **options: Any) -> int:
-        """Runs the source; the number of calls."""
-        before = self.fake.requests()
-        source = zoho_source(organizations or [FIRST], **options)
-        self.pipeline.run(source, refresh=refresh, loader_file_format=self.file_format)
-        return self.fake.requests() - before
-
-    def rows(self, columns: str = "contact_id, contact_name", organization_id: str = FIRST) -> list[tuple[Any, ...]]:
-        with self.pipeline.sql_client() as client:
-            found = client.execute_sql(
-                f"SELECT {columns} FROM books_contacts WHERE organization_id = %s ORDER BY contact_id", organization_id
-            )
-        return [tuple(row) for row in found or ()]
-
-    def types(self) -> dict[str, str]:
-        with self.pipeline.sql_client() as client:
-            found = client.execute_sql(
-                "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'books_contacts' "
-                "AND table_schema LIKE '%%zoho' ORDER BY 1"
-            )
-        return dict(found or ())
-
-    def equals_zoho(self, organization_id: str = FIRST) -> bool:
-        contacts = self.fake.organization(organization_id).contacts
-        return self.rows(organization_id=organization_id) == sorted(
-            (contact_id, record["contact_name"]) for contact_id, record in contacts.items()
-        )
-
-
 @pytest.fixture
 def warehouse(fake: FakeZoho) -> Warehouse:
     return Warehouse(fake, dlt.destinations.duckdb("warehouse.duckdb"))
-
-
-def seed(fake: FakeZoho, count: int, organization_id: str = FIRST, **more: Any) -> list[str]:
-    stored = fake.seed(({"contact_name": f"Name {one:04d}", **more} for one in range(count)), organization_id)
-    return [record["contact_id"] for record in stored]
-
-
-def change(fake: FakeZoho, contact_id: str, organization_id: str = FIRST, **fields: Any) -> None:
-    fake.clock.advance(10)
-    organization = fake.organization(organization_id)
-    stamp = organization.stamp(fake.clock.now())
-    organization.put({**organization.contacts[contact_id], **fields, "last_modified_time": stamp})
 
 
 @pytest.mark.parametrize(("kind", "file_format"), [("duckdb", None), ("duckdb", "jsonl"), ("postgres", None)])
@@ -307,6 +236,27 @@ def test_a_value_that_no_destination_holds_stops_no_load(warehouse: Warehouse, f
     assert json.loads(row)["created_time"] == "9999-12-31T23:59:59-0700"
 
 
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        (Decimal("10.10"), "decimal", Decimal("10.10")),
+        (Decimal("0.12345678949"), "decimal", Decimal("0.123456789")),
+        (
+            Decimal("12345678901234567890123456789.1234567896"),
+            "decimal",
+            Decimal("12345678901234567890123456789.123456790"),
+        ),
+        (Decimal("99999999999999999999999999999.9999999999"), "decimal", None),
+        (Decimal("-1e29"), "decimal", None),
+        (r'["a\u0000b"]', "json", '["ab"]'),
+        (r'["a\\u0000b"]', "json", r'["a\\u0000b"]'),
+        (r"a\u0000b", "text", r"a\u0000b"),
+    ],
+)
+def test_a_value_is_one_that_every_destination_holds(value: Any, kind: str, expected: Any) -> None:
+    assert str(_loadable(value, kind)) == str(expected)
+
+
 def test_more_deletes_than_usual_are_loaded_when_that_is_wanted(warehouse: Warehouse, fake: FakeZoho) -> None:
     ids = seed(fake, 12)
     warehouse.load()
@@ -337,8 +287,9 @@ def test_slices_are_bounded_and_go_on(warehouse: Warehouse, fake: FakeZoho) -> N
         assert runs < 6
     assert warehouse.rows("contact_id, notes") == [(one, "of the record") for one in sorted(ids)]
     assert {warehouse.types()[name] for name in ("consent_date", "created_date")} == {"DATE"}
-    change(fake, ids[0], notes="new")
-    warehouse.load(FIRST, SECOND, details="changed", max_calls=1)
+    for one in ids[:2]:
+        change(fake, one, notes="new")
+    warehouse.load(FIRST, SECOND, details="changed", max_calls=2)
     assert unfinished(warehouse.pipeline) == [name]
     warehouse.load(SECOND)
     assert unfinished(warehouse.pipeline) == [], "the other organisation is loaded no more"

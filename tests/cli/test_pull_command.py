@@ -168,3 +168,32 @@ async def test_changes_without_a_reader_come_again(fake: FakeZoho, cli: Cli) -> 
     ]
     assert {first["id"], *rest} == set(fake.organization().contacts)
     assert len(rest) >= 500
+
+
+async def test_changes_keep_what_was_written_when_the_calls_of_the_day_are_used_up(tmp_path: Path) -> None:
+    async with FakeZoho(per_minute=None, per_day=20) as fake:
+        fake.seed({"contact_name": f"N{number}"} for number in range(30))
+        cli = Cli.against(fake, tmp_path)
+        changes = ("changes", "books", "contacts", "--state", "a.json", "--details", "changed", "--concurrency", "1")
+        first = await cli(*changes, *FAST)
+        assert (first.code, len(first.out.splitlines())) == (5, 19), first.err
+        fake.clock.advance(90_000)
+        second = await cli(*changes, *FAST, "--max-calls", "8")
+        assert (second.code, len(second.out.splitlines())) == (0, 7)
+        assert second.err == "not complete: 4 details and what else is left come with the next run\n"
+        third = await cli(*changes, *FAST)
+        lines = [*first.out.splitlines(), *second.out.splitlines(), *third.out.splitlines()]
+        assert (third.code, third.err) == (0, "")
+        assert sorted(json.loads(line)["id"] for line in lines) == sorted(fake.organization().contacts)
+
+
+async def test_changes_leave_out_our_own_pushes(fake: FakeZoho, cli: Cli) -> None:
+    (cli.folder / "a.csv").write_text("contact_name\nA\nB\n")
+    pushed = await cli("push", "books", "contacts", "--from", "a.csv", "--state", "push.sqlite", *FAST)
+    assert pushed.code == 0, pushed.err
+    fake.seed([{"contact_name": "C"}])
+    changes = ("changes", "books", "contacts", "--state", "a.json", "--own", "push.sqlite", *FAST)
+    (line,) = (await cli(*changes)).out.splitlines()
+    assert json.loads(line)["row"]["contact_name"] == "C"
+    refused = await cli(*changes[:-3], "none.sqlite", *FAST)
+    assert (refused.code, "there is no such state file" in refused.err) == (2, True)

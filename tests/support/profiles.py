@@ -45,6 +45,7 @@ SLOW = (
     "fleet/test_recipes.py",
     "fleet/test_redis_processes.py",
     "test_dlt.py",
+    "test_dlt_model.py",
     "fleet/test_slices.py",
     "test_examples.py",
     "test_typing.py",

@@ -261,6 +261,9 @@ def changes(
     deletes: Annotated[
         DeletesChoice, typer.Option("--deletes", help="When to look for records that are deleted in Zoho.")
     ] = DeletesChoice.auto,
+    own: Annotated[
+        Path | None, typer.Option("--own", metavar="STATE", help="Leave out what the pushes of this state file wrote.")
+    ] = None,
     singer: Annotated[bool, typer.Option("--singer", help="Write Singer messages, for Meltano's targets.")] = False,
     per_minute: PerMinute = None,
     concurrency: Concurrency = 10,
@@ -275,6 +278,7 @@ def changes(
         max_deleted=max_deleted,
         max_calls=max_calls,
         deletes=deletes.value,
+        own=own,
         singer=singer,
         limits=limits(per_minute, concurrency),
         profile=profile,

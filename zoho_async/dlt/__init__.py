@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -52,8 +53,11 @@ MAX_CALLS = 500
 """Calls of a slice: when dlt fails to extract, it discards what the slice has read."""
 _PAGE = 200
 """Rows that dlt is given together."""
-_INTEGER_DIGITS = 29
-"""Before the point of dlt's usual DECIMAL(38, 9)."""
+_INTEGER_DIGITS, _PLACES = 29, 9
+"""Before and behind the point of dlt's usual DECIMAL(38, 9)."""
+_DIGITS = Context(prec=_INTEGER_DIGITS + _PLACES + 1)
+_NUL = re.compile(r"((?<!\\)(?:\\\\)*)\\u0000")
+"""The character NUL in JSON."""
 
 _TYPES: Mapping[str, Any] = {
     "organization_id": {"data_type": "text", "nullable": False},
@@ -168,7 +172,8 @@ class _List:
         row: dict[str, Any] = {}
         for raw in (change.row, change.record):
             if raw is not None:
-                row |= {name: _loadable(value) for name, value in bulk.plain_values(raw, self.types).items()}
+                values = bulk.plain_values(raw, self.types)
+                row |= {name: _loadable(value, self.types.get(name, "text")) for name, value in values.items()}
         return row | {
             "organization_id": self.organization_id,
             self.target.record_id: change.id,
@@ -180,15 +185,21 @@ class _List:
         }
 
 
-def _loadable(value: Any) -> Any:
+def _loadable(value: Any, kind: str) -> Any:
     """The value; None where no destination has room for it, as it would stop every load (`zoho_row` has it)."""
-    if isinstance(value, Decimal) and value.adjusted() >= _INTEGER_DIGITS:
-        return None
+    if isinstance(value, Decimal):
+        if value.adjusted() < _INTEGER_DIGITS and value.as_tuple().exponent < -_PLACES:  # type: ignore[operator]
+            # A destination may refuse to round.
+            value = value.quantize(Decimal(1).scaleb(-_PLACES), context=_DIGITS)
+        return value if value.adjusted() < _INTEGER_DIGITS else None
     if isinstance(value, datetime) and value.tzinfo is not None:
         try:
             return value.astimezone(UTC)
         except OverflowError:
             return None
+    if isinstance(value, str) and kind == "json":
+        # PostgreSQL refuses JSON with this character.
+        return _NUL.sub(r"\1", value)
     return value
 
 

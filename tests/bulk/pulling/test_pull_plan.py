@@ -93,6 +93,11 @@ async def test_a_plan_reads_a_file_that_a_pull_is_writing(fake: FakeZoho, zoho: 
 async def test_a_plan_refuses_what_a_pull_refuses(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:
     with pytest.raises(bulk.InputError, match="only SQLite remembers"):
         await bulk.plan_pull(zoho.books.contacts, tmp_path / "a.csv", max_calls=3)
+    with pytest.raises(bulk.InputError, match="reading a page and a record needs at least 2 calls a run"):
+        await bulk.plan_pull(zoho.books.contacts, tmp_path / "a.sqlite", details="all", max_calls=1)
+    fake.seed({"contact_name": f"N{number}"} for number in range(201))
+    with pytest.raises(bulk.InputError, match="reading a list of several pages needs at least 3 calls a run"):
+        await bulk.plan_pull(zoho.books.contacts, tmp_path / "a.sqlite", max_calls=2)
     other = tmp_path / "other.db"
     other.write_bytes(b"something else" * 100)
     with pytest.raises(bulk.InputError, match="is not a file of an earlier pull"):

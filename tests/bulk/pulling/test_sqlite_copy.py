@@ -290,3 +290,17 @@ def test_custom_fields_are_found_wherever_they_stand() -> None:
         "custom_fields": [{"api_name": "cf_c", "value": True}, {"api_name": "bad name", "value": 1}, "none"],
     }
     assert dict(custom_fields(record)) == {"cf_a": 1000, "cf_b": "x", "cf_c": True}
+
+
+@pytest.mark.parametrize("document", [b"{", b"", b"\xff", "null"])
+async def test_a_damaged_state_is_named(fake: FakeZoho, zoho: Zoho, tmp_path: Path, document: bytes | str) -> None:
+    fake.seed([{"contact_name": "A"}])
+    path = tmp_path / "a.sqlite"
+    await bulk.pull(zoho.books.contacts, path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE pulled_state SET document = ?", (document,))
+        connection.commit()
+    with pytest.raises(bulk.StateError, match="is not a state of pulled changes"):
+        await bulk.pull(zoho.books.contacts, path, on_cost=print)
+    with pytest.raises(bulk.StateError, match="is not a state of pulled changes"):
+        await bulk.plan_pull(zoho.books.contacts, path)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing
 from datetime import timedelta
-from functools import partial
 from typing import Literal
 
 import msgspec
 
-from zoho_async.bulk._aio import closable
-from zoho_async.bulk.concurrent_map import map  # noqa: A004 - our own map, named like the builtin
 from zoho_async.bulk.rows.resource import Destination, required_path
 from zoho_async.bulk.state.own_writes import moment_of
-from zoho_async.errors import DecodeError, NotFoundError, RefusedError
+from zoho_async.errors import NotFoundError
 
 from .change import Change, OwnWrites
 from .deletions import check_missing, too_many
@@ -28,7 +25,7 @@ from .listing import (
     CallBudget,
     ListPage,
     ListReader,
-    in_utf8,
+    RecordReader,
     last_page,
 )
 from .sink import Record
@@ -39,7 +36,6 @@ Deletes = Literal["auto", "off", "now"]
 OVERLAP = timedelta(seconds=300)
 """Changes before the watermark that are read again: they may have shown late."""
 SWEEP_AFTER_S = 24 * 3600
-_LEAST_CALLS = 3  # A page, the count and the page to go on with.
 _GROUP = 100
 """Records that are asked for together."""
 
@@ -84,9 +80,9 @@ class ChangeReader:
         self._deletes: Deletes = deletes
         self._max_deleted = max_deleted
         self._own = own
-        self._concurrency = concurrency
         self._on_page = on_page
         self._list = ListReader(target, budget, on_size)
+        self._records = RecordReader(target, budget, concurrency)
         self._sorted = self._list.is_sorted
         self._swept = False
         """Whether this run has looked for deletes."""
@@ -104,12 +100,24 @@ class ChangeReader:
 
     async def changes(self) -> AsyncGenerator[Change, None]:
         """Everything that is to be handed out; BudgetSpentError when calls are missing for the rest."""
-        async with aclosing(self._listed() if self._sorted else self._compared()) as listed:
-            async for change in listed:
-                yield change
-        async with aclosing(self._pending()) as pending:
-            async for change in pending:
-                yield change
+        is_long = self._index.count() > PER_PAGE and (self._details or self._deletes != "off")
+        self._budget.check_enough(several_pages=is_long, details=self._details)
+        again = not self._sorted and self._document.reading is not None
+        # A list that is read in full may take all calls of every run.
+        before = () if self._sorted else (self._pending,)
+        steps = (*before, self._listed if self._sorted else self._compared, self._pending)
+        # Once more: what has changed on its earlier pages since an earlier run has read them.
+        for number, step in enumerate(steps * (2 if again else 1)):
+            try:
+                async with aclosing(step()) as found:
+                    async for change in found:
+                        yield change
+            except BudgetSpentError:
+                # With fewer calls than pages no run would ever be complete.
+                if number < len(steps) or self._index.pending_count():
+                    raise
+                self._document.reading = None
+        self._document.swept = False
 
     # -- lists that can be sorted
 
@@ -124,9 +132,11 @@ class ChangeReader:
                     yield change
                 document.watermark = newest
                 return
+            self._budget.check_enough(several_pages=True)
+            count = await self._list.count()
             # What changes from here on comes after the watermark.
-            self._started = await self._begin_whole(await self._list.count())
             document.watermark = newest
+            self._started = await self._begin_whole(count)
             resumed = True
         if resumed:
             async for change in self._whole():
@@ -183,7 +193,9 @@ class ChangeReader:
         if watermark is None or len(moments) < len(page.records) or not moments:
             return False
         # Thousands of records may have the watermark's stamp: a whole page of known ones is enough.
-        return min(moments) < watermark - OVERLAP or (not fresh and max(moments) <= watermark)
+        # Where Zoho's clock was set back, the watermark may be later than all changes.
+        passed = min(moments) < watermark - OVERLAP and page.records[-1] not in fresh[-1:]
+        return passed or (not fresh and max(moments) <= watermark)
 
     async def _snapshot(self, page: ListPage) -> AsyncGenerator[Change, None]:
         """A list that one page holds shows deletes too."""
@@ -209,7 +221,7 @@ class ChangeReader:
             async for change in self._changed():
                 yield change
             count, surplus = await self._surplus()
-        now = self._deletes == "now" and not self._swept
+        now = self._deletes == "now" and not self._swept and not document.swept
         if not surplus and not now and abs(time.time() - document.swept_at) < SWEEP_AFTER_S:
             return
         quiet = True
@@ -236,11 +248,13 @@ class ChangeReader:
         document = self._document
         page, self._started = self._started, None
         self.full_reads += 1
-        if document.reading is not None and document.reading.page == 0 and self._lacks_too_many():
+        if document.reading is not None and document.reading.is_read and self._lacks_too_many():
             # What an earlier run has read is not believed.
             document.reading = None
         if document.reading is None:
             page = await self._begin_whole(await self._list.count())
+        elif document.reading.beyond is not None:
+            page = await self._begin_whole(None)
         reading = document.reading
         while reading is not None and reading.page:
             if page is None:
@@ -256,16 +270,25 @@ class ChangeReader:
                 yield change
         document.reading = None
         document.swept_at = time.time()
+        document.swept = self._deletes == "now"
         self._swept = True
 
     async def _begin_whole(self, count: int | None) -> ListPage:
         """Begins a reading of the whole list, with its last page."""
-        self._budget.check_enough(_LEAST_CALLS)
+        document = self._document
+        search = document.reading
+        if search is None or search.beyond is None:
+            search = document.reading = ListProgress(kind="whole", page=0, beyond=0)
+
+        def note(page: int, beyond: int) -> None:
+            document.reading = ListProgress(kind="whole", page=page, beyond=beyond)
+
         # A wrong guess only costs calls.
         size = count if count is not None else self._index.count()
-        page, end_known = await last_page(self._list, size, OLDEST_FIRST)
+        bounds = search.page, search.beyond or 0
+        page, end_known = await last_page(self._list, size, OLDEST_FIRST, bounds=bounds, on_bounds=note)
         self._next_generation()
-        self._document.reading = ListProgress(kind="whole", page=page.number, end_known=end_known)
+        document.reading = ListProgress(kind="whole", page=page.number, end_known=end_known)
         return page
 
     def _next_generation(self) -> None:
@@ -275,19 +298,16 @@ class ChangeReader:
     async def _compared(self) -> AsyncGenerator[Change, None]:
         """Lists without an order are read in full, forward."""
         document = self._document
-        resumed = True
-        while resumed:
-            resumed = document.reading is not None
-            self.full_reads += 1
-            if document.reading is not None and document.reading.page == 0 and self._lacks_too_many():
-                document.reading = None
-            async for change in self._forward():
-                yield change
-            if document.reading is not None and document.reading.end_known and self._deletes != "off":
-                async for change in self._missing():
-                    yield change
+        self.full_reads += 1
+        if document.reading is not None and document.reading.is_read and self._lacks_too_many():
             document.reading = None
-            document.swept_at = time.time()
+        async for change in self._forward():
+            yield change
+        if document.reading is not None and document.reading.end_known and self._deletes != "off":
+            async for change in self._missing():
+                yield change
+        document.reading = None
+        document.swept_at = time.time()
 
     async def _forward(self) -> AsyncGenerator[Change, None]:
         """All pages from the first to the last, and back when records may have moved past what was read."""
@@ -301,7 +321,7 @@ class ChangeReader:
         while reading.page:
             page = await self._list.page(reading.page, {})
             if begins and page.number == 1 and page.is_long and before is None:
-                self._budget.check_enough(_LEAST_CALLS)
+                self._budget.check_enough(several_pages=True)
                 # The count comes first: what is deleted after it must not go unnoticed.
                 before = await self._list.count()
                 page = await self._list.page(1, {})
@@ -352,7 +372,7 @@ class ChangeReader:
         if self._list.unreadable:
             return
         while ids := index.unlisted(generation, _GROUP):
-            answers = {record_id: found async for record_id, found in self._read(ids)}
+            answers = {record_id: found async for record_id, found in self._records.read(ids)}
             for record_id, found in answers.items():
                 if isinstance(found, NotFoundError):
                     index.remove(record_id)
@@ -374,7 +394,7 @@ class ChangeReader:
         while wanted := [one for one in index.pending(_GROUP + len(vanished)) if one.id not in vanished]:
             by_id = {one.id: one for one in wanted}
             read = 0
-            async with aclosing(self._read(by_id)) as answers:
+            async with aclosing(self._records.read(by_id)) as answers:
                 async for record_id, found in answers:
                     read += 1
                     if isinstance(found, NotFoundError):
@@ -394,28 +414,6 @@ class ChangeReader:
             yield Change(kind="delete", id=record_id)
         if spent:
             raise BudgetSpentError
-
-    async def _read(self, ids: Iterable[str]) -> AsyncGenerator[tuple[str, bytes | Exception], None]:
-        """Reads records by themselves, as many as there are calls left."""
-
-        def affordable() -> Iterable[str]:
-            for record_id in ids:
-                if not self._budget.left:
-                    return
-                self._budget.take()
-                yield record_id
-
-        async with aclosing(closable(map(self._read_one, affordable(), concurrency=self._concurrency))) as outcomes:
-            async for outcome in outcomes:
-                error = outcome.error
-                if error is not None and not isinstance(error, DecodeError | RefusedError):
-                    raise error
-                yield outcome.item, error if error is not None else outcome.result or b""
-
-    async def _read_one(self, record_id: str) -> bytes:
-        # Member by member as text, so that every value stays as Zoho wrote it.
-        read = partial(self._target.resource.get, record_id, type=dict[str, msgspec.Raw])
-        return in_utf8(await self._budget.make(read))
 
     # -- rows
 

@@ -253,7 +253,7 @@ def changes(
         state: Path of a JSON document; the index of ids is `<name>.ids` in its folder. Or a `PullState`.
         details: `changed` reads every changed record by itself, one call each, and hands it out then.
         max_calls: Most calls of this run, without the client's retries; the rest is left to the next run. A list of
-            more than one page needs three.
+            more than one page needs three, details two.
         deletes: `auto` looks for deletes when Zoho counts fewer records than are known, or once a day; `now` in any
             case; `off` never. Each missing record is asked for.
         max_deleted: Share of the known records, from 0 to 1, that may be deleted at once; ten may be in any case.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime
 from functools import partial
@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from zoho_async._typeguards import is_mapping, scalar_text
+from zoho_async.bulk._aio import closable
+from zoho_async.bulk.concurrent_map import map  # noqa: A004 - our own map, named like the builtin
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.scheduling.window import UNKNOWN_RESET, local_now, sleep_until
-from zoho_async.errors import QuotaExceededError, RefusedError
+from zoho_async.errors import DecodeError, QuotaExceededError, RefusedError
 from zoho_async.schema.operation import Parameter
 from zoho_async.transport import hooks
 from zoho_async.wire.lenient import untyped
@@ -70,10 +72,16 @@ class CallBudget:
         """Whether a call may be made."""
         return self._limit is None or self.used < self._limit
 
-    def check_enough(self, calls: int) -> None:
-        """Raises InputError when a run may make fewer calls than this, and would come no further for ever."""
-        if self._limit is not None and self._limit < calls:
-            raise InputError(f"max_calls={self._limit}: reading a list of several pages needs at least {calls} calls")
+    def check_enough(self, *, several_pages: bool, details: bool = False) -> None:
+        """Raises InputError when a run may make so few calls that it would come no further for ever.
+
+        Args:
+            several_pages: Whether the list is longer than a page, which takes a page, the count and another page.
+            details: Whether records are read by themselves, after a page.
+        """
+        least, purpose = (3, "a list of several pages") if several_pages else (2, "a page and a record")
+        if self._limit is not None and (several_pages or details) and self._limit < least:
+            raise InputError(f"max_calls={self._limit}: reading {purpose} needs at least {least} calls a run")
 
     async def make(self, call: Callable[[], Awaitable[T]]) -> T:
         """Makes a call that was counted; again when the day's calls were used up."""
@@ -264,7 +272,13 @@ class WholeList:
 
 
 async def last_page(
-    reader: ListReader, count: int | None, order: Mapping[str, str], first: ListPage | None = None
+    reader: ListReader,
+    count: int | None,
+    order: Mapping[str, str],
+    first: ListPage | None = None,
+    *,
+    bounds: tuple[int, int] = (0, 0),
+    on_bounds: Callable[[int, int], None] | None = None,
 ) -> tuple[ListPage, bool]:
     """The last page that has rows, and whether Zoho has stated that the list ends there.
 
@@ -275,18 +289,23 @@ async def last_page(
         count: How many records there are; None when not known.
         order: The list's order.
         first: Its first page, where it was read.
+        bounds: What an earlier search has found: a page that has rows, and one behind the end; 0 when not known.
+        on_bounds: Is called with the bounds after every call.
     """
     guess = -(-count // PER_PAGE) if count is not None else 0
-    low = first
-    high: ListPage | None = None
-    step = 1
+    low, high = first, None
+    again, end = bounds
+    step = max(1, again)
     known = {record.id for record in first.records} if first is not None else set[str]()
     while True:
         at = low.number if low is not None else 0
-        if high is not None:
-            if high.number - at == 1:
+        if again:
+            # Deletes may have emptied it, and its ids tell whether pages behind it repeat it.
+            number, again = again, 0
+        elif end:
+            if end - at == 1:
                 break
-            number = (at + high.number) // 2
+            number = (at + end) // 2
         elif guess > at:
             number = guess
         else:
@@ -296,16 +315,19 @@ async def last_page(
         known |= fresh
         if not fresh:
             # Also where a server repeats a page without end.
-            high = page
+            high, end = page, page.number
         elif page.goes_on:
             low = page
         else:
             return page, page.more is False
+        if on_bounds is not None:
+            on_bounds(low.number if low is not None else 0, end)
     if low is None:
-        return high, high.more is False
+        page = high if high is not None else await reader.page(1, order)
+        return page, page.more is False
     # Deletes may have moved rows of the next page here since it was read.
     low = await reader.page(low.number, order)
-    return low, low.more is False or high.more is False
+    return low, low.more is False or (high is not None and high.more is False)
 
 
 def more_pages(page: Page[Any]) -> bool | None:
@@ -336,3 +358,40 @@ def in_utf8(record: dict[str, msgspec.Raw]) -> bytes:
     except UnicodeDecodeError:
         return raw.decode("latin-1").encode()
     return raw
+
+
+class RecordReader:
+    """The calls that read records by themselves.
+
+    Args:
+        target: Whose records are read.
+        budget: Of the calls.
+        concurrency: Calls at a time.
+    """
+
+    def __init__(self, target: Destination, budget: CallBudget, concurrency: int) -> None:
+        self._target = target
+        self._budget = budget
+        self._concurrency = concurrency
+
+    async def read(self, ids: Iterable[str]) -> AsyncGenerator[tuple[str, bytes | Exception], None]:
+        """Each id with its record as JSON or Zoho's refusal, as many as there are calls left."""
+
+        def affordable() -> Iterable[str]:
+            for record_id in ids:
+                if not self._budget.left:
+                    return
+                self._budget.take()
+                yield record_id
+
+        async with aclosing(closable(map(self._read_one, affordable(), concurrency=self._concurrency))) as outcomes:
+            async for outcome in outcomes:
+                error = outcome.error
+                if error is not None and not isinstance(error, DecodeError | RefusedError):
+                    raise error
+                yield outcome.item, error if error is not None else outcome.result or b""
+
+    async def _read_one(self, record_id: str) -> bytes:
+        # Member by member as text, so that every value stays as Zoho wrote it.
+        read = partial(self._target.resource.get, record_id, type=dict[str, msgspec.Raw])
+        return in_utf8(await self._budget.make(read))

@@ -51,9 +51,11 @@ async def plan_pull(
     """
     target, path = Destination.of(resource), Path(to)
     check_pull(target, path, details, max_calls=max_calls, deletes=deletes)
-    budget = CallBudget()
+    budget, of_the_pull = CallBudget(), CallBudget(max_calls)
+    of_the_pull.check_enough(several_pages=False, details=details != "none")
     reader = ListReader(target, budget)
     page = await reader.page(1, NEWEST_CHANGE_FIRST if reader.is_sorted else {})
+    of_the_pull.check_enough(several_pages=page.goes_on and (details != "none" or deletes != "off"))
     records = await reader.count() if page.goes_on else page.size
     deletes = "now" if full else deletes
     if not is_sqlite(path):
@@ -124,7 +126,9 @@ def needs_of(
         )
     document = found.document
     reading = document.reading
-    pages_left = reading.page if reading is not None and reading.kind == "whole" and is_sorted else None
+    # A reading whose last page is still looked for may have all pages before it.
+    is_begun = reading is not None and reading.kind == "whole" and reading.beyond is None
+    pages_left = reading.page if reading is not None and is_begun and is_sorted else None
     each = 0
     if details != "none":
         each = found.pending or (found.known if details == "all" else found.without_details)

@@ -21,7 +21,7 @@ from zoho_async.wire.lenient import untyped
 
 from .change import Change
 from .id_index import SqliteIndex, content_hash
-from .state_document import PullDocument
+from .state_document import PullDocument, read_document
 from .typed_columns import ColumnType, cell, columns_of, columns_of_target, custom_fields
 from .typed_table import SqlValue, TypedTable
 
@@ -69,7 +69,10 @@ class CopyOverview(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_copy(self) -> bool:
         """Whether a first pull has begun to read the list."""
-        return bool(self.document.watermark) or self.document.swept_at > 0 or self.document.reading is not None
+        document = self.document
+        if document.swept_at > 0 or document.reading is None:
+            return document.swept_at > 0 or bool(document.watermark)
+        return document.reading.beyond is None
 
 
 class SqliteCopy:
@@ -143,6 +146,7 @@ class SqliteCopy:
 
         Raises:
             InputError: It is not a file of an earlier pull, or holds another organisation's records.
+            StateError: Its state cannot be read.
         """
         if not self._path.is_file() or not self._path.stat().st_size:
             yield None
@@ -173,7 +177,9 @@ class SqliteCopy:
         index = SqliteIndex(connection, self._index_name)
         lacking = f'SELECT count(*) FROM "{self._table_name}" WHERE {_LACKS_DETAILS}'
         return CopyOverview(
-            document=msgspec.json.decode(found[0], type=PullDocument),
+            document=read_document(
+                found[0], resource=self._name, origin=self._target.origin, token="", where=str(self._path)
+            ),
             index=index,
             known=index.count(),
             pending=index.pending_count(),

@@ -24,14 +24,22 @@ class ListProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     Attributes:
         kind: `changed`: newest changes first, down to the watermark; `whole`: every record.
         page: The next page; 0: all pages of a whole list were read, and missing records are still to be asked for.
+        beyond: None unless the last page of a whole list is still looked for. Then a page behind the end, and `page` is
+            one that has rows; 0 where none is known.
         top: The watermark when it is done.
         end_known: Whether Zoho reported where the list ends.
     """
 
     kind: Literal["changed", "whole"]
     page: int
+    beyond: int | None = None
     top: str = ""
     end_known: bool = False
+
+    @property
+    def is_read(self) -> bool:
+        """Whether all pages of a whole list were read."""
+        return self.kind == "whole" and not self.page and self.beyond is None
 
 
 class PullDocument(msgspec.Struct, kw_only=True, rename={"reading": "pass"}):
@@ -48,6 +56,7 @@ class PullDocument(msgspec.Struct, kw_only=True, rename={"reading": "pass"}):
         generation: Number of the last reading of the whole list.
         swept_at: When it ended, in seconds since 1970; 0 at first.
         uncounted: How many more records were known then than Zoho counted.
+        swept: Whether a look for deletes that was asked for has ended in a run that has not.
         reading: A reading that has begun (member `pass`).
     """
 
@@ -61,6 +70,7 @@ class PullDocument(msgspec.Struct, kw_only=True, rename={"reading": "pass"}):
     generation: int = 0
     swept_at: float = 0
     uncounted: int = 0
+    swept: bool = False
     reading: ListProgress | None = None
 
 

@@ -12,8 +12,17 @@ from typing import Literal
 
 import msgspec
 
-from zoho_async import DeadlineError, Limits, QuotaExceededError, RateLimitError, UnavailableError, Zoho, bulk
-from zoho_async.cli.console.error_report import report_error
+from zoho_async import (
+    DeadlineError,
+    Limits,
+    QuotaExceededError,
+    RateLimitError,
+    UnavailableError,
+    Zoho,
+    ZohoError,
+    bulk,
+)
+from zoho_async.cli.console.error_report import report, report_error
 from zoho_async.cli.console.exit_codes import ABORTED, DONE
 from zoho_async.cli.console.progress import explained_waits, open_progress
 from zoho_async.cli.console.streams import is_output_lost
@@ -58,6 +67,8 @@ class ChangesArgs(msgspec.Struct, frozen=True, kw_only=True):
     max_deleted: str
     max_calls: int | None
     deletes: Literal["auto", "off", "now"]
+    own: Path | None
+    """State file of pushes whose own changes are left out."""
     singer: bool
     limits: Limits
     profile: str | None
@@ -83,20 +94,31 @@ async def changes_command(args: ChangesArgs) -> int:
             max_calls=args.max_calls,
             deletes=args.deletes,
             max_deleted=max_deleted,
+            own=args.own,
         ) as changes,
     ):
         singer = SingerMessages(args.name, args.state) if args.singer else None
         if singer is not None:
             sys.stdout.write(singer.schema())
         waiting = 0
-        async for change in changes:
-            sys.stdout.write(change_line(change) if singer is None else singer.record(change))
-            waiting += 1
-            if waiting == _COMMIT_EVERY:
-                waiting = 0
-                if not _committed(changes, singer):
-                    return ABORTED
-        return DONE if _committed(changes, singer) else ABORTED
+        try:
+            async for change in changes:
+                sys.stdout.write(change_line(change) if singer is None else singer.record(change))
+                waiting += 1
+                if waiting == _COMMIT_EVERY:
+                    waiting = 0
+                    if not _committed(changes, singer):
+                        return ABORTED
+        except (ZohoError, asyncio.CancelledError):
+            # Their calls were paid for.
+            _committed(changes, singer)
+            raise
+        if not _committed(changes, singer):
+            return ABORTED
+        if not changes.summary.complete:
+            message = f"not complete: {changes.pending:,} details and what else is left come with the next run"
+            report(message, json=False, event="incomplete")
+        return DONE
 
 
 def _committed(changes: bulk.Changes, singer: SingerMessages | None) -> bool:
