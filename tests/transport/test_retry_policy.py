@@ -139,6 +139,15 @@ ROWS = [
         (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
     ),
     ("redirect", answered(302), (RetryAction.FAIL, errors.ConfigError), (RetryAction.FAIL, errors.ConfigError)),
+    *(
+        (
+            f"redirect after an execution: {status} code {code}",
+            answered(status, code),
+            (RetryAction.FAIL, errors.ConfigError),
+            (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
+        )
+        for status, code in ((303, None), (302, 0), (300, 0))
+    ),
     ("done", answered(200, 0), (RetryAction.DONE, errors.ZohoError), (RetryAction.DONE, errors.ZohoError)),
     ("created", answered(201, 0), (RetryAction.DONE, errors.ZohoError), (RetryAction.DONE, errors.ZohoError)),
     (

@@ -115,7 +115,8 @@ def classify(
         return outcome_unknown
     status, code = outcome.status, outcome.code
     if 300 <= status < 400:
-        return _MISCONFIGURED
+        # A redirect with Zoho's success, or to the result of a POST, may follow an execution.
+        return _UNKNOWN if not repeatable and (code == 0 or status == 303) else _MISCONFIGURED
     if code == 0:
         return _DONE if status < 400 else outcome_unknown  # success under a status of failure
     if status >= 500 and not repeatable:
