@@ -56,11 +56,14 @@ ROWS = [
         (RetryAction.REFRESH, errors.AuthError),
         (RetryAction.REFRESH, errors.AuthError),
     ),
-    (
-        "the same by another name",
-        answered(400, "INVALID_TOKEN"),
-        (RetryAction.REFRESH, errors.AuthError),
-        (RetryAction.REFRESH, errors.AuthError),
+    *(
+        (
+            f"the same by another name: {code}",
+            answered(400, code),
+            (RetryAction.REFRESH, errors.AuthError),
+            (RetryAction.REFRESH, errors.AuthError),
+        )
+        for code in ("INVALID_TOKEN", "invalid_token", "invalid_oauthtoken")
     ),
     (
         "429 code 44",

@@ -125,7 +125,7 @@ def classify(
         return _THROTTLES[code]
     if status == 429:
         return _PAUSE
-    if status == 401 or code in _TOKEN_CODES:
+    if status == 401 or (code.upper() if isinstance(code, str) else code) in _TOKEN_CODES:
         return RetryDecision(RetryAction.REFRESH, errors.AuthError)
     if status >= 500 or status == 408:
         return outcome_unknown

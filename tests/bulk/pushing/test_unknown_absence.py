@@ -180,7 +180,7 @@ async def test_a_row_that_was_shifted_to_the_last_page_is_no_repetition(
                 body["contacts"] = last
             last[:] = body["contacts"][-1:] or last
 
-    async with filled("books.contacts", 4) as (fake, target, rows):
+    async with filled("books.contacts", 4) as (_, target, rows):
         responses.rewrite = shift
         assert await actions_of(bulk.push(target, rows, match_by="email")) == ["done updated"] * 4
 

@@ -146,7 +146,10 @@ async def test_a_link_leads_to_the_file_and_its_log(killed: Path, tmp_path: Path
         lambda path: vacuum(without_log(path)),
         lambda path: backup(without_log(path)),
     ],
-    ids=["removed", "emptied", "header", "less than a page", "zeroes", "another", "removed-checkpoint", "removed-vacuum", "removed-backup"],
+    ids=[
+        *("removed", "emptied", "header", "less than a page", "zeroes", "another"),
+        *("removed-checkpoint", "removed-vacuum", "removed-backup"),
+    ],
 )
 async def test_a_file_without_its_log_is_refused(killed: Path, change: Callable[[Path], object]) -> None:
     change(killed)

@@ -9,11 +9,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from zoho_async.errors import printable
+
 from .streams import json_line
 
 GAP = "  "
 INDENT = "    "
 """Before the further lines of a row."""
+
+_LONGEST_CELL = 10_000
+"""Characters."""
 
 _Json: TypeAlias = "dict[str, _Json] | list[_Json] | str | float | bool | None"
 
@@ -30,7 +35,7 @@ def has_colours() -> bool:
 
 def write_rows(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Writes rows aligned in columns; on a terminal with a header above, and in several lines where it is narrow."""
-    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    texts = [["" if cell is None else printable(str(cell), _LONGEST_CELL) for cell in row] for row in rows]
     header = [name.upper() for name in columns]
     shown = [header, *texts] if is_terminal() else texts
     widths = [max((len(row[place]) for row in shown), default=0) for place in range(len(columns))]
@@ -81,8 +86,16 @@ def _written(value: _Json, indent: str) -> str:
     if isinstance(value, _Digits):
         return str(value)
     if isinstance(value, dict) and value:
-        members = [f"{json.dumps(key, ensure_ascii=False)}: {_written(one, inner)}" for key, one in value.items()]
+        members = [f"{_quoted(key)}: {_written(one, inner)}" for key, one in value.items()]
         return f"{{\n{inner}" + f",\n{inner}".join(members) + f"\n{indent}}}"
     if isinstance(value, list) and value:
         return f"[\n{inner}" + f",\n{inner}".join(_written(one, inner) for one in value) + f"\n{indent}]"
-    return json.dumps(value, ensure_ascii=False)
+    return _quoted(value)
+
+
+def _quoted(value: object) -> str:
+    """A scalar as JSON; what a terminal would obey is escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
