@@ -165,7 +165,12 @@ class Intake:
             if column != name and (column in values or column in named):
                 # The second spelling is reported as unknown.
                 column = name
-            named[column] = self._writable(column, cell, escaped=escaped) if pulled else cell
+            if pulled:
+                named[column] = self._writable(column, cell, escaped=escaped)
+            else:
+                # A record's id shows that the cells are from a pull, its columns may have been removed.
+                is_escaped = escaped and isinstance(cell, str) and bool(values.get(self._id))
+                named[column] = unescape_cell(cell) if is_escaped else cell
         self._with_terms(named)
         self.references.resolve(named)
         return named if reading is None else self._localized(named, reading)
