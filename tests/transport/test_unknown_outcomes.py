@@ -530,6 +530,7 @@ async def test_error_bodies_of_other_shapes_reach_the_message(server: FaultServe
         b'{"errors":{"contact_name":["too long"]}}': "contact_name: too long",
         b"upstream connect error\n": "upstream connect error",
         b'{"code":1001,"message":"as documented","error":"other"}': "as documented",
+        b'{"code":1001,"errors":[{"message":"below a code"}]}': "below a code",
     }
     async with client(server.url) as zoho:
         for body, message in shapes.items():
