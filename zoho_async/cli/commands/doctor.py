@@ -27,10 +27,9 @@ from zoho_async.cli import profile_file
 from zoho_async.cli.console.exit_codes import SetupError
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.streams import json_line
-from zoho_async.cli.console.tables import has_colours
+from zoho_async.cli.console.tables import has_colours, plain
 from zoho_async.cli.profiles import AccountSettings, client, credentials, state_folder, token_store
 from zoho_async.cli.scope_sets import organizations_path, organizations_scope
-from zoho_async.errors import printable
 
 from .account import AccountArgs, rows_of
 from .diagnosis import (
@@ -52,8 +51,6 @@ from .diagnosis import (
 
 _COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 _TIMEOUT_S = 20.0
-_LONGEST_TEXT = 10_000
-"""Characters of a message."""
 
 
 async def doctor_command(args: AccountArgs, products: Sequence[str], interruption: Interruption) -> int:
@@ -225,8 +222,8 @@ def _text(one: Check) -> str:
     word = f"{one.status:<8}"
     if has_colours():
         word = f"\x1b[{_COLOURS[one.status]}m{word}\x1b[0m"
-    help = f"{'':<8}  help: {printable(one.help, _LONGEST_TEXT)}\n" if one.help else ""
-    return f"{word}  {one.check}: {printable(one.message, _LONGEST_TEXT)}\n{help}"
+    help = f"{'':<8}  help: {plain(one.help)}\n" if one.help else ""
+    return f"{word}  {one.check}: {plain(one.message)}\n{help}"
 
 
 def _summary(checks: Sequence[Check]) -> str:

@@ -18,9 +18,9 @@ from zoho_async.cli.console.exit_codes import DONE, ArgumentError, SetupError
 from zoho_async.cli.console.prompts import ask, choose, tell
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.streams import json_line
+from zoho_async.cli.console.tables import plain
 from zoho_async.cli.profiles import credentials, forget_tokens
 from zoho_async.cli.scope_sets import missing_scopes, organizations_path, organizations_scope
-from zoho_async.errors import printable
 
 from .account import rows_of
 from .grant import (
@@ -309,7 +309,7 @@ def _report(args: LoginArgs, granted: Granted, organization_id: str, in_keyring:
     place = f"{path}, secrets in the keyring" if in_keyring else str(path)
     tell(f"Profile {args.profile}: {place}")
     if organization_id:
-        tell(printable(f"Organisation {organization_id} {name}".rstrip()))
+        tell(plain(f"Organisation {organization_id} {name}".rstrip()))
     if missing:
         tell(f"warning: these scopes were not granted: {', '.join(missing)}")
     tell(f"Try it: zoho-async doctor{option}")

@@ -9,16 +9,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from zoho_async.errors import printable
-
 from .streams import json_line
 
 GAP = "  "
 INDENT = "    "
 """Before the further lines of a row."""
-
-_LONGEST_CELL = 10_000
-"""Characters."""
 
 _Json: TypeAlias = "dict[str, _Json] | list[_Json] | str | float | bool | None"
 
@@ -33,9 +28,16 @@ def has_colours() -> bool:
     return is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def plain(text: str) -> str:
+    """Text from Zoho on one line, with what a terminal would obey escaped."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 def write_rows(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Writes rows aligned in columns; on a terminal with a header above, and in several lines where it is narrow."""
-    texts = [["" if cell is None else printable(str(cell), _LONGEST_CELL) for cell in row] for row in rows]
+    texts = [["" if cell is None else plain(str(cell)) for cell in row] for row in rows]
     header = [name.upper() for name in columns]
     shown = [header, *texts] if is_terminal() else texts
     widths = [max((len(row[place]) for row in shown), default=0) for place in range(len(columns))]
