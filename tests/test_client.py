@@ -363,7 +363,13 @@ async def test_request_takes_responses_without_a_code_other_media_and_no_content
         FaultServer() as server,
         Zoho(StaticToken("t"), organization_id="1", api_url=server.url, retries=0) as zoho,
     ):
-        for body, data in ((b'{"items":[1.10]}', {"items": [Decimal("1.10")]}), (b"[1]", [1]), (b'"x"', "x")):
+        bodies: list[tuple[bytes, object]] = [
+            (b'{"items":[1.10]}', {"items": [Decimal("1.10")]}),
+            (b'{"code":null,"a":1}', {"code": None, "a": 1}),
+            (b"[1]", [1]),
+            (b'"x"', "x"),
+        ]
+        for body, data in bodies:
             server.script(Fault("answer", body=body), Fault("answer", body=body))
             assert (await zoho.request("GET", "/books/v3/items")).data == data
             assert (await zoho.request("POST", "/books/v3/items", body={})).data == data

@@ -20,7 +20,9 @@ from support.process import Cli
 
 from zoho_async import __version__, operations
 from zoho_async.cli.app import app
-from zoho_async.cli.console import tables
+from zoho_async.cli.commands import doctor
+from zoho_async.cli.commands.diagnosis import failed
+from zoho_async.cli.console import prompts, tables
 from zoho_async.cli.console.tables import pretty_json
 from zoho_async.cli.options import complete_operation, complete_product
 from zoho_async.cli.suggestions import did_you_mean
@@ -219,10 +221,29 @@ def test_a_narrow_terminal_shows_every_cell_whole(
         (b"[]", "[]\n"),
         (b"<html>", "<html>"),
         (b"\xff", None),
+        ('{"\u202e":"\x9b31m\\u001b\u2028"}'.encode(), '{\n  "\\u202e": "\\u009b31m\\u001b\\u2028"\n}\n'),
     ],
 )
 def test_json_is_indented_digit_by_digit(given: bytes, shown: str | None) -> None:
     assert pretty_json(given) == (given if shown is None else shown.encode())
+
+
+EVIL = "A\x1b[2J\x9b31m\x1b]0;t\x07\u202e\r\nB\x85\u2028"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_what_zoho_sends_cannot_write_on_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    monkeypatch.setattr(tables, "is_terminal", lambda: is_terminal)
+    monkeypatch.setenv("NO_COLOR", "1")
+    tables.write_rows(("id", "name"), [("1", EVIL)])
+    doctor_line = doctor._text(failed("organisation", "settings", EVIL, EVIL))
+    monkeypatch.setattr(prompts, "ask", lambda text, **_: "1")
+    assert prompts.choose("Organisation", [EVIL], option="") == 0
+    shown = "".join((*capsys.readouterr(), doctor_line))
+    assert shown.replace("\n", "").isprintable()
+    assert shown.count("\\x1b[2J") == 4
 
 
 def on_terminal(folder: Path, environment: dict[str, str], *arguments: str) -> tuple[int, str]:

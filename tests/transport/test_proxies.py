@@ -157,6 +157,18 @@ async def test_an_error_of_the_connection_names_host_reason_and_proxy(
     assert f"the proxy {place} refused to connect to www.zohoapis.eu:443: HTTP 407" in str(await refused(API))
 
 
+async def test_a_proxy_that_breaks_the_connection_has_sent_nothing(
+    proxy: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy.script(Fault("reset"))
+    monkeypatch.setenv("https_proxy", f"http://me:PROXY-SECRET@{proxy.url.removeprefix('http://')}")
+    async with Zoho(StaticToken("t"), organization_id="1", api_url=API, retries=0) as zoho:
+        with pytest.raises(UnavailableError, match="before anything was sent to www") as caught:
+            await zoho.books.contacts.create({"contact_name": "A"})
+    assert caught.value.sent is False
+    assert SECRET not in str(caught.value)
+
+
 def test_the_proxy_of_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_for(API) is None
     monkeypatch.setenv("https_proxy", "me:PROXY-SECRET@proxy.example:3128")

@@ -56,11 +56,14 @@ ROWS = [
         (RetryAction.REFRESH, errors.AuthError),
         (RetryAction.REFRESH, errors.AuthError),
     ),
-    (
-        "the same by another name",
-        answered(400, "INVALID_TOKEN"),
-        (RetryAction.REFRESH, errors.AuthError),
-        (RetryAction.REFRESH, errors.AuthError),
+    *(
+        (
+            f"the same by another name: {code}",
+            answered(400, code),
+            (RetryAction.REFRESH, errors.AuthError),
+            (RetryAction.REFRESH, errors.AuthError),
+        )
+        for code in ("INVALID_TOKEN", "invalid_token", "invalid_oauthtoken")
     ),
     (
         "429 code 44",
@@ -139,6 +142,15 @@ ROWS = [
         (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
     ),
     ("redirect", answered(302), (RetryAction.FAIL, errors.ConfigError), (RetryAction.FAIL, errors.ConfigError)),
+    *(
+        (
+            f"redirect after an execution: {status} code {code}",
+            answered(status, code),
+            (RetryAction.FAIL, errors.ConfigError),
+            (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
+        )
+        for status, code in ((303, None), (302, 0), (300, 0))
+    ),
     ("done", answered(200, 0), (RetryAction.DONE, errors.ZohoError), (RetryAction.DONE, errors.ZohoError)),
     ("created", answered(201, 0), (RetryAction.DONE, errors.ZohoError), (RetryAction.DONE, errors.ZohoError)),
     (

@@ -243,6 +243,13 @@ async def test_the_cursor_follows_the_page_that_was_requested() -> None:
     assert page.cursor == "4"
 
 
+@pytest.mark.parametrize("page", [10**30, 7, 0, -1, "x"])
+async def test_a_page_number_of_the_response_skips_no_page(page: Any) -> None:
+    decide = list_of(contacts(9), 2, lambda _, more: {"page_context": {"page": page, "has_more_page": more}})
+    async with FaultServer(decide) as server, client_on(server) as zoho:
+        assert len([row async for row in zoho.books.contacts.list(per_page=2)]) == 9
+
+
 @pytest.mark.parametrize("page_size", [0, -1, 10**30, "x", None])
 async def test_a_page_size_beyond_reason_ends_a_list_all_the_same(page_size: Any) -> None:
     decide = list_of(contacts(5), 2, lambda number, more: {"page_context": {"per_page": page_size}})

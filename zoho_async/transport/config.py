@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 _SAFE_ADDRESS = (
-    r"(https://(\[[0-9a-fA-F:]+\]|[^/@:\s?#]+)|http://(127\.0\.0\.1|localhost|\[::1\]))"
+    r"(https://(\[[0-9a-fA-F:]+\]|[^/@:\s?#]+)|http://(127(\.\d{1,3}){3}|localhost|\[::1\]))"
     r"(:(?P<port>\d{1,5}))?(/[^\s?#]*)?"
 )
 

@@ -171,7 +171,12 @@ class _Attempt(Bounds):
         if isinstance(cause, errors.ConfigError):
             return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=str(cause))
         if isinstance(cause, aiohttp.ClientError | TimeoutError | OSError):
-            return classify_exception(cause, place, _host_and_port(self._proxy) if self._proxy else "")
+            found = classify_exception(cause, place, _host_and_port(self._proxy) if self._proxy else "")
+            if found.sent is SendStatus.LOST:
+                # A proxy or a hook of the session failed before.
+                detail = f"{type(cause).__name__} before anything was sent to {place}"
+                return AttemptOutcome(sent=SendStatus.NOT_SENT, detail=detail)
+            return found
         if isinstance(cause, ValueError):
             # aiohttp refuses, for example, a line break in a header or two sets of credentials.
             detail = f"aiohttp will not send this request: {type(cause).__name__}"

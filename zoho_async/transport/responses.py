@@ -56,6 +56,6 @@ def _decode(
         read = decoders.file(whole, media_type=media_type, named=named, charset=charset)
     else:
         read = decoders.decode(operation, type, body, charset)
-    if read.code is None and read.message is None:
+    if read.code != 0 and read.message is None:
         return msgspec.structs.replace(read, message=error_message(body, charset))
     return read

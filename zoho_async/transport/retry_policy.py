@@ -115,7 +115,8 @@ def classify(
         return outcome_unknown
     status, code = outcome.status, outcome.code
     if 300 <= status < 400:
-        return _MISCONFIGURED
+        # A redirect with Zoho's success, or to the result of a POST, may follow an execution.
+        return _UNKNOWN if not repeatable and (code == 0 or status == 303) else _MISCONFIGURED
     if code == 0:
         return _DONE if status < 400 else outcome_unknown  # success under a status of failure
     if status >= 500 and not repeatable:
@@ -124,7 +125,7 @@ def classify(
         return _THROTTLES[code]
     if status == 429:
         return _PAUSE
-    if status == 401 or code in _TOKEN_CODES:
+    if status == 401 or (code.upper() if isinstance(code, str) else code) in _TOKEN_CODES:
         return RetryDecision(RetryAction.REFRESH, errors.AuthError)
     if status >= 500 or status == 408:
         return outcome_unknown

@@ -210,7 +210,7 @@ class Decoders:
             if not body or not media_type or media_type.endswith("json") or (media_type == "text/html" and not html):
                 return UNREADABLE
             return msgspec.structs.replace(done, data=body, missing="" if type is None else f"{media_type} is not JSON")
-        if is_object(value) and "code" in value:
+        if is_object(value) and value.get("code") is not None:
             return self._decode_untyped(operation, type, body, charset)
         self._give(operation, type, value, done)
         return done

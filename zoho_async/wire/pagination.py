@@ -142,7 +142,7 @@ class Page(Sequence[T]):
             # Not by the size: a server may send fewer rows than were asked for.
             more = self._received > 0
         # The number asked for: a response that repeats its page number must not loop.
-        self.cursor = str((_number(query.get("page")) or self.context.page or 1) + 1) if more else None
+        self.cursor = str((_number(query.get("page")) or 1) + 1) if more else None
 
     def keep(self, positions: list[int]) -> None:
         """Keep only some rows.

@@ -22,7 +22,7 @@ from zoho_async import Limits, StaticToken, Zoho, bulk, errors
 from zoho_async.bulk.pulling.deletions import too_many
 from zoho_async.bulk.pulling.sqlite_copy import SqliteCopy
 from zoho_async.fake import FakeZoho
-from zoho_async.fake.handlers import listing
+from zoho_async.fake.handlers import customers, listing
 
 GET = "books.contacts.get"
 FORMATS = ["a.sqlite", "a.jsonl", "a.csv"]
@@ -43,11 +43,12 @@ def bend(monkeypatch: pytest.MonkeyPatch) -> Callable[[Bend | None], None]:
     def bent(*arguments: Any, **options: Any) -> Any:
         result = list_rows(*arguments, **options)
         body = dict(result.body)
-        for each in chosen if "contacts" in body else ():
+        for each in chosen if "contacts" in body or "customers" in body else ():
             each(body)
         return msgspec.structs.replace(result, body=body)
 
-    monkeypatch.setattr(listing, "list_rows", bent)
+    for module in (listing, customers):
+        monkeypatch.setattr(module, "list_rows", bent)
 
     def choose(one: Bend | None) -> None:
         chosen[:] = [one] if one is not None else []
@@ -228,11 +229,31 @@ async def test_an_empty_list_is_an_error_for_a_small_file_too(
     seed(fake, 2)
     path = tmp_path / "a.sqlite"
     await bulk.pull(zoho.books.contacts, path)
-    bend(FAULTY["empty"])
-    for full in (True, False):
-        with pytest.raises(errors.MassDeleteError):
-            await bulk.pull(zoho.books.contacts, path, full=full)
+    contexts: list[dict[str, Any]] = [{"page_context": {"has_more_page": more}} for more in (False, True, None)]
+    for context in (*contexts, {"page_context": None}):
+        bend(lambda body, context=context: body.update(contacts=[], **context))  # type: ignore[misc]
+        for full in (True, False):
+            with pytest.raises(errors.MassDeleteError):
+                await bulk.pull(zoho.books.contacts, path, full=full)
     assert len(ids_in(path)) == 2
+
+
+@pytest.mark.parametrize("resource", ["billing.customers", "expense.customers"])
+async def test_an_empty_list_in_the_documented_shape_is_an_error_too(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, bend: Callable[[Bend | None], None], resource: str
+) -> None:
+    seed(fake, 2)
+    path = tmp_path / "a.sqlite"
+    product, _, name = resource.partition(".")
+    target = getattr(getattr(zoho, product), name)
+    await bulk.pull(target, path)
+
+    def empty(body: dict[str, Any]) -> None:
+        body.update({key: [] for key in ("customers", "contacts") if key in body}, page_context=None)
+
+    bend(empty)
+    with pytest.raises(errors.MassDeleteError):
+        await bulk.pull(target, path)
 
 
 async def test_details_that_vanish_all_at_once_are_no_success(fake: FakeZoho, zoho: Zoho, tmp_path: Path) -> None:

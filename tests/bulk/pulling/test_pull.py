@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sqlite3
 import stat
 from contextlib import closing
@@ -154,6 +155,10 @@ async def test_what_cannot_be_written_is_reported_before_any_call(fake: FakeZoho
         await bulk.pull(contacts, tmp_path / "none" / "a.csv")
     with pytest.raises(bulk.InputError, match="cannot be"):
         await bulk.pull(contacts, tmp_path / "none" / "a.sqlite")
+    for name in ("a.csv", "a.jsonl", "a.sqlite"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(bulk.InputError, match="it is no file"):
+            await bulk.pull(contacts, tmp_path / name)
     (tmp_path / "mine.db").write_text("hello " * 100)
     with pytest.raises(bulk.InputError, match="not a file of an earlier pull"):
         await bulk.pull(contacts, tmp_path / "mine.db")

@@ -148,18 +148,60 @@ async def test_a_server_with_smaller_pages_than_asked_for_is_read_to_the_end(
         assert fake.requests(f"{resource}.create") == 0
 
 
-async def test_a_list_that_knows_no_pages_has_them_all_on_its_first(responses: Responses) -> None:
-    def whole(request: EncodedRequest, body: dict[str, Any]) -> None:
-        if listed(request, body):
-            del body["page_context"]
-            body["contacts"] = everything
+@pytest.mark.parametrize("resource", RESOURCES)
+async def test_a_list_that_repeats_its_first_page_does_not_say_what_follows(
+    responses: Responses, resource: str
+) -> None:
+    first: dict[str, Any] = {}
 
-    async with filled("books.contacts", 8) as (_, target, rows):
-        everything = [msgspec.json.decode(raw) for raw in (await target.list(per_page=200)).raw]
-        responses.rewrite = whole
-        new = {"contact_name": "New", "contact_persons": [{"email": "new@x.example"}]}
-        actions = await actions_of(bulk.push(target, [*rows, new], match_by="email"))
-        assert sorted(actions) == ["done created", *["done updated"] * 8]
+    def repeat(request: EncodedRequest, body: dict[str, Any]) -> None:
+        if listed(request, body):
+            body["page_context"] = None
+            name = next(name for name, value in body.items() if isinstance(value, list))
+            body[name] = first.setdefault(name, body[name][:5])
+
+    async with filled(resource, 8) as (fake, target, rows):
+        responses.rewrite = repeat
+        with pytest.raises(UnavailableError, match="the end of the list is not known"):
+            await actions_of(bulk.push(target, rows, match_by="email"))
+        assert fake.requests(f"{resource}.create") == 0
+
+
+async def test_a_row_that_was_shifted_to_the_last_page_is_no_repetition(
+    responses: Responses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(target_index, "PER_PAGE", 4)
+    last: list[Any] = []
+
+    def shift(request: EncodedRequest, body: dict[str, Any]) -> None:
+        if listed(request, body):
+            body["page_context"] = None
+            if request.target.find("page=2&") > 0 and not body["contacts"]:
+                body["contacts"] = last
+            last[:] = body["contacts"][-1:] or last
+
+    async with filled("books.contacts", 4) as (_, target, rows):
+        responses.rewrite = shift
+        assert await actions_of(bulk.push(target, rows, match_by="email")) == ["done updated"] * 4
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("resource", RESOURCES)
+async def test_one_empty_response_that_does_not_say_its_end_shows_no_absence(
+    responses: Responses, resource: str, context: str
+) -> None:
+    left = [1]
+
+    def empty_once(request: EncodedRequest, body: dict[str, Any]) -> None:
+        if listed(request, body):
+            CONTEXTS[context](body)
+            if left and left.pop():
+                body.update({name: [] for name, value in body.items() if isinstance(value, list)})
+
+    async with filled(resource, 8) as (fake, target, rows):
+        responses.rewrite = empty_once
+        assert await actions_of(bulk.push(target, rows, match_by="email")) == ["done updated"] * 8
+        assert fake.requests(f"{resource}.create") == 0
 
 
 UNREADABLE: dict[str, Callable[[list[Any]], Any]] = {

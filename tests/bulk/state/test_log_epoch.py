@@ -138,13 +138,18 @@ async def test_a_link_leads_to_the_file_and_its_log(killed: Path, tmp_path: Path
     [
         without_log,
         lambda path: cut(log_of(path), 0),
+        lambda path: cut(log_of(path), HEAD),
+        lambda path: cut(log_of(path), HEAD + FRAME - 1),
         lambda path: log_of(path).write_bytes(bytes(HEAD + FRAME)),
         lambda path: log_of(path).write_bytes(b"\x37\x7f\x06\x82" + bytes(HEAD - 4)),
         lambda path: checkpoint(without_log(path)),
         lambda path: vacuum(without_log(path)),
         lambda path: backup(without_log(path)),
     ],
-    ids=["removed", "emptied", "zeroes", "another", "removed-checkpoint", "removed-vacuum", "removed-backup"],
+    ids=[
+        *("removed", "emptied", "header", "less than a page", "zeroes", "another"),
+        *("removed-checkpoint", "removed-vacuum", "removed-backup"),
+    ],
 )
 async def test_a_file_without_its_log_is_refused(killed: Path, change: Callable[[Path], object]) -> None:
     change(killed)
@@ -269,7 +274,8 @@ async def test_a_torn_log_loses_its_end_alone(tmp_path: Path) -> None:
         whole, log = path.read_bytes(), log_of(path).read_bytes()
     found: list[int] = []
     for number, length in enumerate([*range(HEAD, len(log), FRAME // 3), len(log)]):
-        for rest in (b"", bytes(len(log) - length)):
+        # A log that is shorter than its first page was not torn, but cut off.
+        for rest in (b"", bytes(len(log) - length))[length < HEAD + FRAME :]:
             copy = tmp_path / f"{number}{len(rest)}"
             copy.write_bytes(whole)
             log_of(copy).write_bytes(log[:length] + rest)
@@ -286,7 +292,8 @@ async def test_a_failure_after_a_kill_between_announcement_and_confirmation_lose
         for one in (path, log_of(path)):
             shutil.copyfile(one, one.with_name(one.name.replace("s", "k", 1)))
     killed = tmp_path / "k"
-    cut(log_of(killed), HEAD)
+    log = log_of(killed)
+    log.write_bytes(log.read_bytes()[:HEAD] + bytes(FRAME))
     with monkeypatch.context() as patch:
         patch.setattr(module, "_PRAGMAS", ("a mistake",))
         with pytest.raises(StateError, match="the state file cannot be used"):

@@ -202,12 +202,12 @@ class ChangeReader:
         for change in self._handed_out(self._unknown(page.records)):
             yield change
         self._note_end(page.more is False)
-        if self._deletes == "off" or page.more is not False:
+        if self._deletes == "off":
             return
         document, index = self._document, self._index
         self._next_generation()
         index.mark_listed([record.id for record in page.records], document.generation)
-        async for change in self._missing():
+        async for change in self._missing(end_known=page.more is False):
             yield change
         document.swept_at, document.uncounted = time.time(), 0
         self._swept = True
@@ -265,8 +265,8 @@ class ChangeReader:
             self._on_page()
             page = None
         self._note_end(reading is not None and reading.end_known)
-        if reading is not None and reading.end_known and self._deletes != "off":
-            async for change in self._missing():
+        if reading is not None and self._deletes != "off":
+            async for change in self._missing(end_known=reading.end_known):
                 yield change
         document.reading = None
         document.swept_at = time.time()
@@ -303,8 +303,8 @@ class ChangeReader:
             document.reading = None
         async for change in self._forward():
             yield change
-        if document.reading is not None and document.reading.end_known and self._deletes != "off":
-            async for change in self._missing():
+        if document.reading is not None and self._deletes != "off":
+            async for change in self._missing(end_known=document.reading.end_known):
                 yield change
         document.reading = None
         document.swept_at = time.time()
@@ -357,7 +357,7 @@ class ChangeReader:
         known, missing = self._index.count(), self._index.count(self._document.generation)
         return too_many(missing, known, listed=known - missing, max_deleted=self._max_deleted)
 
-    async def _missing(self) -> AsyncGenerator[Change, None]:
+    async def _missing(self, *, end_known: bool) -> AsyncGenerator[Change, None]:
         """The records that a whole reading has not shown and that Zoho says are not there."""
         index, generation = self._index, self._document.generation
         known, missing = index.count(), index.count(generation)
@@ -366,11 +366,11 @@ class ChangeReader:
             return
         listed = known - missing
         check_missing(self._target, missing, known, listed=listed, max_deleted=self._max_deleted)
+        if not end_known or self._list.unreadable:
+            return
         if known > _GROUP and (count := await self._list.count()) is not None and count > listed:
             # Fewer are shown than counted.
             check_missing(self._target, count - listed, count, listed=listed, max_deleted=self._max_deleted)
-        if self._list.unreadable:
-            return
         while ids := index.unlisted(generation, _GROUP):
             answers = {record_id: found async for record_id, found in self._records.read(ids)}
             for record_id, found in answers.items():

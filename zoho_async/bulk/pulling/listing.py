@@ -117,8 +117,8 @@ class ListPage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def goes_on(self) -> bool:
-        """Whether to ask for the next page: Zoho says so, or says nothing and the page has rows."""
-        return self.more if self.more is not None else self.size > 0
+        """Whether to ask for the next page: this one has rows, and Zoho does not say that it is the last."""
+        return self.size > 0 and self.more is not False
 
     @property
     def is_long(self) -> bool:

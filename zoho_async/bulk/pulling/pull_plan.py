@@ -89,6 +89,9 @@ def check_pull(
         raise InputError(f"{path}: cannot write `{path.suffix}` files; use .sqlite, .db, .jsonl, .ndjson or .csv")
     if path.is_dir():
         raise InputError(f"{path}: cannot be written: it is a folder")
+    if path.exists() and not path.is_file():
+        # Opening a named pipe would wait for a reader.
+        raise InputError(f"{path}: cannot be written: it is no file")
     if not path.parent.is_dir():
         raise InputError(f"{path}: cannot be written: there is no folder {path.parent}")
     if not is_sqlite(path) and (details == "changed" or max_calls is not None):

@@ -157,7 +157,6 @@ class Intake:
         if naming is self._pulled and not pulled:
             # A row that was added to what was pulled.
             naming = self._plain
-        known = escaped and bool(self._id and values.get(self._id))
         named: dict[str, Any] = {}
         for name, cell in values.items():
             column = naming(name)
@@ -167,10 +166,12 @@ class Intake:
             if column != name and (column in values or column in named):
                 # The second spelling is reported as unknown.
                 column = name
-            named[column] = self._writable(column, cell, escaped=escaped) if pulled else cell
-            if known and not pulled and isinstance(cell, str):
-                # Of a pulled file only some columns may be left.
-                named[column] = unescape_cell(cell)
+            if pulled:
+                named[column] = self._writable(column, cell, escaped=escaped)
+            else:
+                # A record's id shows that the cells are from a pull, its columns may have been removed.
+                is_escaped = escaped and isinstance(cell, str) and bool(values.get(self._id))
+                named[column] = unescape_cell(cell) if is_escaped else cell
         self._with_terms(named)
         self.references.resolve(named)
         return named if reading is None else self._localized(named, reading)

@@ -9,23 +9,30 @@ another program then removes that log, nothing was lost but nothing shows it: su
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
 _HEAD = 32
 """Bytes of the header of a log."""
+_FRAME_HEAD = 24
+"""Bytes before each page in a log."""
+_PAGE_SIZE = slice(8, 12)
+"""Where the size of a page stands in the header of a log."""
 _SALT = slice(16, 20)
 """Where its first salt stands, which each restart of the log increments by one."""
 _MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 
 
 def log_head(file: str) -> bytes:
-    """The header of a database's log; empty when there is none."""
+    """The header of a database's log; empty when there is none, or it was cut off before its first page ends."""
     try:
         with Path(f"{file}-wal").open("rb") as log:
-            return log.read(_HEAD)
+            head, size = log.read(_HEAD), os.fstat(log.fileno()).st_size
     except FileNotFoundError:
         return b""
+    # A restarted log keeps its length, and none is announced before it has a page.
+    return head if size >= _HEAD + _FRAME_HEAD + int.from_bytes(head[_PAGE_SIZE], "big") else b""
 
 
 def has_lost_log(connection: sqlite3.Connection, head: bytes) -> bool:

@@ -27,7 +27,7 @@ from zoho_async.cli import profile_file
 from zoho_async.cli.console.exit_codes import SetupError
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.streams import json_line
-from zoho_async.cli.console.tables import has_colours
+from zoho_async.cli.console.tables import has_colours, plain
 from zoho_async.cli.profiles import AccountSettings, client, credentials, state_folder, token_store
 from zoho_async.cli.scope_sets import organizations_path, organizations_scope
 
@@ -222,8 +222,8 @@ def _text(one: Check) -> str:
     word = f"{one.status:<8}"
     if has_colours():
         word = f"\x1b[{_COLOURS[one.status]}m{word}\x1b[0m"
-    help = f"{'':<8}  help: {one.help}\n" if one.help else ""
-    return f"{word}  {one.check}: {one.message}\n{help}"
+    help = f"{'':<8}  help: {plain(one.help)}\n" if one.help else ""
+    return f"{word}  {one.check}: {plain(one.message)}\n{help}"
 
 
 def _summary(checks: Sequence[Check]) -> str:

@@ -18,6 +18,7 @@ from zoho_async.cli.console.exit_codes import DONE, ArgumentError, SetupError
 from zoho_async.cli.console.prompts import ask, choose, tell
 from zoho_async.cli.console.runner import Interruption
 from zoho_async.cli.console.streams import json_line
+from zoho_async.cli.console.tables import plain
 from zoho_async.cli.console.verbosity import is_quiet
 from zoho_async.cli.profiles import AccountSettings, credentials, forget_tokens
 from zoho_async.cli.scope_sets import missing_scopes, organizations_path, organizations_scope
@@ -316,5 +317,5 @@ def _report(args: LoginArgs, granted: Granted, organization_id: str, in_keyring:
         return
     tell(f"Profile {args.profile}: {place}")
     if organization_id:
-        tell(f"Organisation {organization_id} {name}".rstrip())
+        tell(plain(f"Organisation {organization_id} {name}".rstrip()))
         tell(f"Try it: zoho-async doctor{option}")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import typer
 
 from .exit_codes import ArgumentError
+from .tables import plain
 
 
 def ask(text: str, *, option: str, hidden: bool = False) -> str:
@@ -34,7 +35,7 @@ def ask(text: str, *, option: str, hidden: bool = False) -> str:
 def choose(text: str, choices: Sequence[str], *, option: str) -> int:
     """The place of the chosen one of some lines, counted from 0. Raises ArgumentError as `ask` does."""
     for number, choice in enumerate(choices, 1):
-        typer.echo(f"  {number:>2}  {choice}", err=True)
+        typer.echo(f"  {number:>2}  {plain(choice)}", err=True)
     while True:
         answer = ask(f"{text} (1-{len(choices)})", option=option)
         if answer.isdecimal() and 1 <= int(answer) <= len(choices):

@@ -28,9 +28,16 @@ def has_colours() -> bool:
     return is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def plain(text: str) -> str:
+    """Text from Zoho on one line, with what a terminal would obey escaped."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 def write_rows(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Writes rows aligned in columns; on a terminal with a header above, and in several lines where it is narrow."""
-    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    texts = [["" if cell is None else plain(str(cell)) for cell in row] for row in rows]
     header = [name.upper() for name in columns]
     shown = [header, *texts] if is_terminal() else texts
     widths = [max((len(row[place]) for row in shown), default=0) for place in range(len(columns))]
@@ -81,8 +88,16 @@ def _written(value: _Json, indent: str) -> str:
     if isinstance(value, _Digits):
         return str(value)
     if isinstance(value, dict) and value:
-        members = [f"{json.dumps(key, ensure_ascii=False)}: {_written(one, inner)}" for key, one in value.items()]
+        members = [f"{_quoted(key)}: {_written(one, inner)}" for key, one in value.items()]
         return f"{{\n{inner}" + f",\n{inner}".join(members) + f"\n{indent}}}"
     if isinstance(value, list) and value:
         return f"[\n{inner}" + f",\n{inner}".join(_written(one, inner) for one in value) + f"\n{indent}]"
-    return json.dumps(value, ensure_ascii=False)
+    return _quoted(value)
+
+
+def _quoted(value: object) -> str:
+    """A scalar as JSON; what a terminal would obey is escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
