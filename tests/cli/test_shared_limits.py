@@ -157,9 +157,10 @@ async def test_a_push_whose_lease_is_taken_over_ends(fake: FakeZoho, cli: Cli, r
     process = await cli.start(*push, "--redis", redis.url, "--concurrency", "1")
     await until(lambda: fake.requests() > 3)
     async with Redis.from_url(redis.url) as client, Fleet(redis.url, lease=60) as heir:
-        for key in await client.keys("zoho:{push/*}:lease"):
-            await client.delete(key)
-        async with heir.lease("push", fake.url, fake.organization_id, "books.contacts"):
+        taken = heir.lease("push", fake.url, fake.organization_id, "books.contacts", wait=60)
+        await client.set(taken.keys[1], 2**52)  # the next owner has got it
+        await client.set(taken.keys[0], "heir", px=1)
+        async with taken:
             out, err = await process.communicate()
     assert process.returncode == 1, out
     assert b"is lost: another process may work on it" in err
@@ -175,7 +176,8 @@ async def test_a_look_shows_who_waits_who_holds_and_what_is_left(fake: FakeZoho,
         permit = await first.limiters.of(("us", "10"), one).acquire()
         waiting = asyncio.ensure_future(second.limiters.of(("us", "10"), one).acquire())
         async with first.lease("push", "us", "10", "books.contacts"):
-            await asyncio.sleep(0.1)
+            while not (await first.look(("us", "10"))).waiting:  # noqa: ASYNC110 - another fleet asks
+                await asyncio.sleep(0.01)
             text = (await cli(*look)).out
             json = (await cli(*look, "--json", "--organization", "10")).json
             metrics = (await cli(*look, "--prometheus")).out

@@ -73,7 +73,7 @@ async def starts(gatekeeper: Gatekeeper) -> None:
 
 async def until(happened: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(LONG):
-        while not await happened():
+        while not await happened():  # noqa: ASYNC110 - there is no event across fleets
             await asyncio.sleep(0.01)
 
 

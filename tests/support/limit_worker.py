@@ -1,4 +1,4 @@
-"""A process that makes calls under shared limits, for some seconds or so many, then prints how many: see `limit_workers`."""
+"""A process that makes calls under shared limits, then prints how many: see `limit_workers`."""
 
 from __future__ import annotations
 
