@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -172,6 +173,44 @@ async def test_a_file_that_is_removed_holds_its_organisation_for_a_window(
     assert caplog.text.count("was removed") == 1
     clock.time += WINDOW
     assert not await waits(one)
+
+
+async def test_a_folder_that_is_removed_in_mid_run_is_made_again(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, limits = tmp_path / "limits", Limits(per_minute=None, concurrency=1)
+    one = gate(folder, limits)
+    permit = await one.acquire()
+    shutil.rmtree(folder)
+    permit.done(SENT)
+    assert await waits(one)
+    clock.time += WINDOW
+    permit = await one.acquire()
+    assert await waits(gate(folder, limits)), "it is known to be alive"
+    permit.done(SENT)
+    assert caplog.text.count("was removed") == 1
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+async def test_another_event_loop_is_refused_while_the_first_runs(tmp_path: Path) -> None:
+    limiters = FileLimiters(tmp_path, _window=WINDOW)
+
+    async def call() -> None:
+        (await limiters.of(PLACE, Limits()).acquire()).done(SENT)
+
+    await call()
+    with pytest.raises(ConfigError, match="another event loop"):
+        await asyncio.to_thread(asyncio.run, call())
+
+
+def test_event_loops_one_after_another_go_on(tmp_path: Path) -> None:
+    limiters = FileLimiters(tmp_path, _window=WINDOW)
+
+    async def call() -> int:
+        (await limiters.of(PLACE, Limits()).acquire()).done(SENT)
+        return limiters.of(PLACE, Limits()).quota().sent
+
+    assert [asyncio.run(call()) for _ in range(3)] == [1, 2, 3]
 
 
 async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from support.client import client_of
-from support.redis_server import RedisServer
+from support.redis_server import RedisServer, binary
 
 from zoho_async import ConfigError, LeaseError, Limits, UnavailableError, Zoho
 from zoho_async.fake import FakeZoho
@@ -371,6 +377,94 @@ async def test_no_password_is_in_an_error(monkeypatch: pytest.MonkeyPatch) -> No
         with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:9") as caught:
             await fleet.limiters.of(PLACE, OFF).acquire()
         assert "hunter2" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
+
+
+LOOPS = """
+import asyncio, sys
+from zoho_async import ConfigError, Limits
+from zoho_async.fleet import Fleet
+from zoho_async.transport.hooks import Report
+fleet = Fleet(sys.argv[1], _window=0.3)
+async def call(place="1"):
+    (await fleet.limiters.of(("us", place), Limits()).acquire()).done(Report(sent=True))
+async def two():
+    await call()
+    await asyncio.to_thread(asyncio.run, call("2"))
+asyncio.run(call())
+try:
+    asyncio.run(two())
+except ConfigError as error:
+    print(error)
+asyncio.run(call())
+"""
+
+
+def test_event_loops_one_after_another_go_on_and_two_at_once_are_refused(tmp_path: Path) -> None:
+    assert run(LOOPS, tmp_path) == "this Fleet is used by another event loop: each thread needs one of its own\n"
+
+
+FORK = """
+import asyncio, os, sys
+from zoho_async import Limits
+from zoho_async.fleet import Fleet
+from zoho_async.transport.hooks import Report
+fleet = Fleet(sys.argv[1], _window=0.3)
+async def call(keep):
+    permit = await fleet.limiters.of(("us", "1"), Limits(per_minute=None, concurrency=1)).acquire()
+    if not keep:
+        permit.done(Report(sent=True))
+        await fleet.close()
+ending, alive = os.pipe()
+read, written = os.pipe()
+child = os.fork()
+if child == 0:
+    try:
+        os.close(alive)
+        asyncio.run(call(keep=True))
+        os.write(written, b"in")
+        os.read(ending, 1)  # it does not outlive its parent
+    finally:
+        os._exit(1)
+os.close(written)
+assert os.read(read, 2) == b"in"
+try:
+    asyncio.run(asyncio.wait_for(call(keep=False), 1.0))
+except TimeoutError:
+    print("the only slot is the child's", flush=True)
+os.close(alive)
+os.waitpid(child, 0)
+"""
+
+
+def test_a_fork_is_another_process(tmp_path: Path) -> None:
+    assert run(FORK, tmp_path) == "the only slot is the child's\n"
+
+
+def run(script: str, folder: Path) -> str:
+    """What a script with event loops of its own prints."""
+    with redis_process(folder) as url:
+        command = [sys.executable, "-c", script, url]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=LONG, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@contextmanager
+def redis_process(folder: Path) -> Iterator[str]:
+    """A server for a test without an event loop of its own."""
+    with tempfile.TemporaryDirectory(prefix="redis") as short:
+        server = subprocess.Popen(
+            [binary(), "--port", "0", "--unixsocket", f"{short}/s", "--save", "", "--dir", str(folder)],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            while not Path(f"{short}/s").exists():
+                assert server.poll() is None
+                time.sleep(0.01)
+            yield f"unix://{short}/s"
+        finally:
+            server.kill()
+            server.wait()
 
 
 # -- leases

@@ -128,6 +128,21 @@ async def test_an_outage_ends_the_slice_for_a_minute(fake: FakeZoho, fleet: Flee
         assert timedelta() < one.again_at - datetime.now(UTC) <= timedelta(minutes=1)
 
 
+async def test_a_redis_that_is_away_ends_the_slice_for_a_minute(
+    fake: FakeZoho, fleet: Fleet, redis: RedisServer, tmp_path: Path
+) -> None:
+    async with shared(fake, fleet) as zoho:
+        await redis.kill()
+        ended = await push_slice(fleet, zoho.books.contacts, ROWS, state=tmp_path / "s", **BY_KEY)
+        pulled = await pull_slice(fleet, zoho.books.contacts, tmp_path / "c.sqlite", state=None)
+        for one in (ended, pulled):
+            assert (one.done, one.complete) == (False, False)
+            assert one.again_at is not None
+            assert timedelta() < one.again_at - datetime.now(UTC) <= timedelta(minutes=1)
+        assert fake.requests() == 0
+        await redis.start()
+
+
 async def test_a_pull_goes_on_slice_by_slice(fake: FakeZoho, fleet: Fleet, tmp_path: Path) -> None:
     fake.seed({"contact_name": f"c {number}"} for number in range(450))
     async with shared(fake, fleet) as zoho:

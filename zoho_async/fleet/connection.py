@@ -69,6 +69,7 @@ class RedisConnection:
             OSError,
         )
         self._turns = asyncio.Semaphore(_CONNECTIONS)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._running: set[asyncio.Task[Any]] = set()
         self._failures = 0
         self._next_try = 0.0
@@ -111,8 +112,16 @@ class RedisConnection:
         return await asyncio.shield(self._start(self._command(command)))
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            if self._loop is not None and self._loop.is_running():
+                work.close()
+                raise ConfigError("this Fleet is used by another event loop: each thread needs one of its own")
+            if self._own and self._loop is not None:
+                self.client.connection_pool.reset()  # its connections are those of a loop that has ended
+            self._loop, self._turns = loop, asyncio.Semaphore(_CONNECTIONS)
         # A task of its own is never cancelled: redis-py 8.1 swallows cancellations.
-        task = asyncio.get_running_loop().create_task(work)
+        task = loop.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task

@@ -77,7 +77,6 @@ class FileLimiters:
     def _make(self, organization: tuple[str, ...], limits: Limits) -> Gatekeeper:
         if self._alone is None:
             try:
-                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 holder = self.holder()
                 return SharedGatekeeper(_FileBackend(self, holder, self.path(organization), self._window), limits)
             except OSError as error:
@@ -191,6 +190,7 @@ class _FileBackend:
             # In a fork: the calls in flight are those of the process that it was forked from.
             self._holder, self._ended = self._limiters.holder(), []
         try:
+            self._holder.keep()
             return RecordFile.locked(self._path)
         except OSError as error:
             raise ConfigError(f"limits file {self._path}: cannot be opened ({error.strerror})") from None
