@@ -118,7 +118,8 @@ class RedisConnection:
                 work.close()
                 raise ConfigError("this Fleet is used by another event loop: each thread needs one of its own")
             if self._own and self._loop is not None:
-                self.client.connection_pool.reset()  # its connections are those of a loop that has ended
+                # Its connections are those of a loop that has ended.
+                cast("Any", self.client.connection_pool).reset()
             self._loop, self._turns = loop, asyncio.Semaphore(_CONNECTIONS)
         # A task of its own is never cancelled: redis-py 8.1 swallows cancellations.
         task = loop.create_task(work)
