@@ -168,7 +168,7 @@ async def test_a_push_whose_lease_is_taken_over_ends(fake: FakeZoho, cli: Cli, r
 
 async def test_a_look_shows_who_waits_who_holds_and_what_is_left(fake: FakeZoho, cli: Cli, redis: RedisServer) -> None:
     assert (await cli("fleet", "look", "--redis", redis.url)).out == "Redis knows no organisation yet\n"
-    headers = {"x-rate-limit-limit": "1000", "x-rate-limit-remaining": "7", "x-rate-limit-reset": "3600"}
+    headers = {"x-rate-limit-limit": "1234567", "x-rate-limit-remaining": "7", "x-rate-limit-reset": "3600"}
     one = Limits(concurrency=1)
     look = ("fleet", "look", "--redis", redis.url)
     async with Fleet(redis.url, _window=0.01) as first, Fleet(redis.url, _window=0.01) as second:
@@ -184,7 +184,7 @@ async def test_a_look_shows_who_waits_who_holds_and_what_is_left(fake: FakeZoho,
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         permit.done(Report(sent=False))
-    assert re.search(r"^eu 20 books +7 of 1,000 +\d +0 +0 +-$", text, re.MULTILINE), text
+    assert re.search(r"^eu 20 books +7 of 1,234,567 +\d +0 +0 +-$", text, re.MULTILINE), text
     assert re.search(r"^us 10 +\? +1 +1 +1 +-$", text, re.MULTILINE), text
     assert re.search(r"^us 10 +holds 1 +\S+/\d+/\w+$", text, re.MULTILINE)
     assert re.search(r"^us 10 +waits, 1\. +\S+/\d+/\w+$", text, re.MULTILINE)
@@ -194,6 +194,7 @@ async def test_a_look_shows_who_waits_who_holds_and_what_is_left(fake: FakeZoho,
     assert len(organization["waiting"]) == 1
     assert [*json["leases"]] == ["push/us/10/books.contacts"]
     assert 'zoho_day_remaining{place="eu",organization="20",product="books"} 7\n' in metrics
+    assert 'zoho_day_limit{place="eu",organization="20",product="books"} 1234567\n' in metrics
     assert 'zoho_processes_waiting{place="us",organization="10"} 1\n' in metrics
     for line in metrics.splitlines():
         assert re.fullmatch(r"# (HELP|TYPE) zoho_\w+ .+|zoho_\w+\{(\w+=\"[^\"]*\",?)+\} [\d.]+", line), line

@@ -467,6 +467,20 @@ def redis_process(folder: Path) -> Iterator[str]:
             server.wait()
 
 
+@pytest.mark.parametrize("credentials", ["", ":hunter2-wrong@", "user:hunter2-wrong@"])
+async def test_a_password_that_is_refused_is_reported_and_not_shown(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch, credentials: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(redis_limiters, "_LAST_WORDS", 0.1)
+    monkeypatch.setattr(redis_limiters, "_LONGEST_AWAY", 0.0)
+    async with Redis.from_url(redis.url) as client:
+        await client.config_set("requirepass", "hunter2")
+    async with Fleet(redis.url.replace("://", f"://{credentials}")) as fleet:
+        with pytest.raises(UnavailableError, match="refuses the user name or password") as caught:
+            await fleet.limiters.of(PLACE, OFF).acquire()
+    assert "hunter2" not in f"{caught.value!r} {caplog.text}"
+
+
 # -- leases
 
 

@@ -62,6 +62,7 @@ class RedisConnection:
             self.client = source
         self._script_missing = exceptions.NoScriptError
         self._refused = exceptions.ResponseError
+        self._not_admitted = exceptions.AuthenticationError
         self._away = (
             exceptions.ConnectionError,
             exceptions.TimeoutError,
@@ -148,6 +149,8 @@ class RedisConnection:
             reason = type(error).__name__
             if isinstance(error, self._refused):
                 reason = f"{reason}: {str(error)[:_LONGEST_REASON]}"
+            elif isinstance(error.__cause__, self._not_admitted):
+                reason = "it refuses the user name or password of its URL"
             self._failures += 1
             if self.away_since is None:
                 self.away_since = host_time()
