@@ -213,6 +213,31 @@ def test_event_loops_one_after_another_go_on(tmp_path: Path) -> None:
     assert [asyncio.run(call()) for _ in range(3)] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("ahead", [-90.0, -1e-6, 90.0, 1e7])
+async def test_processes_whose_clocks_differ_go_by_the_later_one(
+    tmp_path: Path, clock: Clock, ahead: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a container with a clock of its own. The first call of the later one takes the difference for time."""
+    limits = Limits(per_minute=6, burst=6, concurrency=2)
+    right, wrong = FileLimiters(tmp_path, _window=WINDOW), FileLimiters(tmp_path, _window=WINDOW)
+    wrong._behind = ahead
+    one, two = right.of(PLACE, limits), wrong.of(PLACE, limits)
+    later, earlier = (two, one) if ahead > 0 else (one, two)
+    for _ in range(3):
+        assert not await waits(later)
+        assert not await waits(earlier)
+    clock.time += WINDOW - 0.01
+    assert await waits(one)
+    assert await waits(two)
+    clock.time += 0.02
+    permits = [await two.acquire(), await one.acquire()]
+    assert await waits(one)
+    for permit in permits:
+        permit.done(SENT)
+    assert not await waits(one)
+    assert not caplog.text
+
+
 async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = await _used(tmp_path)
     content = bytearray(path.read_bytes())
