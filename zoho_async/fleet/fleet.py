@@ -47,7 +47,7 @@ class Fleet:
 
     Everything goes by Redis' clock. An organisation is held for a minute when Redis meets it for the first time, is
     empty or was restarted. Slots of calls in flight are leases that this object renews: those of a dead process are
-    free after `lease` seconds.
+    free after `lease` seconds. One event loop at a time may use the object.
 
     Args:
         redis: A URL, or a `redis.asyncio` client, which is not closed here. Needs Redis 6.2 or later.
