@@ -51,8 +51,11 @@ class ProcessLimiters:
         """The rate limiter of an organisation; `limits` are those of a new one."""
         found = self._known.get(organization)
         if found is None:
-            found = self._known[organization] = Limiter(limits, window=self._window)
+            found = self._known[organization] = self._new(limits)
         return found
+
+    def _new(self, limits: Limits) -> Limiter:
+        return Limiter(limits, window=self._window)
 
 
 class ProcessPermit:
