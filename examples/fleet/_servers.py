@@ -104,7 +104,7 @@ def connect(path: Path) -> None:
 
 
 @asynccontextmanager
-async def workers(count: int, *arguments: str) -> AsyncIterator[None]:
+async def workers(count: int, *arguments: str) -> AsyncIterator[list[asyncio.subprocess.Process]]:
     """Worker processes that find the modules of this folder; they end with the block."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])}
     started = [
@@ -119,7 +119,7 @@ async def workers(count: int, *arguments: str) -> AsyncIterator[None]:
         for _ in range(count)
     ]
     try:
-        yield
+        yield started
     finally:
         for one in started:
             if one.returncode is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,7 +29,9 @@ async def fleet_and_client() -> AsyncIterator[tuple[Fleet, Zoho]]:
         yield fleet, zoho
 
 
-async def kill_the_worker_that_pushes(fleet: Fleet, organization_id: str) -> float:
+async def kill_the_worker_that_pushes(
+    fleet: Fleet, organization_id: str, workers: list[asyncio.subprocess.Process]
+) -> float:
     """Kill it in the middle of its work, and return the moment."""
     place = os.environ.get("ZOHO_API_URL") or "us"
     lease, owner, in_flight = f"push/{place}/{organization_id}/books.contacts", "", 0
@@ -38,5 +39,6 @@ async def kill_the_worker_that_pushes(fleet: Fleet, organization_id: str) -> flo
         await asyncio.sleep(0.02)
         in_flight = sum((await fleet.look((place, organization_id))).in_flight.values())
         owner = (await fleet.owners()).get(lease, "")
-    os.kill(int(owner.split("/")[-2]), signal.SIGKILL)
+    number = int(owner.split("/")[-2])
+    next(one for one in workers if one.pid == number).kill()
     return time.monotonic()

@@ -38,11 +38,11 @@ async def main() -> None:
         file.write_text("contact_name,cf_external_id\n" + "".join(f"Procrastinate {n},pg-{n}\n" for n in range(ROWS)))
         async with app.open_async(), fleet_and_client() as (fleet, _):
             await app.schema_manager.apply_schema_async()
-            async with _servers.workers(2, "_procrastinate_worker.py"):
+            async with _servers.workers(2, "_procrastinate_worker.py") as started:
                 job = await push.configure(lock=f"zoho-{organization_id}").defer_async(
                     organization_id=organization_id, file=str(file)
                 )
-                killed = await kill_the_worker_that_pushes(fleet, organization_id)
+                killed = await kill_the_worker_that_pushes(fleet, organization_id, started)
                 while (status := (await app.job_manager.get_job_status_async(job)).value) not in ENDED:
                     await asyncio.sleep(0.05)
                 print(f"{status}, {time.monotonic() - killed:.1f} s after its worker was killed")

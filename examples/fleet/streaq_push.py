@@ -33,9 +33,9 @@ async def main() -> None:
         file = Path(folder) / "contacts.csv"
         file.write_text("contact_name,cf_external_id\n" + "".join(f"streaQ {n},streaq-{n}\n" for n in range(ROWS)))
         others = _servers.workers(2, "-m", "streaq", "run", "_streaq_worker:worker")
-        async with worker, fleet_and_client() as (fleet, _), others:
+        async with worker, fleet_and_client() as (fleet, _), others as started:
             job = await push.enqueue(organization_id, str(file))
-            killed = await kill_the_worker_that_pushes(fleet, organization_id)
+            killed = await kill_the_worker_that_pushes(fleet, organization_id, started)
             result = (await job.result(timeout=90)).result
             print(f"{result}, {time.monotonic() - killed:.1f} s after its worker was killed")
     if not result["done"]:
