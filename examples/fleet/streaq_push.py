@@ -36,7 +36,8 @@ async def main() -> None:
         async with worker, fleet_and_client() as (fleet, _), others as started:
             job = await push.enqueue(organization_id, str(file))
             killed = await kill_the_worker_that_pushes(fleet, organization_id, started)
-            result = (await job.result(timeout=90)).result
+            ended = await job.result(timeout=90)
+            result = ended.result if ended.success else {"done": False, "error": repr(ended.exception)}
             print(f"{result}, {time.monotonic() - killed:.1f} s after its worker was killed")
     if not result["done"]:
         raise SystemExit(1)
