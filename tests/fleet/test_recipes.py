@@ -58,7 +58,7 @@ def test_every_recipe_is_run_here() -> None:
 @pytest.mark.parametrize("name", ["procrastinate_push", "streaq_push"])
 async def test_a_push_whose_worker_is_killed_is_done_by_another(fake: FakeZoho, tmp_path: Path, name: str) -> None:
     # The first worker gets some answers late: it is killed in the middle of its push, on any machine.
-    fake.script("books.contacts.upsert", ["pass"] + ["latency:20"] * 5)  # a push begins with one call alone
+    fake.script("books.contacts.upsert", ["pass"] + ["latency:10"] * 5)  # a push begins with one call alone
     out = await run(fake, name, tmp_path)
     assert "after its worker was killed" in out
     assert Counter(fake.created("cf_external_id").values()) == {1: 60}
