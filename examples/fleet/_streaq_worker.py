@@ -11,11 +11,12 @@ REDIS_URL=redis://... streaq run _streaq_worker:worker
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 from _settings import TAKEOVER, fleet_and_client
 from streaq import StreaqRetry, Worker
 
-from zoho_async import bulk
+from zoho_async import LeaseError, bulk
 from zoho_async.fleet import push_slice
 
 # A job whose worker is silent for `idle_timeout` goes to another one.
@@ -28,7 +29,11 @@ async def push(organization_id: str, file: str) -> dict[str, int | bool]:
     fleet, zoho = worker.context
     contacts = zoho.with_options(organization_id=organization_id).books.contacts
     rows = bulk.open_rows(file)
-    ended = await push_slice(fleet, contacts, rows, state=f"{file}.state.sqlite", upsert_by="cf_external_id")
+    try:
+        ended = await push_slice(fleet, contacts, rows, state=f"{file}.state.sqlite", upsert_by="cf_external_id")
+    except LeaseError:
+        # Another worker has it: one that was slow, and not dead.
+        raise StreaqRetry("another worker pushes", delay=timedelta(seconds=TAKEOVER)) from None
     if ended.again_at is not None:
         raise StreaqRetry("the day is used up, or Zoho is away", schedule=ended.again_at)
     return {"done": ended.done, "failed": ended.summary.failed}

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 
 import _servers
 import aiohttp
@@ -23,10 +24,11 @@ async def main() -> None:
     import uvicorn
     from _fastapi_app import app
 
-    port = _servers.free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started and not serving.done():
         await asyncio.sleep(0.02)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as browser:
         async with browser.post("/contacts", json={"contact_name": "FastAPI and Co"}) as response:

@@ -38,18 +38,14 @@ async def main() -> None:
         file.write_text("contact_name,cf_external_id\n" + "".join(f"Procrastinate {n},pg-{n}\n" for n in range(ROWS)))
         async with app.open_async(), fleet_and_client() as (fleet, _):
             await app.schema_manager.apply_schema_async()
-            workers = [await _servers.worker("_procrastinate_worker.py") for _ in range(2)]
-            job = await push.configure(lock=f"zoho-{organization_id}").defer_async(
-                organization_id=organization_id, file=str(file)
-            )
-            killed = await kill_the_worker_that_pushes(fleet, organization_id)
-            while (status := (await app.job_manager.get_job_status_async(job)).value) not in ENDED:
-                await asyncio.sleep(0.05)
-            print(f"{status}, {time.monotonic() - killed:.1f} s after its worker was killed")
-            for one in workers:
-                if one.returncode is None:
-                    one.terminate()
-                await one.wait()
+            async with _servers.workers(2, "_procrastinate_worker.py") as started:
+                job = await push.configure(lock=f"zoho-{organization_id}").defer_async(
+                    organization_id=organization_id, file=str(file)
+                )
+                killed = await kill_the_worker_that_pushes(fleet, organization_id, started)
+                while (status := (await app.job_manager.get_job_status_async(job)).value) not in ENDED:
+                    await asyncio.sleep(0.05)
+                print(f"{status}, {time.monotonic() - killed:.1f} s after its worker was killed")
     if status != "succeeded":
         raise SystemExit(1)
 

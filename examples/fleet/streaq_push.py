@@ -32,16 +32,13 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "contacts.csv"
         file.write_text("contact_name,cf_external_id\n" + "".join(f"streaQ {n},streaq-{n}\n" for n in range(ROWS)))
-        async with worker, fleet_and_client() as (fleet, _):
-            workers = [await _servers.worker("-m", "streaq", "run", "_streaq_worker:worker") for _ in range(2)]
+        others = _servers.workers(2, "-m", "streaq", "run", "_streaq_worker:worker")
+        async with worker, fleet_and_client() as (fleet, _), others as started:
             job = await push.enqueue(organization_id, str(file))
-            killed = await kill_the_worker_that_pushes(fleet, organization_id)
-            result = (await job.result(timeout=40)).result
+            killed = await kill_the_worker_that_pushes(fleet, organization_id, started)
+            ended = await job.result(timeout=90)
+            result = ended.result if ended.success else {"done": False, "error": repr(ended.exception)}
             print(f"{result}, {time.monotonic() - killed:.1f} s after its worker was killed")
-            for one in workers:
-                if one.returncode is None:
-                    one.terminate()
-                await one.wait()
     if not result["done"]:
         raise SystemExit(1)
 

@@ -157,9 +157,10 @@ async def test_a_push_whose_lease_is_taken_over_ends(fake: FakeZoho, cli: Cli, r
     process = await cli.start(*push, "--redis", redis.url, "--concurrency", "1")
     await until(lambda: fake.requests() > 3)
     async with Redis.from_url(redis.url) as client, Fleet(redis.url, lease=60) as heir:
-        for key in await client.keys("zoho:{push/*}:lease"):
-            await client.delete(key)
-        async with heir.lease("push", fake.url, fake.organization_id, "books.contacts"):
+        taken = heir.lease("push", fake.url, fake.organization_id, "books.contacts", wait=60)
+        await client.set(taken.keys[1], 2**52)  # the next owner has got it
+        await client.set(taken.keys[0], "heir", px=1)
+        async with taken:
             out, err = await process.communicate()
     assert process.returncode == 1, out
     assert b"is lost: another process may work on it" in err
@@ -167,7 +168,7 @@ async def test_a_push_whose_lease_is_taken_over_ends(fake: FakeZoho, cli: Cli, r
 
 async def test_a_look_shows_who_waits_who_holds_and_what_is_left(fake: FakeZoho, cli: Cli, redis: RedisServer) -> None:
     assert (await cli("fleet", "look", "--redis", redis.url)).out == "Redis knows no organisation yet\n"
-    headers = {"x-rate-limit-limit": "1000", "x-rate-limit-remaining": "7", "x-rate-limit-reset": "3600"}
+    headers = {"x-rate-limit-limit": "1234567", "x-rate-limit-remaining": "7", "x-rate-limit-reset": "3600"}
     one = Limits(concurrency=1)
     look = ("fleet", "look", "--redis", redis.url)
     async with Fleet(redis.url, _window=0.01) as first, Fleet(redis.url, _window=0.01) as second:
@@ -175,14 +176,15 @@ async def test_a_look_shows_who_waits_who_holds_and_what_is_left(fake: FakeZoho,
         permit = await first.limiters.of(("us", "10"), one).acquire()
         waiting = asyncio.ensure_future(second.limiters.of(("us", "10"), one).acquire())
         async with first.lease("push", "us", "10", "books.contacts"):
-            await asyncio.sleep(0.1)
+            while not (await first.look(("us", "10"))).waiting:  # noqa: ASYNC110 - another fleet asks
+                await asyncio.sleep(0.01)
             text = (await cli(*look)).out
             json = (await cli(*look, "--json", "--organization", "10")).json
             metrics = (await cli(*look, "--prometheus")).out
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         permit.done(Report(sent=False))
-    assert re.search(r"^eu 20 books +7 of 1,000 +\d +0 +0 +-$", text, re.MULTILINE), text
+    assert re.search(r"^eu 20 books +7 of 1,234,567 +\d +0 +0 +-$", text, re.MULTILINE), text
     assert re.search(r"^us 10 +\? +1 +1 +1 +-$", text, re.MULTILINE), text
     assert re.search(r"^us 10 +holds 1 +\S+/\d+/\w+$", text, re.MULTILINE)
     assert re.search(r"^us 10 +waits, 1\. +\S+/\d+/\w+$", text, re.MULTILINE)
@@ -192,6 +194,7 @@ async def test_a_look_shows_who_waits_who_holds_and_what_is_left(fake: FakeZoho,
     assert len(organization["waiting"]) == 1
     assert [*json["leases"]] == ["push/us/10/books.contacts"]
     assert 'zoho_day_remaining{place="eu",organization="20",product="books"} 7\n' in metrics
+    assert 'zoho_day_limit{place="eu",organization="20",product="books"} 1234567\n' in metrics
     assert 'zoho_processes_waiting{place="us",organization="10"} 1\n' in metrics
     for line in metrics.splitlines():
         assert re.fullmatch(r"# (HELP|TYPE) zoho_\w+ .+|zoho_\w+\{(\w+=\"[^\"]*\",?)+\} [\d.]+", line), line

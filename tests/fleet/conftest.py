@@ -15,10 +15,12 @@ async def redis() -> AsyncIterator[RedisServer]:
 
 
 @pytest.fixture
-def short_window(fake: FakeZoho) -> None:
-    """The fake counts the calls of some seconds, and refuses none."""
+async def short_window(fake: FakeZoho) -> AsyncIterator[None]:
+    """The fake counts the calls of some seconds, and refuses none. No worker outlives its test."""
     # Imported late: a conftest may be loaded before the profile that the sizes depend on.
-    from support.limit_workers import SERVER_WINDOW
+    from support.limit_workers import SERVER_WINDOW, Worker
 
     fake.limits[fake.organization_id].window = SERVER_WINDOW
     fake.limits[fake.organization_id].per_minute = None
+    yield
+    await Worker.kill_all()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,26 @@ from zoho_async.transport.hooks import Gatekeeper, Paused, Report
 PLACE = ("us", "10234695")
 SENT = Report(sent=True, decision="done")
 WINDOW = 0.4
+LONG = 60.0
+"""Seconds for what comes at once, on a machine that stands still now and then."""
+
+
+class Clock:
+    """The machine's clock, moved by the test and a little by every look: a busy machine decides nothing."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        self.time += 1e-6
+        return self.time
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(files, "host_time", made)
+    return made
 
 
 def gate(folder: Path, limits: Limits | None = None) -> Gatekeeper:
@@ -49,7 +70,7 @@ async def test_two_limiters_of_one_folder_share_slots_pauses_and_the_day(tmp_pat
     second.done(SENT)
     with pytest.raises(Paused) as caught:
         await one.acquire(1.0)
-    assert 29 < caught.value.seconds <= 30
+    assert caught.value.seconds == pytest.approx(30, abs=0.001)
     first.done(Report(sent=True, headers={"x-rate-limit-limit": "1000", "x-rate-limit-remaining": "7"}))
     assert two.quota().remaining == 7
     assert two.quota().limit == 1000
@@ -61,9 +82,9 @@ async def test_limits_hold_over_a_restart_of_the_client(fake: FakeZoho, tmp_path
     for _ in range(2):
         async with client_of(fake, limits=limits, limiters=FileLimiters(tmp_path)) as zoho:
             await zoho.books.contacts.list()
-    async with client_of(fake, limits=limits, limiters=FileLimiters(tmp_path), deadline=0.1) as zoho:
+    async with client_of(fake, limits=limits, limiters=FileLimiters(tmp_path)) as zoho:
         with pytest.raises(zoho_async.DeadlineError):
-            await zoho.books.contacts.list()
+            await zoho.with_options(deadline=0.1).books.contacts.list()
         assert zoho.quota.minute_left == 0
     assert fake.requests() == 2
 
@@ -98,7 +119,7 @@ async def _used(folder: Path) -> Path:
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "zeros", "text", "both records"])
 async def test_a_damaged_file_holds_its_organisation_for_a_window(
-    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     path = await _used(tmp_path)
     content = bytearray(path.read_bytes())
@@ -114,11 +135,10 @@ async def test_a_damaged_file_holds_its_organisation_for_a_window(
         }[damage]
     )
     gatekeeper = gate(tmp_path)
-    loop = asyncio.get_running_loop()
-    start = loop.time()
     assert await waits(gatekeeper)
-    (await gatekeeper.acquire()).done(SENT)
-    assert loop.time() - start >= WINDOW
+    clock.time += WINDOW - 0.001
+    assert await waits(gatekeeper)
+    clock.time += 0.002
     assert caplog.text.count("is damaged") == 1
     assert str(path) in caplog.text
     assert not await waits(gatekeeper)
@@ -143,7 +163,7 @@ async def test_a_write_that_was_torn_leaves_the_record_before_it(tmp_path: Path)
 
 
 async def test_a_file_that_is_removed_holds_its_organisation_for_a_window(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     one = gate(tmp_path)
     (await one.acquire()).done(SENT)
@@ -151,8 +171,71 @@ async def test_a_file_that_is_removed_holds_its_organisation_for_a_window(
     assert await waits(one)
     assert await waits(gate(tmp_path)), "those that come later see the hold too"
     assert caplog.text.count("was removed") == 1
-    await asyncio.sleep(WINDOW)
+    clock.time += WINDOW
     assert not await waits(one)
+
+
+async def test_a_folder_that_is_removed_in_mid_run_is_made_again(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, limits = tmp_path / "limits", Limits(per_minute=None, concurrency=1)
+    one = gate(folder, limits)
+    permit = await one.acquire()
+    shutil.rmtree(folder)
+    permit.done(SENT)
+    assert await waits(one)
+    clock.time += WINDOW
+    permit = await one.acquire()
+    assert await waits(gate(folder, limits)), "it is known to be alive"
+    permit.done(SENT)
+    assert caplog.text.count("was removed") == 1
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+async def test_another_event_loop_is_refused_while_the_first_runs(tmp_path: Path) -> None:
+    limiters = FileLimiters(tmp_path, _window=WINDOW)
+
+    async def call() -> None:
+        (await limiters.of(PLACE, Limits()).acquire()).done(SENT)
+
+    await call()
+    with pytest.raises(ConfigError, match="another event loop"):
+        await asyncio.to_thread(asyncio.run, call())
+
+
+def test_event_loops_one_after_another_go_on(tmp_path: Path) -> None:
+    limiters = FileLimiters(tmp_path, _window=WINDOW)
+
+    async def call() -> int:
+        (await limiters.of(PLACE, Limits()).acquire()).done(SENT)
+        return limiters.of(PLACE, Limits()).quota().sent
+
+    assert [asyncio.run(call()) for _ in range(3)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("ahead", [-90.0, -0.001, 90.0, 1e7])
+async def test_processes_whose_clocks_differ_go_by_the_later_one(
+    tmp_path: Path, clock: Clock, ahead: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a container with a clock of its own. The first call of the later one takes the difference for time."""
+    limits = Limits(per_minute=6, burst=6, concurrency=2)
+    right, wrong = FileLimiters(tmp_path, _window=WINDOW), FileLimiters(tmp_path, _window=WINDOW)
+    wrong._behind = ahead
+    one, two = right.of(PLACE, limits), wrong.of(PLACE, limits)
+    later, earlier = (two, one) if ahead > 0 else (one, two)
+    for _ in range(3):
+        assert not await waits(later)
+        assert not await waits(earlier)
+    clock.time += WINDOW - 0.01
+    assert await waits(one)
+    assert await waits(two)
+    clock.time += 0.02
+    permits = [await two.acquire(), await one.acquire()]
+    assert await waits(one)
+    for permit in permits:
+        permit.done(SENT)
+    assert not await waits(one)
+    assert not caplog.text
 
 
 async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
@@ -174,10 +257,10 @@ async def test_a_folder_that_cannot_be_used_causes_one_warning_and_calls_go_on(
     async with client_of(fake, limiters=limiters, limits=Limits(per_minute=2, burst=2)) as zoho:
         await zoho.books.contacts.list()
         await zoho.with_options(organization_id=other).books.contacts.list()
-    async with client_of(fake, limiters=limiters, deadline=0.1) as zoho:
+    async with client_of(fake, limiters=limiters) as zoho:
         await zoho.books.contacts.list()
         with pytest.raises(zoho_async.DeadlineError):
-            await zoho.books.contacts.list()
+            await zoho.with_options(deadline=0.1).books.contacts.list()
     assert caplog.text.count("cannot be used") == 1
     assert str(limiters.folder) in caplog.text
 
@@ -220,7 +303,7 @@ async def test_an_end_that_could_not_be_written_at_once_is_written_later(tmp_pat
     permit = await gatekeeper.acquire()
     with locked(path_in(tmp_path)):
         permit.done(SENT)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(LONG):
         await gate(tmp_path, Limits(per_minute=None, concurrency=1)).acquire()
 
 
@@ -266,7 +349,7 @@ async def test_the_leader_is_cancelled_and_the_next_goes_on(tmp_path: Path) -> N
         task.cancel()
         await asyncio.sleep(0)
     permit.done(SENT)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(LONG):
         (await waiting[3]).done(SENT)
 
 
@@ -281,15 +364,18 @@ async def call():
 async def hold(written):
     await gatekeeper.acquire()
     os.write(written, b"in")
-    await asyncio.Event().wait()
 asyncio.run(call())
 read, written = os.pipe()
+ending, alive = os.pipe()
 child = os.fork()
 if child == 0:
     try:
+        os.close(alive)
         asyncio.run(hold(written))
+        os.read(ending, 1)  # it does not outlive its parent
     finally:
         os._exit(1)
+os.close(written)
 assert os.read(read, 2) == b"in"
 try:
     asyncio.run(asyncio.wait_for(call(), 1.0))
@@ -307,7 +393,7 @@ def test_a_fork_is_another_process(tmp_path: Path) -> None:
         [sys.executable, "-c", FORK, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONG,
         check=False,
         start_new_session=True,  # its kill can reach nothing of this suite
     )

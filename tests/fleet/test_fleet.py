@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from support.client import client_of
-from support.redis_server import RedisServer
+from support.redis_server import RedisServer, binary
 
-from zoho_async import ConfigError, LeaseError, Limits, UnavailableError
+from zoho_async import ConfigError, LeaseError, Limits, UnavailableError, Zoho
 from zoho_async.fake import FakeZoho
 from zoho_async.fleet import Fleet, connection, redis_limiters
+from zoho_async.fleet.clocks import host_time
 from zoho_async.transport.hooks import Exhausted, Gatekeeper, Paused, Report
 
 PLACE = ("us", "10234695")
@@ -50,13 +57,30 @@ async def fleets(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         await fleet.close()
 
 
-async def waits(gatekeeper: Gatekeeper, seconds: float = 0.15) -> bool:
+LONG = 60.0
+"""Seconds for what comes at once, on a machine that stands still now and then."""
+
+
+async def waits(gatekeeper: Gatekeeper) -> bool:
+    """Whether a call does not start at once."""
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(0.15):
             (await gatekeeper.acquire()).done(SENT)
     except TimeoutError:
         return True
     return False
+
+
+async def starts(gatekeeper: Gatekeeper) -> None:
+    """A call starts, where nothing but a loaded machine delays it."""
+    async with asyncio.timeout(LONG):
+        (await gatekeeper.acquire()).done(SENT)
+
+
+async def until(happened: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(LONG):
+        while not await happened():  # noqa: ASYNC110 - there is no event across fleets
+            await asyncio.sleep(0.01)
 
 
 async def test_an_organisation_that_redis_has_never_met_is_held_for_a_window(fleets: Fleets) -> None:
@@ -64,8 +88,8 @@ async def test_an_organisation_that_redis_has_never_met_is_held_for_a_window(fle
     loop = asyncio.get_running_loop()
     start = loop.time()
     (await gatekeeper.acquire()).done(SENT)
-    assert loop.time() - start >= 0.6
-    assert not await waits(fleets.gate(_window=0.6))
+    assert loop.time() - start >= 0.6 - 0.001, "Redis' clock is read in milliseconds"
+    await starts(fleets.gate(_window=0.6))
 
 
 async def test_two_fleets_share_slots_pauses_and_the_day(fleets: Fleets) -> None:
@@ -74,7 +98,7 @@ async def test_two_fleets_share_slots_pauses_and_the_day(fleets: Fleets) -> None
     first, second = await one.acquire(), await two.acquire()
     assert await waits(one)
     assert await waits(two)
-    second.done(Report(sent=True, decision="throttled", seconds=0.5))
+    second.done(Report(sent=True, decision="throttled", seconds=30))
     second.done(SENT)
     with pytest.raises(Paused):
         await two.acquire(0.1)
@@ -97,16 +121,20 @@ async def test_who_holds_and_who_waits_can_be_seen(fleets: Fleets) -> None:
     one, two = fleets(), fleets()
     permit = await one.limiters.of(PLACE, limits).acquire()
     waiting = asyncio.ensure_future(two.limiters.of(PLACE, limits).acquire())
-    await asyncio.sleep(0.1)
-    view = await two.look(PLACE)
-    assert view.in_flight == {one.limiters.holder: 1}  # type: ignore[attr-defined]
-    assert view.waiting == [two.limiters.holder]  # type: ignore[attr-defined]
+    await until(lambda: shows(two, {one.limiters.holder: 1}, [two.limiters.holder]))  # type: ignore[attr-defined]
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     permit.done(SENT)
-    await asyncio.sleep(0.1)
-    view = await two.look(PLACE)
-    assert (view.in_flight, view.waiting) == ({}, [])
+    await until(lambda: shows(two, {}, []))
+
+
+async def shows(fleet: Fleet, in_flight: dict[str, int], waiting: list[str]) -> bool:
+    view = await fleet.look(PLACE)
+    return (view.in_flight, view.waiting) == (in_flight, waiting)
+
+
+async def count_waiting(fleet: Fleet, count: int) -> bool:
+    return len((await fleet.look(PLACE)).waiting) == count
 
 
 async def test_priority_goes_before_the_bulk_of_other_processes(fleets: Fleets) -> None:
@@ -121,10 +149,11 @@ async def test_priority_goes_before_the_bulk_of_other_processes(fleets: Fleets) 
         await asyncio.sleep(0.05)
         started.done(SENT)
 
+    looking = fleets()
     running = [asyncio.ensure_future(call(one, "bulk"))]
-    await asyncio.sleep(0.05)
+    await until(lambda: count_waiting(looking, 1))
     running.append(asyncio.ensure_future(call(two, "priority", True)))
-    await asyncio.sleep(0.05)
+    await until(lambda: count_waiting(looking, 2))
     permit.done(SENT)
     await asyncio.gather(*running)
     assert order == ["priority", "bulk"]
@@ -171,7 +200,7 @@ async def test_a_cancelled_wait_leaves_no_slot(fleets: Fleets) -> None:
                 result.done(SENT)
         permit = await two.acquire()
     permit.done(SENT)
-    assert not await waits(one)
+    await starts(one)
 
 
 @pytest.mark.parametrize("how", ["killed", "silent"])
@@ -181,7 +210,7 @@ async def test_calls_fail_while_redis_is_away_and_nothing_is_sent(
     monkeypatch.setattr(redis_limiters, "_LONGEST_AWAY", 0.3)
     monkeypatch.setattr(connection, "_TIMEOUT", 0.2)
     async with client_of(fake, limiters=fleets().limiters) as zoho:
-        await zoho.books.contacts.list()
+        await until(lambda: answered(zoho))
         await (redis.kill() if how == "killed" else asyncio.to_thread(redis.stop))
         for _ in range(3):
             with pytest.raises(UnavailableError, match=f"Redis at {redis.folder}/s") as caught:
@@ -189,12 +218,22 @@ async def test_calls_fail_while_redis_is_away_and_nothing_is_sent(
             assert (caught.value.operation, caught.value.sent) == ("books.contacts.list", False)
         assert fake.requests() == 1
         await (redis.start() if how == "killed" else asyncio.to_thread(redis.go_on))
-        await asyncio.sleep(LONGEST_PAUSE + 0.1)
-        await zoho.books.contacts.list()
+        await until(lambda: answered(zoho))
     assert fake.requests() == 2
 
 
-async def test_a_short_absence_is_waited_for(fake: FakeZoho, redis: RedisServer, fleets: Fleets) -> None:
+async def answered(zoho: Zoho) -> bool:
+    try:
+        await zoho.books.contacts.list()
+    except UnavailableError:
+        return False
+    return True
+
+
+async def test_a_short_absence_is_waited_for(
+    fake: FakeZoho, redis: RedisServer, fleets: Fleets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_limiters, "_LONGEST_AWAY", LONG)
     async with client_of(fake, limiters=fleets().limiters) as zoho:
         await zoho.books.contacts.list()
         await redis.kill()
@@ -226,16 +265,22 @@ async def test_spare_calls_go_on_while_redis_is_away(redis: RedisServer, fleets:
     (await gatekeeper.acquire()).done(SENT)
     await redis.kill()
     loop = asyncio.get_running_loop()
-    start, count = loop.time(), 0
-    while loop.time() - start < 2:
-        (await gatekeeper.acquire()).done(SENT)
-        count += 1
-    assert 10 <= count <= 22, "(100 - 60) / 4 in a window, and none at first that the window would not bear"
+    calls: list[float] = []
+    while len(calls) < 15:
+        permit = await gatekeeper.acquire()
+        calls.append(loop.time())
+        permit.done(SENT)
+    assert all(later - call >= 1 for call, later in zip(calls, calls[10:], strict=False)), "(100 - 60) / 4 in a window"
     (await gatekeeper.acquire()).done(Report(sent=True, decision="throttled", seconds=30))
     with pytest.raises(Paused):
         await gatekeeper.acquire(1)
     await redis.start()
-    await asyncio.sleep(LONGEST_PAUSE + 0.5)
+    looking = fleets()
+
+    async def paused() -> bool:
+        return (await looking.look(PLACE)).quota.paused_until is not None
+
+    await until(paused)
     with pytest.raises(Paused):
         await fleets.gate(limits, _window=1.0).acquire(1)
 
@@ -248,7 +293,7 @@ async def test_ends_are_delivered_when_redis_is_back(redis: RedisServer, fleets:
     permit.done(Report(sent=True, decision="exhausted", seconds=100))
     await asyncio.sleep(0.1)
     redis.go_on()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LONG):
         with pytest.raises(Exhausted):
             await fleets.gate(limits).acquire()
 
@@ -266,28 +311,28 @@ async def test_the_redis_clock_is_set_back(redis: RedisServer, fleets: Fleets) -
     gatekeeper = fleets.gate(limits)
     for _ in range(3):
         (await gatekeeper.acquire()).done(Report(sent=True, decision="throttled", seconds=0.2))
+    await until(lambda: shows(fleets.made[0], {}, []))
     keys = fleets.made[0].limiters.keys(PLACE)  # type: ignore[attr-defined]
-    async with Redis.from_url(redis.url) as client:
+    async with Redis.from_url(redis.url) as client, client.pipeline() as at_once:
         for field in ("time", "next", "paused"):
-            await client.hincrbyfloat(keys[0], field, 7_200_000)
-        await client.zadd(keys[1], {"late:1": 2e12})
+            at_once.hincrbyfloat(keys[0], field, 7_200_000)
+        at_once.zadd(keys[1], {"late:1": 2e12})
+        await at_once.execute()
     assert await waits(gatekeeper)
-    async with asyncio.timeout(3):
-        (await gatekeeper.acquire()).done(SENT)
+    await starts(gatekeeper)
 
 
 async def test_a_redis_that_was_restarted_or_replaced_holds_though_it_kept_its_data(
     redis: RedisServer, fleets: Fleets
 ) -> None:
     gatekeeper = fleets.gate()
-    (await gatekeeper.acquire()).done(SENT)
-    assert not await waits(gatekeeper)
+    await starts(gatekeeper)
+    await starts(gatekeeper)
     keys = fleets.made[0].limiters.keys(PLACE)  # type: ignore[attr-defined]
     async with Redis.from_url(redis.url) as client:
         await client.hset(keys[0], "run", "of the server before")
     assert await waits(gatekeeper)
-    await asyncio.sleep(WINDOW)
-    assert not await waits(gatekeeper)
+    await starts(gatekeeper)
 
 
 async def test_hundreds_of_organisations_at_once(fleets: Fleets, caplog: pytest.LogCaptureFixture) -> None:
@@ -306,7 +351,7 @@ async def test_keys_of_an_organisation_are_of_one_hash_slot_and_end_by_themselve
     gatekeeper = fleets.gate(Limits())
     permit = await gatekeeper.acquire()
     waiting = asyncio.ensure_future(fleets.gate(Limits(concurrency=1)).acquire())
-    await asyncio.sleep(0.1)
+    await until(lambda: count_waiting(fleets.made[0], 1))
     async with Redis.from_url(redis.url, decode_responses=True) as client:
         keys = await client.keys()
         assert len(keys) == 4
@@ -334,6 +379,108 @@ async def test_no_password_is_in_an_error(monkeypatch: pytest.MonkeyPatch) -> No
         assert "hunter2" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
 
 
+LOOPS = """
+import asyncio, sys
+from zoho_async import ConfigError, Limits
+from zoho_async.fleet import Fleet
+from zoho_async.transport.hooks import Report
+fleet = Fleet(sys.argv[1], _window=0.3)
+async def call(place="1"):
+    (await fleet.limiters.of(("us", place), Limits()).acquire()).done(Report(sent=True))
+async def two():
+    await call()
+    await asyncio.to_thread(asyncio.run, call("2"))
+asyncio.run(call())
+try:
+    asyncio.run(two())
+except ConfigError as error:
+    print(error)
+asyncio.run(call())
+"""
+
+
+def test_event_loops_one_after_another_go_on_and_two_at_once_are_refused(tmp_path: Path) -> None:
+    assert run(LOOPS, tmp_path) == "this Fleet is used by another event loop: each thread needs one of its own\n"
+
+
+FORK = """
+import asyncio, os, sys
+from zoho_async import Limits
+from zoho_async.fleet import Fleet
+from zoho_async.transport.hooks import Report
+fleet = Fleet(sys.argv[1], _window=0.3)
+async def call(keep):
+    permit = await fleet.limiters.of(("us", "1"), Limits(per_minute=None, concurrency=1)).acquire()
+    if not keep:
+        permit.done(Report(sent=True))
+        await fleet.close()
+ending, alive = os.pipe()
+read, written = os.pipe()
+child = os.fork()
+if child == 0:
+    try:
+        os.close(alive)
+        asyncio.run(call(keep=True))
+        os.write(written, b"in")
+        os.read(ending, 1)  # it does not outlive its parent
+    finally:
+        os._exit(1)
+os.close(written)
+assert os.read(read, 2) == b"in"
+try:
+    asyncio.run(asyncio.wait_for(call(keep=False), 1.0))
+except TimeoutError:
+    print("the only slot is the child's", flush=True)
+os.close(alive)
+os.waitpid(child, 0)
+"""
+
+
+def test_a_fork_is_another_process(tmp_path: Path) -> None:
+    assert run(FORK, tmp_path) == "the only slot is the child's\n"
+
+
+def run(script: str, folder: Path) -> str:
+    """What a script with event loops of its own prints."""
+    with redis_process(folder) as url:
+        command = [sys.executable, "-c", script, url]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=LONG, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@contextmanager
+def redis_process(folder: Path) -> Iterator[str]:
+    """A server for a test without an event loop of its own."""
+    with tempfile.TemporaryDirectory(prefix="redis") as short:
+        server = subprocess.Popen(
+            [binary(), "--port", "0", "--unixsocket", f"{short}/s", "--save", "", "--dir", str(folder)],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            while not Path(f"{short}/s").exists():
+                assert server.poll() is None
+                time.sleep(0.01)
+            yield f"unix://{short}/s"
+        finally:
+            server.kill()
+            server.wait()
+
+
+@pytest.mark.parametrize("credentials", ["", ":hunter2-wrong@", "user:hunter2-wrong@"])
+async def test_a_password_that_is_refused_is_reported_and_not_shown(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch, credentials: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(redis_limiters, "_LAST_WORDS", 0.1)
+    monkeypatch.setattr(redis_limiters, "_LONGEST_AWAY", 0.0)
+    async with Redis.from_url(redis.url) as client:
+        await client.config_set("requirepass", "hunter2")
+    async with Fleet(redis.url.replace("://", f"://{credentials}")) as fleet:
+        with pytest.raises(UnavailableError, match="refuses the user name or password") as caught:
+            await fleet.limiters.of(PLACE, OFF).acquire()
+    assert "hunter2" not in f"{caught.value!r} {caplog.text}"
+
+
 # -- leases
 
 
@@ -355,13 +502,16 @@ async def test_a_lease_is_held_by_one_and_its_fence_grows(fleets: Fleets) -> Non
 
 
 async def test_a_lease_is_renewed_and_waited_for(fleets: Fleets) -> None:
-    one, two = fleets(lease=0.4), fleets(lease=0.4)
+    one, two = fleets(lease=6.0), fleets(lease=6.0)
     async with one.lease("a") as first:
-        waiting = asyncio.ensure_future(two.lease("a", wait=20).__aenter__())
-        await asyncio.sleep(1)
+        waiting = asyncio.ensure_future(two.lease("a", wait=LONG).__aenter__())
+        end = first._valid_until
+        async with asyncio.timeout(LONG):
+            while first._valid_until == end:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         first.check()
         assert not waiting.done()
-    second = await asyncio.wait_for(waiting, 5)
+    second = await asyncio.wait_for(waiting, LONG)
     second.check()
     await second.__aexit__(None, None, None)
 
@@ -371,10 +521,15 @@ async def test_a_lease_that_was_taken_over_is_lost(redis: RedisServer, fleets: F
     one, two = fleets(lease=0.4), fleets(lease=30)
     async with one.lease("a") as first:
         async with Redis.from_url(redis.url) as client:
-            await (client.flushall() if emptied else client.delete(first.keys[0]))
-        async with two.lease("a") as second:
+            # At once: the first would renew it.
+            given = f"heir|{first.fence + 1}"
+            async with client.pipeline() as at_once:
+                at_once.flushall() if emptied else at_once.set(first.keys[1], first.fence + 1)
+                at_once.set(first.keys[0], given, px=1)
+                await at_once.execute()
+        async with two.lease("a", wait=LONG) as second:
             assert second.fence > first.fence
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(LONG):
                 while not first.lost:  # noqa: ASYNC110 - it notices by itself
                     await asyncio.sleep(0.01)
             with pytest.raises(LeaseError):
@@ -386,16 +541,18 @@ async def test_a_lease_that_was_taken_over_is_lost(redis: RedisServer, fleets: F
 
 
 async def test_a_lease_ends_here_before_redis_gives_it_to_another(redis: RedisServer, fleets: Fleets) -> None:
+    async with fleets(lease=30).lease("a") as lease, Redis.from_url(redis.url) as client:
+        await client.ping()
+        before = host_time()
+        assert lease._valid_until < before + await client.pttl(lease.keys[0]) / 1000
     async with fleets(lease=0.6).lease("a") as lease:
         redis.stop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LONG):
             while not lease.lost:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        redis.go_on()
-        async with Redis.from_url(redis.url) as client:
-            assert await client.pttl(lease.keys[0]) != 0
         with pytest.raises(LeaseError):
             lease.check()
+        redis.go_on()
 
 
 async def test_a_lease_names_what_it_is_for(fleets: Fleets) -> None:

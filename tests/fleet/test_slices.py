@@ -67,7 +67,7 @@ async def test_a_day_that_is_used_up_is_not_waited_for(fake: FakeZoho, fleet: Fl
     fake.limits[fake.organization_id].per_day = 6
     async with shared(fake, fleet) as zoho:
         for wait in (False, True):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 ended = await push_slice(
                     fleet, zoho.books.contacts, ROWS, state=tmp_path / "s", wait=wait, concurrency=1, **BY_KEY
                 )
@@ -128,6 +128,21 @@ async def test_an_outage_ends_the_slice_for_a_minute(fake: FakeZoho, fleet: Flee
         assert timedelta() < one.again_at - datetime.now(UTC) <= timedelta(minutes=1)
 
 
+async def test_a_redis_that_is_away_ends_the_slice_for_a_minute(
+    fake: FakeZoho, fleet: Fleet, redis: RedisServer, tmp_path: Path
+) -> None:
+    async with shared(fake, fleet) as zoho:
+        await redis.kill()
+        ended = await push_slice(fleet, zoho.books.contacts, ROWS, state=tmp_path / "s", **BY_KEY)
+        pulled = await pull_slice(fleet, zoho.books.contacts, tmp_path / "c.sqlite", state=None)
+        for one in (ended, pulled):
+            assert (one.done, one.complete) == (False, False)
+            assert one.again_at is not None
+            assert timedelta() < one.again_at - datetime.now(UTC) <= timedelta(minutes=1)
+        assert fake.requests() == 0
+        await redis.start()
+
+
 async def test_a_pull_goes_on_slice_by_slice(fake: FakeZoho, fleet: Fleet, tmp_path: Path) -> None:
     fake.seed({"contact_name": f"c {number}"} for number in range(450))
     async with shared(fake, fleet) as zoho:
@@ -178,8 +193,9 @@ async def test_two_slices_of_one_job_do_not_run_side_by_side(
 ) -> None:
     async with (
         shared(fake, fleet) as zoho,
+        Fleet(redis.url, lease=60, _window=0.05) as holder,
         Fleet(redis.url, lease=0.1, _window=0.05) as other,
-        resource_lease(fleet, "push", zoho.books.contacts),
+        resource_lease(holder, "push", zoho.books.contacts),
     ):
         with pytest.raises(LeaseError, match="is being worked on"):
             await push_slice(other, zoho.books.contacts, ROWS, state=tmp_path / "s", **BY_KEY)
@@ -199,11 +215,12 @@ async def test_a_push_whose_lease_is_lost_sends_nothing_more_and_the_next_one_go
                     if not lease.lost:
                         async with Redis.from_url(redis.url) as client:
                             await client.flushall()
-                        async with asyncio.timeout(5):
+                        async with asyncio.timeout(60):
                             async with Fleet(redis.url, lease=30) as heir, heir.lease("a"):
                                 while not lease.lost:  # noqa: ASYNC110 - it notices by itself
                                     await asyncio.sleep(0.01)
-                        await asyncio.sleep(0.1)  # what was in flight has ended
+                        for _ in range(20):  # what was in flight has ended
+                            await asyncio.sleep(0.01)
                         sent = fake.requests()
         assert fake.requests() == sent
         assert 0 < len(fake.created()) < len(ROWS)
@@ -218,7 +235,7 @@ from zoho_async import LeaseError, Limits, StaticToken, Zoho
 from zoho_async.fleet import Fleet, push_slice
 async def main(redis, url, organization, token, state):
     rows = [{"contact_name": f"a {n}", "cf_external_id": str(n)} for n in range(2000)]
-    async with Fleet(redis, lease=2.0, _window=0.05) as fleet, Zoho(
+    async with Fleet(redis, lease=3.0, _window=0.05) as fleet, Zoho(
         StaticToken(token), organization_id=organization, api_url=url, limiters=fleet.limiters,
         limits=Limits(per_minute=None),
     ) as zoho:
@@ -243,20 +260,29 @@ async def test_a_slice_that_was_stopped_and_taken_over_is_silent_when_it_wakes(
         assert zombie.returncode is None
         await asyncio.sleep(0.003)
     zombie.send_signal(signal.SIGSTOP)
-    async with shared(fake, fleet) as zoho:
-        # A state of its own: the one of the zombie is locked by it.
-        ended = await push_slice(fleet, zoho.books.contacts, ROWS, state=tmp_path / "heir", **BY_KEY)
-        assert ended.complete
-        before = fake.requests()
-        async with resource_lease(fleet, "push", zoho.books.contacts):
-            zombie.send_signal(signal.SIGCONT)
-            out, _ = await zombie.communicate()
+    try:
+        async with shared(fake, fleet) as zoho:
+            # A state of its own: the one of the zombie is locked by it.
+            ended = await push_slice(fleet, zoho.books.contacts, ROWS, state=tmp_path / "heir", **BY_KEY)
+            assert ended.complete
+            before = fake.requests()
+            async with resource_lease(fleet, "push", zoho.books.contacts):
+                zombie.send_signal(signal.SIGCONT)
+                out, _ = await zombie.communicate()
+    finally:
+        if zombie.returncode is None:
+            zombie.kill()
+            await zombie.communicate()
     assert out == b"lost\n"
     assert fake.requests() == before
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_in_the_folder_of_the_project() -> Iterator[None]:
-    before = {path.name for path in Path().iterdir()}
+def nothing_is_left_in_the_folder_where_it_runs(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    # A folder of its own: other tests leave things in that of the project meanwhile.
+    folder = tmp_path_factory.mktemp("current")
+    monkeypatch.chdir(folder)
     yield
-    assert {path.name for path in Path().iterdir()} == before
+    assert not [*folder.iterdir()]

@@ -1,4 +1,4 @@
-"""A process that makes calls under shared limits for some seconds, then prints how many: see `limit_workers`."""
+"""A process that makes calls under shared limits, then prints how many: see `limit_workers`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from math import inf
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,16 +74,18 @@ async def main(options: dict[str, Any]) -> None:
     ) as zoho:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
-        end = asyncio.get_running_loop().time() + options["seconds"]
+        end, most = asyncio.get_running_loop().time() + options["seconds"], options.get("calls", inf)
 
         async def calls() -> None:
             nonlocal count
-            while asyncio.get_running_loop().time() < end:
+            while asyncio.get_running_loop().time() < end and count < most:
                 await zoho.books.contacts.list()
                 count += 1
 
-        running = [asyncio.ensure_future(calls()) for _ in range(tasks)] + [asyncio.ensure_future(timed.watch())]
+        running = [asyncio.ensure_future(calls()) for _ in range(tasks)]
+        watching = asyncio.ensure_future(timed.watch())
         await asyncio.wait(running, timeout=options["seconds"])
+        running.append(watching)
         for one in running:
             one.cancel()
         ended = await asyncio.gather(*running, return_exceptions=True)

@@ -48,6 +48,7 @@ class RedisServer:
             try:
                 _, writer = await asyncio.open_unix_connection(str(socket))
             except OSError:
+                assert self.process.returncode is None, "it does not start"
                 await asyncio.sleep(0.01)
                 continue
             writer.close()
@@ -57,7 +58,8 @@ class RedisServer:
     async def kill(self) -> None:
         """SIGKILL: clients meet a refused connection."""
         assert self.process is not None
-        self.process.kill()
+        if self.process.returncode is None:
+            self.process.kill()
         await self.process.wait()
         (self.folder / "s").unlink(missing_ok=True)
 
@@ -71,7 +73,11 @@ class RedisServer:
         self.process.send_signal(signal.SIGCONT)
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(

@@ -62,6 +62,7 @@ class RedisConnection:
             self.client = source
         self._script_missing = exceptions.NoScriptError
         self._refused = exceptions.ResponseError
+        self._not_admitted = exceptions.AuthenticationError
         self._away = (
             exceptions.ConnectionError,
             exceptions.TimeoutError,
@@ -69,6 +70,7 @@ class RedisConnection:
             OSError,
         )
         self._turns = asyncio.Semaphore(_CONNECTIONS)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._running: set[asyncio.Task[Any]] = set()
         self._failures = 0
         self._next_try = 0.0
@@ -111,8 +113,17 @@ class RedisConnection:
         return await asyncio.shield(self._start(self._command(command)))
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            if self._loop is not None and self._loop.is_running():
+                work.close()
+                raise ConfigError("this Fleet is used by another event loop: each thread needs one of its own")
+            if self._own and self._loop is not None:
+                # Its connections are those of a loop that has ended.
+                cast("Any", self.client.connection_pool).reset()
+            self._loop, self._turns = loop, asyncio.Semaphore(_CONNECTIONS)
         # A task of its own is never cancelled: redis-py 8.1 swallows cancellations.
-        task = asyncio.get_running_loop().create_task(work)
+        task = loop.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
@@ -138,6 +149,8 @@ class RedisConnection:
             reason = type(error).__name__
             if isinstance(error, self._refused):
                 reason = f"{reason}: {str(error)[:_LONGEST_REASON]}"
+            elif isinstance(error.__cause__, self._not_admitted):
+                reason = "it refuses the user name or password of its URL"
             self._failures += 1
             if self.away_since is None:
                 self.away_since = host_time()

@@ -46,12 +46,14 @@ class FileLimiters:
         folder: Made, for its owner alone, when it does not exist.
     """
 
-    __slots__ = ("_alone", "_boot", "_holder", "_known", "_window", "folder")
+    __slots__ = ("_alone", "_behind", "_boot", "_holder", "_known", "_window", "folder")
 
     def __init__(self, folder: str | os.PathLike[str], *, _window: float = WINDOW) -> None:
         self.folder = Path(folder)
         self._window = _window
         self._boot = boot_id()
+        self._behind = 0.0
+        """Seconds by which the clock of another process was seen to be ahead of this one's."""
         self._holder: Holder | None = None
         self._known: dict[tuple[str, ...], Gatekeeper] = {}
         self._alone: ProcessLimiters | None = None
@@ -77,7 +79,6 @@ class FileLimiters:
     def _make(self, organization: tuple[str, ...], limits: Limits) -> Gatekeeper:
         if self._alone is None:
             try:
-                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 holder = self.holder()
                 return SharedGatekeeper(_FileBackend(self, holder, self.path(organization), self._window), limits)
             except OSError as error:
@@ -109,9 +110,17 @@ class FileLimiters:
             self._holder = Holder(self.folder / _PROCESSES)
         return self._holder
 
-    def now(self) -> Now:
-        """The moment of a decision."""
-        return Now(time=host_time(), wall=time.time(), boot=self._boot)
+    def now(self, record: LimitRecord | None = None) -> Now:
+        """The moment of a decision: not before that of the record, whose process may have another clock.
+
+        Args:
+            record: What another process may have written.
+        """
+        moment = host_time() + self._behind
+        if record is not None and record.boot == self._boot != "" and record.time > moment:
+            self._behind += record.time - moment
+            moment = record.time
+        return Now(time=moment, wall=time.time(), boot=self._boot)
 
     def close(self) -> None:
         """End this process' part: its slots are free. Not needed at the end of a process."""
@@ -180,7 +189,7 @@ class _FileBackend:
             return None
         if record is None or not record.time:
             return None
-        record.advance(self._limiters.now(), self._window)
+        record.advance(self._limiters.now(record), self._window)
         return record.look(limits)
 
     # -- the file
@@ -191,14 +200,15 @@ class _FileBackend:
             # In a fork: the calls in flight are those of the process that it was forked from.
             self._holder, self._ended = self._limiters.holder(), []
         try:
+            self._holder.keep()
             return RecordFile.locked(self._path)
         except OSError as error:
             raise ConfigError(f"limits file {self._path}: cannot be opened ({error.strerror})") from None
 
     def _load(self, file: RecordFile) -> LimitRecord:
         """The record of this moment, with the ends of this process' calls."""
-        now = self._limiters.now()
-        record = file.load_or_hold(now, self._window)
+        record = file.load_or_hold(self._limiters.now(), self._window)
+        now = self._limiters.now(record)
         if file.made and self._used:
             log.warning("limits file %s was removed: its organisation is held for %.0f s", self._path, self._window)
             record.held_until = now.time + self._window

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -49,7 +47,7 @@ class Fleet:
 
     Everything goes by Redis' clock. An organisation is held for a minute when Redis meets it for the first time, is
     empty or was restarted. Slots of calls in flight are leases that this object renews: those of a dead process are
-    free after `lease` seconds.
+    free after `lease` seconds. One event loop at a time may use the object.
 
     Args:
         redis: A URL, or a `redis.asyncio` client, which is not closed here. Needs Redis 6.2 or later.
@@ -77,17 +75,13 @@ class Fleet:
             raise ConfigError("Fleet: workers is at least 1, lease is more than 0")
         if when_down not in ("hold", "spare"):
             raise ConfigError(f"Fleet: when_down is 'hold' or 'spare', not {when_down!r}")
-        import secrets
-
         self._connection = RedisConnection(redis)
         self._prefix = prefix
         self.lease_seconds = lease
         """Seconds after which what a dead process held is free."""
-        self._holder = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
         self._limiters = RedisLimiters(
             self._connection,
             prefix=prefix,
-            holder=self._holder,
             workers=workers,
             when_down=when_down,
             lease=lease,
@@ -110,7 +104,9 @@ class Fleet:
             durable: Whether this Redis keeps what it was given over a restart (AOF). `OAuth.from_code` demands it: the
                 refresh token of a grant code is nowhere else.
         """
-        return RedisStore(self._connection, f"{self._prefix}:{{token:{name}}}", holder=self._holder, durable=durable)
+        return RedisStore(
+            self._connection, f"{self._prefix}:{{token:{name}}}", holder=self._limiters.holder, durable=durable
+        )
 
     def lease(self, *what: str, wait: float = 0.0) -> Lease:
         """The right to be the only one who works on something, for `async with`.
@@ -123,7 +119,7 @@ class Fleet:
             raise ConfigError("Fleet.lease: name what it is for")
         name = "/".join(what).replace("{", "").replace("}", "")
         key = f"{self._prefix}:{{{name}}}"
-        return Lease(self._connection, key, what, holder=self._holder, seconds=self.lease_seconds, wait=wait)
+        return Lease(self._connection, key, what, holder=self._limiters.holder, seconds=self.lease_seconds, wait=wait)
 
     async def look(self, organization: str | tuple[str, ...], data_center: str = "us") -> FleetView:
         """Who holds and who waits, and what is left of an organisation.

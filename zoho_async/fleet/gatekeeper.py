@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from math import inf
 
-from zoho_async.errors import UnavailableError
+from zoho_async.errors import ConfigError, UnavailableError
 from zoho_async.transport.hooks import Exhausted, Limits, Paused, Quota, Report
 from zoho_async.transport.limits import never_reason, rate_of
 
@@ -57,7 +57,7 @@ class _Waiter:
 class SharedGatekeeper:
     """Implements `Gatekeeper` on a `Backend`."""
 
-    __slots__ = ("_backend", "_blocked", "_dead", "_leading", "_queues", "_sent", "_waker", "limits")
+    __slots__ = ("_backend", "_blocked", "_dead", "_leading", "_loop", "_queues", "_sent", "_waker", "limits")
 
     def __init__(self, backend: Backend, limits: Limits) -> None:
         self.limits = limits
@@ -70,6 +70,7 @@ class SharedGatekeeper:
         self._leading = False
         """Whether a waiter asks the shared limits at this moment, for all."""
         self._waker: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._sent = 0
 
     # -- Gatekeeper
@@ -77,6 +78,7 @@ class SharedGatekeeper:
     async def acquire(self, max_pause: float | None = None, *, priority: bool = False) -> SharedPermit:
         """Wait until a call may start; see `Gatekeeper`."""
         waiter = _Waiter(inf if max_pause is None else max_pause, priority)
+        self._check_loop(waiter.future.get_loop())
         self._queues[not priority].append(waiter)
         if self._leading:
             if priority:
@@ -110,6 +112,13 @@ class SharedGatekeeper:
         self._wake()
 
     # -- the queue of this process
+
+    def _check_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop is self._loop:
+            return
+        if self._loop is not None and self._loop.is_running():
+            raise ConfigError("these limits are used by another event loop: each thread needs limiters of its own")
+        self._loop = loop
 
     def finish(self, slot: int, report: Report) -> None:
         """End a call."""

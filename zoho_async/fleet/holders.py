@@ -15,7 +15,7 @@ _NEW = 3600.0
 class Holder:
     """This process, as long as this object lives. Also right between containers, whose process ids mean nothing."""
 
-    __slots__ = ("__weakref__", "_close", "_folder", "name", "pid")
+    __slots__ = ("__weakref__", "_close", "_descriptor", "_folder", "name", "pid")
 
     def __init__(self, folder: Path) -> None:
         import secrets
@@ -23,11 +23,26 @@ class Holder:
         self._folder = folder
         self.pid = os.getpid()
         self.name = f"{self.pid}-{secrets.token_hex(4)}"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._open()
         self._sweep()
-        descriptor = os.open(folder / self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._close = weakref.finalize(self, os.close, descriptor)  # the lock ends with this object
-        _locked(descriptor)
+
+    def _open(self) -> None:
+        for folder in (self._folder.parent, self._folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._descriptor = os.open(self._folder / self.name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._close = weakref.finalize(self, os.close, self._descriptor)  # the lock ends with this object
+        _locked(self._descriptor)
+
+    def keep(self) -> None:
+        """Make its file again, and the folders, if somebody has removed them.
+
+        Raises:
+            OSError: They cannot be made.
+        """
+        if not os.fstat(self._descriptor).st_nlink:
+            closing = self._close
+            self._open()
+            closing()
 
     def alive(self, name: str) -> bool:
         """Whether a holder still runs; the file of one that does not is removed."""

@@ -11,7 +11,7 @@ from math import inf
 import msgspec
 
 from zoho_async.transport.hooks import Limits, Report
-from zoho_async.transport.limits import DAY, UNKNOWN_RESET, WINDOW, day_headers, rate_of, remaining_of, slots_of
+from zoho_async.transport.limits import DAY, UNKNOWN_RESET, WINDOW, day_after, rate_of, remaining_of, slots_of
 
 from .turns import Ask, Turn
 
@@ -196,7 +196,9 @@ class LimitRecord(msgspec.Struct, array_like=True):
 
     def report(self, holder: str, slot: int, report: Report, limits: Limits, now: float, window: float) -> None:
         """End a call. One whose slot was lost, with the file or over a freeze, counts all the same."""
-        self._day(report, now)
+        day = day_after(report.headers, now, self.day_left, self.day_ends)
+        if day is not None:
+            self.day_limit, self.day_left, self.day_ends = day
         seconds = min(report.seconds or 0.0, DAY)
         match report.decision:
             case "done":
@@ -230,19 +232,6 @@ class LimitRecord(msgspec.Struct, array_like=True):
             self.day_used = max(0, self.day_used - 1)
             if rate is not None:
                 self.next_start -= window / rate
-
-    def _day(self, report: Report, now: float) -> None:
-        limit, left, reset = day_headers(report.headers)
-        if left is None:
-            return
-        ends = now + min(reset, DAY) if reset is not None else self.day_ends
-        if ends is None:
-            ends = now + UNKNOWN_RESET
-        # Responses arrive out of order: the smallest number of a day is the newest.
-        same_day = self.day_ends is not None and abs(ends - self.day_ends) < WINDOW
-        self.day_limit = limit
-        self.day_left = min(left, self.day_left) if same_day and self.day_left is not None else left
-        self.day_ends = ends
 
     def _remaining(self, limits: Limits) -> int | None:
         return remaining_of(limits, self.day_limit, self.day_left, self.day_used, self.in_flight())

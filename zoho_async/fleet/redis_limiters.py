@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from contextlib import suppress
 from math import floor
 from typing import Any, Literal
@@ -42,14 +44,14 @@ class RedisLimiters:
         connection: RedisConnection,
         *,
         prefix: str,
-        holder: str,
         workers: int,
         when_down: WhenDown,
         lease: float,
         window: float,
     ) -> None:
         self.connection = connection
-        self.holder = holder
+        self._holder = _holder_name()
+        self._pid = os.getpid()
         self.workers = workers
         self.when_down: WhenDown = when_down
         self.lease = lease
@@ -66,6 +68,15 @@ class RedisLimiters:
             backend = RedisBackend(self, self.keys(organization))
             found = self._known[organization] = backend, SharedGatekeeper(backend, limits)
         return found[1]
+
+    @property
+    def holder(self) -> str:
+        """This process, as others see it. A fork is another one, whose calls in flight are not its own."""
+        if self._pid != os.getpid():
+            self._pid, self._holder = os.getpid(), _holder_name()
+            for backend, _ in self._known.values():
+                backend.forget()
+        return self._holder
 
     def keys(self, organization: tuple[str, ...]) -> list[str]:
         """The keys of an organisation, in the order of the script. All are of one hash slot of a cluster."""
@@ -102,6 +113,12 @@ class RedisLimiters:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         self._known.clear()
+
+
+def _holder_name() -> str:
+    import secrets
+
+    return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
 def organization_of(name: str) -> tuple[str, ...]:
@@ -199,6 +216,12 @@ class RedisBackend:
             resets=None if new_day else resets,
             counted=turn.counted if over < self._limiters.window else len(self.in_flight),
         )
+
+    def forget(self) -> None:
+        """Forget the calls of the process that this one was forked from."""
+        self.in_flight.clear()
+        self._outbox.clear()
+        self._spare_permits.clear()
 
     # -- Redis
 

@@ -85,17 +85,20 @@ async def push_slice(
             again_at = event.until
             run.stop()
 
-    async with _lease(fleet, "push", resource) as lease:
-        given = options.copy()
-        given["lease"], given["on_event"] = lease, watch
-        run = bulk.push(guarded(resource, lease.check, max_wait=_LONGEST_WAIT), rows, **given)
-        try:
-            async with run:
-                async for _ in run:
-                    pass
-        except _WAITED_FOR as error:
-            again_at = _moment_after(error)
-    summary = run.summary
+    summary = bulk.PushSummary()
+    try:
+        async with _lease(fleet, "push", resource) as lease:
+            given = options.copy()
+            given["lease"], given["on_event"] = lease, watch
+            run = bulk.push(guarded(resource, lease.check, max_wait=_LONGEST_WAIT), rows, **given)
+            try:
+                async with run:
+                    async for _ in run:
+                        pass
+            finally:
+                summary = run.summary
+    except _WAITED_FOR as error:
+        again_at = _moment_after(error)
     if summary.complete:
         return Slice(done=not (summary.failed or summary.unknown), complete=True, again_at=None, summary=summary)
     moment = datetime.now(UTC) + _SOON if again_at is None else again_at.astimezone(UTC)
@@ -147,9 +150,9 @@ async def pull_slice(
         nonlocal summary
         summary = msgspec.structs.replace(seen, complete=False)
 
-    async with _lease(fleet, "pull", resource) as lease:
-        source = guarded(resource, lease.check, max_wait=_LONGEST_WAIT)
-        try:
+    try:
+        async with _lease(fleet, "pull", resource) as lease:
+            source = guarded(resource, lease.check, max_wait=_LONGEST_WAIT)
             if isinstance(to, str | Path):
                 summary = await bulk.pull(source, to, on_progress=keep, **chosen)
             elif state is None:
@@ -158,8 +161,8 @@ async def pull_slice(
                 changes = bulk.changes(source, state, **chosen)
                 summary = changes.summary
                 await _hand_over(changes, to)
-        except _WAITED_FOR as error:
-            again_at = _moment_after(error)
+    except _WAITED_FOR as error:
+        again_at = _moment_after(error)
     complete = again_at is None and summary.complete and not summary.pending
     moment = None if complete else again_at or datetime.now(UTC)
     return Slice(done=complete, complete=complete, again_at=moment, summary=summary)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from zoho_async.transport.limits import Limits
-from zoho_async.transport.rate_limiter import Limiter
+from zoho_async.transport.rate_limiter import Limiter, ProcessLimiters
 from zoho_async.transport.shared_state import SharedState
 
 
@@ -20,25 +20,21 @@ class SkippableClock(Protocol):
         """Move it forward."""
 
 
-class SkippingLimiters:
+class SkippingLimiters(ProcessLimiters):
     """Limits of this process whose pauses advance a clock. Waits for `per_minute` take their time.
 
     Args:
         clock: The clock; a day of the quota ends by it too.
     """
 
+    __slots__ = ("_clock",)
+
     def __init__(self, clock: SkippableClock) -> None:
+        super().__init__()
         self._clock = clock
-        self._known: dict[tuple[str, ...], Limiter] = {}
 
-    def of(self, organization: tuple[str, ...], limits: Limits) -> Limiter:
-        """The rate limiter of an organisation.
-
-        Args:
-            organization: Identifies it.
-            limits: Those of a new one.
-        """
-        return self._known.setdefault(organization, _SkippingLimiter(limits, self._clock))
+    def _new(self, limits: Limits) -> Limiter:
+        return _SkippingLimiter(limits, self._clock)
 
     def skip_sleeps(self, shared: SharedState) -> None:
         """Let the calls of a client advance the clock where they wait between attempts.

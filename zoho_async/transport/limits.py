@@ -198,5 +198,28 @@ def day_headers(headers: Mapping[str, str]) -> tuple[int | None, int | None, int
     return _number(headers.get("x-rate-limit-limit")), left, _number(headers.get("x-rate-limit-reset"))
 
 
+def day_after(
+    headers: Mapping[str, str], now: float, left_before: int | None, ends_before: float | None
+) -> tuple[int | None, int, float] | None:
+    """Calls per day, calls left and end of the day after a response; None when its headers say nothing.
+
+    Args:
+        headers: Those of the response.
+        now: The moment of `ends_before`'s clock, in seconds.
+        left_before: Calls left that were known before.
+        ends_before: End of the day that was known before.
+    """
+    limit, left, reset = day_headers(headers)
+    if left is None:
+        return None
+    ends = now + min(reset, DAY) if reset is not None else ends_before
+    if ends is None:
+        ends = now + UNKNOWN_RESET
+    # Responses arrive out of order: the smallest number of a day is the newest.
+    if left_before is not None and ends_before is not None and abs(ends - ends_before) < WINDOW:
+        left = min(left, left_before)
+    return limit, left, ends
+
+
 def _number(text: str | None) -> int | None:
     return int(text) if text is not None and len(text) < 10 and text.strip().isdecimal() else None

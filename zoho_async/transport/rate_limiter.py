@@ -22,7 +22,7 @@ from .limits import (
     Paused,
     Quota,
     Report,
-    day_headers,
+    day_after,
     never_reason,
     rate_of,
     remaining_of,
@@ -51,8 +51,11 @@ class ProcessLimiters:
         """The rate limiter of an organisation; `limits` are those of a new one."""
         found = self._known.get(organization)
         if found is None:
-            found = self._known[organization] = Limiter(limits, window=self._window)
+            found = self._known[organization] = self._new(limits)
         return found
+
+    def _new(self, limits: Limits) -> Limiter:
+        return Limiter(limits, window=self._window)
 
 
 class ProcessPermit:
@@ -222,19 +225,11 @@ class Limiter:
 
     def update_from_headers(self, headers: Mapping[str, str]) -> None:
         """Take the daily quota from a response's `x-rate-limit-*` headers."""
-        limit, left, seconds = day_headers(headers)
-        if left is None:
-            return
-        self._day_limit = limit
         now = asyncio.get_running_loop().time()
         self._roll_over_day(now)
-        # Responses arrive out of order: the smallest number of a day is the newest.
-        ends = now + min(seconds, DAY) if seconds is not None else self._day_ends
-        if ends is None:
-            ends = now + UNKNOWN_RESET
-        same_day = self._day_ends is not None and abs(ends - self._day_ends) < WINDOW
-        self._day_left = min(left, self._day_left) if same_day and self._day_left is not None else left
-        self._day_ends = ends
+        day = day_after(headers, now, self._day_left, self._day_ends)
+        if day is not None:
+            self._day_limit, self._day_left, self._day_ends = day
 
     def mark_exhausted(self, seconds: float | None) -> datetime | None:
         """Record that the daily quota is used up; returns when the next day begins."""

@@ -90,7 +90,7 @@ def as_prometheus(views: Views, owners: dict[str, str]) -> str:
         for (place, number, *product), found in values.items():
             labels = {"place": place, "organization": number} | ({"product": product[0]} if product else {})
             if (value := found[name]) is not None:
-                lines.append(f"zoho_{name}{_labels(labels)} {value:g}")
+                lines.append(f"zoho_{name}{_labels(labels)} {value:.12g}")
     lines += ["# HELP zoho_lease_held A lease that a process holds.", "# TYPE zoho_lease_held gauge"]
     lines += [f"zoho_lease_held{_labels({'lease': what, 'process': holder})} 1" for what, holder in owners.items()]
     return "".join(f"{line}\n" for line in lines)
