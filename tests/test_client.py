@@ -163,6 +163,8 @@ async def test_a_wrong_organisation_is_a_matter_of_configuration(fake: FakeZoho)
         {"api_url": "http://www.zohoapis.com"},
         {"api_url": "www.zohoapis.com"},
         {"api_url": "http://127.0.0.1.evil.example"},
+        {"api_url": "http://127.evil.example"},
+        {"api_url": "http://128.0.0.1"},
         {"api_url": "http://localhost:99999"},
         {"api_url": "https://www.zohoapis.com?x=1"},
         {"api_url": "http://localhost.evil.example:80"},
@@ -179,6 +181,11 @@ def test_settings_that_cannot_work_are_refused_at_once(settings: dict[str, Any])
         Zoho(StaticToken("t"), **settings)
     with pytest.raises(ConfigError):
         Zoho(StaticToken("t")).with_options(**settings)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "127.1.2.3", "localhost", "[::1]"])
+def test_every_address_of_this_machine_takes_http(host: str) -> None:
+    assert Zoho(StaticToken("t"), api_url=f"http://{host}:8080") is not None
 
 
 def test_options_that_are_none_are_refused() -> None:
