@@ -55,4 +55,5 @@ class HttpAccountsServer:
             return outcome.status, result.body
         if outcome.sent is SendStatus.MISCONFIGURED:
             raise errors.ConfigError(f"accounts server: {outcome.detail}")
-        raise errors.UnavailableError(f"accounts server: {outcome.detail}", status=outcome.status or None)
+        detail = outcome.detail or f"HTTP {outcome.status}"
+        raise errors.UnavailableError(f"accounts server: {detail}", status=outcome.status or None)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 PASSED_ON = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 """The only exceptions besides a ZohoError that end a call whose request has left."""
+_PASSED_ON = (DownloadWriteError, GuardError, *PASSED_ON)
 _BUFFERED = 32 * 1024
 """Bytes of a body that the event loop takes at once, so that sending them cannot stall."""
 _FORBIDDEN = r"[\x00-\x08\x0a-\x1f\x7f]"
@@ -83,15 +84,24 @@ class _ClosedError(Exception):
 class _Attempt(Bounds):
     """The innermost middleware of one attempt: it notes when the request leaves, and bounds all that follows."""
 
-    __slots__ = ("_base", "_proxy", "_request", "_watch", "guards", "left")
+    __slots__ = ("_adapter", "_base", "_guards", "_proxy", "_request", "_send", "left")
 
-    def __init__(self, watch: Watch, base: str, request: EncodedRequest, timeout: float, proxy: str | None) -> None:
-        super().__init__(timeout)
-        self._watch = watch
+    def __init__(
+        self,
+        adapter: HttpAdapter,
+        base: str,
+        request: EncodedRequest,
+        timeout: float,
+        proxy: str | None,
+        guards: Sequence[Callable[[], None]],
+    ) -> None:
+        super().__init__(timeout, asyncio.get_running_loop())
+        self._adapter = adapter
         self._proxy = proxy
         self._base = base
-        self.guards: Sequence[Callable[[], None]] = ()
+        self._guards = guards
         self._request = request
+        self._send: Any = None
         self.left = False
         """Whether the request was handed to a connection."""
 
@@ -101,21 +111,13 @@ class _Attempt(Bounds):
         aiohttp resends on its own exception types only, so another type is raised. Every send is then counted by the
         rate limiter and decided by the retry policy.
         """
-        text = "".join((*request.headers, *request.headers.values()))
-        if not text.isprintable() and re.search(_FORBIDDEN, text):
-            raise ValueError("a control character in a header")
-        send: Any = getattr(request, "send", None)
-
-        async def leave(connection: Connection) -> ClientResponse:
-            self._leave(connection)
-            response: ClientResponse = await send(connection)
-            return response
-
+        self._adapter.check_headers(request.headers)
         while True:
-            if send is None:  # another aiohttp: the moment is not known
+            self._send = getattr(request, "send", None)
+            if self._send is None:  # another aiohttp: the moment is not known
                 self._leave(None)
             else:
-                request.send = leave  # type: ignore[method-assign, assignment]
+                request.send = self._leave  # type: ignore[method-assign]
             try:
                 response: ClientResponse = await handler(request)
             except _ClosedError:
@@ -127,30 +129,31 @@ class _Attempt(Bounds):
                     raise _DisconnectError(error) from error
                 raise
             finally:
-                request.__dict__.pop("send", None)  # it would keep the request alive
+                request.__dict__.pop("send", None)  # both would keep the request alive
+                self._send = None
             return response
 
-    def _leave(self, connection: Connection | None) -> None:
-        """Note that the request leaves now. Raises _ClosedError when the connection was closed meanwhile."""
+    def _leave(self, connection: Connection | None) -> Any:
+        """Send the request. Raises _ClosedError when the connection was closed meanwhile."""
         if self.left:
             # For example after a middleware's own ServerDisconnectedError, on which aiohttp resends.
             raise _RepeatedError
-        request = self._request
-        transport = connection.transport if connection is not None else None
-        if connection is not None and transport is not None:
-            if connection.protocol not in self._watch.used:
-                self._watch.used.add(connection.protocol)
+        request, used = self._request, self._adapter.watch.used
+        if connection is not None and (transport := connection.transport) is not None:
+            if connection.protocol not in used:
+                used.add(connection.protocol)
             elif request.method != "GET" and is_closed(transport):
                 raise _ClosedError
-        for guard in self.guards:
+        for guard in self._guards:
             try:
                 guard()
             except Exception as error:
                 raise GuardError(error) from error
         self.left = True
         may_stall = bool(request.parts) or (request.body is not None and len(request.body) > _BUFFERED)
-        self.start(transport if may_stall else None)
-        self._watch.add(self)
+        self.start(connection, may_stall=may_stall)
+        self._adapter.watch.add(self)
+        return self._send(connection) if connection is not None else None
 
     def outcome_of(self, error: BaseException) -> AttemptOutcome | None:
         """Classify what the attempt raised; None for an exception of the caller's before the request left."""
@@ -158,7 +161,7 @@ class _Attempt(Bounds):
 
         cause = error.error if isinstance(error, _DisconnectError) else error
         place = _host_and_port(self._base)
-        if isinstance(cause, TimeoutError) and self.bound.expired():
+        if self.has_ended(error):
             detail = (
                 f"{place} took nothing of the request for {self.timeout:g} s"
                 if self.stalled
@@ -189,7 +192,7 @@ def _host_and_port(base: str) -> str:
 class HttpAdapter:
     """The aiohttp session of a client: opened by the first call, or supplied by the caller."""
 
-    __slots__ = ("_loop", "_opened", "_owned", "_proxies", "_session", "_timeout", "_watch")
+    __slots__ = ("_checked", "_loop", "_opened", "_owned", "_proxies", "_session", "_timeout", "_url", "watch")
 
     def __init__(self, session: ClientSession | None) -> None:
         self._session = session
@@ -198,7 +201,9 @@ class HttpAdapter:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._proxies: Proxies | None = None
         self._timeout: ClientTimeout | None = None
-        self._watch = Watch()
+        self._url: Any = None
+        self._checked = ""
+        self.watch = Watch()
 
     def check_loop(self) -> None:
         """Raise ConfigError unless the running event loop is that of the client's first call."""
@@ -221,6 +226,14 @@ class HttpAdapter:
         if self._session.closed:
             raise errors.ConfigError("the session of this client is closed; make a new client")
         return self._session
+
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        """Raise ValueError for a header that cannot be sent; most are those of the request before."""
+        text = "".join((*headers, *headers.values()))
+        if text != self._checked:
+            if not text.isprintable() and re.search(_FORBIDDEN, text):
+                raise ValueError("a control character in a header")
+            self._checked = text
 
     def _open(self) -> ClientSession:
         # Imported here: 172 ms that `import zoho_async` need not pay.
@@ -266,40 +279,36 @@ class HttpAdapter:
             DownloadWriteError: `to` could not be written.
             GuardError: A guard raised; nothing was sent.
         """
-        from yarl import URL
-
         session = self.session()
+        if self._url is None:
+            from yarl import URL
+
+            self._url = URL
         own: Sequence[Any] = getattr(session, "_middlewares", None) or ()
         read_errors: list[UploadReadError] = []
         proxy = self._proxies.address(base) if self._proxies is not None else None
-        attempt = _Attempt(self._watch, base, request, timeout, proxy)
-        attempt.guards = guards
+        attempt = _Attempt(self, base, request, timeout, proxy, guards)
         opened = AsyncExitStack() if request.parts else None
         try:
-            async with (
-                attempt.bound,
-                session.request(
-                    request.method,
-                    URL(base.rstrip("/") + request.target, encoded=True),
-                    data=_body(request.body) if opened is None else _form(request.parts, opened, read_errors, attempt),
-                    headers=headers,
-                    allow_redirects=False,
-                    raise_for_status=False,  # a caller's session may have it on; the error body is needed
-                    proxy=proxy,
-                    timeout=self._client_timeout(timeout),
-                    middlewares=(*own, attempt),
-                ) as response,
-            ):
-                outcome = AttemptOutcome(
-                    sent=SendStatus.RESPONDED, status=response.status, detail=f"HTTP {response.status}"
-                )
+            async with session.request(
+                request.method,
+                self._url(base.rstrip("/") + request.target, encoded=True),
+                data=_body(request.body) if opened is None else _form(request.parts, opened, read_errors, attempt),
+                headers=headers,
+                allow_redirects=False,
+                raise_for_status=False,  # a caller's session may have it on; the error body is needed
+                proxy=proxy,
+                timeout=self._timeout or self._client_timeout(),
+                middlewares=(*own, attempt),
+            ) as response:
+                outcome = AttemptOutcome(sent=SendStatus.RESPONDED, status=response.status)
                 if to is None or response.status >= 300:
                     return HttpResult(outcome=outcome, headers=response.headers, body=await read_body(response))
                 start, size = await save_body(response, to)
                 return HttpResult(outcome=outcome, headers=response.headers, body=start, saved=size)
-        except (DownloadWriteError, GuardError, *PASSED_ON):
-            raise
         except BaseException as error:
+            if isinstance(error, _PASSED_ON) and not attempt.has_ended(error):
+                raise
             if read_errors:
                 raise read_errors[0] from None
             failed = attempt.outcome_of(error)
@@ -308,22 +317,21 @@ class HttpAdapter:
                 raise errors.UnavailableError(detail) from error
             return HttpResult(outcome=failed)
         finally:
-            self._watch.remove(attempt)
+            self.watch.remove(attempt)
             if opened is not None:
                 with suppress(Exception):  # of a caller's stream
                     await opened.aclose()
 
-    def _client_timeout(self, seconds: float) -> ClientTimeout:
-        if self._timeout is None or self._timeout.sock_read != seconds:
-            import aiohttp
+    def _client_timeout(self) -> ClientTimeout:
+        import aiohttp
 
-            # No total: it would include the wait for a connection.
-            self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=seconds)
+        # No total: it would include the wait for a connection. The rest is watched.
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
         return self._timeout
 
     async def close(self) -> None:
         """Close the session unless the caller supplied it. Closing twice is harmless."""
-        self._watch.close()
+        self.watch.close()
         session, self._session = self._session, None
         self._opened = True
         if session is not None and self._owned:

@@ -81,8 +81,10 @@ class Limiter:
         "_day_used",
         "_finished",
         "_in_flight",
+        "_most",
         "_next_start",
         "_paused_until",
+        "_rate",
         "_sent",
         "_slots",
         "_timer",
@@ -96,6 +98,8 @@ class Limiter:
         self, limits: Limits, *, window: float = WINDOW, wall_clock: Callable[[], float] | None = None
     ) -> None:
         self.limits = limits
+        self._rate = rate_of(limits)
+        self._most = slots_of(limits)
         self._window = window
         self._wall_clock = time if wall_clock is None else wall_clock
         self._slots = float(limits.concurrency)
@@ -113,13 +117,13 @@ class Limiter:
         self._day_left: int | None = None
         self._day_used = 0
         self._day_ends: float | None = None
-        self._clock_offset: float | None = None
+        self._clock_offset = inf
         """Wall clock minus the loop's, as last seen."""
 
     def change(self, limits: Limits) -> None:
         """Set other limits; calls counted so far stay counted."""
         full = self._slots >= self.limits.concurrency
-        self.limits = limits
+        self.limits, self._rate, self._most = limits, rate_of(limits), slots_of(limits)
         # Slots lost to error 1070 are regained by successful calls only.
         self._slots = float(limits.concurrency) if full else min(self._slots, float(limits.concurrency))
         if self._waiters:
@@ -139,7 +143,8 @@ class Limiter:
         loop = asyncio.get_running_loop()
         now = loop.time()
         max_pause_s = inf if max_pause is None else max_pause
-        self._check_quota(now)
+        if self._exhausted(now):
+            raise self._exhausted_error(now)
         if self._paused_until > now and (held := self.paused_for()) > max_pause_s:
             raise Paused(held)
         if not self._waiters and self._wait(now) == 0.0:
@@ -190,9 +195,8 @@ class Limiter:
             self._forget_finished(now)
             self._sent += 1
         else:
-            rate = self._rate()
             self._day_used -= 1
-            self._next_start -= self._window / rate if rate is not None else 0.0
+            self._next_start -= self._window / self._rate if self._rate is not None else 0.0
         if self._waiters or self._timer is not None:
             self._admit(loop)
 
@@ -209,7 +213,7 @@ class Limiter:
     def paused_for(self) -> float:
         """Seconds left of the pause; 0 without one."""
         now = asyncio.get_running_loop().time()
-        self._follow_wall_clock(now)
+        self._follow_clocks(now)
         return max(0.0, self._paused_until - now)
 
     def slow_down(self) -> None:
@@ -218,7 +222,7 @@ class Limiter:
 
     def succeeded(self) -> None:
         """Regain slots after a successful call: one for each full round of slots."""
-        self._slots = min(slots_of(self.limits), self._slots + 1.0 / self._slots)
+        self._slots = min(self._most, self._slots + 1.0 / self._slots)
 
     def update_from_headers(self, headers: Mapping[str, str]) -> None:
         """Take the daily quota from a response's `x-rate-limit-*` headers."""
@@ -227,7 +231,7 @@ class Limiter:
             return
         self._day_limit = limit
         now = asyncio.get_running_loop().time()
-        self._roll_over_day(now)
+        self._follow_clocks(now)
         # Responses arrive out of order: the smallest number of a day is the newest.
         ends = now + min(seconds, DAY) if seconds is not None else self._day_ends
         if ends is None:
@@ -250,10 +254,10 @@ class Limiter:
     def quota(self) -> Quota:
         """What is known of the remaining calls."""
         now = asyncio.get_running_loop().time()
-        rate = self._rate()
+        rate = self._rate
         return Quota(
             limit=self.limits.per_day or self._day_limit,
-            remaining=self._remaining(),
+            remaining=remaining_of(self.limits, self._day_limit, self._day_left, self._day_used, self._in_flight),
             resets_at=_moment(self._day_ends, now),
             sent=self._sent,
             minute_left=None if rate is None else max(0, rate - self._counted(now)),
@@ -261,9 +265,6 @@ class Limiter:
         )
 
     # -- decisions
-
-    def _rate(self) -> int | None:
-        return rate_of(self.limits)
 
     def _counted(self, now: float) -> int:
         self._forget_finished(now)
@@ -276,10 +277,10 @@ class Limiter:
 
     def _wait(self, now: float) -> float | None:
         """Seconds until the next call may start; None: when a call in flight ends."""
-        if self._in_flight >= int(min(self._slots, slots_of(self.limits))):
+        if self._in_flight >= self._most or self._in_flight >= int(self._slots):
             return None
         wait = self._paused_until - now if self._paused_until > now else 0.0
-        rate = self._rate()
+        rate = self._rate
         if rate is None:
             return wait
         if self._counted(now) >= rate:
@@ -294,9 +295,8 @@ class Limiter:
         self._day_used += 1
         if self._day_ends is None and self.limits.per_day is not None:
             self._day_ends = now + DAY
-        rate = self._rate()
-        if rate is not None:
-            self._next_start = max(self._next_start, now) + self._window / rate
+        if self._rate is not None:
+            self._next_start = max(self._next_start, now) + self._window / self._rate
 
     def _admit(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is not None:
@@ -327,34 +327,27 @@ class Limiter:
 
     # -- the daily quota
 
-    def _remaining(self) -> int | None:
-        return remaining_of(self.limits, self._day_limit, self._day_left, self._day_used, self._in_flight)
-
     def _exhausted(self, now: float) -> bool:
-        self._roll_over_day(now)
-        left = self._remaining()
+        self._follow_clocks(now)
+        left = remaining_of(self.limits, self._day_limit, self._day_left, self._day_used, self._in_flight)
         return left is not None and left <= self.limits.reserve
 
-    def _follow_wall_clock(self, now: float) -> None:
-        """Bring ends nearer by what the wall clock is ahead: the loop's clock stands still while a machine sleeps."""
+    def _follow_clocks(self, now: float) -> None:
+        """End the day when it is over.
+
+        Ends come nearer by what the wall clock is ahead: the loop's clock stands still while a machine sleeps.
+        """
         offset = self._wall_clock() - now
-        ahead = 0.0 if self._clock_offset is None else offset - self._clock_offset
+        ahead = offset - self._clock_offset
         self._clock_offset = offset
         if ahead > _CLOCKS_DIFFER:
             self._paused_until -= ahead
             if self._day_ends is not None:
                 self._day_ends -= ahead
-
-    def _roll_over_day(self, now: float) -> None:
-        self._follow_wall_clock(now)
         if self._day_ends is not None and now >= self._day_ends:
             # The new day's numbers come with the next response.
             self._day_ends = self._day_left = None
             self._day_used = self._in_flight
-
-    def _check_quota(self, now: float) -> None:
-        if self._exhausted(now):
-            raise self._exhausted_error(now)
 
     def _fail_waiters(self, now: float) -> None:
         while self._waiters:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import select
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
 
 WHOLE_RESPONSE = 10.0
 """Times `timeout`, for a whole response."""
@@ -14,29 +17,56 @@ _LOOK_EVERY = 0.25
 
 
 class Bounds:
-    """The bounds of one attempt."""
+    """The bounds of one attempt, which ends in the task that made them.
 
-    __slots__ = ("_ends_at", "_moved_at", "_pending", "_transport", "bound", "loop", "stalled", "timeout")
+    aiohttp has a timer for silence (`sock_read`) and asyncio one for the whole, but every request would set up both.
+    """
 
-    def __init__(self, timeout: float) -> None:
+    __slots__ = (
+        "_cancelling",
+        "_connection",
+        "_ends_at",
+        "_moved_at",
+        "_pending",
+        "_task",
+        "_transport",
+        "expired",
+        "loop",
+        "stalled",
+        "timeout",
+    )
+
+    def __init__(self, timeout: float, loop: asyncio.AbstractEventLoop) -> None:
         self.timeout = timeout
+        self.loop = loop
+        self.expired = False
+        """Whether the task was cancelled because a bound is reached."""
         self.stalled = False
         """Whether the server took nothing of the request for `timeout` seconds."""
-        self.loop = asyncio.get_running_loop()
-        self.bound = asyncio.timeout(None)
+        task = asyncio.current_task(loop)
+        assert task is not None, "a client is used in a task"
+        self._task = task
+        self._cancelling = task.cancelling()
         self._ends_at = 0.0
         self._pending = 0
         self._moved_at = 0.0
+        self._connection: Connection | None = None
         self._transport: asyncio.WriteTransport | None = None
 
-    def start(self, transport: asyncio.WriteTransport | None) -> None:
-        """Start the time of the response; `transport` is that of a request whose sending may stall."""
-        self._transport = transport
-        self._moved_at = self.loop.time()
-        self.extend()
+    def start(self, connection: Connection | None, *, may_stall: bool) -> None:
+        """Start the time of the response; `may_stall` says whether sending the request may."""
+        self._moved_at = now = self.loop.time()
+        self._ends_at = now + WHOLE_RESPONSE * self.timeout
+        if connection is None:
+            return
+        if may_stall:
+            self._transport = connection.transport
+            bound_silence(connection, self.timeout, is_sent=False)
+        else:
+            self._connection = connection
 
     def extend(self) -> None:
-        """Start the time of the whole response, again when more of the request was sent."""
+        """Start the time of the whole response again, for more of the request was sent."""
         self._ends_at = self.loop.time() + WHOLE_RESPONSE * self.timeout
 
     def check(self, now: float) -> None:
@@ -47,8 +77,31 @@ class Bounds:
                 self._pending, self._moved_at = pending, now
                 self.extend()
             self.stalled = bool(pending) and now - self._moved_at >= self.timeout
-        if (self.stalled or now >= self._ends_at) and not self.bound.expired():
-            self.bound.reschedule(now)
+        elif self._connection is not None:
+            # Only now: most responses have arrived before the first look.
+            bound_silence(self._connection, self.timeout, is_sent=True)
+            self._connection = None
+        if (self.stalled or now >= self._ends_at) and not self.expired:
+            self.expired = True
+            self._task.cancel()
+
+    def has_ended(self, error: BaseException) -> bool:
+        """Whether the attempt ended with this exception because a bound was reached, and for no other reason."""
+        only = self._task.cancelling() - 1 <= self._cancelling
+        return self.expired and only and isinstance(error, asyncio.CancelledError)
+
+    def take_back(self) -> None:
+        """Take back the cancellation."""
+        self._task.uncancel()
+
+
+def bound_silence(connection: Connection, seconds: float, *, is_sent: bool) -> None:
+    """Let aiohttp end a response that sends nothing for so long, from now on or once the request is sent."""
+    protocol = connection.protocol
+    if protocol is not None:  # None: the response is complete
+        protocol.read_timeout = seconds
+        if is_sent:
+            protocol.start_timeout()
 
 
 class Watch:
@@ -70,6 +123,8 @@ class Watch:
     def remove(self, attempt: Bounds) -> None:
         """The attempt has ended."""
         self._attempts.discard(attempt)
+        if attempt.expired:
+            attempt.take_back()
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
