@@ -49,7 +49,7 @@ class HttpAccountsServer:
         content = target("", form)[1:].encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         request = EncodedRequest(method="POST", target=path, headers=headers, body=content)
-        result = await self._http.send(base, request, request.headers, timeout=settings.timeout)
+        result = await self._http.send(base, request, request.headers, settings.timeout)
         outcome = result.outcome
         if outcome.sent is SendStatus.RESPONDED and outcome.status < 500:
             return outcome.status, result.body

@@ -44,12 +44,10 @@ class CallState:
         "_attempts",
         "_budget",
         "_callers_error",
-        "_deadline",
         "_failures",
         "_held_s",
         "_last",
         "_loop",
-        "_observed",
         "_operation",
         "_sent",
         "_sent_at",
@@ -58,7 +56,9 @@ class CallState:
         "_started",
         "_throttle_count",
         "_uncertain",
+        "deadline",
         "may_have_executed",
+        "observed",
         "refreshed",
     )
 
@@ -73,12 +73,12 @@ class CallState:
     ) -> None:
         self._settings = settings
         self._sleep = sleep
-        self._observed: ObservedCall | None = None
+        self.observed: ObservedCall | None = None
         self._operation = operation
         self._budget = budget
         self._loop = asyncio.get_running_loop()
         seconds = settings.deadline
-        self._deadline = None if seconds is None else self._loop.time() + seconds
+        self.deadline = None if seconds is None else self._loop.time() + seconds
         self._attempts: list[str] = []
         self._started = 0.0
         self._sent_at = 0.0
@@ -97,24 +97,15 @@ class CallState:
 
     # -- observing
 
-    @contextmanager
-    def observed_by(self, observer: CallObserver) -> Generator[None]:
-        """Tell an observer of the call, from its start to its end."""
-        observed = self._observed = observer.started(self._operation, self._settings.organization_id)
-        ended: BaseException | None = None
-        try:
-            yield
-        except BaseException as error:
-            ended = error
-            raise
-        finally:
-            with suppress(Exception):
-                observed.ended(ended)
+    def observe(self, observer: CallObserver) -> None:
+        """Tell an observer of the call from now on."""
+        self.observed = observer.started(self._operation, self._settings.organization_id)
 
-    @property
-    def is_observed(self) -> bool:
-        """Whether an observer learns of the call."""
-        return self._observed is not None
+    def tell_end(self, error: BaseException | None) -> None:
+        """Tell the observer how the call ended."""
+        if self.observed is not None:
+            with suppress(Exception):
+                self.observed.ended(error)
 
     async def timed(self, waiting: Awaitable[T]) -> T:
         """Await something, and tell the observer how long it took."""
@@ -123,22 +114,17 @@ class CallState:
             return await waiting
         finally:
             with suppress(Exception):
-                if self._observed is not None:
-                    self._observed.waited(self._loop.time() - started)
+                if self.observed is not None:
+                    self.observed.waited(self._loop.time() - started)
 
     # -- waiting
 
-    @property
-    def is_bounded(self) -> bool:
-        """Whether it has a deadline."""
-        return self._deadline is not None
-
     async def with_deadline(self, waiting: Any) -> Any:
         """Await something that sends no request of the API, up to the deadline."""
-        if self._deadline is None:
+        if self.deadline is None:
             return await waiting
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(self.deadline):
                 return await waiting
         except TimeoutError:
             raise self._deadline_error() from None
@@ -147,7 +133,7 @@ class CallState:
         """Await a token up to the deadline. The request itself is completed even after it: Zoho counts every token
         request, so ten abandoned ones would lock the refresh token.
         """
-        if self._deadline is None:
+        if self.deadline is None:
             return await request
         task = asyncio.ensure_future(request)
         unfinished.add(task)
@@ -163,39 +149,33 @@ class CallState:
         if self._sent is None:
             error.sent = None
 
-    async def in_flight(self, attempt: Any) -> HttpResult:
-        """Await an attempt. After the deadline or a cancellation the outcome of a write is unknown."""
-        if self._deadline is not None and self._loop.time() >= self._deadline:
-            attempt.close()
-            raise self._deadline_error()
+    def start_attempt(self) -> None:
+        """An attempt begins. Raises DeadlineError when there is no time left for it."""
         self._started = self._loop.time()
         self._sent_at = time()
+        if self.deadline is not None and self._started >= self.deadline:
+            raise self._deadline_error()
+
+    async def in_flight(self, attempt: Awaitable[HttpResult]) -> HttpResult:
+        """Await an attempt up to the deadline. After it the outcome of a write is unknown."""
         try:
-            if self._deadline is None:
-                result: HttpResult = await attempt
-            else:
-                async with asyncio.timeout_at(self._deadline):
-                    result = await attempt
+            async with asyncio.timeout_at(self.deadline):
+                return await attempt
         except TimeoutError:
             self._attempts.append("the deadline passed while the request was in flight")
             self._sent = None
             if self._operation.idempotent:
                 raise self._deadline_error() from None
             raise self._error(errors.OutcomeUnknownError, self._outcome_unknown(self._attempts[-1])) from None
-        except asyncio.CancelledError:
-            if not self._operation.reads:
-                self._log(
-                    logging.WARNING,
-                    "%s was cancelled in flight: its outcome is unknown",
-                    duration=self._loop.time() - self._started,
-                )
-            raise
-        self._uncertain = result.outcome.sent in (SendStatus.LOST, SendStatus.RESPONDED)
-        if result.outcome.sent is SendStatus.LOST:
-            self._sent = None
-        elif result.outcome.sent is SendStatus.RESPONDED and self._sent is not None:
-            self._sent = True
-        return result
+
+    def cancelled(self) -> None:
+        """The call was cancelled while an attempt was in flight: the outcome of a write is unknown."""
+        if not self._operation.reads:
+            self._log(
+                logging.WARNING,
+                "%s was cancelled in flight: its outcome is unknown",
+                duration=self._loop.time() - self._started,
+            )
 
     async def refresh(self, request: Coroutine[Any, Any, Token], unfinished: set[asyncio.Future[Token]]) -> None:
         """Await another token. When it is refused, the error describes the refused call as well."""
@@ -299,17 +279,21 @@ class CallState:
     def record_attempt(self, result: HttpResult, decision: RetryDecision) -> None:
         """Remember and log one attempt."""
         self._last = result
+        sent = result.outcome.sent
+        self._uncertain = decision.action not in _REFUSED and sent in (SendStatus.LOST, SendStatus.RESPONDED)
+        if sent is SendStatus.LOST:
+            self._sent = None
+        elif sent is SendStatus.RESPONDED and self._sent is not None:
+            self._sent = True
         self._attempts.append(errors.printable(result.outcome.detail or decision.action.name.lower()))
         if decision.action is RetryAction.RETRY and result.outcome.sent is not SendStatus.NOT_SENT:
             self.may_have_executed = True
             if not self._operation.reads:
                 self._sent = None
-        if decision.action in _REFUSED:
-            self._uncertain = False
-        if self._observed is not None:
+        if self.observed is not None:
             with suppress(Exception):
                 seconds = self._loop.time() - self._started
-                self._observed.attempted(self._attempts[-1], result.outcome.status, seconds, result.headers)
+                self.observed.attempted(self._attempts[-1], result.outcome.status, seconds, result.headers)
         if log.isEnabledFor(logging.DEBUG):
             seconds = self._loop.time() - self._started
             self._log(logging.DEBUG, "%s: %s in %.3f s", self._attempts[-1], seconds, duration=seconds)

@@ -117,7 +117,7 @@ class _Attempt(Bounds):
             if self._send is None:  # another aiohttp: the moment is not known
                 self._leave(None)
             else:
-                request.send = self._leave  # type: ignore[method-assign]
+                request.send = self._leave  # type: ignore[method-assign, assignment]
             try:
                 response: ClientResponse = await handler(request)
             except _ClosedError:
@@ -257,8 +257,8 @@ class HttpAdapter:
         base: str,
         request: EncodedRequest,
         headers: Mapping[str, str],
-        *,
         timeout: float,
+        *,
         to: IO[bytes] | None = None,
         guards: Sequence[Callable[[], None]] = (),
     ) -> HttpResult:

@@ -16,12 +16,12 @@ from .http import HttpResult
 from .retry_policy import AttemptOutcome, SendStatus
 
 
-def decoded(
+def decode(
     decoders: Decoders, operation: Operation[Any], request: EncodedRequest, type: Any, result: HttpResult
-) -> HttpResult:
-    """The same result of an attempt with its response decoded, its result as `type`. It raises nothing."""
+) -> None:
+    """Decode the response that an attempt has met, its result as `type`. It raises nothing."""
     if result.outcome.sent is not SendStatus.RESPONDED:
-        return result
+        return
     try:
         read = _decode(decoders, operation, request, type, result)
     except Exception:  # noqa: BLE001 - what cannot be read is lost, whatever the reason
@@ -30,7 +30,6 @@ def decoded(
     detail = f"HTTP {status} without a result code" if read.code is None else f"HTTP {status} code {read.code}"
     result.decoded = read
     result.outcome = AttemptOutcome(sent=SendStatus.RESPONDED, status=status, code=read.code, detail=detail)
-    return result
 
 
 @lru_cache(maxsize=64)
