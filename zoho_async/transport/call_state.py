@@ -20,7 +20,7 @@ from .config import TransportConfig
 from .hooks import CallObserver, ObservedCall
 from .http import HttpResult
 from .limits import Report
-from .retry_policy import RetryAction, RetryDecision, SendStatus
+from .retry_policy import DONE, LOST, NOT_SENT, RESPONDED, RETRY, RetryAction, RetryDecision
 
 _LONGEST_MESSAGE = 1000
 """Characters of Zoho's message in an error's text."""
@@ -186,9 +186,10 @@ class CallState:
 
     def report(self, result: HttpResult, decision: RetryDecision) -> Report:
         """What the rate limiter learns from an attempt; also sets how long a throttled call waits."""
-        sent, headers = result.outcome.sent is not SendStatus.NOT_SENT, result.headers
-        if decision.action is RetryAction.DONE:
-            return Report(sent=sent, headers=headers, decision="done")
+        headers = result.headers
+        if decision.action is DONE:
+            return Report(sent=True, headers=headers, decision="done")
+        sent = result.outcome.sent is not NOT_SENT
         if decision.action in (RetryAction.SLOW, RetryAction.PAUSE):
             self._throttle_count += 1
             floor = self.retry_after(result)
@@ -279,14 +280,14 @@ class CallState:
     def record_attempt(self, result: HttpResult, decision: RetryDecision) -> None:
         """Remember and log one attempt."""
         self._last = result
-        sent = result.outcome.sent
-        self._uncertain = decision.action not in _REFUSED and sent in (SendStatus.LOST, SendStatus.RESPONDED)
-        if sent is SendStatus.LOST:
+        action, sent = decision.action, result.outcome.sent
+        self._attempts.append(errors.printable(result.outcome.detail or action.name.lower()))
+        self._uncertain = action is DONE or (action not in _REFUSED and sent in (LOST, RESPONDED))
+        if sent is LOST:
             self._sent = None
-        elif sent is SendStatus.RESPONDED and self._sent is not None:
+        elif sent is RESPONDED and self._sent is not None:
             self._sent = True
-        self._attempts.append(errors.printable(result.outcome.detail or decision.action.name.lower()))
-        if decision.action is RetryAction.RETRY and result.outcome.sent is not SendStatus.NOT_SENT:
+        if action is RETRY and sent is not NOT_SENT:
             self.may_have_executed = True
             if not self._operation.reads:
                 self._sent = None

@@ -27,7 +27,7 @@ from .bodies import (
     relay,
     save_body,
 )
-from .retry_policy import AttemptOutcome, SendStatus
+from .retry_policy import RESPONDED, AttemptOutcome, SendStatus
 from .watch import WHOLE_RESPONSE, Bounds, Watch, is_closed
 
 if TYPE_CHECKING:
@@ -81,29 +81,18 @@ class _ClosedError(Exception):
     """A connection of the pool was closed by the server, before anything of the request was sent."""
 
 
-class _Attempt(Bounds):
+class _Attempt(Bounds, kw_only=True):
     """The innermost middleware of one attempt: it notes when the request leaves, and bounds all that follows."""
 
-    __slots__ = ("_adapter", "_base", "_guards", "_proxy", "_request", "_send", "left")
-
-    def __init__(
-        self,
-        adapter: HttpAdapter,
-        base: str,
-        request: EncodedRequest,
-        timeout: float,
-        proxy: str | None,
-        guards: Sequence[Callable[[], None]],
-    ) -> None:
-        super().__init__(timeout, asyncio.get_running_loop())
-        self._adapter = adapter
-        self._proxy = proxy
-        self._base = base
-        self._guards = guards
-        self._request = request
-        self._send: Any = None
-        self.left = False
-        """Whether the request was handed to a connection."""
+    adapter: HttpAdapter
+    base: str
+    request: EncodedRequest
+    proxy: str | None
+    guards: Sequence[Callable[[], None]]
+    left: bool = False
+    """Whether the request was handed to a connection."""
+    send: Any = None
+    """aiohttp's own method, while ours stands in its place."""
 
     async def __call__(self, request: ClientRequest, handler: Any) -> ClientResponse:
         """Send the request; keep aiohttp from resending a GET, PUT or DELETE by itself after a disconnect.
@@ -111,10 +100,10 @@ class _Attempt(Bounds):
         aiohttp resends on its own exception types only, so another type is raised. Every send is then counted by the
         rate limiter and decided by the retry policy.
         """
-        self._adapter.check_headers(request.headers)
+        self.adapter.check_headers(request.headers)
         while True:
-            self._send = getattr(request, "send", None)
-            if self._send is None:  # another aiohttp: the moment is not known
+            self.send = getattr(request, "send", None)
+            if self.send is None:  # another aiohttp: the moment is not known
                 self._leave(None)
             else:
                 request.send = self._leave  # type: ignore[method-assign, assignment]
@@ -130,7 +119,7 @@ class _Attempt(Bounds):
                 raise
             finally:
                 request.__dict__.pop("send", None)  # both would keep the request alive
-                self._send = None
+                self.send = None
             return response
 
     def _leave(self, connection: Connection | None) -> Any:
@@ -138,13 +127,14 @@ class _Attempt(Bounds):
         if self.left:
             # For example after a middleware's own ServerDisconnectedError, on which aiohttp resends.
             raise _RepeatedError
-        request, used = self._request, self._adapter.watch.used
+        request, used = self.request, self.adapter.watch.used
         if connection is not None and (transport := connection.transport) is not None:
-            if connection.protocol not in used:
-                used.add(connection.protocol)
+            protocol = connection.protocol
+            if protocol not in used:
+                used.add(protocol)
             elif request.method != "GET" and is_closed(transport):
                 raise _ClosedError
-        for guard in self._guards:
+        for guard in self.guards:
             try:
                 guard()
             except Exception as error:
@@ -152,15 +142,15 @@ class _Attempt(Bounds):
         self.left = True
         may_stall = bool(request.parts) or (request.body is not None and len(request.body) > _BUFFERED)
         self.start(connection, may_stall=may_stall)
-        self._adapter.watch.add(self)
-        return self._send(connection) if connection is not None else None
+        self.adapter.watch.add(self)
+        return self.send(connection) if connection is not None else None
 
     def outcome_of(self, error: BaseException) -> AttemptOutcome | None:
         """Classify what the attempt raised; None for an exception of the caller's before the request left."""
         import aiohttp
 
         cause = error.error if isinstance(error, _DisconnectError) else error
-        place = _host_and_port(self._base)
+        place = _host_and_port(self.base)
         if self.has_ended(error):
             detail = (
                 f"{place} took nothing of the request for {self.timeout:g} s"
@@ -174,7 +164,7 @@ class _Attempt(Bounds):
         if isinstance(cause, errors.ConfigError):
             return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=str(cause))
         if isinstance(cause, aiohttp.ClientError | TimeoutError | OSError):
-            return classify_exception(cause, place, _host_and_port(self._proxy) if self._proxy else "")
+            return classify_exception(cause, place, _host_and_port(self.proxy) if self.proxy else "")
         if isinstance(cause, ValueError):
             # aiohttp refuses, for example, a line break in a header or two sets of credentials.
             detail = f"aiohttp will not send this request: {type(cause).__name__}"
@@ -218,8 +208,8 @@ class HttpAdapter:
 
     def session(self) -> ClientSession:
         """The session, opened on first use. Raises ConfigError when it is closed."""
-        self.check_loop()
         if self._session is None:
+            self.check_loop()
             if self._opened:
                 raise errors.ConfigError("this client is closed; make a new one")
             self._session = self._open()
@@ -229,7 +219,8 @@ class HttpAdapter:
 
     def check_headers(self, headers: Mapping[str, str]) -> None:
         """Raise ValueError for a header that cannot be sent; most are those of the request before."""
-        text = "".join((*headers, *headers.values()))
+        # Ours are checked when they are encoded, except for the token.
+        text = headers.get("Authorization", "") if self._owned else "".join((*headers, *headers.values()))
         if text != self._checked:
             if not text.isprintable() and re.search(_FORBIDDEN, text):
                 raise ValueError("a control character in a header")
@@ -286,8 +277,13 @@ class HttpAdapter:
             self._url = URL
         own: Sequence[Any] = getattr(session, "_middlewares", None) or ()
         read_errors: list[UploadReadError] = []
-        proxy = self._proxies.address(base) if self._proxies is not None else None
-        attempt = _Attempt(self, base, request, timeout, proxy, guards)
+        proxy = None if self._proxies is None else self._proxies.address(base)
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        assert task is not None, "a client is used in a task"
+        attempt = _Attempt(
+            loop, task, task.cancelling(), timeout, adapter=self, base=base, request=request, proxy=proxy, guards=guards
+        )
         opened = AsyncExitStack() if request.parts else None
         try:
             async with session.request(
@@ -301,7 +297,7 @@ class HttpAdapter:
                 timeout=self._timeout or self._client_timeout(),
                 middlewares=(*own, attempt),
             ) as response:
-                outcome = AttemptOutcome(sent=SendStatus.RESPONDED, status=response.status)
+                outcome = AttemptOutcome(sent=RESPONDED, status=response.status)
                 if to is None or response.status >= 300:
                     return HttpResult(outcome=outcome, headers=response.headers, body=await read_body(response))
                 start, size = await save_body(response, to)

@@ -200,4 +200,6 @@ def day_headers(headers: Mapping[str, str]) -> tuple[int | None, int | None, int
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and len(text) < 10 and text.strip().isdecimal() else None
+    if text is None or len(text) >= 10 or not (text.isdecimal() or text.strip().isdecimal()):
+        return None
+    return int(text)

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from time import time
 
+import msgspec
+
 from .limits import (
     DAY,
     UNKNOWN_RESET,
@@ -55,17 +57,14 @@ class ProcessLimiters:
         return found
 
 
-class ProcessPermit:
+class ProcessPermit(msgspec.Struct):
     """One call of a `Limiter`, from its start to its end."""
 
-    __slots__ = ("_limiter",)
-
-    def __init__(self, limiter: Limiter) -> None:
-        self._limiter: Limiter | None = limiter
+    limiter: Limiter | None
 
     def done(self, report: Report) -> None:
         """End the call. Further calls change nothing."""
-        limiter, self._limiter = self._limiter, None
+        limiter, self.limiter = self.limiter, None
         if limiter is not None:
             limiter.record(report)
 
@@ -191,8 +190,8 @@ class Limiter:
         if sent:
             now = loop.time()
             self._finished.append(now)
-            # Without a limit per minute nothing else drops old entries.
-            self._forget_finished(now)
+            if self._rate is None:  # else every start does
+                self._forget_finished(now)
             self._sent += 1
         else:
             self._day_used -= 1
@@ -222,7 +221,8 @@ class Limiter:
 
     def succeeded(self) -> None:
         """Regain slots after a successful call: one for each full round of slots."""
-        self._slots = min(self._most, self._slots + 1.0 / self._slots)
+        if self._slots < self._most:
+            self._slots = min(self._most, self._slots + 1.0 / self._slots)
 
     def update_from_headers(self, headers: Mapping[str, str]) -> None:
         """Take the daily quota from a response's `x-rate-limit-*` headers."""

@@ -13,14 +13,14 @@ from zoho_async.wire.encoding import EncodedRequest
 from zoho_async.wire.lenient import charset_of, error_message
 
 from .http import HttpResult
-from .retry_policy import AttemptOutcome, SendStatus
+from .retry_policy import RESPONDED, AttemptOutcome
 
 
 def decode(
     decoders: Decoders, operation: Operation[Any], request: EncodedRequest, type: Any, result: HttpResult
 ) -> None:
     """Decode the response that an attempt has met, its result as `type`. It raises nothing."""
-    if result.outcome.sent is not SendStatus.RESPONDED:
+    if result.outcome.sent is not RESPONDED:
         return
     try:
         read = _decode(decoders, operation, request, type, result)
@@ -29,7 +29,7 @@ def decode(
     status = result.outcome.status
     detail = f"HTTP {status} without a result code" if read.code is None else f"HTTP {status} code {read.code}"
     result.decoded = read
-    result.outcome = AttemptOutcome(sent=SendStatus.RESPONDED, status=status, code=read.code, detail=detail)
+    result.outcome = AttemptOutcome(sent=RESPONDED, status=status, code=read.code, detail=detail)
 
 
 @lru_cache(maxsize=64)

@@ -15,7 +15,6 @@ from zoho_async.schema.registry import PRODUCTS
 from zoho_async.wire.encoding import EncodedRequest, build_request, invalid_request
 from zoho_async.wire.pagination import Page, Pages
 
-from . import retry_policy
 from .accounts_server import HttpAccountsServer
 from .bodies import DownloadWriteError, GuardError, UploadReadError, in_thread
 from .call_state import CallState
@@ -23,7 +22,7 @@ from .config import TransportConfig
 from .hooks import DispatchHook, Exhausted, Gatekeeper, Paused, Permit, Report
 from .http import PASSED_ON, HttpResult
 from .responses import decode
-from .retry_policy import RetryAction, RetryDecision
+from .retry_policy import DONE, RetryAction, RetryDecision, classify
 from .shared_state import SharedState
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ class Transport:
         priority: bool = False,
     ) -> Response[Any]:
         """Execute one operation; see `Zoho.send`."""
-        download_path = _download_path(operation, type, to)
+        download_path = None if to is None and type is None else _download_path(operation, type, to)
         organization_id = self.settings.organization_id
         if operation.organization is not None and organization_id is None:
             raise errors.ConfigError(
@@ -219,7 +218,7 @@ class Transport:
                 acquiring = self._acquire(call, limiter, priority)
                 token, permit = await (call.timed(acquiring) if call.observed is not None else acquiring)
                 result, decision = await self._attempt(call, permit, operation, request, token, type, to, hook)
-                if decision.action is RetryAction.DONE:
+                if decision.action is DONE:
                     self.shared.budget.earn()
                     return call.response(result)
                 await self._prepare_retry(call, limiter, token, result, decision, hook)
@@ -294,7 +293,7 @@ class Transport:
                 raise
             if to is None:
                 decode(self.shared.decoders, operation, request, type, result)
-            decision = retry_policy.classify(
+            decision = classify(
                 result.outcome,
                 repeatable=operation.idempotent and hook is None,
                 deletes=operation.method == "DELETE",

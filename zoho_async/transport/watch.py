@@ -7,6 +7,8 @@ import select
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+import msgspec
+
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
@@ -16,83 +18,66 @@ _LOOK_EVERY = 0.25
 """Seconds between two looks at the attempts under way."""
 
 
-class Bounds:
+class Bounds(msgspec.Struct, eq=False):
     """The bounds of one attempt, which ends in the task that made them.
 
     aiohttp has a timer for silence (`sock_read`) and asyncio one for the whole, but every request would set up both.
     """
 
-    __slots__ = (
-        "_cancelling",
-        "_connection",
-        "_ends_at",
-        "_moved_at",
-        "_pending",
-        "_task",
-        "_transport",
-        "expired",
-        "loop",
-        "stalled",
-        "timeout",
-    )
-
-    def __init__(self, timeout: float, loop: asyncio.AbstractEventLoop) -> None:
-        self.timeout = timeout
-        self.loop = loop
-        self.expired = False
-        """Whether the task was cancelled because a bound is reached."""
-        self.stalled = False
-        """Whether the server took nothing of the request for `timeout` seconds."""
-        task = asyncio.current_task(loop)
-        assert task is not None, "a client is used in a task"
-        self._task = task
-        self._cancelling = task.cancelling()
-        self._ends_at = 0.0
-        self._pending = 0
-        self._moved_at = 0.0
-        self._connection: Connection | None = None
-        self._transport: asyncio.WriteTransport | None = None
+    loop: asyncio.AbstractEventLoop
+    task: asyncio.Task[Any]
+    cancelling: int
+    """How often the task was cancelled before."""
+    timeout: float
+    expired: bool = False
+    """Whether the task was cancelled because a bound is reached."""
+    stalled: bool = False
+    """Whether the server took nothing of the request for `timeout` seconds."""
+    ends_at: float = 0.0
+    moved_at: float = 0.0
+    pending: int = 0
+    unlimited: Connection | None = None
+    """The connection while nothing bounds its silence."""
+    sending: asyncio.WriteTransport | None = None
+    """That of a request whose sending may stall."""
 
     def start(self, connection: Connection | None, *, may_stall: bool) -> None:
         """Start the time of the response; `may_stall` says whether sending the request may."""
-        self._moved_at = now = self.loop.time()
-        self._ends_at = now + WHOLE_RESPONSE * self.timeout
-        if connection is None:
-            return
-        if may_stall:
-            self._transport = connection.transport
+        self.ends_at = self.loop.time() + WHOLE_RESPONSE * self.timeout
+        if not may_stall:
+            self.unlimited = connection
+        elif connection is not None:
+            self.sending, self.moved_at = connection.transport, self.loop.time()
             bound_silence(connection, self.timeout, is_sent=False)
-        else:
-            self._connection = connection
 
     def extend(self) -> None:
         """Start the time of the whole response again, for more of the request was sent."""
-        self._ends_at = self.loop.time() + WHOLE_RESPONSE * self.timeout
+        self.ends_at = self.loop.time() + WHOLE_RESPONSE * self.timeout
 
     def check(self, now: float) -> None:
         """End the attempt when its time is over, or when nothing of the request was sent for `timeout` seconds."""
-        if self._transport is not None:
-            pending: int = self._transport.get_write_buffer_size()
-            if pending != self._pending:
-                self._pending, self._moved_at = pending, now
+        if self.sending is not None:
+            pending: int = self.sending.get_write_buffer_size()
+            if pending != self.pending:
+                self.pending, self.moved_at = pending, now
                 self.extend()
-            self.stalled = bool(pending) and now - self._moved_at >= self.timeout
-        elif self._connection is not None:
+            self.stalled = bool(pending) and now - self.moved_at >= self.timeout
+        elif self.unlimited is not None:
             # Only now: most responses have arrived before the first look.
-            bound_silence(self._connection, self.timeout, is_sent=True)
-            self._connection = None
-        if (self.stalled or now >= self._ends_at) and not self.expired:
+            bound_silence(self.unlimited, self.timeout, is_sent=True)
+            self.unlimited = None
+        if (self.stalled or now >= self.ends_at) and not self.expired:
             self.expired = True
-            self._task.cancel()
+            self.task.cancel()
 
     def has_ended(self, error: BaseException) -> bool:
         """Whether the attempt ended with this exception because a bound was reached, and for no other reason."""
-        only = self._task.cancelling() - 1 <= self._cancelling
+        only = self.task.cancelling() - 1 <= self.cancelling
         return self.expired and only and isinstance(error, asyncio.CancelledError)
 
     def take_back(self) -> None:
         """Take back the cancellation."""
-        self._task.uncancel()
+        self.task.uncancel()
 
 
 def bound_silence(connection: Connection, seconds: float, *, is_sent: bool) -> None:
