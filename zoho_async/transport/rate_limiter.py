@@ -167,8 +167,7 @@ class Limiter:
     def record(self, report: Report) -> None:
         """Take in how a call ended, and end it: the pause it met holds before its slot is free."""
         try:
-            if report.headers:
-                self.update_from_headers(report.headers)
+            self.update_from_headers(report.headers)
             match report.decision:
                 case "done":
                     self.succeeded()
@@ -221,7 +220,7 @@ class Limiter:
 
     def succeeded(self) -> None:
         """Regain slots after a successful call: one for each full round of slots."""
-        if self._slots < self._most:
+        if self._slots != self._most:
             self._slots = min(self._most, self._slots + 1.0 / self._slots)
 
     def update_from_headers(self, headers: Mapping[str, str]) -> None:
@@ -329,8 +328,12 @@ class Limiter:
 
     def _exhausted(self, now: float) -> bool:
         self._follow_clocks(now)
-        left = remaining_of(self.limits, self._day_limit, self._day_left, self._day_used, self._in_flight)
-        return left is not None and left <= self.limits.reserve
+        left, limits = self._day_left, self.limits
+        if limits.per_day is not None or limits.share < 1:
+            left = remaining_of(limits, self._day_limit, left, self._day_used, self._in_flight)
+        elif left is not None:
+            left -= self._in_flight
+        return left is not None and left <= limits.reserve
 
     def _follow_clocks(self, now: float) -> None:
         """End the day when it is over.

@@ -206,12 +206,13 @@ class Transport:
         self.shared.http.check_loop()
         self.shared.decoders.prepare(operation, type)
         throttle_count = 0 if hook is None else hook.throttle_count
-        call = CallState(
-            self.settings, operation, self.shared.budget, sleep=self.shared.sleep, throttle_count=throttle_count
-        )
+        settings = self.settings
+        call = CallState(settings, operation, self.shared.budget, self.shared.sleep, throttle_count)
+        if settings.deadline is not None:
+            call.deadline = asyncio.get_running_loop().time() + settings.deadline
+        limiter = self.limiter(operation.product)
         if self.shared.observer is not None:
             call.observe(self.shared.observer)
-        limiter = self.limiter(operation.product)
         ended: BaseException | None = None
         try:
             while True:
