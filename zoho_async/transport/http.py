@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from errno import EMFILE, ENFILE
-from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -22,19 +21,17 @@ from .bodies import (
     GuardError,
     TooLongError,
     UploadReadError,
-    close_stream,
+    body_of,
+    form_of,
     read_body,
-    relay,
     save_body,
 )
 from .retry_policy import RESPONDED, AttemptOutcome, SendStatus
 from .watch import WHOLE_RESPONSE, Bounds, Watch, is_closed
 
 if TYPE_CHECKING:
-    from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout, FormData
+    from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout
     from aiohttp.connector import Connection
-
-    from zoho_async.wire.multipart import FormPart
 
     from .proxies import Proxies
 
@@ -45,8 +42,6 @@ _BUFFERED = 32 * 1024
 """Bytes of a body that the event loop takes at once, so that sending them cannot stall."""
 _FORBIDDEN = r"[\x00-\x08\x0a-\x1f\x7f]"
 """What aiohttp does not send in a header."""
-_STREAMED_ABOVE = 512 * 1024
-"""Bytes. A longer body is sent in chunks."""
 _TOO_MANY_FILES = {
     EMFILE: "too many open files: raise `ulimit -n`; a push needs about 13, a client about 10 for each organisation "
     "it works in at once",
@@ -213,7 +208,7 @@ class HttpAdapter:
             if self._opened:
                 raise errors.ConfigError("this client is closed; make a new one")
             self._session = self._open()
-        if self._session.closed:
+        if not self._owned and self._session.closed:
             raise errors.ConfigError("the session of this client is closed; make a new client")
         return self._session
 
@@ -286,22 +281,28 @@ class HttpAdapter:
         )
         opened = AsyncExitStack() if request.parts else None
         try:
-            async with session.request(
+            response = await session.request(
                 request.method,
                 self._url(base.rstrip("/") + request.target, encoded=True),
-                data=_body(request.body) if opened is None else _form(request.parts, opened, read_errors, attempt),
+                data=body_of(request.body)
+                if opened is None
+                else form_of(request.parts, opened, read_errors, attempt.extend),
                 headers=headers,
                 allow_redirects=False,
                 raise_for_status=False,  # a caller's session may have it on; the error body is needed
                 proxy=proxy,
                 timeout=self._timeout or self._client_timeout(),
                 middlewares=(*own, attempt),
-            ) as response:
+            )
+            try:
                 outcome = AttemptOutcome(sent=RESPONDED, status=response.status)
                 if to is None or response.status >= 300:
                     return HttpResult(outcome=outcome, headers=response.headers, body=await read_body(response))
                 start, size = await save_body(response, to)
                 return HttpResult(outcome=outcome, headers=response.headers, body=start, saved=size)
+            finally:
+                response.release()
+                await response.wait_for_close()
         except BaseException as error:
             if isinstance(error, _PASSED_ON) and not attempt.has_ended(error):
                 raise
@@ -332,40 +333,6 @@ class HttpAdapter:
         self._opened = True
         if session is not None and self._owned:
             await session.close()
-
-
-def _body(body: bytes | None) -> bytes | BytesIO | None:
-    # aiohttp writes long bytes in one go, which blocks the event loop.
-    return BytesIO(body) if body is not None and len(body) > _STREAMED_ABOVE else body
-
-
-def _form(
-    parts: Sequence[FormPart], opened: AsyncExitStack, read_errors: list[UploadReadError], attempt: _Attempt
-) -> FormData:
-    """A form for one attempt; files are opened and streams started again for each."""
-    import aiohttp
-
-    # As browsers do: quoting would percent-encode every non-ASCII name.
-    form = aiohttp.FormData(quote_fields=False, default_to_multipart=True)
-    for part in parts:
-        content: Any = part.content
-        if callable(content):
-            content = relay(part.name, content, read_errors, attempt.extend)
-            opened.push_async_callback(close_stream, content)
-        elif isinstance(content, bytes):
-            # As a file it is sent in chunks; aiohttp warns about long bytes.
-            content = content if part.filename is None else BytesIO(content)
-        else:
-            try:
-                content = opened.enter_context(content.open("rb"))
-            except OSError as error:
-                read_errors.append(UploadReadError(part.name, error, started=False))
-                raise
-        if part.filename is None:
-            form.add_field(part.name, content.decode())
-        else:
-            form.add_field(part.name, content, filename=part.filename, content_type=part.content_type)
-    return form
 
 
 def classify_exception(error: Exception, place: str = "", proxy: str = "") -> AttemptOutcome:

@@ -167,7 +167,8 @@ class Limiter:
     def record(self, report: Report) -> None:
         """Take in how a call ended, and end it: the pause it met holds before its slot is free."""
         try:
-            self.update_from_headers(report.headers)
+            if report.headers:
+                self.update_from_headers(report.headers)
             match report.decision:
                 case "done":
                     self.succeeded()
@@ -328,12 +329,8 @@ class Limiter:
 
     def _exhausted(self, now: float) -> bool:
         self._follow_clocks(now)
-        left, limits = self._day_left, self.limits
-        if limits.per_day is not None or limits.share < 1:
-            left = remaining_of(limits, self._day_limit, left, self._day_used, self._in_flight)
-        elif left is not None:
-            left -= self._in_flight
-        return left is not None and left <= limits.reserve
+        left = remaining_of(self.limits, self._day_limit, self._day_left, self._day_used, self._in_flight)
+        return left is not None and left <= self.limits.reserve
 
     def _follow_clocks(self, now: float) -> None:
         """End the day when it is over.

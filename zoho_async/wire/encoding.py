@@ -120,7 +120,7 @@ def target(path: str, query: Mapping[str, str]) -> str:
     """Path and query of a URL. Query values are quoted; the path must be quoted already."""
     separator = "?"
     for name, value in query.items():
-        path += f"{separator}{name if name.isidentifier() and name.isascii() else _quote(name)}={_quote(value)}"
+        path += f"{separator}{_quote(name)}={_quote(value)}"
         separator = "&"
     return path
 
