@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from time import time
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -19,10 +19,12 @@ from zoho_async.schema.operation import Operation, Response
 from . import retry_policy
 from .bodies import UploadReadError
 from .config import TransportConfig
-from .hooks import CallObserver, ObservedCall
 from .http import HttpResult
 from .limits import Report
 from .retry_policy import DONE, LOST, NOT_SENT, RESPONDED, RETRY, RetryAction, RetryDecision
+
+if TYPE_CHECKING:
+    from .hooks import CallObserver, ObservedCall
 
 _LONGEST_MESSAGE = 1000
 """Characters of Zoho's message in an error's text."""

@@ -166,9 +166,10 @@ class Limiter:
 
     def record(self, report: Report) -> None:
         """Take in how a call ended, and end it: the pause it met holds before its slot is free."""
+        now = asyncio.get_running_loop().time()
         try:
             if report.headers:
-                self.update_from_headers(report.headers)
+                self.update_from_headers(report.headers, now)
             match report.decision:
                 case "done":
                     self.succeeded()
@@ -181,14 +182,13 @@ class Limiter:
                 case "other":
                     pass
         finally:
-            self.release(sent=report.sent)
+            self.release(sent=report.sent, now=now)
 
-    def release(self, *, sent: bool = True) -> None:
+    def release(self, *, sent: bool = True, now: float | None = None) -> None:
         """End a call. `sent=False`: nothing was sent, so it does not count."""
-        loop = asyncio.get_running_loop()
         self._in_flight -= 1
         if sent:
-            now = loop.time()
+            now = asyncio.get_running_loop().time() if now is None else now
             self._finished.append(now)
             if self._rate is None:  # else every start does
                 self._forget_finished(now)
@@ -197,7 +197,7 @@ class Limiter:
             self._day_used -= 1
             self._next_start -= self._window / self._rate if self._rate is not None else 0.0
         if self._waiters or self._timer is not None:
-            self._admit(loop)
+            self._admit(asyncio.get_running_loop())
 
     def pause(self, seconds: float) -> None:
         """Start no call of this organisation for so many seconds; a longer current pause stays."""
@@ -224,13 +224,13 @@ class Limiter:
         if self._slots != self._most:
             self._slots = min(self._most, self._slots + 1.0 / self._slots)
 
-    def update_from_headers(self, headers: Mapping[str, str]) -> None:
+    def update_from_headers(self, headers: Mapping[str, str], now: float | None = None) -> None:
         """Take the daily quota from a response's `x-rate-limit-*` headers."""
         limit, left, seconds = day_headers(headers)
         if left is None:
             return
         self._day_limit = limit
-        now = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time() if now is None else now
         self._follow_clocks(now)
         # Responses arrive out of order: the smallest number of a day is the newest.
         ends = now + min(seconds, DAY) if seconds is not None else self._day_ends

@@ -19,8 +19,8 @@ from .accounts_server import HttpAccountsServer
 from .bodies import DownloadWriteError, GuardError, UploadReadError, in_thread
 from .call_state import CallState
 from .config import TransportConfig
-from .hooks import DispatchHook, Exhausted, Gatekeeper, Paused, Permit, Report
 from .http import PASSED_ON, HttpResult
+from .limits import Exhausted, Paused, Permit, Report
 from .responses import decode
 from .retry_policy import DONE, RetryAction, RetryDecision, classify
 from .shared_state import SharedState
@@ -28,6 +28,7 @@ from .shared_state import SharedState
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .hooks import DispatchHook, Gatekeeper
 
 T = TypeVar("T")
 
