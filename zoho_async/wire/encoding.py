@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _BUILTIN_TYPES = (Decimal, datetime, date, bytes, bytearray)
 _DATA_PART = "JSONString"
 """Zoho's name for the form field that holds the JSON body."""
+_Place = tuple[str, dict[str, Parameter], frozenset[str], tuple[str, ...]]
+"""Where they stand, the parameters there, and the names of those that can be any text and of the required ones."""
 _CHANGES_PATH = {"", ".", ".."}
 _CONTROL = r"[\x00-\x1f\x7f]"
 _JSON = msgspec.json.Encoder(decimal_format="number")
@@ -69,9 +71,9 @@ def build_request(
     """
     faults: list[Fault] = []
     in_path, in_query, in_header = _parameters(operation)
-    segments = _encode_parameters(in_path, path, faults) if path or in_path.required else {}
-    pairs = _encode_parameters(in_query, query, faults) if query or in_query.required else {}
-    fields = _encode_parameters(in_header, headers, faults) if headers or in_header.required else {}
+    segments = _encode_parameters(in_path, path, faults) if path or in_path[3] else {}
+    pairs = _encode_parameters(in_query, query, faults) if query or in_query[3] else {}
+    fields = _encode_parameters(in_header, headers, faults) if headers or in_header[3] else {}
     for name, value in segments.items():
         if value in _CHANGES_PATH:
             faults.append(Fault(path=name, rule="path", message=f"{value!r} is not allowed in a path"))
@@ -134,26 +136,16 @@ def _quote(text: str) -> str:
     return urllib.parse.quote(text, safe="")
 
 
-class _Place(msgspec.Struct, frozen=True):
-    """The parameters of one place of a request."""
-
-    location: str
-    known: dict[str, Parameter]
-    plain: frozenset[str]
-    """Names of those that can be any text."""
-    required: tuple[str, ...]
-
-
 @lru_cache(maxsize=512)
-def _parameters(operation: Operation[Any]) -> tuple[_Place, ...]:
+def _parameters(operation: Operation[Any]) -> list[_Place]:
     """The parameters of the path, of the query and of headers."""
     places: list[_Place] = []
     for location in ("path", "query", "header"):
         known = {it.name: it for it in operation.parameters if it.location == location}
         plain = [name for name, it in known.items() if _is_plain(it)]
         required = tuple(name for name, it in known.items() if it.required)
-        places.append(_Place(location, known, frozenset(plain), required))
-    return tuple(places)
+        places.append((location, known, frozenset(plain), required))
+    return places
 
 
 def _is_plain(parameter: Parameter) -> bool:
@@ -202,9 +194,9 @@ def _type_name(wanted: Any) -> str:
 
 def _encode_parameters(place: _Place, given: Mapping[str, Any] | None, faults: list[Fault]) -> dict[str, str]:
     texts: dict[str, str] = {}
-    known = place.known
+    location, known, plain, required = place
     for name, value in given.items() if given else ():
-        if name in place.plain and type(value) is str and value.isascii():
+        if name in plain and type(value) is str and value.isascii():
             texts[name] = value
             continue
         if value is None:
@@ -212,7 +204,7 @@ def _encode_parameters(place: _Place, given: Mapping[str, Any] | None, faults: l
         parameter = known.get(name)
         if parameter is None:
             names = ", ".join(sorted(known)) or "none"
-            message = f"is not a {place.location} parameter of this operation; known: {names}"
+            message = f"is not a {location} parameter of this operation; known: {names}"
             faults.append(Fault(path=name, rule="unknown", message=message))
             continue
         try:
@@ -224,10 +216,10 @@ def _encode_parameters(place: _Place, given: Mapping[str, Any] | None, faults: l
         if fault is not None:
             faults.append(fault)
         texts[name] = text
-    for name in place.required:
+    for name in required:
         if name not in texts and not any(fault.path == name for fault in faults):
             argument = f", {known[name].argument}=" if known[name].argument else ""
-            message = f"is required ({place.location} parameter{argument})"
+            message = f"is required ({location} parameter{argument})"
             faults.append(Fault(path=name, rule="required", message=message))
     return texts
 
