@@ -67,6 +67,8 @@ class CallState(msgspec.Struct, eq=False):
     refreshed: bool = False
     """Whether the token has been refreshed for this call."""
 
+    __repr__ = object.__repr__  # no response in a traceback
+
     # -- observing
 
     def observe(self, observer: CallObserver) -> None:

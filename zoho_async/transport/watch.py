@@ -41,6 +41,8 @@ class Bounds(msgspec.Struct, eq=False):
     sending: asyncio.WriteTransport | None = None
     """That of a request whose sending may stall."""
 
+    __repr__ = object.__repr__  # no request in a traceback
+
     def start(self, connection: Connection | None, *, may_stall: bool) -> None:
         """Start the time of the response; `may_stall` says whether sending the request may."""
         self.ends_at = self.loop.time() + WHOLE_RESPONSE * self.timeout
