@@ -45,14 +45,16 @@ class HttpAccountsServer:
     async def __call__(self, path: str, form: Mapping[str, str], data_center: str | None = None) -> tuple[int, bytes]:
         """Post a form once and return status and body. Callers count every request, as Zoho does."""
         settings = self._settings
+        self._http.check_loop()
         base = self._configured or DATA_CENTERS[data_center or settings.data_center].accounts_url
         content = target("", form)[1:].encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         request = EncodedRequest(method="POST", target=path, headers=headers, body=content)
-        result = await self._http.send(base, request, request.headers, timeout=settings.timeout)
+        result = await self._http.send(base, request, request.headers, settings.timeout)
         outcome = result.outcome
         if outcome.sent is SendStatus.RESPONDED and outcome.status < 500:
             return outcome.status, result.body
         if outcome.sent is SendStatus.MISCONFIGURED:
             raise errors.ConfigError(f"accounts server: {outcome.detail}")
-        raise errors.UnavailableError(f"accounts server: {outcome.detail}", status=outcome.status or None)
+        detail = outcome.detail or f"HTTP {outcome.status}"
+        raise errors.UnavailableError(f"accounts server: {detail}", status=outcome.status or None)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack
+from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse
+    from aiohttp import ClientResponse, FormData
+
+    from zoho_async.wire.multipart import FormPart
 
 T = TypeVar("T")
 
+_STREAMED_ABOVE = 512 * 1024
+"""Bytes. A longer body is sent in chunks."""
 _LONGEST_ERROR_BODY = 64 * 1024
 """Bytes. A longer download is a file; a shorter one may be an error under HTTP 200."""
 LONGEST_RESPONSE = 64 * 1024 * 1024
@@ -81,6 +87,41 @@ async def close_stream(stream: AsyncGenerator[bytes, None]) -> None:
     # A running one is cancelled together with the task that writes, and closes itself.
     if not getattr(stream, "ag_running", False):
         await stream.aclose()
+
+
+def body_of(body: bytes | None) -> bytes | BytesIO | None:
+    """What aiohttp is given of a body."""
+    # aiohttp writes long bytes in one go, which blocks the event loop.
+    return BytesIO(body) if body is not None and len(body) > _STREAMED_ABOVE else body
+
+
+def form_of(
+    parts: Sequence[FormPart], opened: AsyncExitStack, read_errors: list[UploadReadError], moved: Callable[[], None]
+) -> FormData:
+    """A form for one attempt; files are opened and streams started again for each."""
+    import aiohttp
+
+    # As browsers do: quoting would percent-encode every non-ASCII name.
+    form = aiohttp.FormData(quote_fields=False, default_to_multipart=True)
+    for part in parts:
+        content: Any = part.content
+        if callable(content):
+            content = relay(part.name, content, read_errors, moved)
+            opened.push_async_callback(close_stream, content)
+        elif isinstance(content, bytes):
+            # As a file it is sent in chunks; aiohttp warns about long bytes.
+            content = content if part.filename is None else BytesIO(content)
+        else:
+            try:
+                content = opened.enter_context(content.open("rb"))
+            except OSError as error:
+                read_errors.append(UploadReadError(part.name, error, started=False))
+                raise
+        if part.filename is None:
+            form.add_field(part.name, content.decode())
+        else:
+            form.add_field(part.name, content, filename=part.filename, content_type=part.content_type)
+    return form
 
 
 async def read_body(response: ClientResponse) -> bytes:

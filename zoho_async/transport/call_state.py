@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from time import time
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from zoho_async import errors
 from zoho_async.auth.token_stores import Token
@@ -17,10 +19,12 @@ from zoho_async.schema.operation import Operation, Response
 from . import retry_policy
 from .bodies import UploadReadError
 from .config import TransportConfig
-from .hooks import CallObserver, ObservedCall
 from .http import HttpResult
 from .limits import Report
-from .retry_policy import RetryAction, RetryDecision, SendStatus
+from .retry_policy import DONE, LOST, NOT_SENT, RESPONDED, RETRY, RetryAction, RetryDecision
+
+if TYPE_CHECKING:
+    from .hooks import CallObserver, ObservedCall
 
 _LONGEST_MESSAGE = 1000
 """Characters of Zoho's message in an error's text."""
@@ -37,108 +41,64 @@ _REFUSED = (RetryAction.FAIL, RetryAction.REFRESH, RetryAction.PAUSE, RetryActio
 """Actions after an attempt that was not executed."""
 
 
-class CallState:
+class CallState(msgspec.Struct, eq=False):
     """One call: its deadline, its attempts, and the errors that describe them."""
 
-    __slots__ = (
-        "_attempts",
-        "_budget",
-        "_callers_error",
-        "_deadline",
-        "_failures",
-        "_held_s",
-        "_last",
-        "_loop",
-        "_observed",
-        "_operation",
-        "_sent",
-        "_sent_at",
-        "_settings",
-        "_sleep",
-        "_started",
-        "_throttle_count",
-        "_uncertain",
-        "may_have_executed",
-        "refreshed",
-    )
+    settings: TransportConfig
+    operation: Operation[Any]
+    budget: retry_policy.RetryBudget
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    throttle_count: int = 0
+    deadline: float | None = None
+    """Of the loop's clock."""
+    observed: ObservedCall | None = None
+    attempts: list[str] = []
+    started: float = 0.0
+    sent_at: float = 0.0
+    failures: int = 0
+    held_s: float = 0.0
+    last: HttpResult | None = None
+    sent: bool | None = False
+    uncertain: bool = False
+    """Whether the last attempt may have been executed."""
+    callers_error: Exception | None = None
+    may_have_executed: bool = False
+    """Whether an attempt so far may have been executed without a usable response."""
+    refreshed: bool = False
+    """Whether the token has been refreshed for this call."""
 
-    def __init__(
-        self,
-        settings: TransportConfig,
-        operation: Operation[Any],
-        budget: retry_policy.RetryBudget,
-        *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        throttle_count: int = 0,
-    ) -> None:
-        self._settings = settings
-        self._sleep = sleep
-        self._observed: ObservedCall | None = None
-        self._operation = operation
-        self._budget = budget
-        self._loop = asyncio.get_running_loop()
-        seconds = settings.deadline
-        self._deadline = None if seconds is None else self._loop.time() + seconds
-        self._attempts: list[str] = []
-        self._started = 0.0
-        self._sent_at = 0.0
-        self._failures = 0
-        self._held_s = 0.0
-        self._throttle_count = throttle_count
-        self._last: HttpResult | None = None
-        self._sent: bool | None = False
-        self._uncertain = False
-        """Whether the last attempt may have been executed."""
-        self._callers_error: Exception | None = None
-        self.may_have_executed = False
-        """Whether an attempt so far may have been executed without a usable response."""
-        self.refreshed = False
-        """Whether the token has been refreshed for this call."""
+    __repr__ = object.__repr__  # no response in a traceback
 
     # -- observing
 
-    @contextmanager
-    def observed_by(self, observer: CallObserver) -> Generator[None]:
-        """Tell an observer of the call, from its start to its end."""
-        observed = self._observed = observer.started(self._operation, self._settings.organization_id)
-        ended: BaseException | None = None
-        try:
-            yield
-        except BaseException as error:
-            ended = error
-            raise
-        finally:
-            with suppress(Exception):
-                observed.ended(ended)
+    def observe(self, observer: CallObserver) -> None:
+        """Tell an observer of the call from now on."""
+        self.observed = observer.started(self.operation, self.settings.organization_id)
 
-    @property
-    def is_observed(self) -> bool:
-        """Whether an observer learns of the call."""
-        return self._observed is not None
+    def tell_end(self, error: BaseException | None) -> None:
+        """Tell the observer how the call ended."""
+        if self.observed is not None:
+            with suppress(Exception):
+                self.observed.ended(error)
 
     async def timed(self, waiting: Awaitable[T]) -> T:
         """Await something, and tell the observer how long it took."""
-        started = self._loop.time()
+        started = _now()
         try:
             return await waiting
         finally:
             with suppress(Exception):
-                if self._observed is not None:
-                    self._observed.waited(self._loop.time() - started)
+                if self.observed is not None:
+                    self.observed.waited(_now() - started)
 
     # -- waiting
 
-    @property
-    def is_bounded(self) -> bool:
-        """Whether it has a deadline."""
-        return self._deadline is not None
-
     async def with_deadline(self, waiting: Any) -> Any:
         """Await something that sends no request of the API, up to the deadline."""
-        if self._deadline is None:
+        if self.deadline is None:
             return await waiting
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(self.deadline):
                 return await waiting
         except TimeoutError:
             raise self._deadline_error() from None
@@ -147,7 +107,7 @@ class CallState:
         """Await a token up to the deadline. The request itself is completed even after it: Zoho counts every token
         request, so ten abandoned ones would lock the refresh token.
         """
-        if self._deadline is None:
+        if self.deadline is None:
             return await request
         task = asyncio.ensure_future(request)
         unfinished.add(task)
@@ -157,45 +117,39 @@ class CallState:
 
     def complete(self, error: errors.ZohoError) -> None:
         """Name this call in an error of the token, the rate limiter or a hook, and what became of its attempts."""
-        error.operation = error.operation or self._operation.id
-        error.organization_id = error.organization_id or self._settings.organization_id
-        error.attempts = error.attempts or tuple(self._attempts)
-        if self._sent is None:
+        error.operation = error.operation or self.operation.id
+        error.organization_id = error.organization_id or self.settings.organization_id
+        error.attempts = error.attempts or tuple(self.attempts)
+        if self.sent is None:
             error.sent = None
 
-    async def in_flight(self, attempt: Any) -> HttpResult:
-        """Await an attempt. After the deadline or a cancellation the outcome of a write is unknown."""
-        if self._deadline is not None and self._loop.time() >= self._deadline:
-            attempt.close()
+    def start_attempt(self) -> None:
+        """An attempt begins. Raises DeadlineError when there is no time left for it."""
+        self.started = _now()
+        self.sent_at = time()
+        if self.deadline is not None and self.started >= self.deadline:
             raise self._deadline_error()
-        self._started = self._loop.time()
-        self._sent_at = time()
+
+    async def in_flight(self, attempt: Awaitable[HttpResult]) -> HttpResult:
+        """Await an attempt up to the deadline. After it the outcome of a write is unknown."""
         try:
-            if self._deadline is None:
-                result: HttpResult = await attempt
-            else:
-                async with asyncio.timeout_at(self._deadline):
-                    result = await attempt
+            async with asyncio.timeout_at(self.deadline):
+                return await attempt
         except TimeoutError:
-            self._attempts.append("the deadline passed while the request was in flight")
-            self._sent = None
-            if self._operation.idempotent:
+            self.attempts.append("the deadline passed while the request was in flight")
+            self.sent = None
+            if self.operation.idempotent:
                 raise self._deadline_error() from None
-            raise self._error(errors.OutcomeUnknownError, self._outcome_unknown(self._attempts[-1])) from None
-        except asyncio.CancelledError:
-            if not self._operation.reads:
-                self._log(
-                    logging.WARNING,
-                    "%s was cancelled in flight: its outcome is unknown",
-                    duration=self._loop.time() - self._started,
-                )
-            raise
-        self._uncertain = result.outcome.sent in (SendStatus.LOST, SendStatus.RESPONDED)
-        if result.outcome.sent is SendStatus.LOST:
-            self._sent = None
-        elif result.outcome.sent is SendStatus.RESPONDED and self._sent is not None:
-            self._sent = True
-        return result
+            raise self._error(errors.OutcomeUnknownError, self._outcome_unknown(self.attempts[-1])) from None
+
+    def cancelled(self) -> None:
+        """The call was cancelled while an attempt was in flight: the outcome of a write is unknown."""
+        if not self.operation.reads:
+            self._log(
+                logging.WARNING,
+                "%s was cancelled in flight: its outcome is unknown",
+                duration=_now() - self.started,
+            )
 
     async def refresh(self, request: Coroutine[Any, Any, Token], unfinished: set[asyncio.Future[Token]]) -> None:
         """Await another token. When it is refused, the error describes the refused call as well."""
@@ -206,47 +160,48 @@ class CallState:
 
     def report(self, result: HttpResult, decision: RetryDecision) -> Report:
         """What the rate limiter learns from an attempt; also sets how long a throttled call waits."""
-        sent, headers = result.outcome.sent is not SendStatus.NOT_SENT, result.headers
-        if decision.action is RetryAction.DONE:
-            return Report(sent=sent, headers=headers, decision="done")
+        headers = result.headers
+        if decision.action is DONE:
+            return Report(sent=True, headers=headers, decision="done")
+        sent = result.outcome.sent is not NOT_SENT
         if decision.action in (RetryAction.SLOW, RetryAction.PAUSE):
-            self._throttle_count += 1
+            self.throttle_count += 1
             floor = self.retry_after(result)
             if decision.action is RetryAction.SLOW:
-                self._held_s = retry_policy.slow_delay(self._throttle_count, random_fraction(), floor)
+                self.held_s = retry_policy.slow_delay(self.throttle_count, random_fraction(), floor)
                 return Report(sent=sent, headers=headers, decision="slow")
-            self._held_s = retry_policy.pause_delay(self._throttle_count, floor)
-            return Report(sent=sent, headers=headers, decision="throttled", seconds=self._held_s)
+            self.held_s = retry_policy.pause_delay(self.throttle_count, floor)
+            return Report(sent=sent, headers=headers, decision="throttled", seconds=self.held_s)
         if decision.error is errors.QuotaExceededError:
             return Report(sent=sent, headers=headers, decision="exhausted", seconds=self.retry_after(result))
         return Report(sent=sent, headers=headers)
 
     async def apply_throttle(self, decision: RetryDecision) -> None:
         """Wait after a rate limit that the rate limiter was informed of; raise when the wait is too long."""
-        seconds = self._held_s
-        too_long = self._settings.max_wait is not None and seconds > self._settings.max_wait
-        if too_long or self._throttle_count > _MAX_THROTTLES:
+        seconds = self.held_s
+        too_long = self.settings.max_wait is not None and seconds > self.settings.max_wait
+        if too_long or self.throttle_count > _MAX_THROTTLES:
             raise self.rate_limit_exceeded(seconds)
         self._log_wait(seconds)
         # A pause is waited for in the rate limiter, with all other calls of the organisation.
         if decision.action is RetryAction.SLOW:
-            await self.timed(self.with_deadline(self._sleep(seconds)))
+            await self.timed(self.with_deadline(self.sleep(seconds)))
 
     async def retry(self, decision: RetryDecision, result: HttpResult) -> None:
         """Wait before the next attempt; raise when none is allowed."""
-        self._failures += 1
-        if self._failures > self._settings.retries:
+        self.failures += 1
+        if self.failures > self.settings.retries:
             raise self.failure(decision, result)
-        if not self._budget.spend():
-            self._attempts.append("the client's retry budget is used up")
+        if not self.budget.spend():
+            self.attempts.append("the client's retry budget is used up")
             raise self.failure(decision, result)
-        floor, max_wait = self.retry_after(result), self._settings.max_wait
+        floor, max_wait = self.retry_after(result), self.settings.max_wait
         if floor is not None and max_wait is not None and floor > max_wait:
-            self._attempts.append(f"Retry-After is {floor:.0f} s")
+            self.attempts.append(f"Retry-After is {floor:.0f} s")
             raise self.failure(decision, result)
-        seconds = retry_policy.retry_delay(self._failures, random_fraction(), floor)
+        seconds = retry_policy.retry_delay(self.failures, random_fraction(), floor)
         self._log_wait(seconds)
-        await self.timed(self.with_deadline(self._sleep(seconds)))
+        await self.timed(self.with_deadline(self.sleep(seconds)))
 
     def retry_after(self, result: HttpResult) -> float | None:
         """Seconds in the response's Retry-After header; None without one."""
@@ -261,18 +216,18 @@ class CallState:
         try:
             yield
         except Exception as error:
-            self._callers_error = error
+            self.callers_error = error
             raise
 
     def unexpected(self, error: BaseException) -> errors.ZohoError | None:
         """The error of a call in which something else than Zoho failed; None when its exception is raised unchanged."""
-        if self._sent is False or error is self._callers_error:
+        if self.sent is False or error is self.callers_error:
             return None
         reason = f"{type(error).__name__} was raised by the client after a request was sent"
-        self._attempts.append(reason)
-        if self._uncertain and not self._operation.reads:
-            self._sent = None
-        if self._operation.idempotent or not self._uncertain:
+        self.attempts.append(reason)
+        if self.uncertain and not self.operation.reads:
+            self.sent = None
+        if self.operation.idempotent or not self.uncertain:
             return self._error(errors.UnavailableError, reason)
         return self._error(errors.OutcomeUnknownError, self._outcome_unknown(reason))
 
@@ -281,38 +236,42 @@ class CallState:
     def _log(self, level: int, text: str, *values: object, **more: Any) -> None:
         # An exception of a filter or handler must not change how the call ends.
         with suppress(Exception):
-            log.log(level, text, self._operation.id, *values, extra=self._extra(**more))
+            log.log(level, text, self.operation.id, *values, extra=self._extra(**more))
 
     def _log_wait(self, seconds: float) -> None:
-        self._log(logging.INFO, "%s: %s; retry in %.1f s", self._attempts[-1], seconds, wait=seconds)
+        self._log(logging.INFO, "%s: %s; retry in %.1f s", self.attempts[-1], seconds, wait=seconds)
 
     def _extra(self, **more: Any) -> dict[str, Any]:
         """Fields of a log record: ids and numbers, never a value of the request."""
         return {
-            "operation": self._operation.id,
-            "organization_id": self._settings.organization_id,
-            "attempt": len(self._attempts),
-            "status": self._last.outcome.status or None if self._last is not None else None,
+            "operation": self.operation.id,
+            "organization_id": self.settings.organization_id,
+            "attempt": len(self.attempts),
+            "status": self.last.outcome.status or None if self.last is not None else None,
             **more,
         }
 
     def record_attempt(self, result: HttpResult, decision: RetryDecision) -> None:
         """Remember and log one attempt."""
-        self._last = result
-        self._attempts.append(errors.printable(result.outcome.detail or decision.action.name.lower()))
-        if decision.action is RetryAction.RETRY and result.outcome.sent is not SendStatus.NOT_SENT:
+        self.last = result
+        action, sent = decision.action, result.outcome.sent
+        self.attempts.append(errors.printable(result.outcome.detail or action.name.lower()))
+        self.uncertain = action is DONE or (action not in _REFUSED and sent in (LOST, RESPONDED))
+        if sent is LOST:
+            self.sent = None
+        elif sent is RESPONDED and self.sent is not None:
+            self.sent = True
+        if action is RETRY and sent is not NOT_SENT:
             self.may_have_executed = True
-            if not self._operation.reads:
-                self._sent = None
-        if decision.action in _REFUSED:
-            self._uncertain = False
-        if self._observed is not None:
+            if not self.operation.reads:
+                self.sent = None
+        if self.observed is not None:
             with suppress(Exception):
-                seconds = self._loop.time() - self._started
-                self._observed.attempted(self._attempts[-1], result.outcome.status, seconds, result.headers)
+                seconds = _now() - self.started
+                self.observed.attempted(self.attempts[-1], result.outcome.status, seconds, result.headers)
         if log.isEnabledFor(logging.DEBUG):
-            seconds = self._loop.time() - self._started
-            self._log(logging.DEBUG, "%s: %s in %.3f s", self._attempts[-1], seconds, duration=seconds)
+            seconds = _now() - self.started
+            self._log(logging.DEBUG, "%s: %s in %.3f s", self.attempts[-1], seconds, duration=seconds)
 
     # -- results
 
@@ -331,7 +290,7 @@ class CallState:
             code=decoded.code,
             message=decoded.message,
             data=decoded.data,
-            attempts=len(self._attempts),
+            attempts=len(self.attempts),
         )
 
     def failure(self, decision: RetryDecision, result: HttpResult) -> errors.ZohoError:
@@ -342,25 +301,25 @@ class CallState:
         message = result.decoded.message if result.decoded is not None else None
         text = f"{message[:_LONGEST_MESSAGE]} ({outcome.detail})" if message else outcome.detail
         if kind is errors.OutcomeUnknownError:
-            self._sent = None  # the response does not show what was executed
+            self.sent = None  # the response does not show what was executed
             return self._error(kind, self._outcome_unknown(text))
         if 300 <= outcome.status < 400:
             text = f"{outcome.detail}: a redirect, which is never followed with a token; check api_url"
         return self._error(kind, text)
 
     def _outcome_unknown(self, reason: str) -> str:
-        method, path = self._operation.method, self._operation.path
-        sent_at = datetime.fromtimestamp(self._sent_at, UTC)
+        method, path = self.operation.method, self.operation.path
+        sent_at = datetime.fromtimestamp(self.sent_at, UTC)
         return (
             f"{reason}; {method} {path} was sent at {sent_at:%Y-%m-%d %H:%M:%S} UTC and its outcome "
-            f"is unknown: before sending it again, {retry_policy.how_to_check(self._operation)}"
+            f"is unknown: before sending it again, {retry_policy.how_to_check(self.operation)}"
         )
 
     def quota_exceeded(self, resets_at: datetime | None) -> errors.QuotaExceededError:
         """The daily calls are used up."""
         until = f" until {resets_at:%Y-%m-%d %H:%M:%S %Z}" if resets_at else ""
         return errors.QuotaExceededError(
-            f"{self._operation.id}: the calls of the day are used up{until}",
+            f"{self.operation.id}: the calls of the day are used up{until}",
             resets_at=resets_at,
             **self._details(),
         )
@@ -372,7 +331,7 @@ class CallState:
     def rate_limit_exceeded(self, seconds: float) -> errors.RateLimitError:
         """The organisation is paused for longer than `max_wait`."""
         return errors.RateLimitError(
-            f"{self._operation.id}: Zoho's rate limit pauses the organisation for {seconds:.0f} s",
+            f"{self.operation.id}: Zoho's rate limit pauses the organisation for {seconds:.0f} s",
             retry_at=datetime.now(UTC) + timedelta(seconds=seconds),
             **self._details(),
         )
@@ -380,52 +339,56 @@ class CallState:
     def upload_failed(self, error: UploadReadError) -> errors.InvalidError:
         """A file or stream could not be read to its end; the incomplete request was not executed."""
         message = f"cannot be read: {error.error}"
-        self._attempts.append("request left incomplete")
+        self.attempts.append("request left incomplete")
         if error.started:
-            self._sent = None
+            self.sent = None
         return errors.InvalidError(
-            f"{self._operation.id}: {error.name}: {message}",
+            f"{self.operation.id}: {error.name}: {message}",
             faults=[errors.Fault(path=error.name, rule="file", message=message)],
             **self._details(),
         )
 
     def _auth_error(self, reason: str) -> errors.AuthError:
-        scope = self._operation.scope
+        scope = self.operation.scope
         text = (
-            f"{self._operation.id}: {reason}. Zoho gives the same response for an invalid token and for a missing "
+            f"{self.operation.id}: {reason}. Zoho gives the same response for an invalid token and for a missing "
             f"scope; this operation needs the scope {scope or '(unknown)'}"
         )
         return errors.AuthError(text, **self._details())
 
     def _scope_error(self) -> errors.AuthError:
-        if self._last is None or self._last.outcome.code != 57:
+        if self.last is None or self.last.outcome.code != 57:
             return self._auth_error("a new token was refused as well")
-        scope = self._operation.scope
+        scope = self.operation.scope
         text = (
-            f"{self._operation.id}: a new token was refused as well (code 57): it most likely lacks the scope "
+            f"{self.operation.id}: a new token was refused as well (code 57): it most likely lacks the scope "
             f"{scope or '(unknown)'}; Zoho gives the same response for an invalid token. Create a refresh token with "
             "that scope"
         )
         return errors.ScopeError(text, scope=scope, **self._details())
 
     def _deadline_error(self) -> errors.DeadlineError:
-        return self._error(errors.DeadlineError, f"the deadline of {self._settings.deadline} s passed")
+        return self._error(errors.DeadlineError, f"the deadline of {self.settings.deadline} s passed")
 
     def _error(self, kind: type[E], text: str) -> E:
-        return kind(f"{self._operation.id}: {text}", **self._details())
+        return kind(f"{self.operation.id}: {text}", **self._details())
 
     def _details(self) -> dict[str, Any]:
-        last = self._last
+        last = self.last
         return {
-            "operation": self._operation.id,
-            "organization_id": self._settings.organization_id,
+            "operation": self.operation.id,
+            "organization_id": self.settings.organization_id,
             "status": last.outcome.status or None if last is not None else None,
             "code": last.outcome.code if last is not None else None,
             "message": last.decoded.message if last is not None and last.decoded is not None else None,
-            "sent": self._sent,
-            "attempts": self._attempts,
+            "sent": self.sent,
+            "attempts": self.attempts,
             "body": last.body if last is not None else b"",
         }
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def random_fraction() -> float:

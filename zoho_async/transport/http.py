@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from errno import EMFILE, ENFILE
-from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -22,30 +21,27 @@ from .bodies import (
     GuardError,
     TooLongError,
     UploadReadError,
-    close_stream,
+    body_of,
+    form_of,
     read_body,
-    relay,
     save_body,
 )
-from .retry_policy import AttemptOutcome, SendStatus
+from .retry_policy import RESPONDED, AttemptOutcome, SendStatus
 from .watch import WHOLE_RESPONSE, Bounds, Watch, is_closed
 
 if TYPE_CHECKING:
-    from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout, FormData
+    from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout
     from aiohttp.connector import Connection
-
-    from zoho_async.wire.multipart import FormPart
 
     from .proxies import Proxies
 
 PASSED_ON = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 """The only exceptions besides a ZohoError that end a call whose request has left."""
+_PASSED_ON = (DownloadWriteError, GuardError, *PASSED_ON)
 _BUFFERED = 32 * 1024
 """Bytes of a body that the event loop takes at once, so that sending them cannot stall."""
 _FORBIDDEN = r"[\x00-\x08\x0a-\x1f\x7f]"
 """What aiohttp does not send in a header."""
-_STREAMED_ABOVE = 512 * 1024
-"""Bytes. A longer body is sent in chunks."""
 _TOO_MANY_FILES = {
     EMFILE: "too many open files: raise `ulimit -n`; a push needs about 13, a client about 10 for each organisation "
     "it works in at once",
@@ -80,20 +76,18 @@ class _ClosedError(Exception):
     """A connection of the pool was closed by the server, before anything of the request was sent."""
 
 
-class _Attempt(Bounds):
+class _Attempt(Bounds, kw_only=True):
     """The innermost middleware of one attempt: it notes when the request leaves, and bounds all that follows."""
 
-    __slots__ = ("_base", "_proxy", "_request", "_watch", "guards", "left")
-
-    def __init__(self, watch: Watch, base: str, request: EncodedRequest, timeout: float, proxy: str | None) -> None:
-        super().__init__(timeout)
-        self._watch = watch
-        self._proxy = proxy
-        self._base = base
-        self.guards: Sequence[Callable[[], None]] = ()
-        self._request = request
-        self.left = False
-        """Whether the request was handed to a connection."""
+    adapter: HttpAdapter
+    base: str
+    request: EncodedRequest
+    proxy: str | None
+    guards: Sequence[Callable[[], None]]
+    left: bool = False
+    """Whether the request was handed to a connection."""
+    send: Any = None
+    """aiohttp's own method, while ours stands in its place."""
 
     async def __call__(self, request: ClientRequest, handler: Any) -> ClientResponse:
         """Send the request; keep aiohttp from resending a GET, PUT or DELETE by itself after a disconnect.
@@ -101,21 +95,13 @@ class _Attempt(Bounds):
         aiohttp resends on its own exception types only, so another type is raised. Every send is then counted by the
         rate limiter and decided by the retry policy.
         """
-        text = "".join((*request.headers, *request.headers.values()))
-        if not text.isprintable() and re.search(_FORBIDDEN, text):
-            raise ValueError("a control character in a header")
-        send: Any = getattr(request, "send", None)
-
-        async def leave(connection: Connection) -> ClientResponse:
-            self._leave(connection)
-            response: ClientResponse = await send(connection)
-            return response
-
+        self.adapter.check_headers(request.headers)
         while True:
-            if send is None:  # another aiohttp: the moment is not known
+            self.send = getattr(request, "send", None)
+            if self.send is None:  # another aiohttp: the moment is not known
                 self._leave(None)
             else:
-                request.send = leave  # type: ignore[method-assign, assignment]
+                request.send = self._leave  # type: ignore[method-assign, assignment]
             try:
                 response: ClientResponse = await handler(request)
             except _ClosedError:
@@ -127,19 +113,20 @@ class _Attempt(Bounds):
                     raise _DisconnectError(error) from error
                 raise
             finally:
-                request.__dict__.pop("send", None)  # it would keep the request alive
+                request.__dict__.pop("send", None)  # both would keep the request alive
+                self.send = None
             return response
 
-    def _leave(self, connection: Connection | None) -> None:
-        """Note that the request leaves now. Raises _ClosedError when the connection was closed meanwhile."""
+    def _leave(self, connection: Connection | None) -> Any:
+        """Send the request. Raises _ClosedError when the connection was closed meanwhile."""
         if self.left:
             # For example after a middleware's own ServerDisconnectedError, on which aiohttp resends.
             raise _RepeatedError
-        request = self._request
-        transport = connection.transport if connection is not None else None
-        if connection is not None and transport is not None:
-            if connection.protocol not in self._watch.used:
-                self._watch.used.add(connection.protocol)
+        request, used = self.request, self.adapter.watch.used
+        if connection is not None and (transport := connection.transport) is not None:
+            protocol = connection.protocol
+            if protocol not in used:
+                used.add(protocol)
             elif request.method != "GET" and is_closed(transport):
                 raise _ClosedError
         for guard in self.guards:
@@ -149,16 +136,17 @@ class _Attempt(Bounds):
                 raise GuardError(error) from error
         self.left = True
         may_stall = bool(request.parts) or (request.body is not None and len(request.body) > _BUFFERED)
-        self.start(transport if may_stall else None)
-        self._watch.add(self)
+        self.start(connection, may_stall=may_stall)
+        self.adapter.watch.add(self)
+        return self.send(connection) if connection is not None else None
 
     def outcome_of(self, error: BaseException) -> AttemptOutcome | None:
         """Classify what the attempt raised; None for an exception of the caller's before the request left."""
         import aiohttp
 
         cause = error.error if isinstance(error, _DisconnectError) else error
-        place = _host_and_port(self._base)
-        if isinstance(cause, TimeoutError) and self.bound.expired():
+        place = _host_and_port(self.base)
+        if self.has_ended(error):
             detail = (
                 f"{place} took nothing of the request for {self.timeout:g} s"
                 if self.stalled
@@ -171,7 +159,7 @@ class _Attempt(Bounds):
         if isinstance(cause, errors.ConfigError):
             return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=str(cause))
         if isinstance(cause, aiohttp.ClientError | TimeoutError | OSError):
-            found = classify_exception(cause, place, _host_and_port(self._proxy) if self._proxy else "")
+            found = classify_exception(cause, place, _host_and_port(self.proxy) if self.proxy else "")
             if found.sent is SendStatus.LOST:
                 # A proxy or a hook of the session failed before.
                 detail = f"{type(cause).__name__} before anything was sent to {place}"
@@ -194,7 +182,7 @@ def _host_and_port(base: str) -> str:
 class HttpAdapter:
     """The aiohttp session of a client: opened by the first call, or supplied by the caller."""
 
-    __slots__ = ("_loop", "_opened", "_owned", "_proxies", "_session", "_timeout", "_watch")
+    __slots__ = ("_checked", "_loop", "_opened", "_owned", "_proxies", "_session", "_timeout", "_url", "watch")
 
     def __init__(self, session: ClientSession | None) -> None:
         self._session = session
@@ -203,7 +191,9 @@ class HttpAdapter:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._proxies: Proxies | None = None
         self._timeout: ClientTimeout | None = None
-        self._watch = Watch()
+        self._url: Any = None
+        self._checked = ""
+        self.watch = Watch()
 
     def check_loop(self) -> None:
         """Raise ConfigError unless the running event loop is that of the client's first call."""
@@ -218,14 +208,23 @@ class HttpAdapter:
 
     def session(self) -> ClientSession:
         """The session, opened on first use. Raises ConfigError when it is closed."""
-        self.check_loop()
         if self._session is None:
+            self.check_loop()
             if self._opened:
                 raise errors.ConfigError("this client is closed; make a new one")
             self._session = self._open()
-        if self._session.closed:
+        if not self._owned and self._session.closed:
             raise errors.ConfigError("the session of this client is closed; make a new client")
         return self._session
+
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        """Raise ValueError for a header that cannot be sent; most are those of the request before."""
+        # Ours are checked when they are encoded, except for the token.
+        text = headers.get("Authorization", "") if self._owned else "".join((*headers, *headers.values()))
+        if text != self._checked:
+            if not text.isprintable() and re.search(_FORBIDDEN, text):
+                raise ValueError("a control character in a header")
+            self._checked = text
 
     def _open(self) -> ClientSession:
         # Imported here: 172 ms that `import zoho_async` need not pay.
@@ -249,8 +248,8 @@ class HttpAdapter:
         base: str,
         request: EncodedRequest,
         headers: Mapping[str, str],
-        *,
         timeout: float,
+        *,
         to: IO[bytes] | None = None,
         guards: Sequence[Callable[[], None]] = (),
     ) -> HttpResult:
@@ -271,40 +270,47 @@ class HttpAdapter:
             DownloadWriteError: `to` could not be written.
             GuardError: A guard raised; nothing was sent.
         """
-        from yarl import URL
-
         session = self.session()
+        if self._url is None:
+            from yarl import URL
+
+            self._url = URL
         own: Sequence[Any] = getattr(session, "_middlewares", None) or ()
         read_errors: list[UploadReadError] = []
-        proxy = self._proxies.address(base) if self._proxies is not None else None
-        attempt = _Attempt(self._watch, base, request, timeout, proxy)
-        attempt.guards = guards
+        proxy = None if self._proxies is None else self._proxies.address(base)
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        assert task is not None, "a client is used in a task"
+        attempt = _Attempt(
+            loop, task, task.cancelling(), timeout, adapter=self, base=base, request=request, proxy=proxy, guards=guards
+        )
         opened = AsyncExitStack() if request.parts else None
         try:
-            async with (
-                attempt.bound,
-                session.request(
-                    request.method,
-                    URL(base.rstrip("/") + request.target, encoded=True),
-                    data=_body(request.body) if opened is None else _form(request.parts, opened, read_errors, attempt),
-                    headers=headers,
-                    allow_redirects=False,
-                    raise_for_status=False,  # a caller's session may have it on; the error body is needed
-                    proxy=proxy,
-                    timeout=self._client_timeout(timeout),
-                    middlewares=(*own, attempt),
-                ) as response,
-            ):
-                outcome = AttemptOutcome(
-                    sent=SendStatus.RESPONDED, status=response.status, detail=f"HTTP {response.status}"
-                )
+            response = await session.request(
+                request.method,
+                self._url(base.rstrip("/") + request.target, encoded=True),
+                data=body_of(request.body)
+                if opened is None
+                else form_of(request.parts, opened, read_errors, attempt.extend),
+                headers=headers,
+                allow_redirects=False,
+                raise_for_status=False,  # a caller's session may have it on; the error body is needed
+                proxy=proxy,
+                timeout=self._timeout or self._client_timeout(),
+                middlewares=(*own, attempt),
+            )
+            try:
+                outcome = AttemptOutcome(sent=RESPONDED, status=response.status)
                 if to is None or response.status >= 300:
                     return HttpResult(outcome=outcome, headers=response.headers, body=await read_body(response))
                 start, size = await save_body(response, to)
                 return HttpResult(outcome=outcome, headers=response.headers, body=start, saved=size)
-        except (DownloadWriteError, GuardError, *PASSED_ON):
-            raise
+            finally:
+                response.release()
+                await response.wait_for_close()
         except BaseException as error:
+            if isinstance(error, _PASSED_ON) and not attempt.has_ended(error):
+                raise
             if read_errors:
                 raise read_errors[0] from None
             failed = attempt.outcome_of(error)
@@ -313,60 +319,25 @@ class HttpAdapter:
                 raise errors.UnavailableError(detail) from error
             return HttpResult(outcome=failed)
         finally:
-            self._watch.remove(attempt)
+            self.watch.remove(attempt)
             if opened is not None:
                 with suppress(Exception):  # of a caller's stream
                     await opened.aclose()
 
-    def _client_timeout(self, seconds: float) -> ClientTimeout:
-        if self._timeout is None or self._timeout.sock_read != seconds:
-            import aiohttp
+    def _client_timeout(self) -> ClientTimeout:
+        import aiohttp
 
-            # No total: it would include the wait for a connection.
-            self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=seconds)
+        # No total: it would include the wait for a connection. The rest is watched.
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
         return self._timeout
 
     async def close(self) -> None:
         """Close the session unless the caller supplied it. Closing twice is harmless."""
-        self._watch.close()
+        self.watch.close()
         session, self._session = self._session, None
         self._opened = True
         if session is not None and self._owned:
             await session.close()
-
-
-def _body(body: bytes | None) -> bytes | BytesIO | None:
-    # aiohttp writes long bytes in one go, which blocks the event loop.
-    return BytesIO(body) if body is not None and len(body) > _STREAMED_ABOVE else body
-
-
-def _form(
-    parts: Sequence[FormPart], opened: AsyncExitStack, read_errors: list[UploadReadError], attempt: _Attempt
-) -> FormData:
-    """A form for one attempt; files are opened and streams started again for each."""
-    import aiohttp
-
-    # As browsers do: quoting would percent-encode every non-ASCII name.
-    form = aiohttp.FormData(quote_fields=False, default_to_multipart=True)
-    for part in parts:
-        content: Any = part.content
-        if callable(content):
-            content = relay(part.name, content, read_errors, attempt.extend)
-            opened.push_async_callback(close_stream, content)
-        elif isinstance(content, bytes):
-            # As a file it is sent in chunks; aiohttp warns about long bytes.
-            content = content if part.filename is None else BytesIO(content)
-        else:
-            try:
-                content = opened.enter_context(content.open("rb"))
-            except OSError as error:
-                read_errors.append(UploadReadError(part.name, error, started=False))
-                raise
-        if part.filename is None:
-            form.add_field(part.name, content.decode())
-        else:
-            form.add_field(part.name, content, filename=part.filename, content_type=part.content_type)
-    return form
 
 
 def classify_exception(error: Exception, place: str = "", proxy: str = "") -> AttemptOutcome:

@@ -139,11 +139,12 @@ def remaining_of(limits: Limits, day_limit: int | None, day_left: int | None, us
         used: Calls of this day, those in flight included.
         in_flight: Calls in flight, which Zoho's number does not include.
     """
-    known = [] if day_left is None else [day_left - in_flight]
-    limit = limits.per_day or day_limit
-    if limit is not None and (limits.per_day is not None or limits.share < 1):
-        known.append(floor(limit * limits.share) - used)
-    return max(0, min(known)) if known else None
+    left = None if day_left is None else max(0, day_left - in_flight)
+    limit = limits.per_day or (day_limit if limits.share < 1 else None)
+    if limit is None:
+        return left
+    own = max(0, floor(limit * limits.share) - used)
+    return own if left is None else min(left, own)
 
 
 def never_reason(limits: Limits, day_limit: int | None) -> str:
@@ -222,4 +223,6 @@ def day_after(
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and len(text) < 10 and text.strip().isdecimal() else None
+    if text is None or len(text) >= 10 or not (text.isdecimal() or text.strip().isdecimal()):
+        return None
+    return int(text)

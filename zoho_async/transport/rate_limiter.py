@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from time import time
 
+import msgspec
+
 from .limits import (
     DAY,
     UNKNOWN_RESET,
@@ -58,17 +60,14 @@ class ProcessLimiters:
         return Limiter(limits, window=self._window)
 
 
-class ProcessPermit:
+class ProcessPermit(msgspec.Struct):
     """One call of a `Limiter`, from its start to its end."""
 
-    __slots__ = ("_limiter",)
-
-    def __init__(self, limiter: Limiter) -> None:
-        self._limiter: Limiter | None = limiter
+    limiter: Limiter | None
 
     def done(self, report: Report) -> None:
         """End the call. Further calls change nothing."""
-        limiter, self._limiter = self._limiter, None
+        limiter, self.limiter = self.limiter, None
         if limiter is not None:
             limiter.record(report)
 
@@ -84,8 +83,10 @@ class Limiter:
         "_day_used",
         "_finished",
         "_in_flight",
+        "_most",
         "_next_start",
         "_paused_until",
+        "_rate",
         "_sent",
         "_slots",
         "_timer",
@@ -99,6 +100,8 @@ class Limiter:
         self, limits: Limits, *, window: float = WINDOW, wall_clock: Callable[[], float] | None = None
     ) -> None:
         self.limits = limits
+        self._rate = rate_of(limits)
+        self._most = slots_of(limits)
         self._window = window
         self._wall_clock = time if wall_clock is None else wall_clock
         self._slots = float(limits.concurrency)
@@ -116,13 +119,13 @@ class Limiter:
         self._day_left: int | None = None
         self._day_used = 0
         self._day_ends: float | None = None
-        self._clock_offset: float | None = None
+        self._clock_offset = inf
         """Wall clock minus the loop's, as last seen."""
 
     def change(self, limits: Limits) -> None:
         """Set other limits; calls counted so far stay counted."""
         full = self._slots >= self.limits.concurrency
-        self.limits = limits
+        self.limits, self._rate, self._most = limits, rate_of(limits), slots_of(limits)
         # Slots lost to error 1070 are regained by successful calls only.
         self._slots = float(limits.concurrency) if full else min(self._slots, float(limits.concurrency))
         if self._waiters:
@@ -142,7 +145,8 @@ class Limiter:
         loop = asyncio.get_running_loop()
         now = loop.time()
         max_pause_s = inf if max_pause is None else max_pause
-        self._check_quota(now)
+        if self._exhausted(now):
+            raise self._exhausted_error(now)
         if self._paused_until > now and (held := self.paused_for()) > max_pause_s:
             raise Paused(held)
         if not self._waiters and self._wait(now) == 0.0:
@@ -165,9 +169,10 @@ class Limiter:
 
     def record(self, report: Report) -> None:
         """Take in how a call ended, and end it: the pause it met holds before its slot is free."""
+        now = asyncio.get_running_loop().time()
         try:
             if report.headers:
-                self.update_from_headers(report.headers)
+                self.update_from_headers(report.headers, now)
             match report.decision:
                 case "done":
                     self.succeeded()
@@ -180,24 +185,22 @@ class Limiter:
                 case "other":
                     pass
         finally:
-            self.release(sent=report.sent)
+            self.release(sent=report.sent, now=now)
 
-    def release(self, *, sent: bool = True) -> None:
+    def release(self, *, sent: bool = True, now: float | None = None) -> None:
         """End a call. `sent=False`: nothing was sent, so it does not count."""
-        loop = asyncio.get_running_loop()
         self._in_flight -= 1
         if sent:
-            now = loop.time()
+            now = asyncio.get_running_loop().time() if now is None else now
             self._finished.append(now)
-            # Without a limit per minute nothing else drops old entries.
-            self._forget_finished(now)
+            if self._rate is None:  # else every start does
+                self._forget_finished(now)
             self._sent += 1
         else:
-            rate = self._rate()
             self._day_used -= 1
-            self._next_start -= self._window / rate if rate is not None else 0.0
+            self._next_start -= self._window / self._rate if self._rate is not None else 0.0
         if self._waiters or self._timer is not None:
-            self._admit(loop)
+            self._admit(asyncio.get_running_loop())
 
     def pause(self, seconds: float) -> None:
         """Start no call of this organisation for so many seconds; a longer current pause stays."""
@@ -212,7 +215,7 @@ class Limiter:
     def paused_for(self) -> float:
         """Seconds left of the pause; 0 without one."""
         now = asyncio.get_running_loop().time()
-        self._follow_wall_clock(now)
+        self._follow_clocks(now)
         return max(0.0, self._paused_until - now)
 
     def slow_down(self) -> None:
@@ -221,12 +224,13 @@ class Limiter:
 
     def succeeded(self) -> None:
         """Regain slots after a successful call: one for each full round of slots."""
-        self._slots = min(slots_of(self.limits), self._slots + 1.0 / self._slots)
+        if self._slots != self._most:
+            self._slots = min(self._most, self._slots + 1.0 / self._slots)
 
-    def update_from_headers(self, headers: Mapping[str, str]) -> None:
+    def update_from_headers(self, headers: Mapping[str, str], now: float | None = None) -> None:
         """Take the daily quota from a response's `x-rate-limit-*` headers."""
-        now = asyncio.get_running_loop().time()
-        self._roll_over_day(now)
+        now = asyncio.get_running_loop().time() if now is None else now
+        self._follow_clocks(now)
         day = day_after(headers, now, self._day_left, self._day_ends)
         if day is not None:
             self._day_limit, self._day_left, self._day_ends = day
@@ -245,10 +249,10 @@ class Limiter:
     def quota(self) -> Quota:
         """What is known of the remaining calls."""
         now = asyncio.get_running_loop().time()
-        rate = self._rate()
+        rate = self._rate
         return Quota(
             limit=self.limits.per_day or self._day_limit,
-            remaining=self._remaining(),
+            remaining=remaining_of(self.limits, self._day_limit, self._day_left, self._day_used, self._in_flight),
             resets_at=_moment(self._day_ends, now),
             sent=self._sent,
             minute_left=None if rate is None else max(0, rate - self._counted(now)),
@@ -256,9 +260,6 @@ class Limiter:
         )
 
     # -- decisions
-
-    def _rate(self) -> int | None:
-        return rate_of(self.limits)
 
     def _counted(self, now: float) -> int:
         self._forget_finished(now)
@@ -271,10 +272,10 @@ class Limiter:
 
     def _wait(self, now: float) -> float | None:
         """Seconds until the next call may start; None: when a call in flight ends."""
-        if self._in_flight >= int(min(self._slots, slots_of(self.limits))):
+        if self._in_flight >= self._most or self._in_flight >= int(self._slots):
             return None
         wait = self._paused_until - now if self._paused_until > now else 0.0
-        rate = self._rate()
+        rate = self._rate
         if rate is None:
             return wait
         if self._counted(now) >= rate:
@@ -289,9 +290,8 @@ class Limiter:
         self._day_used += 1
         if self._day_ends is None and self.limits.per_day is not None:
             self._day_ends = now + DAY
-        rate = self._rate()
-        if rate is not None:
-            self._next_start = max(self._next_start, now) + self._window / rate
+        if self._rate is not None:
+            self._next_start = max(self._next_start, now) + self._window / self._rate
 
     def _admit(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is not None:
@@ -322,34 +322,27 @@ class Limiter:
 
     # -- the daily quota
 
-    def _remaining(self) -> int | None:
-        return remaining_of(self.limits, self._day_limit, self._day_left, self._day_used, self._in_flight)
-
     def _exhausted(self, now: float) -> bool:
-        self._roll_over_day(now)
-        left = self._remaining()
+        self._follow_clocks(now)
+        left = remaining_of(self.limits, self._day_limit, self._day_left, self._day_used, self._in_flight)
         return left is not None and left <= self.limits.reserve
 
-    def _follow_wall_clock(self, now: float) -> None:
-        """Bring ends nearer by what the wall clock is ahead: the loop's clock stands still while a machine sleeps."""
+    def _follow_clocks(self, now: float) -> None:
+        """End the day when it is over.
+
+        Ends come nearer by what the wall clock is ahead: the loop's clock stands still while a machine sleeps.
+        """
         offset = self._wall_clock() - now
-        ahead = 0.0 if self._clock_offset is None else offset - self._clock_offset
+        ahead = offset - self._clock_offset
         self._clock_offset = offset
         if ahead > _CLOCKS_DIFFER:
             self._paused_until -= ahead
             if self._day_ends is not None:
                 self._day_ends -= ahead
-
-    def _roll_over_day(self, now: float) -> None:
-        self._follow_wall_clock(now)
         if self._day_ends is not None and now >= self._day_ends:
             # The new day's numbers come with the next response.
             self._day_ends = self._day_left = None
             self._day_used = self._in_flight
-
-    def _check_quota(self, now: float) -> None:
-        if self._exhausted(now):
-            raise self._exhausted_error(now)
 
     def _fail_waiters(self, now: float) -> None:
         while self._waiters:

@@ -13,15 +13,15 @@ from zoho_async.wire.encoding import EncodedRequest
 from zoho_async.wire.lenient import charset_of, error_message
 
 from .http import HttpResult
-from .retry_policy import AttemptOutcome, SendStatus
+from .retry_policy import RESPONDED, AttemptOutcome
 
 
-def decoded(
+def decode(
     decoders: Decoders, operation: Operation[Any], request: EncodedRequest, type: Any, result: HttpResult
-) -> HttpResult:
-    """The same result of an attempt with its response decoded, its result as `type`. It raises nothing."""
-    if result.outcome.sent is not SendStatus.RESPONDED:
-        return result
+) -> None:
+    """Decode the response that an attempt has met, its result as `type`. It raises nothing."""
+    if result.outcome.sent is not RESPONDED:
+        return
     try:
         read = _decode(decoders, operation, request, type, result)
     except Exception:  # noqa: BLE001 - what cannot be read is lost, whatever the reason
@@ -29,8 +29,7 @@ def decoded(
     status = result.outcome.status
     detail = f"HTTP {status} without a result code" if read.code is None else f"HTTP {status} code {read.code}"
     result.decoded = read
-    result.outcome = AttemptOutcome(sent=SendStatus.RESPONDED, status=status, code=read.code, detail=detail)
-    return result
+    result.outcome = AttemptOutcome(sent=RESPONDED, status=status, code=read.code, detail=detail)
 
 
 @lru_cache(maxsize=64)

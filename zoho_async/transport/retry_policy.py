@@ -26,6 +26,10 @@ class SendStatus(enum.Enum):
     """Certificate or proxy refused, or no file descriptor left: a retry would fail again."""
 
 
+# A look-up in an enum is slow in Python 3.11.
+RESPONDED, NOT_SENT, LOST, MISCONFIGURED = SendStatus
+
+
 class AttemptOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt as `classify` sees it."""
 
@@ -53,6 +57,9 @@ class RetryAction(enum.Enum):
     """A write that may have taken effect: report it, never repeat it."""
 
 
+DONE, REFRESH, PAUSE, SLOW, RETRY, FAIL, UNKNOWN = RetryAction
+
+
 class RetryDecision(msgspec.Struct, frozen=True):
     """What to do next, and the error to raise when no further attempt is made."""
 
@@ -60,12 +67,12 @@ class RetryDecision(msgspec.Struct, frozen=True):
     error: type[errors.ZohoError] = errors.ZohoError
 
 
-_DONE = RetryDecision(RetryAction.DONE)
-_RETRY = RetryDecision(RetryAction.RETRY, errors.UnavailableError)
-_UNKNOWN = RetryDecision(RetryAction.UNKNOWN, errors.OutcomeUnknownError)
-_MISCONFIGURED = RetryDecision(RetryAction.FAIL, errors.ConfigError)
-_PAUSE = RetryDecision(RetryAction.PAUSE, errors.RateLimitError)
-_SLOW = RetryDecision(RetryAction.SLOW, errors.RateLimitError)
+_DONE = RetryDecision(DONE)
+_RETRY = RetryDecision(RETRY, errors.UnavailableError)
+_UNKNOWN = RetryDecision(UNKNOWN, errors.OutcomeUnknownError)
+_MISCONFIGURED = RetryDecision(FAIL, errors.ConfigError)
+_PAUSE = RetryDecision(PAUSE, errors.RateLimitError)
+_SLOW = RetryDecision(SLOW, errors.RateLimitError)
 
 # Zoho's platform-wide codes and those of contacts, from its documents and servers. Any other code differs in
 # meaning from module to module, so the HTTP status decides.
@@ -87,7 +94,7 @@ _TOKEN_CODES = {14, 57, "INVALID_OAUTHTOKEN", "INVALID_TOKEN"}
 _THROTTLES: Mapping[int | str | None, RetryDecision] = {
     43: _PAUSE,  # seen under HTTP 200
     44: _PAUSE,
-    45: RetryDecision(RetryAction.FAIL, errors.QuotaExceededError),
+    45: RetryDecision(FAIL, errors.QuotaExceededError),
     1070: _SLOW,
 }
 
@@ -106,12 +113,12 @@ def classify(
     Returns:
         The next action, and the error for the case that it ends the call.
     """
-    if outcome.sent is SendStatus.NOT_SENT:
+    if outcome.sent is NOT_SENT:
         return _RETRY
-    if outcome.sent is SendStatus.MISCONFIGURED:
+    if outcome.sent is MISCONFIGURED:
         return _MISCONFIGURED
     outcome_unknown = _RETRY if repeatable else _UNKNOWN
-    if outcome.sent is SendStatus.LOST:
+    if outcome.sent is LOST:
         return outcome_unknown
     status, code = outcome.status, outcome.code
     if 300 <= status < 400:
@@ -126,7 +133,7 @@ def classify(
     if status == 429:
         return _PAUSE
     if status == 401 or (code.upper() if isinstance(code, str) else code) in _TOKEN_CODES:
-        return RetryDecision(RetryAction.REFRESH, errors.AuthError)
+        return RetryDecision(REFRESH, errors.AuthError)
     if status >= 500 or status == 408:
         return outcome_unknown
     if code is None and status < 400:
@@ -139,7 +146,7 @@ def classify(
     if named is None:
         # Only Zoho's own body says that it has such a record.
         named = errors.DuplicateError if status == 409 and code is not None else errors.RefusedError
-    return RetryDecision(RetryAction.FAIL, named)
+    return RetryDecision(FAIL, named)
 
 
 LONGEST_BLOCK = 1800.0

@@ -10,12 +10,14 @@ from zoho_async.auth.token_stores import Token
 from zoho_async.wire.decoding import Decoders
 
 from . import retry_policy
-from .hooks import CallObserver, Gatekeeper, Limiters, Limits
 from .http import HttpAdapter
+from .limits import Limits
 from .rate_limiter import ProcessLimiters
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
+
+    from .hooks import CallObserver, Gatekeeper, Limiters
 
 
 class SharedState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -14,20 +15,20 @@ from zoho_async.schema.registry import PRODUCTS
 from zoho_async.wire.encoding import EncodedRequest, build_request, invalid_request
 from zoho_async.wire.pagination import Page, Pages
 
-from . import retry_policy
 from .accounts_server import HttpAccountsServer
 from .bodies import DownloadWriteError, GuardError, UploadReadError, in_thread
 from .call_state import CallState
 from .config import TransportConfig
-from .hooks import DispatchHook, Exhausted, Gatekeeper, Paused, Permit, Report
 from .http import PASSED_ON, HttpResult
-from .responses import decoded
-from .retry_policy import RetryAction, RetryDecision
+from .limits import Exhausted, Paused, Permit, Report
+from .responses import decode
+from .retry_policy import DONE, RetryAction, RetryDecision, classify
 from .shared_state import SharedState
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .hooks import DispatchHook, Gatekeeper
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ _SENT = Report(sent=True)
 class Transport:
     """Executes operations under one set of settings."""
 
-    __slots__ = ("guards", "settings", "shared")
+    __slots__ = ("accounts", "guards", "organization", "settings", "shared")
 
     def __init__(
         self, settings: TransportConfig, shared: SharedState, guards: tuple[Callable[[], None], ...] = ()
@@ -47,6 +48,10 @@ class Transport:
         self.shared = shared
         self.guards = guards
         """Called in the last moment before each attempt; what they raise ends the call unsent."""
+        self.accounts = HttpAccountsServer(shared.http, settings)
+        """The accounts server of this client's data center."""
+        self.organization = settings.api_url or settings.data_center, settings.organization_id or ""
+        """Identifies the organisation: its API address or data center, and its id."""
 
     @overload
     async def send(
@@ -111,7 +116,7 @@ class Transport:
         priority: bool = False,
     ) -> Response[Any]:
         """Execute one operation; see `Zoho.send`."""
-        download_path = _download_path(operation, type, to)
+        download_path = None if to is None and type is None else _download_path(operation, type, to)
         organization_id = self.settings.organization_id
         if operation.organization is not None and organization_id is None:
             raise errors.ConfigError(
@@ -202,56 +207,47 @@ class Transport:
         self.shared.http.check_loop()
         self.shared.decoders.prepare(operation, type)
         throttle_count = 0 if hook is None else hook.throttle_count
-        call = CallState(
-            self.settings, operation, self.shared.budget, sleep=self.shared.sleep, throttle_count=throttle_count
-        )
-        observer = self.shared.observer
-        if observer is None:
-            return await self._run(call, operation, request, type, to, hook, priority)
-        with call.observed_by(observer):
-            return await self._run(call, operation, request, type, to, hook, priority)
-
-    async def _run(
-        self,
-        call: CallState,
-        operation: Operation[Any],
-        request: EncodedRequest,
-        type: Any,
-        to: Path | None,
-        hook: DispatchHook | None,
-        priority: bool,
-    ) -> Response[Any]:
-        """The loop of `perform`."""
+        settings = self.settings
+        call = CallState(settings, operation, self.shared.budget, self.shared.sleep, throttle_count)
+        if settings.deadline is not None:
+            call.deadline = asyncio.get_running_loop().time() + settings.deadline
         limiter = self.limiter(operation.product)
+        if self.shared.observer is not None:
+            call.observe(self.shared.observer)
+        ended: BaseException | None = None
         try:
             while True:
                 acquiring = self._acquire(call, limiter, priority)
-                token, permit = await (call.timed(acquiring) if call.is_observed else acquiring)
+                token, permit = await (call.timed(acquiring) if call.observed is not None else acquiring)
                 result, decision = await self._attempt(call, permit, operation, request, token, type, to, hook)
-                if decision.action is RetryAction.DONE:
+                if decision.action is DONE:
                     self.shared.budget.earn()
                     return call.response(result)
                 await self._prepare_retry(call, limiter, token, result, decision, hook)
         except errors.ZohoError as error:
+            ended = error
             call.complete(error)
-            raise
-        except PASSED_ON:
             raise
         except BaseException as error:
             # The one place: once a request has left, only a ZohoError or a cancellation ends the call.
-            failure = call.unexpected(error)
+            ended = error
+            failure = None if isinstance(error, PASSED_ON) else call.unexpected(error)
             if failure is None:
                 raise
+            ended = failure
             raise failure from error
+        finally:
+            if call.observed is not None:
+                call.tell_end(ended)
 
     async def _acquire(self, call: CallState, limiter: Gatekeeper, priority: bool) -> tuple[Token, Permit]:
         """Wait for a token and for the rate limiter."""
         auth = self.settings.auth
         try:
             request = auth.token(self.accounts)
-            token = await (call.token(request, self.shared.token_requests) if call.is_bounded else request)
+            token = await (request if call.deadline is None else call.token(request, self.shared.token_requests))
             waiting = limiter.acquire(self.settings.max_wait, priority=priority)
-            permit: Permit = await (call.with_deadline(waiting) if call.is_bounded else waiting)
+            permit: Permit = await (waiting if call.deadline is None else call.with_deadline(waiting))
         except Exhausted as error:
             if error.never:
                 raise call.quota_unsatisfiable(error.never) from None
@@ -283,9 +279,23 @@ class Transport:
             if hook is not None:
                 with call.callers_code():
                     await hook.before_send()
+            call.start_attempt()
             report = _SENT
-            result = await call.in_flight(self._send_once(operation, request, base, token, type, to))
-            decision = retry_policy.classify(
+            headers = {**request.headers, "Authorization": f"Zoho-oauthtoken {token.value}"}
+            if operation.kind != "any":
+                headers["Accept"] = "*/*" if operation.kind == "file" else "application/json"
+            if to is None:
+                sending = self.shared.http.send(base, request, headers, self.settings.timeout, guards=self.guards)
+            else:
+                sending = self._download(operation, request, headers, base, to)
+            try:
+                result = await (sending if call.deadline is None else call.in_flight(sending))
+            except asyncio.CancelledError:
+                call.cancelled()
+                raise
+            if to is None:
+                decode(self.shared.decoders, operation, request, type, result)
+            decision = classify(
                 result.outcome,
                 repeatable=operation.idempotent and hook is None,
                 deletes=operation.method == "DELETE",
@@ -336,11 +346,6 @@ class Transport:
         """The rate limiter of this client's organisation."""
         return self.shared.limiter(self.organization, product, self.settings.limits)
 
-    @property
-    def organization(self) -> tuple[str, str]:
-        """Identifies the organisation: its API address or data center, and its id."""
-        return self.settings.api_url or self.settings.data_center, self.settings.organization_id or ""
-
     def limiters(self) -> list[Gatekeeper]:
         """All rate limiters of this client's organisation: one, or one per product."""
         per_product = self.settings.limits.per_product
@@ -361,34 +366,18 @@ class Transport:
             )
         return settings.api_url or token.api_url or DATA_CENTERS[settings.data_center].api_url
 
-    @property
-    def accounts(self) -> HttpAccountsServer:
-        """The accounts server of this client's data center."""
-        return HttpAccountsServer(self.shared.http, self.settings)
-
-    async def _send_once(
-        self,
-        operation: Operation[Any],
-        request: EncodedRequest,
-        base: str,
-        token: Token,
-        type: Any,
-        to: Path | None,
+    async def _download(
+        self, operation: Operation[Any], request: EncodedRequest, headers: Mapping[str, str], base: str, to: Path
     ) -> HttpResult:
-        headers = {**request.headers, "Authorization": f"Zoho-oauthtoken {token.value}"}
-        if operation.kind != "any":
-            headers["Accept"] = "*/*" if operation.kind == "file" else "application/json"
-        send, timeout = self.shared.http.send, self.settings.timeout
-        if to is None:
-            result = await send(base, request, headers, timeout=timeout, guards=self.guards)
-            return decoded(self.shared.decoders, operation, request, type, result)
+        """Send the request once; a file that arrives whole replaces `to`."""
         # Imported late: most programs download nothing.
         from zoho_async._atomic_file import AtomicFile
 
         part = await in_thread(AtomicFile, to, binary=True)
         try:
-            result = await send(base, request, headers, timeout=timeout, to=part.file, guards=self.guards)
-            result = decoded(self.shared.decoders, operation, request, type, result)
+            timeout = self.settings.timeout
+            result = await self.shared.http.send(base, request, headers, timeout, to=part.file, guards=self.guards)
+            decode(self.shared.decoders, operation, request, None, result)
             if result.outcome.code == 0 and result.decoded is not None:
                 await in_thread(part.commit)
                 result.decoded.data, result.body = to, b""

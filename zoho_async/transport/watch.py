@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import select
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
+
+import msgspec
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
 
 WHOLE_RESPONSE = 10.0
 """Times `timeout`, for a whole response."""
@@ -13,42 +18,77 @@ _LOOK_EVERY = 0.25
 """Seconds between two looks at the attempts under way."""
 
 
-class Bounds:
-    """The bounds of one attempt."""
+class Bounds(msgspec.Struct, eq=False):
+    """The bounds of one attempt, which ends in the task that made them.
 
-    __slots__ = ("_ends_at", "_moved_at", "_pending", "_transport", "bound", "loop", "stalled", "timeout")
+    aiohttp has a timer for silence (`sock_read`) and asyncio one for the whole, but every request would set up both.
+    """
 
-    def __init__(self, timeout: float) -> None:
-        self.timeout = timeout
-        self.stalled = False
-        """Whether the server took nothing of the request for `timeout` seconds."""
-        self.loop = asyncio.get_running_loop()
-        self.bound = asyncio.timeout(None)
-        self._ends_at = 0.0
-        self._pending = 0
-        self._moved_at = 0.0
-        self._transport: asyncio.WriteTransport | None = None
+    loop: asyncio.AbstractEventLoop
+    task: asyncio.Task[Any]
+    cancelling: int
+    """How often the task was cancelled before."""
+    timeout: float
+    expired: bool = False
+    """Whether the task was cancelled because a bound is reached."""
+    stalled: bool = False
+    """Whether the server took nothing of the request for `timeout` seconds."""
+    ends_at: float = 0.0
+    moved_at: float = 0.0
+    pending: int = 0
+    unlimited: Connection | None = None
+    """The connection while nothing bounds its silence."""
+    sending: asyncio.WriteTransport | None = None
+    """That of a request whose sending may stall."""
 
-    def start(self, transport: asyncio.WriteTransport | None) -> None:
-        """Start the time of the response; `transport` is that of a request whose sending may stall."""
-        self._transport = transport
-        self._moved_at = self.loop.time()
-        self.extend()
+    __repr__ = object.__repr__  # no request in a traceback
+
+    def start(self, connection: Connection | None, *, may_stall: bool) -> None:
+        """Start the time of the response; `may_stall` says whether sending the request may."""
+        self.ends_at = self.loop.time() + WHOLE_RESPONSE * self.timeout
+        if not may_stall:
+            self.unlimited = connection
+        elif connection is not None:
+            self.sending, self.moved_at = connection.transport, self.loop.time()
+            bound_silence(connection, self.timeout, is_sent=False)
 
     def extend(self) -> None:
-        """Start the time of the whole response, again when more of the request was sent."""
-        self._ends_at = self.loop.time() + WHOLE_RESPONSE * self.timeout
+        """Start the time of the whole response again, for more of the request was sent."""
+        self.ends_at = self.loop.time() + WHOLE_RESPONSE * self.timeout
 
     def check(self, now: float) -> None:
         """End the attempt when its time is over, or when nothing of the request was sent for `timeout` seconds."""
-        if self._transport is not None:
-            pending: int = self._transport.get_write_buffer_size()
-            if pending != self._pending:
-                self._pending, self._moved_at = pending, now
+        if self.sending is not None:
+            pending: int = self.sending.get_write_buffer_size()
+            if pending != self.pending:
+                self.pending, self.moved_at = pending, now
                 self.extend()
-            self.stalled = bool(pending) and now - self._moved_at >= self.timeout
-        if (self.stalled or now >= self._ends_at) and not self.bound.expired():
-            self.bound.reschedule(now)
+            self.stalled = bool(pending) and now - self.moved_at >= self.timeout
+        elif self.unlimited is not None:
+            # Only now: most responses have arrived before the first look.
+            bound_silence(self.unlimited, self.timeout, is_sent=True)
+            self.unlimited = None
+        if (self.stalled or now >= self.ends_at) and not self.expired:
+            self.expired = True
+            self.task.cancel()
+
+    def has_ended(self, error: BaseException) -> bool:
+        """Whether the attempt ended with this exception because a bound was reached, and for no other reason."""
+        only = self.task.cancelling() - 1 <= self.cancelling
+        return self.expired and only and isinstance(error, asyncio.CancelledError)
+
+    def take_back(self) -> None:
+        """Take back the cancellation."""
+        self.task.uncancel()
+
+
+def bound_silence(connection: Connection, seconds: float, *, is_sent: bool) -> None:
+    """Let aiohttp end a response that sends nothing for so long, from now on or once the request is sent."""
+    protocol = connection.protocol
+    if protocol is not None:  # None: the response is complete
+        protocol.read_timeout = seconds
+        if is_sent:
+            protocol.start_timeout()
 
 
 class Watch:
@@ -70,6 +110,8 @@ class Watch:
     def remove(self, attempt: Bounds) -> None:
         """The attempt has ended."""
         self._attempts.discard(attempt)
+        if attempt.expired:
+            attempt.take_back()
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _BUILTIN_TYPES = (Decimal, datetime, date, bytes, bytearray)
 _DATA_PART = "JSONString"
 """Zoho's name for the form field that holds the JSON body."""
+_Place = tuple[str, dict[str, Parameter], frozenset[str], tuple[str, ...]]
+"""Where they stand, the parameters there, and the names of those that can be any text and of the required ones."""
+_CHANGES_PATH = {"", ".", ".."}
 _CONTROL = r"[\x00-\x1f\x7f]"
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
@@ -68,11 +71,11 @@ def build_request(
     """
     faults: list[Fault] = []
     in_path, in_query, in_header = _parameters(operation)
-    segments = _encode_parameters(in_path, path, "path", faults)
-    pairs = _encode_parameters(in_query, query, "query", faults)
-    fields = _encode_parameters(in_header, headers, "header", faults)
+    segments = _encode_parameters(in_path, path, faults) if path or in_path[3] else {}
+    pairs = _encode_parameters(in_query, query, faults) if query or in_query[3] else {}
+    fields = _encode_parameters(in_header, headers, faults) if headers or in_header[3] else {}
     for name, value in segments.items():
-        if value in {"", ".", ".."}:
+        if value in _CHANGES_PATH:
             faults.append(Fault(path=name, rule="path", message=f"{value!r} is not allowed in a path"))
     for name, value in fields.items():
         if not is_header_safe(value):
@@ -82,7 +85,9 @@ def build_request(
         from .multipart import file_parts
 
         parts = file_parts(operation.files, files or {}, faults)
-    check_body_type(operation, body, with_files=any(value is not None for value in files.values()) if files else False)
+    if body is not None or operation.request is not None or operation.files:
+        with_files = any(value is not None for value in files.values()) if files else False
+        check_body_type(operation, body, with_files=with_files)
     content: bytes | None = None
     if body is not None:
         try:
@@ -101,10 +106,12 @@ def build_request(
         content = None
     if content is not None:
         fields["Content-Type"] = "application/json"
-    quoted = {name: _quote(value) for name, value in segments.items()}
+    place_in_path = root + operation.path
+    for name, value in segments.items():
+        place_in_path = place_in_path.replace(f"{{{name}}}", _quote(value))
     return EncodedRequest(
         method=operation.method,
-        target=target(root + (operation.path.format_map(quoted) if quoted else operation.path), pairs),
+        target=target(place_in_path, pairs),
         headers=fields,
         body=content,
         parts=parts,
@@ -113,14 +120,16 @@ def build_request(
 
 def target(path: str, query: Mapping[str, str]) -> str:
     """Path and query of a URL. Query values are quoted; the path must be quoted already."""
-    if not query:
-        return path
-    return f"{path}?{'&'.join([f'{_quote(name)}={_quote(value)}' for name, value in query.items()])}"
+    separator = "?"
+    for name, value in query.items():
+        path += f"{separator}{_quote(name)}={_quote(value)}"
+        separator = "&"
+    return path
 
 
 def _quote(text: str) -> str:
     """The text as one segment of a path, or as a name or value of a query."""
-    if text.isascii() and text.replace("_", "").isalnum():
+    if text.isascii() and (text.isalnum() or text.isidentifier()):
         return text
     import urllib.parse  # 3 ms that `import zoho_async` need not pay
 
@@ -128,10 +137,20 @@ def _quote(text: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def _parameters(operation: Operation[Any]) -> tuple[dict[str, Parameter], ...]:
-    """The parameters of the path, of the query and of headers, by name."""
-    places = ("path", "query", "header")
-    return tuple({it.name: it for it in operation.parameters if it.location == place} for place in places)
+def _parameters(operation: Operation[Any]) -> list[_Place]:
+    """The parameters of the path, of the query and of headers."""
+    places: list[_Place] = []
+    for location in ("path", "query", "header"):
+        known = {it.name: it for it in operation.parameters if it.location == location}
+        plain = [name for name, it in known.items() if _is_plain(it)]
+        required = tuple(name for name, it in known.items() if it.required)
+        places.append((location, known, frozenset(plain), required))
+    return places
+
+
+def _is_plain(parameter: Parameter) -> bool:
+    bounds = (parameter.max_length, parameter.minimum, parameter.maximum)
+    return parameter.type not in ("integer", "boolean") and not parameter.values and bounds == (None, None, None)
 
 
 def invalid_request(operation: str, faults: Iterable[Fault], *, organization_id: str | None = None) -> InvalidError:
@@ -173,18 +192,19 @@ def _type_name(wanted: Any) -> str:
     return wanted.__name__ if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) else "a mapping"
 
 
-def _encode_parameters(
-    known: Mapping[str, Parameter], given: Mapping[str, Any] | None, location: str, faults: list[Fault]
-) -> dict[str, str]:
+def _encode_parameters(place: _Place, given: Mapping[str, Any] | None, faults: list[Fault]) -> dict[str, str]:
     texts: dict[str, str] = {}
-    if not known and not given:
-        return texts
-    for name, value in (given or {}).items():
+    location, known, plain, required = place
+    for name, value in given.items() if given else ():
+        if name in plain and type(value) is str and value.isascii():
+            texts[name] = value
+            continue
         if value is None:
             continue
         parameter = known.get(name)
         if parameter is None:
-            message = f"is not a {location} parameter of this operation; known: {', '.join(sorted(known)) or 'none'}"
+            names = ", ".join(sorted(known)) or "none"
+            message = f"is not a {location} parameter of this operation; known: {names}"
             faults.append(Fault(path=name, rule="unknown", message=message))
             continue
         try:
@@ -196,10 +216,11 @@ def _encode_parameters(
         if fault is not None:
             faults.append(fault)
         texts[name] = text
-    for name, parameter in known.items():
-        if parameter.required and name not in texts and not any(fault.path == name for fault in faults):
-            argument = f", {parameter.argument}=" if parameter.argument else ""
-            faults.append(Fault(path=name, rule="required", message=f"is required ({location} parameter{argument})"))
+    for name in required:
+        if name not in texts and not any(fault.path == name for fault in faults):
+            argument = f", {known[name].argument}=" if known[name].argument else ""
+            message = f"is required ({location} parameter{argument})"
+            faults.append(Fault(path=name, rule="required", message=message))
     return texts
 
 

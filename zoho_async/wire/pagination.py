@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import msgspec
 
@@ -14,7 +14,9 @@ from zoho_async.schema.operation import Response, restored
 
 from .encoding import to_json
 from .lenient import charset_of, untyped
-from .seen_ids import SeenIds
+
+if TYPE_CHECKING:
+    from .seen_ids import SeenIds
 
 T = TypeVar("T")
 
@@ -267,6 +269,8 @@ class Pages(Generic[T]):
     async def _read(self) -> AsyncGenerator[tuple[Page[T], Callable[[], None]], None]:
         prefetched: asyncio.Future[Page[T]] | None = None
         number: int = self._start
+        from .seen_ids import SeenIds  # a single page needs none
+
         seen = SeenIds()
         self.end_known = False
         try:

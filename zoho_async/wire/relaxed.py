@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import date
 from typing import Any, Final
 
 import msgspec
@@ -93,6 +94,8 @@ class Relaxed:
     def _builder(self, field: msgspec.structs.FieldInfo) -> Builder:
         """Conversion of a member; of one that holds objects strictly where that is possible, for it is faster."""
         build = self._coercer.member(field)
+        if field.type == date | None:
+            return _dates_first(build)
         if is_scalar(field.type):
             return build
         holder: Any = msgspec.defstruct("Holder", [("value", field.type)])
@@ -104,6 +107,16 @@ class Relaxed:
                 return build(value, path, on_coerced)
 
         return strictly_first
+
+
+def _dates_first(build: Builder) -> Builder:
+    def date_first(value: Any, path: str, on_coerced: OnCoerced) -> Any:
+        try:
+            return msgspec.convert(value, date)
+        except msgspec.ValidationError:
+            return build(value, path, on_coerced)
+
+    return date_first
 
 
 def _can_have_twin(struct: Any) -> bool:
