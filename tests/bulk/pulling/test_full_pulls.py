@@ -223,6 +223,22 @@ async def test_a_list_that_cannot_be_read_is_no_whole_one(
     assert not (await bulk.pull(zoho.books.contacts, tmp_path / name)).end_known
 
 
+@pytest.mark.parametrize("name", FORMATS)
+async def test_a_list_that_cannot_be_read_drops_nothing(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, bend: Callable[[Bend | None], None], name: str
+) -> None:
+    seed(fake, 30)
+    path = tmp_path / name
+    await bulk.pull(zoho.books.contacts, path)
+    deleted = next(iter(fake.organization().contacts))
+    fake.organization().remove(deleted)
+    bend(UNREADABLE["a row without an id"])
+    assert (await bulk.pull(zoho.books.contacts, path, full=True)).dropped == 0
+    assert deleted in ids_in(path)
+    bend(None)
+    assert (await bulk.pull(zoho.books.contacts, path, full=True)).dropped == 1
+
+
 async def test_an_empty_list_is_an_error_for_a_small_file_too(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, bend: Callable[[Bend | None], None]
 ) -> None:
