@@ -96,13 +96,13 @@ def body_of(body: bytes | None) -> bytes | BytesIO | None:
 
 
 def form_of(
-    parts: Sequence[FormPart], opened: AsyncExitStack, read_errors: list[UploadReadError], moved: Callable[[], None]
+    form: FormData,
+    parts: Sequence[FormPart],
+    opened: AsyncExitStack,
+    read_errors: list[UploadReadError],
+    moved: Callable[[], None],
 ) -> FormData:
-    """A form for one attempt; files are opened and streams started again for each."""
-    import aiohttp
-
-    # As browsers do: quoting would percent-encode every non-ASCII name.
-    form = aiohttp.FormData(quote_fields=False, default_to_multipart=True)
+    """The form of one attempt; files are opened and streams started again for each."""
     for part in parts:
         content: Any = part.content
         if callable(content):

@@ -30,7 +30,7 @@ from .retry_policy import RESPONDED, AttemptOutcome, SendStatus
 from .watch import WHOLE_RESPONSE, Bounds, Watch, is_closed
 
 if TYPE_CHECKING:
-    from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout
+    from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout, FormData
     from aiohttp.connector import Connection
 
     from .proxies import Proxies
@@ -291,7 +291,7 @@ class HttpAdapter:
                 self._url(base.rstrip("/") + request.target, encoded=True),
                 data=body_of(request.body)
                 if opened is None
-                else form_of(request.parts, opened, read_errors, attempt.extend),
+                else form_of(_form(), request.parts, opened, read_errors, attempt.extend),
                 headers=headers,
                 allow_redirects=False,
                 raise_for_status=False,  # a caller's session may have it on; the error body is needed
@@ -338,6 +338,13 @@ class HttpAdapter:
         self._opened = True
         if session is not None and self._owned:
             await session.close()
+
+
+def _form() -> FormData:
+    import aiohttp
+
+    # As browsers do: quoting would percent-encode every non-ASCII name.
+    return aiohttp.FormData(quote_fields=False, default_to_multipart=True)
 
 
 def classify_exception(error: Exception, place: str = "", proxy: str = "") -> AttemptOutcome:

@@ -77,8 +77,8 @@ class Bounds(msgspec.Struct, eq=False):
         only = self.task.cancelling() - 1 <= self.cancelling
         return self.expired and only and isinstance(error, asyncio.CancelledError)
 
-    def take_back(self) -> None:
-        """Take back the cancellation."""
+    def uncancel(self) -> None:
+        """Undo the cancellation of the task."""
         self.task.uncancel()
 
 
@@ -111,7 +111,7 @@ class Watch:
         """The attempt has ended."""
         self._attempts.discard(attempt)
         if attempt.expired:
-            attempt.take_back()
+            attempt.uncancel()
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
