@@ -104,7 +104,10 @@ async def test_a_download_into_a_file_may_be_longer(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("part", ["reason", "headers", "body"])
-async def test_a_response_that_drips_is_bounded_as_a_whole(part: str) -> None:
+async def test_a_response_that_drips_is_bounded_as_a_whole(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A stall that the machine causes is shorter than `timeout`.
+    monkeypatch.setattr("zoho_async.transport.watch.WHOLE_RESPONSE", 1.0)
+    monkeypatch.setattr("zoho_async.transport.http.WHOLE_RESPONSE", 1.0)
     head = {"reason": b"HTTP/1.1 200 ", "headers": b"HTTP/1.1 200 OK\r\nX-More: ", "body": b"HTTP/1.1 200 OK\r\n"}
     start = head[part] + (b"Content-Length: 9999\r\n\r\n" if part == "body" else b"")
 
@@ -115,16 +118,18 @@ async def test_a_response_that_drips_is_bounded_as_a_whole(part: str) -> None:
             writer.write(b"0")
             await asyncio.sleep(0.02)
 
-    async with serving(drip) as url, client(url, timeout=0.1) as zoho:
-        began = time.monotonic()
+    async with serving(drip) as url, client(url, timeout=1.0) as zoho:
         with pytest.raises(UnavailableError, match="took longer than 1 s"):
             await zoho.books.contacts.get("1")
         with pytest.raises(OutcomeUnknownError, match="took longer than 1 s"):
             await zoho.books.contacts.create({"contact_name": "x"})
-        assert time.monotonic() - began < 10
 
 
-async def test_waiting_for_a_connection_of_the_callers_pool_is_no_part_of_a_response() -> None:
+async def test_waiting_for_a_connection_of_the_callers_pool_is_no_part_of_a_response(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("zoho_async.transport.watch.WHOLE_RESPONSE", 2.0)
+
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             await reader.readuntil(b"\r\n\r\n")
@@ -136,7 +141,7 @@ async def test_waiting_for_a_connection_of_the_callers_pool_is_no_part_of_a_resp
         serving(slow) as url,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session,
     ):
-        zoho = client(url, session=session, timeout=0.2)
+        zoho = client(url, session=session, timeout=1.0)
         found = await asyncio.gather(*(zoho.books.contacts.get(str(number)) for number in range(20)))
     assert len(found) == 20, "3 s of waiting, though a response may take 2 s"
 
@@ -159,17 +164,20 @@ async def test_an_upload_that_the_server_does_not_take_is_bounded(source: str, t
     path.write_bytes(b"x" * BIG)
     files: Any = {"bytes": b"x" * BIG, "path": path, "stream": Upload(chunks)}.get(source)
     async with serving(takes_nothing) as url, client(url, timeout=0.4) as zoho:
-        began = time.monotonic()
         with pytest.raises(OutcomeUnknownError, match=r"took nothing of the request for 0\.4 s"):
             if source == "body":
                 await zoho.books.contacts.create({"notes": "x" * BIG})
             else:
                 await zoho.send(contacts.ADD_ATTACHMENT, path={"contact_id": "1"}, files={"attachment": files})
-        assert time.monotonic() - began < 3.5, "less than a response may take"
 
 
 @pytest.mark.parametrize("slow", ["server", "source"])
-async def test_a_slow_upload_that_moves_may_take_longer_than_a_response(slow: str) -> None:
+async def test_a_slow_upload_that_moves_may_take_longer_than_a_response(
+    slow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A stall that the machine causes is shorter than `timeout`.
+    monkeypatch.setattr("zoho_async.transport.watch.WHOLE_RESPONSE", 2.0)
+
     async def drip() -> AsyncIterator[bytes]:
         for _ in range(25):
             yield b"x" * 1000
@@ -192,11 +200,11 @@ async def test_a_slow_upload_that_moves_may_take_longer_than_a_response(slow: st
 
     connector = aiohttp.TCPConnector(socket_factory=small_buffer)
     async with serving(serve) as url, aiohttp.ClientSession(connector=connector) as session:
-        zoho = client(url, timeout=0.2, session=session)
+        zoho = client(url, timeout=1.0, session=session)
         file: Any = Upload(drip) if slow == "source" else b"x" * 6_000_000
         began = time.monotonic()
         await zoho.send(contacts.ADD_ATTACHMENT, path={"contact_id": "1"}, files={"attachment": file})
-        assert time.monotonic() - began > 2, "ten times the timeout"
+        assert time.monotonic() - began > 2, "longer than a response may take"
 
 
 @pytest.fixture
