@@ -13,7 +13,7 @@ import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
-from support.profiles import sized
+from support.profiles import examples, sized
 from support.warehouse import FIRST, SECOND, Warehouse, change, fake_for_dlt
 
 from zoho_async.bulk.pulling import change_reader, listing
@@ -122,10 +122,7 @@ class Loads:
 
 @example(steps=CHOSEN)
 @given(steps=STEPS)
-@settings(
-    max_examples=sized(1, 40),
-    phases=sized([Phase.explicit], list(Phase)),
-)
+@settings(max_examples=examples(4), phases=sized([Phase.explicit], list(Phase)))
 @pytest.mark.filterwarnings("ignore:The 'warn' method is deprecated:DeprecationWarning")
 def test_after_a_quiet_load_the_table_equals_the_server(steps: list[Any]) -> None:
     memory = Path("/dev/shm")

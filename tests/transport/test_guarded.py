@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
-from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientSession, TraceConfig
 from support.client import client_of
 
 from zoho_async import LeaseError, Zoho
@@ -92,3 +95,46 @@ async def test_what_is_lost_while_a_connection_is_opened_is_not_sent(fake: FakeZ
             await hooks.guarded(zoho.books.contacts, check).create({"contact_name": "A"})
     assert caught.value.sent is False
     assert fake.requests() == 0
+
+
+async def test_no_step_of_the_loop_lies_between_the_check_and_the_body(fake: FakeZoho) -> None:
+    """A process may be stopped in every step, and wake up when another one works on it."""
+    held, written = True, False
+
+    def check() -> None:
+        asyncio.get_running_loop().call_soon(lose)
+
+    def lose() -> None:
+        nonlocal held
+        held = False
+
+    async def on_chunk(*_: Any) -> None:
+        nonlocal written
+        written = True
+        assert held
+
+    traces = TraceConfig()
+    traces.on_request_chunk_sent.append(on_chunk)
+    async with ClientSession(trace_configs=[traces]) as session, client_of(fake, session=session) as zoho:
+        await hooks.guarded(zoho.books.contacts, check).create({"contact_name": "A"})
+    assert written
+    assert fake.received[-1].headers["content-length"] == "20"
+
+
+async def test_a_check_that_fails_when_the_body_is_written_leaves_the_client_usable(fake: FakeZoho) -> None:
+    lost = True
+
+    def check() -> None:
+        if lost:
+            raise LeaseError("lost")
+
+    async with client_of(fake) as zoho:
+        contacts = hooks.guarded(zoho.books.contacts, check)
+        for _ in range(3):
+            with pytest.raises(LeaseError, match="lost") as caught:
+                await contacts.create({"contact_name": "A"})
+            assert caught.value.sent is False
+        assert fake.requests() == 0
+        lost = False
+        await contacts.create({"contact_name": "A"})
+    assert fake.requests() == 1

@@ -96,3 +96,11 @@ def unknown_option(given: Iterable[str]) -> TypeError:
     hints = {name: did_you_mean(name, TransportConfig.__struct_fields__, most=1) for name in sorted(given)}
     listed = ", ".join(f"{name} ({hint})" if hint else name for name, hint in hints.items())
     return TypeError(f"with_options() has no argument {listed}")
+
+
+def host_and_port(address: str) -> str:
+    """Host and port of an address, for messages: it may hold a password."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(address)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"

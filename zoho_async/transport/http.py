@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from errno import EMFILE, ENFILE
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -26,6 +26,7 @@ from .bodies import (
     read_body,
     save_body,
 )
+from .config import host_and_port
 from .retry_policy import RESPONDED, AttemptOutcome, SendStatus
 from .watch import WHOLE_RESPONSE, Bounds, Watch, is_closed
 
@@ -88,6 +89,12 @@ class _Attempt(Bounds, kw_only=True):
     """Whether the request was handed to a connection."""
     send: Any = None
     """aiohttp's own method, while ours stands in its place."""
+    refusal: GuardError | None = None
+    """Of a guard; nothing was sent."""
+
+    def __deepcopy__(self, memo: object) -> Self:
+        # aioresponses copies what a session is given, and half a copy of an event loop warns.
+        return self
 
     async def __call__(self, request: ClientRequest, handler: Any) -> ClientResponse:
         """Send the request; keep aiohttp from resending a GET, PUT or DELETE by itself after a disconnect.
@@ -129,23 +136,37 @@ class _Attempt(Bounds, kw_only=True):
                 used.add(protocol)
             elif request.method != "GET" and is_closed(transport):
                 raise _ClosedError
-        for guard in self.guards:
-            try:
-                guard()
-            except Exception as error:
-                raise GuardError(error) from error
+        if request.body is None:
+            self._pass_guards()
         self.left = True
         may_stall = bool(request.parts) or (request.body is not None and len(request.body) > _BUFFERED)
         self.start(connection, may_stall=may_stall)
         self.adapter.watch.add(self)
         return self.send(connection) if connection is not None else None
 
+    async def guarded(self, body: bytes) -> AsyncGenerator[bytes, None]:
+        """A body whose guards are called when it is written: on Python 3.11 that is a step of the loop after `send`.
+
+        aiohttp holds the headers back until then.
+        """
+        self._pass_guards()
+        yield body
+
+    def _pass_guards(self) -> None:
+        for guard in self.guards:
+            try:
+                guard()
+            except Exception as error:
+                self.left = False
+                self.refusal = GuardError(error)
+                raise self.refusal from error
+
     def outcome_of(self, error: BaseException) -> AttemptOutcome | None:
         """Classify what the attempt raised; None for an exception of the caller's before the request left."""
         import aiohttp
 
         cause = error.error if isinstance(error, _DisconnectError) else error
-        place = _host_and_port(self.base)
+        place = host_and_port(self.base)
         if self.has_ended(error):
             detail = (
                 f"{place} took nothing of the request for {self.timeout:g} s"
@@ -159,7 +180,7 @@ class _Attempt(Bounds, kw_only=True):
         if isinstance(cause, errors.ConfigError):
             return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=str(cause))
         if isinstance(cause, aiohttp.ClientError | TimeoutError | OSError):
-            found = classify_exception(cause, place, _host_and_port(self.proxy) if self.proxy else "")
+            found = classify_exception(cause, place, host_and_port(self.proxy) if self.proxy else "")
             if found.sent is SendStatus.LOST:
                 # A proxy or a hook of the session failed before.
                 detail = f"{type(cause).__name__} before anything was sent to {place}"
@@ -170,13 +191,6 @@ class _Attempt(Bounds, kw_only=True):
             detail = f"aiohttp will not send this request: {type(cause).__name__}"
             return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=detail)
         return None
-
-
-def _host_and_port(base: str) -> str:
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(base)
-    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
 class HttpAdapter:
@@ -285,13 +299,17 @@ class HttpAdapter:
             loop, task, task.cancelling(), timeout, adapter=self, base=base, request=request, proxy=proxy, guards=guards
         )
         opened = AsyncExitStack() if request.parts else None
+        data: Any = body_of(request.body)
         try:
+            if opened is not None:
+                data = form_of(_form(), request.parts, opened, read_errors, attempt.extend)
+            elif guards and request.body is not None:
+                data = attempt.guarded(request.body)
+                headers = {**headers, "Content-Length": str(len(request.body))}
             response = await session.request(
                 request.method,
                 self._url(base.rstrip("/") + request.target, encoded=True),
-                data=body_of(request.body)
-                if opened is None
-                else form_of(_form(), request.parts, opened, read_errors, attempt.extend),
+                data=data,
                 headers=headers,
                 allow_redirects=False,
                 raise_for_status=False,  # a caller's session may have it on; the error body is needed
@@ -311,6 +329,8 @@ class HttpAdapter:
         except BaseException as error:
             if isinstance(error, _PASSED_ON) and not attempt.has_ended(error):
                 raise
+            if attempt.refusal is not None:
+                raise attempt.refusal from attempt.refusal.__cause__
             if read_errors:
                 raise read_errors[0] from None
             failed = attempt.outcome_of(error)

@@ -164,15 +164,17 @@ class CopyOfContacts(RuleBasedStateMachine):
         assert self.copy == self.server()
 
     def teardown(self) -> None:
-        self.a_quiet_run_makes_the_copy_equal()
-        calls = self.fake.requests()
-        self.run(self.quiet())
-        assert self.product != "books" or self.fake.requests() - calls <= 3
-        self.run(self.zoho.close())
-        self.run(self.fake.__aexit__(None, None, None))
-        self.patch.undo()
-        self.loop.close()
-        shutil.rmtree(self.folder)
+        try:
+            self.a_quiet_run_makes_the_copy_equal()
+            calls = self.fake.requests()
+            self.run(self.quiet())
+            assert self.product != "books" or self.fake.requests() - calls <= 3
+        finally:
+            self.run(self.zoho.close())
+            self.run(self.fake.__aexit__(None, None, None))
+            self.patch.undo()
+            self.loop.close()
+            shutil.rmtree(self.folder)
 
 
 class CopyOfCustomers(CopyOfContacts):
