@@ -167,7 +167,7 @@ class ChangeReader:
                     yield change
                 ids = {record.id for record in page.records}
                 repeated = ids == previous
-                if repeated or not page.goes_on or self._reaches_watermark(page, fresh):
+                if repeated or not page.goes_on or self._reaches_watermark(page, fresh, resumed=resumed is not None):
                     break
                 previous = ids
                 document.reading = ListProgress(kind="changed", page=page.number + 1, top=top)
@@ -187,7 +187,7 @@ class ChangeReader:
             page = await self._list.page(page.number - 1, NEWEST_CHANGE_FIRST)
         return page
 
-    def _reaches_watermark(self, page: ListPage, fresh: list[Record]) -> bool:
+    def _reaches_watermark(self, page: ListPage, fresh: list[Record], *, resumed: bool) -> bool:
         watermark = moment_of(self._document.watermark)
         moments = [moment for record in page.records if (moment := moment_of(record.modified)) is not None]
         if watermark is None or len(moments) < len(page.records) or not moments:
@@ -195,7 +195,9 @@ class ChangeReader:
         # Thousands of records may have the watermark's stamp: a whole page of known ones is enough.
         # Where Zoho's clock was set back, the watermark may be later than all changes.
         passed = min(moments) < watermark - OVERLAP and page.records[-1] not in fresh[-1:]
-        return passed or (not fresh and max(moments) <= watermark)
+        # A reading that goes on meets what it has shown before, of the watermark's stamp too.
+        reached = max(moments) < watermark if resumed else max(moments) <= watermark
+        return passed or (not fresh and reached)
 
     async def _snapshot(self, page: ListPage) -> AsyncGenerator[Change, None]:
         """A list that one page holds shows deletes too."""
