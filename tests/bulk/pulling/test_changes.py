@@ -425,29 +425,40 @@ async def test_a_stamp_of_the_future_hides_no_later_change(fake: FakeZoho, copy:
     assert {one.id for one in await copy.pull()} == set(rest[:450])
 
 
+@pytest.mark.parametrize("ended", ["on its first page", "on its second page", "killed before its details"])
 async def test_a_reading_that_goes_on_is_not_ended_by_rows_that_it_has_shown_itself(
-    fake: FakeZoho, zoho: Zoho, copy: Copy, monkeypatch: pytest.MonkeyPatch
+    fake: FakeZoho, zoho: Zoho, copy: Copy, monkeypatch: pytest.MonkeyPatch, ended: str
 ) -> None:
     for module in (listing, change_reader):
         monkeypatch.setattr(module, "PER_PAGE", 4)
+    # The count of records is not asked for, which might lead to a reading of all.
+    copy.options["deletes"] = "off"
     seed(fake, 3)
     await copy.pull()
     # All of it has the stamp of the watermark.
     changed, *_ = fake.organization().contacts.values()
     await zoho.books.contacts.update(changed["contact_id"], {"contact_name": "Changed"})
     fake.seed({"contact_name": f"Later {number}"} for number in range(6))
-    async with bulk.changes(copy.resource, copy.state) as changes:
-        handed_out = 0
-        async for change in changes:
-            copy.keep(change)
-            handed_out += 1
-            if handed_out == 5:
-                changes.commit()
-                break
+    details: Any = "changed" if "details" in ended else "none"
+    if details == "changed":
+        fake.script(LIST, ["pass", "status:503"])
+        copy.resource = zoho.with_options(retries=0).books.contacts
+        with pytest.raises(errors.UnavailableError):
+            await copy.pull(details=details)
+    else:
+        async with bulk.changes(copy.resource, copy.state) as changes:
+            handed_out = 0
+            async for change in changes:
+                copy.keep(change)
+                handed_out += 1
+                if handed_out == (4 if "first" in ended else 5):
+                    changes.commit()
+                    break
     fake.clock.advance(400)
-    fake.seed({"contact_name": f"Last {number}"} for number in range(3))
-    await copy.pull()
-    await copy.pull()
+    if "second" in ended:
+        fake.seed({"contact_name": f"Last {number}"} for number in range(3))
+    await copy.pull(details=details)
+    await copy.pull(details=details)
     assert {row["contact_name"] for row in copy.rows.values()} == {
         record["contact_name"] for record in fake.organization().contacts.values()
     }

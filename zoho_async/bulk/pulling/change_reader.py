@@ -27,6 +27,7 @@ from .listing import (
     ListReader,
     RecordReader,
     last_page,
+    newest_change,
 )
 from .sink import Record
 from .state_document import ListProgress, PullDocument
@@ -48,6 +49,7 @@ class ChangeReader:
         document: The state; changed in place.
         index: The ids.
         budget: The calls.
+        killed: Whether the index is ahead of the state.
         details: Whether changed records are read by themselves.
         deletes: When the ids are swept.
         max_deleted: Share of the known records that may be deleted at once.
@@ -64,6 +66,7 @@ class ChangeReader:
         index: IdIndex,
         budget: CallBudget,
         *,
+        killed: bool,
         details: bool,
         deletes: Deletes,
         max_deleted: float,
@@ -86,6 +89,8 @@ class ChangeReader:
         self._sorted = self._list.is_sorted
         self._swept = False
         """Whether this run has looked for deletes."""
+        self._goes_on = killed and document.watermark != "" and document.reading is None
+        """Whether a reading of what has changed was killed."""
         self._started: ListPage | None = None
         """The page that a reading of the whole list has begun with."""
         self.full_reads = 0
@@ -126,7 +131,7 @@ class ChangeReader:
         resumed = document.reading is not None and document.reading.kind == "whole"
         if document.watermark == "" and document.reading is None:
             first = await self._list.page(1, NEWEST_CHANGE_FIRST)
-            newest = _newest(first.records, "")
+            newest = newest_change(first.records, "")
             if not first.goes_on:
                 async for change in self._snapshot(first):
                     yield change
@@ -152,8 +157,9 @@ class ChangeReader:
         document = self._document
         while True:
             resumed = document.reading
+            goes_on, self._goes_on = resumed is not None or self._goes_on, False
             page = await self._resumed_page()
-            top = resumed.top if resumed is not None else _newest(page.records, document.watermark)
+            top = resumed.top if resumed is not None else newest_change(page.records, document.watermark)
             if page.number == 1 and not page.goes_on:
                 document.reading = None
                 async for change in self._snapshot(page):
@@ -163,11 +169,12 @@ class ChangeReader:
             previous: set[str] = set()
             while True:
                 fresh = self._unknown(page.records)
+                document.reading = ListProgress(kind="changed", page=page.number, top=top)
                 for change in self._handed_out(fresh):
                     yield change
                 ids = {record.id for record in page.records}
                 repeated = ids == previous
-                if repeated or not page.goes_on or self._reaches_watermark(page, fresh, resumed=resumed is not None):
+                if repeated or not page.goes_on or self._reaches_watermark(page, fresh, resumed=goes_on):
                     break
                 previous = ids
                 document.reading = ListProgress(kind="changed", page=page.number + 1, top=top)
@@ -441,9 +448,3 @@ class ChangeReader:
 
 def _with_details(pending: PendingRecord, record: bytes | None) -> Change:
     return Change(kind="upsert", id=pending.id, row=pending.row, record=record, modified=moment_of(pending.modified))
-
-
-def _newest(records: list[Record], watermark: str) -> str:
-    """The later of a watermark and the newest change of records, in UTC."""
-    moments = [moment for text in (watermark, *(one.modified for one in records)) if (moment := moment_of(text))]
-    return max(moments).isoformat() if moments else watermark

@@ -102,6 +102,8 @@ class Changes:
                     document = msgspec.structs.replace(document, watermark="", reading=None, generation=0, uncounted=0)
                     # Before anything is handed out: the next run has to find the index that belongs to it.
                     self._state.commit(msgspec.json.encode(document))
+                # A killed run leaves pending records that its state does not count.
+                killed = self._state.index.pending_count() != document.pending
         except BaseException:
             self._close()
             raise
@@ -111,6 +113,7 @@ class Changes:
             document,
             self._state.index,
             self._budget,
+            killed=killed,
             details=self._details,
             deletes=self._deletes,
             max_deleted=self._max_deleted,

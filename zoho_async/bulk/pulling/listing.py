@@ -16,6 +16,7 @@ from zoho_async.bulk.concurrent_map import map  # noqa: A004 - our own map, name
 from zoho_async.bulk.errors import InputError
 from zoho_async.bulk.rows.resource import Destination
 from zoho_async.bulk.scheduling.window import UNKNOWN_RESET, local_now, sleep_until
+from zoho_async.bulk.state.own_writes import moment_of
 from zoho_async.errors import DecodeError, QuotaExceededError, RefusedError
 from zoho_async.schema.operation import Parameter
 from zoho_async.transport import hooks
@@ -395,3 +396,9 @@ class RecordReader:
         # Member by member as text, so that every value stays as Zoho wrote it.
         read = partial(self._target.resource.get, record_id, type=dict[str, msgspec.Raw])
         return in_utf8(await self._budget.make(read))
+
+
+def newest_change(records: list[Record], watermark: str) -> str:
+    """The later of a watermark and the newest change of records, in UTC."""
+    moments = [moment for text in (watermark, *(one.modified for one in records)) if (moment := moment_of(text))]
+    return max(moments).isoformat() if moments else watermark
