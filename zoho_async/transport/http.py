@@ -104,6 +104,7 @@ class _Attempt(Bounds, kw_only=True):
                 request.send = self._leave  # type: ignore[method-assign, assignment]
             try:
                 response: ClientResponse = await handler(request)
+                self.answered = True
             except _ClosedError:
                 continue
             except Exception as error:
@@ -319,6 +320,7 @@ class HttpAdapter:
                 raise errors.UnavailableError(detail) from error
             return HttpResult(outcome=failed)
         finally:
+            attempt.left = True  # a task of a middleware may still try to send it
             self.watch.remove(attempt)
             if opened is not None:
                 with suppress(Exception):  # of a caller's stream
