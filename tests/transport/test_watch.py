@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fault_server import Fault, FaultServer
 
-from zoho_async import DeadlineError, Limits, OutcomeUnknownError, StaticToken, UnavailableError, Zoho
+from zoho_async import ConfigError, DeadlineError, Limits, OutcomeUnknownError, StaticToken, UnavailableError, Zoho
 from zoho_async.books import contacts
 from zoho_async.books.documents import GET
 from zoho_async.transport import bodies
@@ -264,3 +264,53 @@ async def test_a_call_whose_deadline_passes_before_it_is_sent_does_not_count_as_
             server.script(Fault("reset"))
             await zoho.with_options(deadline=None).books.contacts.get("1")
         assert (zoho.quota.sent, zoho.quota.minute_left) == (1, 49)
+
+
+async def test_a_request_that_aiohttp_refuses_does_not_count_as_sent() -> None:
+    async def refuses(_: Any, __: Any) -> Any:
+        raise aiohttp.InvalidURL("x")
+
+    async with FaultServer() as server, aiohttp.ClientSession(middlewares=(refuses,)) as session:
+        zoho = client(server.url, session=session, limits=Limits(per_minute=50))
+        with pytest.raises(ConfigError):
+            await zoho.books.contacts.create({"contact_name": "x"})
+        assert (zoho.quota.sent, zoho.quota.minute_left, server.seen) == (0, 50, [])
+
+
+@pytest.mark.parametrize("kind", ["stall", "drip"], ids=["before the head", "in the body"])
+async def test_closing_the_client_ends_the_calls_under_way(kind: str) -> None:
+    async with FaultServer() as server:
+        for write in (True, False):
+            zoho = client(server.url, retries=1)
+            server.script(Fault(kind, acts=True))
+            server.arrived.clear()
+            running = zoho.books.contacts
+            call = asyncio.ensure_future(running.create({"contact_name": "x"}) if write else running.get("1"))
+            await server.arrived.wait()
+            if kind == "drip":
+                await wait_until(
+                    lambda zoho=zoho: any(it.answered for it in zoho._transport.shared.http.watch._attempts)
+                )
+            await zoho.close()
+            with pytest.raises(OutcomeUnknownError if write else ConfigError, match=r"client (was|is) closed"):
+                await asyncio.wait_for(call, 20)
+        assert sum(server.acted.values()) == 2
+
+
+async def test_a_response_is_bounded_though_a_client_of_the_callers_session_was_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("zoho_async.transport.watch.WHOLE_RESPONSE", 1.0)
+    async with FaultServer() as server, aiohttp.ClientSession() as session:
+        zoho = client(server.url, session=session, timeout=0.3)
+        server.script(Fault("stall"))
+        call = asyncio.ensure_future(zoho.books.contacts.create({"contact_name": "x"}))
+        await server.arrived.wait()
+        await zoho.close()
+        with pytest.raises(OutcomeUnknownError):
+            await asyncio.wait_for(call, 20)
+
+
+async def wait_until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0.001)

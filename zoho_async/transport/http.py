@@ -148,11 +148,11 @@ class _Attempt(Bounds, kw_only=True):
         cause = error.error if isinstance(error, _DisconnectError) else error
         place = _host_and_port(self.base)
         if self.has_ended(error):
-            detail = (
-                f"{place} took nothing of the request for {self.timeout:g} s"
-                if self.stalled
-                else f"the response of {place} took longer than {WHOLE_RESPONSE * self.timeout:g} s"
-            )
+            detail = f"the response of {place} took longer than {WHOLE_RESPONSE * self.timeout:g} s"
+            if self.stalled:
+                detail = f"{place} took nothing of the request for {self.timeout:g} s"
+            elif self.closed:
+                detail = "the client was closed"
             return AttemptOutcome(sent=SendStatus.LOST, detail=detail)
         if self.left:
             # Whatever it is, even a connection that a hook could not open: the request may have been executed.
@@ -335,10 +335,12 @@ class HttpAdapter:
 
     async def close(self) -> None:
         """Close the session unless the caller supplied it. Closing twice is harmless."""
-        self.watch.close()
         session, self._session = self._session, None
         self._opened = True
-        if session is not None and self._owned:
+        if session is None or not self._owned:
+            self.watch.stop()
+        else:
+            self.watch.close()
             await session.close()
 
 

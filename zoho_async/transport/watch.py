@@ -33,6 +33,8 @@ class Bounds(msgspec.Struct, eq=False):
     """Whether the task was cancelled because a bound is reached."""
     stalled: bool = False
     """Whether the server took nothing of the request for `timeout` seconds."""
+    closed: bool = False
+    """Whether the client was closed meanwhile."""
     ends_at: float = 0.0
     moved_at: float = 0.0
     pending: int = 0
@@ -70,7 +72,12 @@ class Bounds(msgspec.Struct, eq=False):
             # Only now: most responses have arrived before the first look.
             bound_silence(self.unlimited, self.timeout, is_sent=True)
             self.unlimited = None
-        if (self.stalled or now >= self.ends_at) and not self.expired:
+        if self.stalled or now >= self.ends_at:
+            self.end()
+
+    def end(self) -> None:
+        """End the attempt."""
+        if not self.expired:
             self.expired = True
             self.task.cancel()
 
@@ -132,8 +139,15 @@ class Watch:
             attempt.check(now)
 
     def close(self) -> None:
-        """Stop the timer."""
-        if self._timer is not None:
+        """End all attempts: aiohttp does not wake a task that reads a body when it closes the connection."""
+        for attempt in self._attempts:
+            attempt.closed = True
+            attempt.end()
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop the timer unless an attempt is under way."""
+        if self._timer is not None and not self._attempts:
             self._timer.cancel()
             self._timer = None
 
