@@ -266,6 +266,29 @@ async def test_a_call_whose_deadline_passes_before_it_is_sent_does_not_count_as_
         assert (zoho.quota.sent, zoho.quota.minute_left) == (1, 49)
 
 
+@pytest.mark.parametrize("kind", ["read", "write", "download"])
+async def test_a_deadline_that_passes_while_connecting_has_sent_nothing(kind: str, tmp_path: Path) -> None:
+    async def never(*_: Any) -> None:
+        await asyncio.sleep(3600)
+
+    traces = aiohttp.TraceConfig()
+    traces.on_connection_create_start.append(never)
+    async with FaultServer() as server, aiohttp.ClientSession(trace_configs=[traces]) as session:
+        zoho = client(server.url, session=session, limits=Limits(per_minute=50), deadline=0.1)
+        calls: dict[str, Any] = {
+            "read": zoho.books.contacts.get("1"),
+            "write": zoho.books.contacts.create({"contact_name": "x"}),
+            "download": zoho.send(GET, path={"contact_id": "1", "document_id": "1"}, to=tmp_path / "a"),
+        }
+        call = calls.pop(kind)
+        for other in calls.values():
+            other.close()
+        with pytest.raises(DeadlineError) as caught:
+            await call
+        assert (caught.value.sent, caught.value.attempts) == (False, ())
+        assert (zoho.quota.sent, zoho.quota.minute_left, server.seen) == (0, 50, [])
+
+
 async def test_a_request_that_aiohttp_refuses_does_not_count_as_sent() -> None:
     async def refuses(_: Any, __: Any) -> Any:
         raise aiohttp.InvalidURL("x")
