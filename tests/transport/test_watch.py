@@ -334,6 +334,39 @@ async def test_a_response_is_bounded_though_a_client_of_the_callers_session_was_
             await asyncio.wait_for(call, 20)
 
 
+@pytest.mark.parametrize("retries", [0, 1])
+async def test_a_call_that_waits_for_a_session_that_closes_was_not_cancelled(retries: int) -> None:
+    # A group of tasks would take a cancellation for its own, and the write would be missed.
+    connector = aiohttp.TCPConnector(limit=1)
+    async with FaultServer() as server, aiohttp.ClientSession(connector=connector) as session:
+        zoho = client(server.url, session=session, retries=retries, limits=Limits(per_minute=50))
+        server.script(Fault("stall", acts=True))
+        first, *waiting = [asyncio.ensure_future(zoho.books.contacts.create({"contact_name": "x"})) for _ in range(3)]
+        await server.arrived.wait()
+        await wait_until(lambda: sum(map(len, connector._waiters.values())) == 2)
+        await session.close()
+        with pytest.raises(OutcomeUnknownError):
+            await first
+        for call in waiting:
+            with pytest.raises(ConfigError if retries else UnavailableError) as caught:
+                await call
+            assert caught.value.sent is False
+
+
+@pytest.mark.parametrize("left", [False, True])
+async def test_a_cancellation_that_no_one_asked_for_ends_no_call(left: bool) -> None:
+    async def cancels(request: aiohttp.ClientRequest, handler: Any) -> Any:
+        if left:
+            await handler(request)
+        raise asyncio.CancelledError
+
+    async with FaultServer() as server, aiohttp.ClientSession(middlewares=(cancels,)) as session:
+        zoho = client(server.url, session=session)
+        with pytest.raises(OutcomeUnknownError if left else UnavailableError) as caught:
+            await zoho.books.contacts.create({"contact_name": "x"})
+        assert caught.value.sent is (None if left else False)
+
+
 async def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(0.001)

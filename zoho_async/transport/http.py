@@ -147,7 +147,7 @@ class _Attempt(Bounds, kw_only=True):
 
         cause = error.error if isinstance(error, _DisconnectError) else error
         place = _host_and_port(self.base)
-        if self.has_ended(error):
+        if self.expired and isinstance(error, asyncio.CancelledError):
             detail = f"the response of {place} took longer than {WHOLE_RESPONSE * self.timeout:g} s"
             if self.stalled:
                 detail = f"{place} took nothing of the request for {self.timeout:g} s"
@@ -159,6 +159,8 @@ class _Attempt(Bounds, kw_only=True):
             return AttemptOutcome(sent=SendStatus.LOST, detail=_describe_loss(cause, place))
         if isinstance(cause, errors.ConfigError):
             return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=str(cause))
+        if isinstance(cause, asyncio.CancelledError):
+            return AttemptOutcome(sent=SendStatus.NOT_SENT, detail="aiohttp gave up before the request was sent")
         if isinstance(cause, aiohttp.ClientError | TimeoutError | OSError):
             found = classify_exception(cause, place, _host_and_port(self.proxy) if self.proxy else "")
             if found.sent is SendStatus.LOST:
@@ -310,7 +312,9 @@ class HttpAdapter:
                 response.release()
                 await response.wait_for_close()
         except BaseException as error:
-            if isinstance(error, _PASSED_ON) and not attempt.has_ended(error):
+            if isinstance(error, _PASSED_ON) and (
+                not isinstance(error, asyncio.CancelledError) or attempt.is_cancelled()
+            ):
                 raise
             if read_errors:
                 raise read_errors[0] from None
@@ -337,9 +341,7 @@ class HttpAdapter:
         """Close the session unless the caller supplied it. Closing twice is harmless."""
         session, self._session = self._session, None
         self._opened = True
-        if session is None or not self._owned:
-            self.watch.stop()
-        else:
+        if session is not None and self._owned:
             self.watch.close()
             await session.close()
 

@@ -81,10 +81,12 @@ class Bounds(msgspec.Struct, eq=False):
             self.expired = True
             self.task.cancel()
 
-    def has_ended(self, error: BaseException) -> bool:
-        """Whether the attempt ended with this exception because a bound was reached, and for no other reason."""
-        only = self.task.cancelling() - 1 <= self.cancelling
-        return self.expired and only and isinstance(error, asyncio.CancelledError)
+    def is_cancelled(self) -> bool:
+        """Whether the task was cancelled, and not only by this attempt.
+
+        A CancelledError alone says little: aiohttp raises one when the session closes while a call waits for its pool.
+        """
+        return self.task.cancelling() > self.cancelling + self.expired
 
     def uncancel(self) -> None:
         """Undo the cancellation of the task."""
@@ -143,11 +145,7 @@ class Watch:
         for attempt in self._attempts:
             attempt.closed = True
             attempt.end()
-        self.stop()
-
-    def stop(self) -> None:
-        """Stop the timer unless an attempt is under way."""
-        if self._timer is not None and not self._attempts:
+        if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
