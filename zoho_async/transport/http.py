@@ -312,9 +312,7 @@ class HttpAdapter:
                 response.release()
                 await response.wait_for_close()
         except BaseException as error:
-            if isinstance(error, _PASSED_ON) and (
-                not isinstance(error, asyncio.CancelledError) or attempt.is_cancelled()
-            ):
+            if isinstance(error, _PASSED_ON) and (type(error) is not asyncio.CancelledError or attempt.is_cancelled()):
                 raise
             if read_errors:
                 raise read_errors[0] from None
