@@ -59,6 +59,8 @@ class HttpResult(msgspec.Struct, kw_only=True):
     saved: int = 0
     """Bytes written to a file; `body` then holds only their beginning."""
 
+    __repr__ = object.__repr__  # no token or record in a traceback
+
 
 class _DisconnectError(Exception):
     """Wraps a disconnect, so that aiohttp does not resend the request by itself."""
