@@ -289,17 +289,6 @@ async def test_a_deadline_that_passes_while_connecting_has_sent_nothing(kind: st
         assert (zoho.quota.sent, zoho.quota.minute_left, server.seen) == (0, 50, [])
 
 
-async def test_a_request_that_aiohttp_refuses_does_not_count_as_sent() -> None:
-    async def refuses(_: Any, __: Any) -> Any:
-        raise aiohttp.InvalidURL("x")
-
-    async with FaultServer() as server, aiohttp.ClientSession(middlewares=(refuses,)) as session:
-        zoho = client(server.url, session=session, limits=Limits(per_minute=50))
-        with pytest.raises(ConfigError):
-            await zoho.books.contacts.create({"contact_name": "x"})
-        assert (zoho.quota.sent, zoho.quota.minute_left, server.seen) == (0, 50, [])
-
-
 @pytest.mark.parametrize("kind", ["stall", "drip"], ids=["before the head", "in the body"])
 async def test_closing_the_client_ends_the_calls_under_way(kind: str) -> None:
     async with FaultServer() as server:

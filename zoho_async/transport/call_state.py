@@ -172,7 +172,7 @@ class CallState(msgspec.Struct, eq=False):
         headers = result.headers
         if decision.action is DONE:
             return Report(sent=True, headers=headers, decision="done")
-        sent = result.outcome.sent in (LOST, RESPONDED)
+        sent = result.outcome.sent is not NOT_SENT
         if decision.action in (RetryAction.SLOW, RetryAction.PAUSE):
             self.throttle_count += 1
             floor = self.retry_after(result)
