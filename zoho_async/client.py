@@ -58,8 +58,8 @@ class Zoho:
         max_wait: Longest single wait for Zoho's rate limits in seconds; a longer one raises RateLimitError. None:
             unlimited.
         deadline: Seconds for a whole call, waits included; None: unlimited.
-        timeout: Seconds without a byte, while sending too, after which an attempt counts as lost. A whole response may
-            take ten times as long, and be 64 MiB long.
+        timeout: Seconds without a byte, while sending too, after which an attempt counts as lost; it ends up to 0.5 s
+            later. A whole response may take ten times as long, and be 64 MiB long.
         api_url: Address of the API instead of the data center's, for a fake or a proxy server.
         accounts_url: Address of the accounts server instead of the data center's. An `api_url` on this machine is one
             too.

@@ -35,6 +35,20 @@ def test_the_second_report_of_a_permit_changes_nothing() -> None:
     simulate(main())
 
 
+def test_a_share_of_higher_limits_is_used_at_once() -> None:
+    async def main() -> None:
+        limiter = Limiter(Limits(per_minute=None, concurrency=4, share=0.5))
+        (await limiter.acquire()).done(Report(sent=True, decision="done"))
+        limiter.change(Limits(per_minute=None, concurrency=20, share=0.5))
+        started = [asyncio.ensure_future(limiter.acquire()) for _ in range(20)]
+        await asyncio.sleep(1)
+        assert sum(one.done() for one in started) == 10
+        for one in started:
+            one.cancel()
+
+    simulate(main())
+
+
 def test_a_pause_holds_before_the_slot_of_its_call_is_free() -> None:
     async def main() -> None:
         limiter = Limiter(Limits(per_minute=None, concurrency=1))
@@ -52,9 +66,10 @@ def test_a_pause_holds_before_the_slot_of_its_call_is_free() -> None:
 @pytest.mark.parametrize(
     ("report", "slots"), [(Report(sent=True, decision="slow"), 4), (Report(sent=True, decision="done"), 8), (SENT, 8)]
 )
-def test_what_a_decision_does_to_the_slots(report: Report, slots: int) -> None:
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_what_a_decision_does_to_the_slots(report: Report, slots: int, share: float) -> None:
     async def main() -> None:
-        limiter = Limiter(Limits(per_minute=None, concurrency=8))
+        limiter = Limiter(Limits(per_minute=None, concurrency=int(8 / share), share=share))
         (await limiter.acquire()).done(report)
         started = [asyncio.ensure_future(limiter.acquire()) for _ in range(20)]
         await asyncio.sleep(1)

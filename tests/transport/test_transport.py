@@ -8,7 +8,7 @@ import json
 import logging
 import random
 import resource
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Coroutine, Generator
 from contextlib import contextmanager
 from errno import ENFILE
 from typing import Any
@@ -285,20 +285,36 @@ async def test_a_delete_that_was_lost_and_then_finds_nothing_is_done(server: Fau
             await zoho.books.contacts.delete("1")
 
 
-async def test_the_deadline_covers_waiting_and_tells_what_was_under_way(server: FaultServer) -> None:
-    async with client(server, deadline=0.1) as zoho:
+async def test_the_deadline_covers_waiting_and_tells_what_was_under_way(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    time, ahead = loop.time, 0.0
+    monkeypatch.setattr(loop, "time", lambda: time() + ahead)
+
+    async def until_the_deadline(call: Coroutine[Any, Any, Any]) -> Any:
+        nonlocal ahead
         server.script(Fault("stall"))
-        with pytest.raises(OutcomeUnknownError):
-            await zoho.books.contacts.create({"contact_name": "x"})
-        server.script(Fault("stall"))
+        server.arrived.clear()
+        task = asyncio.ensure_future(call)
+        await server.arrived.wait()
+        ahead += 30.0
+        return await task
+
+    async with client(server, deadline=30.0) as zoho:
+        with pytest.raises(OutcomeUnknownError, match="deadline") as unknown:
+            await until_the_deadline(zoho.books.contacts.create({"contact_name": "x"}))
+        assert unknown.value.sent is None
         with pytest.raises(DeadlineError) as caught:
-            await zoho.books.contacts.get("1")
+            await until_the_deadline(zoho.books.contacts.get("1"))
         assert caught.value.sent is None
+        assert zoho.quota.sent == 2
     async with client(server, deadline=0.5, limits=Limits(per_minute=1, burst=1)) as zoho:
-        await zoho.books.contacts.get("1")
+        await zoho.with_options(deadline=None).books.contacts.get("1")
         with pytest.raises(DeadlineError) as caught:
             await zoho.books.contacts.create({"contact_name": "x"})
         assert caught.value.sent is False
+        assert zoho.quota.sent == 1
 
 
 async def test_a_write_cancelled_while_under_way_is_logged(

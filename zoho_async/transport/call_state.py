@@ -61,6 +61,8 @@ class CallState(msgspec.Struct, eq=False):
     sent: bool | None = False
     uncertain: bool = False
     """Whether the last attempt may have been executed."""
+    left: bool = False
+    """Whether the request of the last attempt has left, so far as `leave` was called for it."""
     callers_error: Exception | None = None
     may_have_executed: bool = False
     """Whether an attempt so far may have been executed without a usable response."""
@@ -127,15 +129,22 @@ class CallState(msgspec.Struct, eq=False):
         """An attempt begins. Raises DeadlineError when there is no time left for it."""
         self.started = _now()
         self.sent_at = time()
+        self.left = False
         if self.deadline is not None and self.started >= self.deadline:
             raise self._deadline_error()
 
+    def leave(self) -> None:
+        """The request leaves now."""
+        self.left = True
+
     async def in_flight(self, attempt: Awaitable[HttpResult]) -> HttpResult:
-        """Await an attempt up to the deadline. After it the outcome of a write is unknown."""
+        """Await an attempt up to the deadline. After it the outcome of a write that has left is unknown."""
         try:
             async with asyncio.timeout_at(self.deadline):
                 return await attempt
         except TimeoutError:
+            if not self.left:
+                raise self._deadline_error() from None
             self.attempts.append("the deadline passed while the request was in flight")
             self.sent = None
             if self.operation.idempotent:

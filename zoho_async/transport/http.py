@@ -60,13 +60,11 @@ class HttpResult(msgspec.Struct, kw_only=True):
     saved: int = 0
     """Bytes written to a file; `body` then holds only their beginning."""
 
+    __repr__ = object.__repr__  # no token or record in a traceback
+
 
 class _DisconnectError(Exception):
-    """Wraps a disconnect, so that aiohttp does not resend the request by itself."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
+    """Raised from a disconnect, so that aiohttp does not resend the request by itself."""
 
 
 class _RepeatedError(Exception):
@@ -111,13 +109,14 @@ class _Attempt(Bounds, kw_only=True):
                 request.send = self._leave  # type: ignore[method-assign, assignment]
             try:
                 response: ClientResponse = await handler(request)
+                self.answered = True
             except _ClosedError:
                 continue
             except Exception as error:
                 import aiohttp
 
                 if isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
-                    raise _DisconnectError(error) from error
+                    raise _DisconnectError from error
                 raise
             finally:
                 request.__dict__.pop("send", None)  # both would keep the request alive
@@ -165,20 +164,22 @@ class _Attempt(Bounds, kw_only=True):
         """Classify what the attempt raised; None for an exception of the caller's before the request left."""
         import aiohttp
 
-        cause = error.error if isinstance(error, _DisconnectError) else error
+        cause = (isinstance(error, _DisconnectError) and error.__cause__) or error
         place = host_and_port(self.base)
-        if self.has_ended(error):
-            detail = (
-                f"{place} took nothing of the request for {self.timeout:g} s"
-                if self.stalled
-                else f"the response of {place} took longer than {WHOLE_RESPONSE * self.timeout:g} s"
-            )
+        if self.expired and isinstance(error, asyncio.CancelledError):
+            detail = f"the response of {place} took longer than {WHOLE_RESPONSE * self.timeout:g} s"
+            if self.stalled:
+                detail = f"{place} took nothing of the request for {self.timeout:g} s"
+            elif self.closed:
+                detail = "the client was closed"
             return AttemptOutcome(sent=SendStatus.LOST, detail=detail)
         if self.left:
             # Whatever it is, even a connection that a hook could not open: the request may have been executed.
             return AttemptOutcome(sent=SendStatus.LOST, detail=_describe_loss(cause, place))
         if isinstance(cause, errors.ConfigError):
             return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=str(cause))
+        if isinstance(cause, asyncio.CancelledError):
+            return AttemptOutcome(sent=SendStatus.NOT_SENT, detail="aiohttp gave up before the request was sent")
         if isinstance(cause, aiohttp.ClientError | TimeoutError | OSError):
             found = classify_exception(cause, place, host_and_port(self.proxy) if self.proxy else "")
             if found.sent is SendStatus.LOST:
@@ -327,7 +328,7 @@ class HttpAdapter:
                 response.release()
                 await response.wait_for_close()
         except BaseException as error:
-            if isinstance(error, _PASSED_ON) and not attempt.has_ended(error):
+            if isinstance(error, _PASSED_ON) and (type(error) is not asyncio.CancelledError or attempt.is_cancelled()):
                 raise
             if attempt.refusal is not None:
                 raise attempt.refusal from attempt.refusal.__cause__
@@ -339,6 +340,7 @@ class HttpAdapter:
                 raise errors.UnavailableError(detail) from error
             return HttpResult(outcome=failed)
         finally:
+            attempt.left = True  # a task of a middleware may still try to send it
             self.watch.remove(attempt)
             if opened is not None:
                 with suppress(Exception):  # of a caller's stream
@@ -353,10 +355,10 @@ class HttpAdapter:
 
     async def close(self) -> None:
         """Close the session unless the caller supplied it. Closing twice is harmless."""
-        self.watch.close()
         session, self._session = self._session, None
         self._opened = True
         if session is not None and self._owned:
+            self.watch.close()
             await session.close()
 
 

@@ -104,7 +104,7 @@ class Limiter:
         self._most = slots_of(limits)
         self._window = window
         self._wall_clock = time if wall_clock is None else wall_clock
-        self._slots = float(limits.concurrency)
+        self._slots = float(self._most)
         self._in_flight = 0
         self._sent = 0
         # End times of the last minute's calls. A call counts from its start until a minute after its end, because
@@ -124,10 +124,10 @@ class Limiter:
 
     def change(self, limits: Limits) -> None:
         """Set other limits; calls counted so far stay counted."""
-        full = self._slots >= self.limits.concurrency
+        full = self._slots >= self._most
         self.limits, self._rate, self._most = limits, rate_of(limits), slots_of(limits)
         # Slots lost to error 1070 are regained by successful calls only.
-        self._slots = float(limits.concurrency) if full else min(self._slots, float(limits.concurrency))
+        self._slots = float(self._most if full else min(self._slots, self._most))
         if self._waiters:
             self._admit(asyncio.get_running_loop())
 

@@ -284,10 +284,11 @@ class Transport:
             headers = {**request.headers, "Authorization": f"Zoho-oauthtoken {token.value}"}
             if operation.kind != "any":
                 headers["Accept"] = "*/*" if operation.kind == "file" else "application/json"
+            guards = self.guards if call.deadline is None else (*self.guards, call.leave)
             if to is None:
-                sending = self.shared.http.send(base, request, headers, self.settings.timeout, guards=self.guards)
+                sending = self.shared.http.send(base, request, headers, self.settings.timeout, guards=guards)
             else:
-                sending = self._download(operation, request, headers, base, to)
+                sending = self._download(operation, request, headers, base, to, guards)
             try:
                 result = await (sending if call.deadline is None else call.in_flight(sending))
             except asyncio.CancelledError:
@@ -304,6 +305,9 @@ class Transport:
             call.record_attempt(result, decision)
             report = call.report(result, decision)
             return result, decision
+        except errors.DeadlineError:
+            report = _SENT if call.left else _NOT_SENT
+            raise
         except UploadReadError as error:
             raise call.upload_failed(error) from error.error
         except GuardError as error:
@@ -367,7 +371,13 @@ class Transport:
         return settings.api_url or token.api_url or DATA_CENTERS[settings.data_center].api_url
 
     async def _download(
-        self, operation: Operation[Any], request: EncodedRequest, headers: Mapping[str, str], base: str, to: Path
+        self,
+        operation: Operation[Any],
+        request: EncodedRequest,
+        headers: Mapping[str, str],
+        base: str,
+        to: Path,
+        guards: tuple[Callable[[], None], ...],
     ) -> HttpResult:
         """Send the request once; a file that arrives whole replaces `to`."""
         # Imported late: most programs download nothing.
@@ -376,7 +386,7 @@ class Transport:
         part = await in_thread(AtomicFile, to, binary=True)
         try:
             timeout = self.settings.timeout
-            result = await self.shared.http.send(base, request, headers, timeout, to=part.file, guards=self.guards)
+            result = await self.shared.http.send(base, request, headers, timeout, to=part.file, guards=guards)
             decode(self.shared.decoders, operation, request, None, result)
             if result.outcome.code == 0 and result.decoded is not None:
                 await in_thread(part.commit)

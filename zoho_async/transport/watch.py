@@ -33,11 +33,15 @@ class Bounds(msgspec.Struct, eq=False):
     """Whether the task was cancelled because a bound is reached."""
     stalled: bool = False
     """Whether the server took nothing of the request for `timeout` seconds."""
+    closed: bool = False
+    """Whether the client was closed meanwhile."""
     ends_at: float = 0.0
     moved_at: float = 0.0
     pending: int = 0
     unlimited: Connection | None = None
     """The connection while nothing bounds its silence."""
+    answered: bool = False
+    """Whether the head of the response was read."""
     sending: asyncio.WriteTransport | None = None
     """That of a request whose sending may stall."""
 
@@ -58,24 +62,31 @@ class Bounds(msgspec.Struct, eq=False):
 
     def check(self, now: float) -> None:
         """End the attempt when its time is over, or when nothing of the request was sent for `timeout` seconds."""
-        if self.sending is not None:
+        if self.sending is not None and not self.sending.is_closing():
             pending: int = self.sending.get_write_buffer_size()
             if pending != self.pending:
                 self.pending, self.moved_at = pending, now
                 self.extend()
             self.stalled = bool(pending) and now - self.moved_at >= self.timeout
-        elif self.unlimited is not None:
+        elif self.unlimited is not None and (self.answered or not is_unread(self.unlimited)):
             # Only now: most responses have arrived before the first look.
             bound_silence(self.unlimited, self.timeout, is_sent=True)
             self.unlimited = None
-        if (self.stalled or now >= self.ends_at) and not self.expired:
+        if self.stalled or now >= self.ends_at:
+            self.end()
+
+    def end(self) -> None:
+        """End the attempt."""
+        if not self.expired:
             self.expired = True
             self.task.cancel()
 
-    def has_ended(self, error: BaseException) -> bool:
-        """Whether the attempt ended with this exception because a bound was reached, and for no other reason."""
-        only = self.task.cancelling() - 1 <= self.cancelling
-        return self.expired and only and isinstance(error, asyncio.CancelledError)
+    def is_cancelled(self) -> bool:
+        """Whether the task was cancelled, and not only by this attempt.
+
+        A CancelledError alone says little: aiohttp raises one when the session closes while a call waits for its pool.
+        """
+        return self.task.cancelling() > self.cancelling + self.expired
 
     def uncancel(self) -> None:
         """Undo the cancellation of the task."""
@@ -84,11 +95,20 @@ class Bounds(msgspec.Struct, eq=False):
 
 def bound_silence(connection: Connection, seconds: float, *, is_sent: bool) -> None:
     """Let aiohttp end a response that sends nothing for so long, from now on or once the request is sent."""
-    protocol = connection.protocol
+    protocol, transport = connection.protocol, connection.transport
     if protocol is not None:  # None: the response is complete
         protocol.read_timeout = seconds
-        if is_sent:
+        # While reading is paused, the server cannot be heard; aiohttp starts its timer when it goes on.
+        if is_sent and transport is not None and transport.is_reading():
             protocol.start_timeout()
+
+
+def is_unread(connection: Connection) -> bool:
+    """Whether a response has arrived that its task has not begun to read.
+
+    A timer started now would outlast a complete one, and end the next request on this connection.
+    """
+    return connection.protocol is not None and connection.protocol.should_close
 
 
 class Watch:
@@ -114,13 +134,17 @@ class Watch:
             attempt.uncancel()
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        # First, so that an error ends this look only.
+        self._timer = loop.call_later(_LOOK_EVERY, self._look, loop) if self._attempts else None
         now = loop.time()
         for attempt in self._attempts:
             attempt.check(now)
-        self._timer = loop.call_later(_LOOK_EVERY, self._look, loop) if self._attempts else None
 
     def close(self) -> None:
-        """Stop the timer."""
+        """End all attempts: aiohttp does not wake a task that reads a body when it closes the connection."""
+        for attempt in self._attempts:
+            attempt.closed = True
+            attempt.end()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -64,6 +64,8 @@ class Decoded(msgspec.Struct):
     missing: str = ""
     """What a successful response lacks; empty when it is complete."""
 
+    __repr__ = object.__repr__  # no record in a traceback
+
 
 UNREADABLE = Decoded(code=None, message=None, readable=False)
 _CODE_AND_MESSAGE = msgspec.json.Decoder(CodeAndMessage)

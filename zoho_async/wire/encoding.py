@@ -40,6 +40,8 @@ class EncodedRequest(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[FormPart, ...] = ()
     """The multipart form sent instead of a body."""
 
+    __repr__ = object.__repr__  # no credentials or record in a traceback
+
 
 def build_request(
     operation: Operation[Any],

@@ -48,6 +48,8 @@ class FormPart(msgspec.Struct, frozen=True, kw_only=True):
     filename: str | None = None
     """None for a field that is not a file."""
 
+    __repr__ = object.__repr__  # no file in a traceback
+
 
 def body_or_file(body: Any, file: Any) -> tuple[Any, Any]:
     """The body and the file of an operation that takes its file in the body's place.
