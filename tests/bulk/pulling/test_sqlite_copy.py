@@ -139,6 +139,21 @@ async def test_details_that_were_read_before_an_error_are_kept(fake: FakeZoho, z
     assert query(path, "SELECT count(detail) FROM contacts") == [(60,)]
 
 
+async def test_details_are_read_again_after_a_pull_without_them_in_the_second_of_a_change(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.sqlite"
+    fake.seed([{"contact_name": "before"}])
+    await bulk.pull(zoho.books.contacts, path, details="changed")
+    organization = fake.organization()
+    (record,) = organization.contacts.values()
+    organization.put({**record, "contact_name": "after"})  # its stamp stays
+    await bulk.pull(zoho.books.contacts, path)
+    await bulk.pull(zoho.books.contacts, path, details="changed")
+    ((detail,),) = query(path, "SELECT detail FROM contacts")
+    assert json.loads(detail)["contact_name"] == "after"
+
+
 async def test_types_are_worked_out_once_a_pull(
     fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

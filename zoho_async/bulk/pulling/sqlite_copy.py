@@ -198,12 +198,16 @@ class SqliteCopy:
             return
         raw = change.row if change.row is not None else self._row_of(change.id)
         cells = self._cells(change.id, raw, change.record)
+        query = f'SELECT deleted_at IS NULL, last_modified_time, row FROM "{self._table_name}" WHERE id = ?'
+        is_there, modified, row = self._connection.execute(query, (change.id,)).fetchone() or (False, None, "")
+        self.records += not is_there
         if change.record is not None:
             cells |= {"detail": change.record.decode(), "detail_of": cells["last_modified_time"]}
             self._store_parts(change.id, untyped(change.record))
+        elif modified == cells["last_modified_time"] and untyped(row.encode()) != untyped(raw):
+            # Changed twice in a second: the stamp does not show that the details are older.
+            cells["detail_of"] = None
         assert self._table is not None
-        query = f'SELECT 1 FROM "{self._table_name}" WHERE id = ? AND deleted_at IS NULL'
-        self.records += self._connection.execute(query, (change.id,)).fetchone() is None
         self._table.write(cells)
 
     def ask_for_details(self, *, every: bool) -> None:
