@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from zoho_async import Zoho, bulk, errors
-from zoho_async.bulk.pulling import sqlite_copy
+from zoho_async.bulk.pulling import pull, sqlite_copy
 from zoho_async.bulk.pulling.typed_columns import cell, custom_fields
 from zoho_async.fake import FakeZoho
 
@@ -152,6 +152,28 @@ async def test_details_are_read_again_after_a_pull_without_them_in_the_second_of
     await bulk.pull(zoho.books.contacts, path, details="changed")
     ((detail,),) = query(path, "SELECT detail FROM contacts")
     assert json.loads(detail)["contact_name"] == "after"
+
+
+async def test_records_that_lack_details_get_them_beside_those_that_are_pending(
+    fake: FakeZoho, zoho: Zoho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.sqlite"
+    fake.seed({"contact_name": f"N{number}"} for number in range(2))
+    await bulk.pull(zoho.books.contacts, path)
+    fake.script(LIST, ["status:503"])
+    with pytest.raises(errors.UnavailableError):
+        await bulk.pull(zoho.with_options(retries=0).books.contacts, path, details="changed")
+
+    def stop(summary: bulk.PullSummary) -> None:
+        if summary.changed:
+            raise RuntimeError("interrupted")
+
+    # Without details it hands out the first of the pending ones, and is interrupted.
+    monkeypatch.setattr(pull, "_COMMIT_EVERY", 1)
+    with pytest.raises(RuntimeError, match="interrupted"):
+        await bulk.pull(zoho.books.contacts, path, on_progress=stop)
+    await bulk.pull(zoho.books.contacts, path, details="changed")
+    assert query(path, "SELECT count(*) FROM contacts WHERE detail IS NULL") == [(0,)]
 
 
 async def test_types_are_worked_out_once_a_pull(

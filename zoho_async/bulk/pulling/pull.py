@@ -258,7 +258,8 @@ class _Update:
         batch: list[Change] = []
         self._cost.before()
         async with self._changes:
-            if details != "none" and not self._changes.pending:
+            # Of all, once: pending ones are what an earlier run has left of them.
+            if details == "changed" or (details == "all" and not self._changes.pending):
                 self._copy.ask_for_details(every=details == "all")
             try:
                 async for change in self._changes:

@@ -134,7 +134,7 @@ def needs_of(
     pages_left = reading.page if reading is not None and is_begun and is_sorted else None
     each = 0
     if details != "none":
-        each = found.pending or (found.known if details == "all" else found.without_details)
+        each = max(found.pending, found.without_details) if details == "changed" else found.pending or found.known
         each += (pages_left or 0) * PER_PAGE
     surplus = records is not None and found.known - document.uncounted > records
     due = deletes == "auto" and (surplus or abs(time.time() - document.swept_at) >= SWEEP_AFTER_S)
