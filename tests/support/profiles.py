@@ -49,7 +49,15 @@ SLOW = (
     "fleet/test_slices.py",
     "test_examples.py",
     "test_typing.py",
+    "bulk/pulling/test_few_calls.py",
+    "bulk/pulling/test_pull.py",
+    "docs/test_reference.py",
+    "fleet/test_file_limiters.py::test_a_fork_is_another_process",
+    "test_client.py::test_hundreds_of_organisations_with_their_own_tokens_on_several_data_centres",
+    "test_client.py::test_request_takes_responses_without_a_code_other_media_and_no_content",
     "transport/test_bounds.py",
+    "transport/test_downloads.py",
+    "transport/test_rate_limiter.py::test_a_thousand_organisations_are_served_fairly",
     "transport/test_uploads.py::test_a_refused_upload_is_sent_again_whole",
 )
 """Beginnings of the names of tests that are marked `slow`: processes, kills, long simulations."""
