@@ -166,10 +166,10 @@ class ChangeReader:
                     yield change
                 document.watermark = top
                 return
+            document.reading = ListProgress(kind="changed", page=page.number, top=top)
             previous: set[str] = set()
             while True:
                 fresh = self._unknown(page.records)
-                document.reading = ListProgress(kind="changed", page=page.number, top=top)
                 for change in self._handed_out(fresh):
                     yield change
                 ids = {record.id for record in page.records}
