@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from zoho_async.bulk._aio import cancelled_elsewhere
@@ -49,14 +50,20 @@ class SendLimit:
         self._sent = 0
         self._released = asyncio.Event()
 
-    async def reserve(self) -> bool:
-        """Takes a place, when there is one; False when as many rows as may be were sent."""
-        while self._limit is not None and self._reserved >= self._limit:
-            if self._sent >= self._limit:
+    def take(self) -> bool:
+        """Takes a place, if one is free."""
+        if self._limit is not None and self._reserved >= self._limit:
+            return False
+        self._reserved += 1
+        return True
+
+    async def wait(self) -> bool:
+        """Takes a place, when one is free; False when as many rows as may be were sent."""
+        while not self.take():
+            if self._limit is not None and self._sent >= self._limit:
                 return False
             self._released.clear()
             await self._released.wait()
-        self._reserved += 1
         return True
 
     def release(self, *, sent: bool) -> None:
@@ -101,7 +108,7 @@ class CallControl:
         self._deleted = CircuitBreaker(DELETED_THRESHOLD)
         self._refusals = CircuitBreaker(max_failures, first_only=True)
         self._slots = asyncio.Semaphore(concurrency)
-        self._waiting: set[asyncio.Task[Any]] = set()
+        self.waiting: set[asyncio.Task[Any]] = set()
         """Tasks whose call was not sent yet."""
         self._awaited: datetime | None = None
 
@@ -123,12 +130,12 @@ class CallControl:
     def _cancel_waiting(self) -> None:
         # Once: a second cancellation would look like one from outside.
         if not self.draining:
-            for task in self._waiting:
+            for task in self.waiting:
                 task.cancel()
 
     def before_send(self) -> None:
         """Called in the last moment before a write is sent; from then on it is finished."""
-        self._waiting.discard(_task())
+        self.waiting.discard(_task())
         if self.draining:
             raise Withheld("stopped")
         if self._window is not None and not self._window.open_at(local_now()):
@@ -136,9 +143,13 @@ class CallControl:
 
     def on_rejected(self) -> None:
         """Called when a write waits for another attempt."""
+        self.add_waiting(_task())
+
+    def add_waiting(self, task: asyncio.Task[Any]) -> None:
+        """A task waits for its call, or for something else, until the push drains."""
         if self.draining:
             raise Withheld("stopped")
-        self._waiting.add(_task())
+        self.waiting.add(task)
 
     async def read(self, call: Callable[[], Awaitable[T]], *, in_slot: bool = False) -> T:
         """Makes a call that reads; arguments as in `call_when_allowed`."""
@@ -207,9 +218,8 @@ class CallControl:
         Raises:
             Withheld: The push is to end before the call was sent, or the call itself refused to be sent.
         """
-        with self._cancellable_wait():
+        with _CancellableWait(self):
             while True:
-                self.on_rejected()
                 if self._window is not None:
                     now = local_now()
                     if not self._window.open_at(now):
@@ -229,10 +239,11 @@ class CallControl:
                 except Withheld as withheld:
                     if withheld.reason != "closed":
                         raise
+                self.on_rejected()
 
     async def wait_for(self, give: Callable[[], Awaitable[T]]) -> T:
         """Waits for something else than a call; Withheld when the push is to end before it comes."""
-        with self._cancellable_wait():
+        with _CancellableWait(self):
             given = await give()
             if self.draining:
                 # The giver may have asked for the end itself: the cancellation for that arrives here.
@@ -243,29 +254,12 @@ class CallControl:
     @asynccontextmanager
     async def slot(self) -> AsyncGenerator[None, None]:
         """One slot for calls that belong together: those of other rows do not come between."""
-        with self._cancellable_wait():
+        with _CancellableWait(self):
             await self._slots.acquire()
         try:
             yield
         finally:
             self._slots.release()
-
-    @contextmanager
-    def _cancellable_wait(self) -> Generator[None, None, None]:
-        task = _task()
-        self.on_rejected()
-        try:
-            yield
-        except asyncio.CancelledError as error:
-            # Cancelled by us, unless somebody else has cancelled it too.
-            if task in self._waiting and self.draining and task.uncancel() == 0:
-                raise Withheld("stopped") from None
-            broken = cancelled_elsewhere(error, task)
-            if broken is not None:
-                raise broken from error
-            raise
-        finally:
-            self._waiting.discard(task)
 
     async def _wait_until(self, moment: datetime, why: str) -> None:
         # Waits for the same moment are one, also those of calls that come back a moment too early.
@@ -274,6 +268,34 @@ class CallControl:
             self.wait_epoch += 1
             self._emit(Event(stage="wait", until=moment, why=why))
         await sleep_until(moment, now=local_now)
+
+
+class _CancellableWait:
+    """What ends in Withheld when the push drains."""
+
+    # A class: a generator as a context manager takes several times as long, once a call.
+    __slots__ = ("_control", "_task")
+
+    def __init__(self, control: CallControl) -> None:
+        self._control = control
+
+    def __enter__(self) -> None:
+        self._task = _task()
+        self._control.add_waiting(self._task)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        control, task = self._control, self._task
+        waited = task in control.waiting
+        control.waiting.discard(task)
+        if isinstance(error, asyncio.CancelledError):
+            # Cancelled by us, unless somebody else has cancelled it too.
+            if waited and control.draining and task.uncancel() == 0:
+                raise Withheld("stopped") from None
+            broken = cancelled_elsewhere(error, task)
+            if broken is not None:
+                raise broken from error
 
 
 def _task() -> asyncio.Task[Any]:

@@ -305,7 +305,7 @@ class Push:
         async for routed in source:
             if self._control.draining:
                 return
-            if routed.needs_call and not await self._control.wait_for(self._limit.reserve):
+            if routed.needs_call and not (self._limit.take() or await self._control.wait_for(self._limit.wait)):
                 self.summary.ended_by, self.summary.reason = "limit", "as many rows were sent as the limit says"
                 return
             yield routed
