@@ -291,7 +291,7 @@ def time_text(value: datetime) -> str:
 def is_header_safe(value: str) -> bool:
     """Whether an HTTP header can hold the value unchanged."""
     # Outer blanks would be stripped, and a line break would start another header.
-    return value == value.strip() and value != "" and re.search(_CONTROL, value) is None
+    return value == value.strip() and value != "" and (value.isprintable() or re.search(_CONTROL, value) is None)
 
 
 def to_json(value: Any) -> bytes:

@@ -277,3 +277,17 @@ async def test_a_transaction_that_fails_leaves_an_entry_without_its_key(database
     with pytest.raises(StateError):
         await database.run(fails)
     assert await keyless(journal, OLD["a"], "Ann") == [f"{OLD['a']}#1"]
+
+
+@pytest.mark.parametrize("statement", ["_RECORD_INTENT", "_RECORD_OUTCOME"])
+async def test_statements_of_a_row_make_no_table(database: Database, statement: str) -> None:
+    text = getattr(module, statement)
+
+    def work(connection: sqlite3.Connection) -> list[str]:
+        steps = connection.execute(f"EXPLAIN {text}", [""] * text.count("?"))
+        return [step[1] for step in steps]
+
+    steps = await database.run(work)
+    assert "Insert" in steps or "IdxInsert" in steps
+    # SQLite makes one for a check against several texts, for every row that it writes.
+    assert "OpenEphemeral" not in steps

@@ -155,28 +155,31 @@ class Database:
         Raises:
             StateError: The file cannot be written, or is closed; nothing of the transaction is kept.
         """
-        result: T = await self._done(work)
+        result: T = await self._requested(work)
         return result
 
-    async def write(self, statement: str, row: Sequence[str | int]) -> None:
+    def write(self, statement: str, row: Sequence[str | int]) -> asyncio.Future[None]:
         """Runs a statement, together with its like in the transaction, after other work; cheaper than `run`.
 
         Args:
             statement: SQL with `?` for its parameters.
             row: Their values.
 
+        Returns:
+            To be awaited: done once the transaction is committed.
+
         Raises:
             StateError: The file cannot be written, or is closed; nothing of the transaction is kept.
         """
-        await self._done(_Insert(statement, row))
+        return self._requested(_Insert(statement, row))
 
-    async def _done(self, work: _Work) -> Any:
+    def _requested(self, work: _Work) -> asyncio.Future[Any]:
         if self._connection is None:
             raise StateError("the state file is closed")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, future))
         self._serve()
-        return await future
+        return future
 
     def _serve(self, _: object = None) -> None:
         """Starts a task that writes what waits, unless one runs; the next one, too, when one was cancelled."""
@@ -348,4 +351,4 @@ def sqlite_text(text: str) -> str:
 
     One lone surrogate would fail a transaction that many share.
     """
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
