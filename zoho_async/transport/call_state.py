@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from zoho_async import errors
-from zoho_async.auth.token_stores import Token
 from zoho_async.schema.operation import Operation, Response
 
 from . import retry_policy
@@ -24,6 +23,8 @@ from .limits import Report
 from .retry_policy import DONE, LOST, NOT_SENT, RESPONDED, RETRY, RetryAction, RetryDecision
 
 if TYPE_CHECKING:
+    from zoho_async.auth.token_stores import Token
+
     from .hooks import CallObserver, ObservedCall
 
 _LONGEST_MESSAGE = 1000

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from zoho_async.auth.token_stores import Token
 from zoho_async.wire.decoding import Decoders
 
 from . import retry_policy
@@ -16,6 +15,8 @@ from .rate_limiter import ProcessLimiters
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
+
+    from zoho_async.auth.token_stores import Token
 
     from .hooks import CallObserver, Gatekeeper, Limiters
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from zoho_async import errors
 from zoho_async.auth.data_centers import DATA_CENTERS
-from zoho_async.auth.token_stores import Token
 from zoho_async.schema.operation import Operation, Response
 from zoho_async.schema.registry import PRODUCTS
 from zoho_async.wire.encoding import EncodedRequest, build_request, invalid_request
@@ -27,6 +26,8 @@ from .shared_state import SharedState
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from zoho_async.auth.token_stores import Token
 
     from .hooks import DispatchHook, Gatekeeper
 
