@@ -42,7 +42,7 @@ from zoho_async.auth.token_stores import Token
 from zoho_async.books.contacts import CREATE, UPDATE
 from zoho_async.transport import retry_policy as policy
 from zoho_async.transport.http import classify_exception
-from zoho_async.transport.retry_policy import SendStatus
+from zoho_async.transport.retry_policy import MISCONFIGURED
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ async def test_too_many_open_files_are_not_an_error_of_the_service(server: Fault
 def test_no_file_left_on_the_whole_machine_has_another_remedy() -> None:
     key: Any = ConnectionKey("x", 1, False, None, None, None, None)
     outcome = classify_exception(aiohttp.ClientConnectorError(key, OSError(ENFILE, "Too many open files in system")))
-    assert outcome.sent is SendStatus.MISCONFIGURED
+    assert outcome.sent == MISCONFIGURED
     assert outcome.detail == "too many open files on this machine, in all its processes together"
 
 

@@ -10,7 +10,7 @@ from zoho_async.wire.encoding import EncodedRequest, target
 
 from .config import TransportConfig
 from .http import HttpAdapter
-from .retry_policy import SendStatus
+from .retry_policy import MISCONFIGURED, RESPONDED
 
 
 def _is_here(address: str | None) -> bool:
@@ -52,9 +52,9 @@ class HttpAccountsServer:
         request = EncodedRequest(method="POST", target=path, headers=headers, body=content)
         result = await self._http.send(base, request, request.headers, settings.timeout)
         outcome = result.outcome
-        if outcome.sent is SendStatus.RESPONDED and outcome.status < 500:
+        if outcome.sent == RESPONDED and outcome.status < 500:
             return outcome.status, result.body
-        if outcome.sent is SendStatus.MISCONFIGURED:
+        if outcome.sent == MISCONFIGURED:
             raise errors.ConfigError(f"accounts server: {outcome.detail}")
         detail = outcome.detail or f"HTTP {outcome.status}"
         raise errors.UnavailableError(f"accounts server: {detail}", status=outcome.status or None)

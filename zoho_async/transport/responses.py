@@ -20,7 +20,7 @@ def decode(
     decoders: Decoders, operation: Operation[Any], request: EncodedRequest, type: Any, result: HttpResult
 ) -> None:
     """Decode the response that an attempt has met, its result as `type`. It raises nothing."""
-    if result.outcome.sent is not RESPONDED:
+    if result.outcome.sent != RESPONDED:
         return
     try:
         read = _decode(decoders, operation, request, type, result)

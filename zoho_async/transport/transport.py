@@ -21,7 +21,7 @@ from .config import TransportConfig
 from .http import PASSED_ON, HttpResult
 from .limits import Exhausted, Paused, Permit, Report
 from .responses import decode
-from .retry_policy import DONE, RetryAction, RetryDecision, classify
+from .retry_policy import DONE, PAUSE, REFRESH, RETRY, SLOW, RetryDecision, classify
 from .shared_state import SharedState
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class Transport:
                 acquiring = self._acquire(call, limiter, priority)
                 token, permit = await (call.timed(acquiring) if call.observed is not None else acquiring)
                 result, decision = await self._attempt(call, permit, operation, request, token, type, to, hook)
-                if decision.action is DONE:
+                if decision.action == DONE:
                     self.shared.budget.earn()
                     return call.response(result)
                 await self._prepare_retry(call, limiter, token, result, decision, hook)
@@ -335,12 +335,12 @@ class Transport:
         if hook is not None and action in _REPEATED:
             with call.callers_code():
                 hook.on_rejected()
-        if action is RetryAction.REFRESH and not call.refreshed:
+        if action == REFRESH and not call.refreshed:
             call.refreshed = True
             await call.refresh(self.settings.auth.refresh(token, self.accounts), self.shared.token_requests)
-        elif action in (RetryAction.PAUSE, RetryAction.SLOW):
+        elif action in (PAUSE, SLOW):
             await call.apply_throttle(decision)
-        elif action is RetryAction.RETRY:
+        elif action == RETRY:
             await call.retry(decision, result)
         elif decision.error is errors.QuotaExceededError:
             raise call.quota_exceeded(limiter.quota().resets_at)
@@ -397,7 +397,7 @@ class Transport:
             part.discard()
 
 
-_REPEATED = (RetryAction.REFRESH, RetryAction.PAUSE, RetryAction.SLOW, RetryAction.RETRY)
+_REPEATED = (REFRESH, PAUSE, SLOW, RETRY)
 
 
 def _download_path(operation: Operation[Any], type: Any, to: str | PathLike[str] | None) -> Path | None:
