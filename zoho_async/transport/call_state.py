@@ -18,7 +18,6 @@ from zoho_async.schema.operation import Operation, Response
 from . import retry_policy
 from .bodies import UploadReadError
 from .config import TransportConfig
-from .http import HttpResult
 from .limits import Report
 from .retry_policy import DONE, FAIL, LOST, NOT_SENT, PAUSE, REFRESH, RESPONDED, RETRY, SLOW, RetryDecision
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from zoho_async.auth.token_stores import Token
 
     from .hooks import CallObserver, ObservedCall
+    from .http import HttpResult
 
 _LONGEST_MESSAGE = 1000
 """Characters of Zoho's message in an error's text."""

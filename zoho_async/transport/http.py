@@ -17,6 +17,7 @@ from zoho_async.wire.decoding import Decoded
 from zoho_async.wire.encoding import EncodedRequest
 
 from .bodies import (
+    PASSED_ON,
     DownloadWriteError,
     GuardError,
     TooLongError,
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
     from .proxies import Proxies
 
-PASSED_ON = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
-"""The only exceptions besides a ZohoError that end a call whose request has left."""
 _PASSED_ON = (DownloadWriteError, GuardError, *PASSED_ON)
 _BUFFERED = 32 * 1024
 """Bytes of a body that the event loop takes at once, so that sending them cannot stall."""

@@ -15,10 +15,9 @@ from zoho_async.wire.encoding import EncodedRequest, build_request, invalid_requ
 from zoho_async.wire.pagination import Page, Pages
 
 from .accounts_server import HttpAccountsServer
-from .bodies import DownloadWriteError, GuardError, UploadReadError, in_thread
+from .bodies import PASSED_ON, DownloadWriteError, GuardError, UploadReadError, in_thread
 from .call_state import CallState
 from .config import TransportConfig
-from .http import PASSED_ON, HttpResult
 from .limits import Exhausted, Paused, Permit, Report
 from .responses import decode
 from .retry_policy import DONE, PAUSE, REFRESH, RETRY, SLOW, RetryDecision, classify
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from zoho_async.auth.token_stores import Token
 
     from .hooks import DispatchHook, Gatekeeper
+    from .http import HttpResult
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class Transport:
         self.shared = shared
         self.guards = guards
         """Called in the last moment before each attempt; what they raise ends the call unsent."""
-        self.accounts = HttpAccountsServer(shared.http, settings)
+        self.accounts = HttpAccountsServer(shared, settings)
         """The accounts server of this client's data center."""
         self.organization = settings.api_url or settings.data_center, settings.organization_id or ""
         """Identifies the organisation: its API address or data center, and its id."""
