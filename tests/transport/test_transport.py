@@ -527,7 +527,7 @@ async def test_a_lost_token_request_is_repeated_once(server: FaultServer) -> Non
         server.script(html_fault(503), html_fault(503))
         with pytest.raises(UnavailableError, match="accounts server"):
             await zoho.with_options(auth=OAuth("d", "e", "f")).books.contacts.get("1")
-        await zoho._transport.shared.http.close()
+        await zoho._transport.shared.http().close()
     assert [seen.target for seen in server.seen].count("/oauth/v2/token") == 4
 
 

@@ -45,7 +45,7 @@ class HttpAccountsServer:
     async def __call__(self, path: str, form: Mapping[str, str], data_center: str | None = None) -> tuple[int, bytes]:
         """Post a form once and return status and body. Callers count every request, as Zoho does."""
         settings = self._settings
-        http = self._shared.http
+        http = self._shared.http()
         http.check_loop()
         base = self._configured or DATA_CENTERS[data_center or settings.data_center].accounts_url
         content = target("", form)[1:].encode()

@@ -53,9 +53,8 @@ class SharedState:
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         """What a call waits with between attempts."""
 
-    @property
     def http(self) -> HttpAdapter:
-        """The HTTP session, which opens with the first call."""
+        """The HTTP session of these clients."""
         if self._http is None:
             from .http import HttpAdapter  # loads with the first call, as aiohttp
 
@@ -81,4 +80,4 @@ class SharedState:
     async def close(self) -> None:
         """Close the session, unless the caller supplied it, after the token requests in flight."""
         await asyncio.gather(*self.token_requests, return_exceptions=True)
-        await self.http.close()
+        await self.http().close()

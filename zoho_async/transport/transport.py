@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zoho_async.auth.token_stores import Token
 
     from .hooks import DispatchHook, Gatekeeper
-    from .http import HttpResult
+    from .http import HttpAdapter, HttpResult
 
 T = TypeVar("T")
 
@@ -205,7 +205,8 @@ class Transport:
             ZohoError: See `zoho_async.errors`.
             OSError: `to` cannot be written.
         """
-        self.shared.http.check_loop()
+        http = self.shared.http()
+        http.check_loop()
         self.shared.decoders.prepare(operation, type)
         throttle_count = 0 if hook is None else hook.throttle_count
         settings = self.settings
@@ -220,7 +221,7 @@ class Transport:
             while True:
                 acquiring = self._acquire(call, limiter, priority)
                 token, permit = await (call.timed(acquiring) if call.observed is not None else acquiring)
-                result, decision = await self._attempt(call, permit, operation, request, token, type, to, hook)
+                result, decision = await self._attempt(http, call, permit, operation, request, token, type, to, hook)
                 if decision.action == DONE:
                     self.shared.budget.earn()
                     return call.response(result)
@@ -264,6 +265,7 @@ class Transport:
 
     async def _attempt(
         self,
+        http: HttpAdapter,
         call: CallState,
         permit: Permit,
         operation: Operation[Any],
@@ -287,9 +289,9 @@ class Transport:
                 headers["Accept"] = "*/*" if operation.kind == "file" else "application/json"
             guards = self.guards if call.deadline is None else (*self.guards, call.leave)
             if to is None:
-                sending = self.shared.http.send(base, request, headers, self.settings.timeout, guards=guards)
+                sending = http.send(base, request, headers, self.settings.timeout, guards=guards)
             else:
-                sending = self._download(operation, request, headers, base, to, guards)
+                sending = self._download(http, operation, request, headers, base, to, guards)
             try:
                 result = await (sending if call.deadline is None else call.in_flight(sending))
             except asyncio.CancelledError:
@@ -373,6 +375,7 @@ class Transport:
 
     async def _download(
         self,
+        http: HttpAdapter,
         operation: Operation[Any],
         request: EncodedRequest,
         headers: Mapping[str, str],
@@ -387,7 +390,7 @@ class Transport:
         part = await in_thread(AtomicFile, to, binary=True)
         try:
             timeout = self.settings.timeout
-            result = await self.shared.http.send(base, request, headers, timeout, to=part.file, guards=guards)
+            result = await http.send(base, request, headers, timeout, to=part.file, guards=guards)
             decode(self.shared.decoders, operation, request, None, result)
             if result.outcome.code == 0 and result.decoded is not None:
                 await in_thread(part.commit)
