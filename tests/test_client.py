@@ -129,7 +129,7 @@ def test_use_from_another_event_loop_is_explained() -> None:
             await zoho.books.contacts.get("1")
             await zoho.close()
             zoho = Zoho(StaticToken("t"), organization_id="1", api_url=server.url, session=None)
-            zoho._transport.shared.http.session()
+            zoho._transport.shared.http().session()
             return zoho
 
     async def second(zoho: Zoho) -> None:

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
 from zoho_async.schema.registry import PRODUCTS
 
 HEAVY = ("aiohttp", "yarl", "email.utils", "urllib.parse", "random", "pathlib", "sqlite3", "typer")
+FIRST_CALL = {f"zoho_async.{name}" for name in ("transport.http", "transport.watch", "wire.coercion", "wire.relaxed")}
+WHEN_NEEDED = {
+    f"zoho_async.{name}"
+    for name in (
+        "auth.oauth",
+        "auth.token_stores",
+        "schema.catalog",
+        "schema.suggestions",
+        "transport.hooks",
+        "wire.multipart",
+        "wire.raw_request",
+        "wire.seen_ids",
+    )
+}
 
 
 def loaded(program: str) -> set[str]:
@@ -29,6 +44,15 @@ def test_the_client_loads_no_product_and_nothing_heavy() -> None:
     assert "zoho_async.client" in modules
     assert products(modules) == set()
     assert modules.isdisjoint(HEAVY), modules & set(HEAVY)
+    assert modules.isdisjoint(FIRST_CALL), modules & FIRST_CALL
+
+
+def test_the_name_of_the_client_loads_only_what_every_client_uses() -> None:
+    modules = loaded("from zoho_async import Zoho")
+    assert "zoho_async.client" in modules
+    later = FIRST_CALL | WHEN_NEEDED
+    assert modules.isdisjoint(later), modules & later
+    assert all(find_spec(name) for name in later)
 
 
 @pytest.mark.parametrize("product", PRODUCTS)

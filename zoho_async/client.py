@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast, overload
 
 import msgspec
 
-from zoho_async.schema.catalog import find_operation
+from zoho_async.errors import AuthError, ConfigError
 from zoho_async.schema.operation import Operation, Response
 from zoho_async.transport.config import TransportConfig, check_config, unknown_option
 from zoho_async.transport.rate_limiter import Limits, Quota, tightest
 from zoho_async.transport.shared_state import SharedState
 from zoho_async.transport.transport import Transport
-
-from . import errors
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -27,13 +25,12 @@ if TYPE_CHECKING:
 
     from zoho_async.auth.oauth import Auth
     from zoho_async.auth.token_stores import TokenStore
+    from zoho_async.billing import Billing
+    from zoho_async.books import Books
+    from zoho_async.expense import Expense
+    from zoho_async.invoice import Invoice
     from zoho_async.transport.config import ClientOptions, CopyOptions
     from zoho_async.transport.hooks import CallObserver, DispatchHook, Limiters
-
-    from .billing import Billing
-    from .books import Books
-    from .expense import Expense
-    from .invoice import Invoice
 
 __all__ = ["Zoho"]
 
@@ -160,8 +157,7 @@ class Zoho:
         if given.get("organization_id") is not None:
             given["organization_id"] = str(given["organization_id"])
         if "data_center" in given:
-            # The addresses belong to the previous data center.
-            given = {"api_url": None, "accounts_url": None, **given}
+            given = {"api_url": None, "accounts_url": None, **given}  # addresses of the previous data center
         if "limits" in given:
             given["limits"] = given["limits"] or Limits()
         settings = msgspec.structs.replace(self._transport.settings, **given)
@@ -327,8 +323,12 @@ class Zoho:
             Exception: What the hook raises.
             ZohoError: As for every call, see `zoho_async.errors`.
         """
+        if not isinstance(operation, Operation):
+            from zoho_async.schema.catalog import find_operation  # most calls give the operation itself
+
+            operation = find_operation(operation)
         return await self._transport.send(
-            find_operation(operation),
+            operation,
             path=path,
             query=query,
             headers=headers,
@@ -413,7 +413,7 @@ class Zoho:
         from zoho_async.auth.oauth import OAuth
 
         if not isinstance(auth, OAuth):
-            raise errors.ConfigError("only OAuth has a refresh token to revoke")
+            raise ConfigError("only OAuth has a refresh token to revoke")
         await auth.revoke(self._transport.accounts)
 
     async def close(self) -> None:
@@ -446,5 +446,5 @@ def _auth_from(env: Mapping[str, str], store: TokenStore | None) -> Auth:
     if token := env.get("ZOHO_ACCESS_TOKEN"):
         return StaticToken(token)
     if len(missing) < len(names):
-        raise errors.ConfigError(f"incomplete credentials: {', '.join(missing)} not set")
-    raise errors.AuthError(f"no credentials: set {', '.join(names)}, or ZOHO_ACCESS_TOKEN")
+        raise ConfigError(f"incomplete credentials: {', '.join(missing)} not set")
+    raise AuthError(f"no credentials: set {', '.join(names)}, or ZOHO_ACCESS_TOKEN")

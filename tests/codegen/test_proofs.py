@@ -10,7 +10,7 @@ from codegen import conformance, docstrings, endpoints
 from codegen.__main__ import main
 from codegen.load import Specs
 from codegen.write import build
-from zoho_async.transport.retry_policy import AttemptOutcome, SendStatus, classify
+from zoho_async.transport.retry_policy import RESPONDED, AttemptOutcome, classify
 
 FIXTURES = Path(__file__).parent / "fixtures" / "specs"
 PRODUCTS = endpoints.products(Specs(FIXTURES))
@@ -66,5 +66,5 @@ def test_tests_that_are_no_longer_generated_are_removed(tmp_path: Path, capsys: 
 
 def test_documented_codes_name_the_exceptions_that_are_raised() -> None:
     for code in {*docstrings.ERROR_CLASSES, 1001, 31006}:
-        outcome = AttemptOutcome(sent=SendStatus.RESPONDED, status=400, code=code)
+        outcome = AttemptOutcome(sent=RESPONDED, status=400, code=code)
         assert classify(outcome, repeatable=True).error.__name__ == docstrings.ERROR_CLASSES.get(code, "RefusedError")

@@ -8,7 +8,7 @@ import pytest
 from support.secrets import SECRETS, Eavesdropper
 
 from zoho_async.transport.http import HttpResult
-from zoho_async.transport.retry_policy import AttemptOutcome, SendStatus
+from zoho_async.transport.retry_policy import RESPONDED, AttemptOutcome
 from zoho_async.wire.decoding import Decoded
 from zoho_async.wire.encoding import EncodedRequest
 from zoho_async.wire.multipart import FormPart
@@ -18,7 +18,7 @@ from zoho_async.wire.multipart import FormPart
     "holder",
     [
         EncodedRequest(method="POST", target="/oauth/v2/token", headers={"a": "private"}, body=b"private"),
-        HttpResult(outcome=AttemptOutcome(sent=SendStatus.RESPONDED), headers={"a": "private"}, body=b"private"),
+        HttpResult(outcome=AttemptOutcome(sent=RESPONDED), headers={"a": "private"}, body=b"private"),
         Decoded(code=0, message="private", data={"a": "private"}),
         FormPart(name="a", content=b"private", content_type="text/plain"),
     ],

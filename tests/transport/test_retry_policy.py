@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,196 +13,197 @@ from zoho_async.transport import retry_policy as policy
 from zoho_async.transport.call_state import CallState
 from zoho_async.transport.config import TransportConfig
 from zoho_async.transport.http import HttpResult
-from zoho_async.transport.retry_policy import AttemptOutcome, RetryAction, SendStatus
+from zoho_async.transport.retry_policy import AttemptOutcome
 
 
 def answered(status: int, code: int | str | None = None) -> AttemptOutcome:
-    return AttemptOutcome(sent=SendStatus.RESPONDED, status=status, code=code)
+    return AttemptOutcome(sent=policy.RESPONDED, status=status, code=code)
 
 
-NEVER = AttemptOutcome(sent=SendStatus.NOT_SENT)
-LOST = AttemptOutcome(sent=SendStatus.LOST)
-MISCONFIGURED = AttemptOutcome(sent=SendStatus.MISCONFIGURED)
+NEVER = AttemptOutcome(sent=policy.NOT_SENT)
+LOST = AttemptOutcome(sent=policy.LOST)
+MISCONFIGURED = AttemptOutcome(sent=policy.MISCONFIGURED)
+SENT = (policy.RESPONDED, policy.NOT_SENT, policy.LOST, policy.MISCONFIGURED)
 
 # The table of the design, row by row: outcome, what a read or idempotent write does, what any other write does.
 ROWS = [
-    ("never sent", NEVER, (RetryAction.RETRY, errors.UnavailableError), (RetryAction.RETRY, errors.UnavailableError)),
+    ("never sent", NEVER, (policy.RETRY, errors.UnavailableError), (policy.RETRY, errors.UnavailableError)),
     (
         "certificate or proxy",
         MISCONFIGURED,
-        (RetryAction.FAIL, errors.ConfigError),
-        (RetryAction.FAIL, errors.ConfigError),
+        (policy.FAIL, errors.ConfigError),
+        (policy.FAIL, errors.ConfigError),
     ),
     (
         "401 code 57",
         answered(401, 57),
-        (RetryAction.REFRESH, errors.AuthError),
-        (RetryAction.REFRESH, errors.AuthError),
+        (policy.REFRESH, errors.AuthError),
+        (policy.REFRESH, errors.AuthError),
     ),
     (
         "401 code 14",
         answered(401, 14),
-        (RetryAction.REFRESH, errors.AuthError),
-        (RetryAction.REFRESH, errors.AuthError),
+        (policy.REFRESH, errors.AuthError),
+        (policy.REFRESH, errors.AuthError),
     ),
     (
         "401 without a code",
         answered(401),
-        (RetryAction.REFRESH, errors.AuthError),
-        (RetryAction.REFRESH, errors.AuthError),
+        (policy.REFRESH, errors.AuthError),
+        (policy.REFRESH, errors.AuthError),
     ),
     (
         "a token code as text",
         answered(400, "INVALID_OAUTHTOKEN"),
-        (RetryAction.REFRESH, errors.AuthError),
-        (RetryAction.REFRESH, errors.AuthError),
+        (policy.REFRESH, errors.AuthError),
+        (policy.REFRESH, errors.AuthError),
     ),
     *(
         (
             f"the same by another name: {code}",
             answered(400, code),
-            (RetryAction.REFRESH, errors.AuthError),
-            (RetryAction.REFRESH, errors.AuthError),
+            (policy.REFRESH, errors.AuthError),
+            (policy.REFRESH, errors.AuthError),
         )
         for code in ("INVALID_TOKEN", "invalid_token", "invalid_oauthtoken")
     ),
     (
         "429 code 44",
         answered(429, 44),
-        (RetryAction.PAUSE, errors.RateLimitError),
-        (RetryAction.PAUSE, errors.RateLimitError),
+        (policy.PAUSE, errors.RateLimitError),
+        (policy.PAUSE, errors.RateLimitError),
     ),
     (
         "429 without",
         answered(429),
-        (RetryAction.PAUSE, errors.RateLimitError),
-        (RetryAction.PAUSE, errors.RateLimitError),
+        (policy.PAUSE, errors.RateLimitError),
+        (policy.PAUSE, errors.RateLimitError),
     ),
     (
         "200 code 43",
         answered(200, 43),
-        (RetryAction.PAUSE, errors.RateLimitError),
-        (RetryAction.PAUSE, errors.RateLimitError),
+        (policy.PAUSE, errors.RateLimitError),
+        (policy.PAUSE, errors.RateLimitError),
     ),
     (
         "429 code 1070",
         answered(429, 1070),
-        (RetryAction.SLOW, errors.RateLimitError),
-        (RetryAction.SLOW, errors.RateLimitError),
+        (policy.SLOW, errors.RateLimitError),
+        (policy.SLOW, errors.RateLimitError),
     ),
     (
         "429 code 45",
         answered(429, 45),
-        (RetryAction.FAIL, errors.QuotaExceededError),
-        (RetryAction.FAIL, errors.QuotaExceededError),
+        (policy.FAIL, errors.QuotaExceededError),
+        (policy.FAIL, errors.QuotaExceededError),
     ),
-    ("lost", LOST, (RetryAction.RETRY, errors.UnavailableError), (RetryAction.UNKNOWN, errors.OutcomeUnknownError)),
+    ("lost", LOST, (policy.RETRY, errors.UnavailableError), (policy.UNKNOWN, errors.OutcomeUnknownError)),
     (
         "500",
         answered(500),
-        (RetryAction.RETRY, errors.UnavailableError),
-        (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
+        (policy.RETRY, errors.UnavailableError),
+        (policy.UNKNOWN, errors.OutcomeUnknownError),
     ),
     (
         "503 with a body",
         answered(503, 1000),
-        (RetryAction.RETRY, errors.UnavailableError),
-        (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
+        (policy.RETRY, errors.UnavailableError),
+        (policy.UNKNOWN, errors.OutcomeUnknownError),
     ),
     *(
         (
             f"{status} code 0",
             answered(status, 0),
-            (RetryAction.RETRY, errors.UnavailableError),
-            (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
+            (policy.RETRY, errors.UnavailableError),
+            (policy.UNKNOWN, errors.OutcomeUnknownError),
         )
         for status in (400, 401, 404, 409, 410, 429, 500)
     ),
     (
         "409 of a gateway",
         answered(409),
-        (RetryAction.FAIL, errors.RefusedError),
-        (RetryAction.FAIL, errors.RefusedError),
+        (policy.FAIL, errors.RefusedError),
+        (policy.FAIL, errors.RefusedError),
     ),
     (
         "200 without a code",
         answered(200),
-        (RetryAction.RETRY, errors.UnavailableError),
-        (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
+        (policy.RETRY, errors.UnavailableError),
+        (policy.UNKNOWN, errors.OutcomeUnknownError),
     ),
     (
         "503 code 44",
         answered(503, 44),
-        (RetryAction.PAUSE, errors.RateLimitError),
-        (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
+        (policy.PAUSE, errors.RateLimitError),
+        (policy.UNKNOWN, errors.OutcomeUnknownError),
     ),
     (
         "503 code 57",
         answered(503, 57),
-        (RetryAction.REFRESH, errors.AuthError),
-        (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
+        (policy.REFRESH, errors.AuthError),
+        (policy.UNKNOWN, errors.OutcomeUnknownError),
     ),
-    ("redirect", answered(302), (RetryAction.FAIL, errors.ConfigError), (RetryAction.FAIL, errors.ConfigError)),
+    ("redirect", answered(302), (policy.FAIL, errors.ConfigError), (policy.FAIL, errors.ConfigError)),
     *(
         (
             f"redirect after an execution: {status} code {code}",
             answered(status, code),
-            (RetryAction.FAIL, errors.ConfigError),
-            (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
+            (policy.FAIL, errors.ConfigError),
+            (policy.UNKNOWN, errors.OutcomeUnknownError),
         )
         for status, code in ((303, None), (302, 0), (300, 0))
     ),
-    ("done", answered(200, 0), (RetryAction.DONE, errors.ZohoError), (RetryAction.DONE, errors.ZohoError)),
-    ("created", answered(201, 0), (RetryAction.DONE, errors.ZohoError), (RetryAction.DONE, errors.ZohoError)),
+    ("done", answered(200, 0), (policy.DONE, errors.ZohoError), (policy.DONE, errors.ZohoError)),
+    ("created", answered(201, 0), (policy.DONE, errors.ZohoError), (policy.DONE, errors.ZohoError)),
     (
         "not found",
         answered(404, 1002),
-        (RetryAction.FAIL, errors.NotFoundError),
-        (RetryAction.FAIL, errors.NotFoundError),
+        (policy.FAIL, errors.NotFoundError),
+        (policy.FAIL, errors.NotFoundError),
     ),
     (
         "same under 400",
         answered(400, 1002),
-        (RetryAction.FAIL, errors.NotFoundError),
-        (RetryAction.FAIL, errors.NotFoundError),
+        (policy.FAIL, errors.NotFoundError),
+        (policy.FAIL, errors.NotFoundError),
     ),
     (
         "same under 200",
         answered(200, 1002),
-        (RetryAction.FAIL, errors.NotFoundError),
-        (RetryAction.FAIL, errors.NotFoundError),
+        (policy.FAIL, errors.NotFoundError),
+        (policy.FAIL, errors.NotFoundError),
     ),
     (
         "name taken",
         answered(400, 3062),
-        (RetryAction.FAIL, errors.DuplicateError),
-        (RetryAction.FAIL, errors.DuplicateError),
+        (policy.FAIL, errors.DuplicateError),
+        (policy.FAIL, errors.DuplicateError),
     ),
     (
         "field missing",
         answered(400, 6),
-        (RetryAction.FAIL, errors.InvalidError),
-        (RetryAction.FAIL, errors.InvalidError),
+        (policy.FAIL, errors.InvalidError),
+        (policy.FAIL, errors.InvalidError),
     ),
     (
         "organisation",
         answered(400, 6041),
-        (RetryAction.FAIL, errors.ConfigError),
-        (RetryAction.FAIL, errors.ConfigError),
+        (policy.FAIL, errors.ConfigError),
+        (policy.FAIL, errors.ConfigError),
     ),
-    ("user inactive", answered(400, 6018), (RetryAction.FAIL, errors.AuthError), (RetryAction.FAIL, errors.AuthError)),
+    ("user inactive", answered(400, 6018), (policy.FAIL, errors.AuthError), (policy.FAIL, errors.AuthError)),
     (
         "module's own",
         answered(400, 1001),
-        (RetryAction.FAIL, errors.RefusedError),
-        (RetryAction.FAIL, errors.RefusedError),
+        (policy.FAIL, errors.RefusedError),
+        (policy.FAIL, errors.RefusedError),
     ),
     *(
         (
             f"404 {name}",
             answered(404, code),
-            (RetryAction.RETRY, errors.UnavailableError),
-            (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
+            (policy.RETRY, errors.UnavailableError),
+            (policy.UNKNOWN, errors.OutcomeUnknownError),
         )
         for name, code in (("as HTML", None), ("code 0", 0), ("code 404", 404), ("code as text", "NOT_FOUND"))
     ),
@@ -209,17 +211,17 @@ ROWS = [
         (
             f"{status} code 5",
             answered(status, 5),
-            (RetryAction.FAIL, errors.RefusedError),
-            (RetryAction.FAIL, errors.RefusedError),
+            (policy.FAIL, errors.RefusedError),
+            (policy.FAIL, errors.RefusedError),
         )
         for status in (200, 400, 404)
     ),
-    ("403 as HTML", answered(403), (RetryAction.FAIL, errors.RefusedError), (RetryAction.FAIL, errors.RefusedError)),
+    ("403 as HTML", answered(403), (policy.FAIL, errors.RefusedError), (policy.FAIL, errors.RefusedError)),
     (
         "408",
         answered(408),
-        (RetryAction.RETRY, errors.UnavailableError),
-        (RetryAction.UNKNOWN, errors.OutcomeUnknownError),
+        (policy.RETRY, errors.UnavailableError),
+        (policy.UNKNOWN, errors.OutcomeUnknownError),
     ),
 ]
 
@@ -234,19 +236,19 @@ def test_every_row_of_the_table(outcome: AttemptOutcome, read: object, write: ob
 def test_a_delete_that_finds_nothing_is_done_only_after_a_retry() -> None:
     gone = answered(404, 1002)
     assert policy.classify(gone, repeatable=True, deletes=True).error is errors.NotFoundError
-    assert policy.classify(gone, repeatable=True, deletes=True, repeated=True).action is RetryAction.DONE
+    assert policy.classify(gone, repeatable=True, deletes=True, repeated=True).action == policy.DONE
     assert policy.classify(gone, repeatable=True, deletes=False, repeated=True).error is errors.NotFoundError
 
 
-@given(st.sampled_from(list(SendStatus)), st.integers(200, 599), st.none() | st.integers(0, 9999) | st.text(max_size=5))
+@given(st.sampled_from(SENT), st.integers(200, 599), st.none() | st.integers(0, 9999) | st.text(max_size=5))
 def test_a_write_is_repeated_only_when_it_was_refused_or_never_sent(
-    sent: SendStatus, status: int, code: int | str | None
+    sent: Any, status: int, code: int | str | None
 ) -> None:
     verdict = policy.classify(AttemptOutcome(sent=sent, status=status, code=code), repeatable=False)
-    if verdict.action is RetryAction.RETRY:
-        assert sent is SendStatus.NOT_SENT
-    if sent is SendStatus.LOST or (sent is SendStatus.RESPONDED and status >= 500):
-        assert verdict.action is RetryAction.UNKNOWN
+    if verdict.action == policy.RETRY:
+        assert sent == policy.NOT_SENT
+    if sent == policy.LOST or (sent == policy.RESPONDED and status >= 500):
+        assert verdict.action == policy.UNKNOWN
 
 
 @given(st.integers(1, 50), st.floats(0, 1), st.none() | st.floats(0, 4000))

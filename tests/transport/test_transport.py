@@ -42,7 +42,7 @@ from zoho_async.auth.token_stores import Token
 from zoho_async.books.contacts import CREATE, UPDATE
 from zoho_async.transport import retry_policy as policy
 from zoho_async.transport.http import classify_exception
-from zoho_async.transport.retry_policy import SendStatus
+from zoho_async.transport.retry_policy import MISCONFIGURED
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ async def test_too_many_open_files_are_not_an_error_of_the_service(server: Fault
 def test_no_file_left_on_the_whole_machine_has_another_remedy() -> None:
     key: Any = ConnectionKey("x", 1, False, None, None, None, None)
     outcome = classify_exception(aiohttp.ClientConnectorError(key, OSError(ENFILE, "Too many open files in system")))
-    assert outcome.sent is SendStatus.MISCONFIGURED
+    assert outcome.sent == MISCONFIGURED
     assert outcome.detail == "too many open files on this machine, in all its processes together"
 
 
@@ -527,7 +527,7 @@ async def test_a_lost_token_request_is_repeated_once(server: FaultServer) -> Non
         server.script(html_fault(503), html_fault(503))
         with pytest.raises(UnavailableError, match="accounts server"):
             await zoho.with_options(auth=OAuth("d", "e", "f")).books.contacts.get("1")
-        await zoho._transport.shared.http.close()
+        await zoho._transport.shared.http().close()
     assert [seen.target for seen in server.seen].count("/oauth/v2/token") == 4
 
 

@@ -179,14 +179,14 @@ async def test_a_look_when_a_response_has_just_arrived_leaves_no_timer_on_the_co
     # It would end the next request on this connection, even one of the caller's own.
     async with FaultServer() as server, aiohttp.ClientSession() as session:
         zoho = client(server.url, session=session)
-        look_after_data(monkeypatch, zoho._transport.shared.http.watch)
+        look_after_data(monkeypatch, zoho._transport.shared.http().watch)
         assert (await zoho.books.contacts.get("1")).contact_id == "1"
         assert [protocol._read_timeout_handle for protocol in pooled(session)] == [None]
 
 
 async def test_a_response_that_is_silent_after_such_a_look_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     async with FaultServer() as server, client(server.url, timeout=0.1) as zoho:
-        look_after_data(monkeypatch, zoho._transport.shared.http.watch)
+        look_after_data(monkeypatch, zoho._transport.shared.http().watch)
         server.script(Fault("drip"), Fault("drip"))
         with pytest.raises(UnavailableError, match="no response in time"):
             await zoho.books.contacts.get("1")
@@ -207,7 +207,7 @@ async def test_a_slow_disk_is_no_silence_of_the_server(monkeypatch: pytest.Monke
                 assert protocol.transport is not None
                 while protocol.transport.is_reading():  # noqa: ASYNC110 - no event is set then
                     await asyncio.sleep(0)
-                zoho._transport.shared.http.watch._look(asyncio.get_running_loop())
+                zoho._transport.shared.http().watch._look(asyncio.get_running_loop())
                 timers.append(protocol._read_timeout_handle)
             return await in_thread(function, *arguments)
 
@@ -236,7 +236,7 @@ async def test_a_task_that_a_middleware_has_left_behind_sends_nothing() -> None:
         gone.set()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert not server.acted, "it is repeated as not sent"
-        assert not zoho._transport.shared.http.watch._attempts, "it would cancel the caller later"
+        assert not zoho._transport.shared.http().watch._attempts, "it would cancel the caller later"
 
 
 async def test_a_call_whose_deadline_passes_before_it_is_sent_does_not_count_as_sent() -> None:
@@ -301,7 +301,7 @@ async def test_closing_the_client_ends_the_calls_under_way(kind: str) -> None:
             await server.arrived.wait()
             if kind == "drip":
                 await wait_until(
-                    lambda zoho=zoho: any(it.answered for it in zoho._transport.shared.http.watch._attempts)
+                    lambda zoho=zoho: any(it.answered for it in zoho._transport.shared.http().watch._attempts)
                 )
             await zoho.close()
             with pytest.raises(OutcomeUnknownError if write else ConfigError, match=r"client (was|is) closed"):

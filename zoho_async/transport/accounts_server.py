@@ -9,8 +9,8 @@ from zoho_async.auth.data_centers import DATA_CENTERS
 from zoho_async.wire.encoding import EncodedRequest, target
 
 from .config import TransportConfig
-from .http import HttpAdapter
-from .retry_policy import SendStatus
+from .retry_policy import MISCONFIGURED, RESPONDED
+from .shared_state import SharedState
 
 
 def _is_here(address: str | None) -> bool:
@@ -25,10 +25,10 @@ def _is_here(address: str | None) -> bool:
 class HttpAccountsServer:
     """The accounts server, as `auth` uses it."""
 
-    __slots__ = ("_http", "_settings")
+    __slots__ = ("_settings", "_shared")
 
-    def __init__(self, http: HttpAdapter, settings: TransportConfig) -> None:
-        self._http = http
+    def __init__(self, shared: SharedState, settings: TransportConfig) -> None:
+        self._shared = shared
         self._settings = settings
 
     @property
@@ -45,16 +45,17 @@ class HttpAccountsServer:
     async def __call__(self, path: str, form: Mapping[str, str], data_center: str | None = None) -> tuple[int, bytes]:
         """Post a form once and return status and body. Callers count every request, as Zoho does."""
         settings = self._settings
-        self._http.check_loop()
+        http = self._shared.http()
+        http.check_loop()
         base = self._configured or DATA_CENTERS[data_center or settings.data_center].accounts_url
         content = target("", form)[1:].encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         request = EncodedRequest(method="POST", target=path, headers=headers, body=content)
-        result = await self._http.send(base, request, request.headers, settings.timeout)
+        result = await http.send(base, request, request.headers, settings.timeout)
         outcome = result.outcome
-        if outcome.sent is SendStatus.RESPONDED and outcome.status < 500:
+        if outcome.sent == RESPONDED and outcome.status < 500:
             return outcome.status, result.body
-        if outcome.sent is SendStatus.MISCONFIGURED:
+        if outcome.sent == MISCONFIGURED:
             raise errors.ConfigError(f"accounts server: {outcome.detail}")
         detail = outcome.detail or f"HTTP {outcome.status}"
         raise errors.UnavailableError(f"accounts server: {detail}", status=outcome.status or None)

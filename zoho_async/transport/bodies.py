@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PASSED_ON = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
+"""The only exceptions besides a ZohoError that end a call whose request has left."""
 _STREAMED_ABOVE = 512 * 1024
 """Bytes. A longer body is sent in chunks."""
 _LONGEST_ERROR_BODY = 64 * 1024

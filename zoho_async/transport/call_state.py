@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from zoho_async import errors
-from zoho_async.auth.token_stores import Token
 from zoho_async.schema.operation import Operation, Response
 
 from . import retry_policy
 from .bodies import UploadReadError
 from .config import TransportConfig
-from .http import HttpResult
 from .limits import Report
-from .retry_policy import DONE, LOST, NOT_SENT, RESPONDED, RETRY, RetryAction, RetryDecision
+from .retry_policy import DONE, FAIL, LOST, NOT_SENT, PAUSE, REFRESH, RESPONDED, RETRY, SLOW, RetryDecision
 
 if TYPE_CHECKING:
+    from zoho_async.auth.token_stores import Token
+
     from .hooks import CallObserver, ObservedCall
+    from .http import HttpResult
 
 _LONGEST_MESSAGE = 1000
 """Characters of Zoho's message in an error's text."""
@@ -37,7 +38,7 @@ _MAX_THROTTLES = 8
 """How often one call may be refused for a rate limit before it fails."""
 
 
-_REFUSED = (RetryAction.FAIL, RetryAction.REFRESH, RetryAction.PAUSE, RetryAction.SLOW)
+_REFUSED = (FAIL, REFRESH, PAUSE, SLOW)
 """Actions after an attempt that was not executed."""
 
 
@@ -170,13 +171,13 @@ class CallState(msgspec.Struct, eq=False):
     def report(self, result: HttpResult, decision: RetryDecision) -> Report:
         """What the rate limiter learns from an attempt; also sets how long a throttled call waits."""
         headers = result.headers
-        if decision.action is DONE:
+        if decision.action == DONE:
             return Report(sent=True, headers=headers, decision="done")
-        sent = result.outcome.sent is not NOT_SENT
-        if decision.action in (RetryAction.SLOW, RetryAction.PAUSE):
+        sent = result.outcome.sent != NOT_SENT
+        if decision.action in (SLOW, PAUSE):
             self.throttle_count += 1
             floor = self.retry_after(result)
-            if decision.action is RetryAction.SLOW:
+            if decision.action == SLOW:
                 self.held_s = retry_policy.slow_delay(self.throttle_count, random_fraction(), floor)
                 return Report(sent=sent, headers=headers, decision="slow")
             self.held_s = retry_policy.pause_delay(self.throttle_count, floor)
@@ -193,7 +194,7 @@ class CallState(msgspec.Struct, eq=False):
             raise self.rate_limit_exceeded(seconds)
         self._log_wait(seconds)
         # A pause is waited for in the rate limiter, with all other calls of the organisation.
-        if decision.action is RetryAction.SLOW:
+        if decision.action == SLOW:
             await self.timed(self.with_deadline(self.sleep(seconds)))
 
     async def retry(self, decision: RetryDecision, result: HttpResult) -> None:
@@ -264,13 +265,13 @@ class CallState(msgspec.Struct, eq=False):
         """Remember and log one attempt."""
         self.last = result
         action, sent = decision.action, result.outcome.sent
-        self.attempts.append(errors.printable(result.outcome.detail or action.name.lower()))
-        self.uncertain = action is DONE or (action not in _REFUSED and sent in (LOST, RESPONDED))
-        if sent is LOST:
+        self.attempts.append(errors.printable(result.outcome.detail or action))
+        self.uncertain = action == DONE or (action not in _REFUSED and sent in (LOST, RESPONDED))
+        if sent == LOST:
             self.sent = None
-        elif sent is RESPONDED and self.sent is not None:
+        elif sent == RESPONDED and self.sent is not None:
             self.sent = True
-        if action is RETRY and sent is not NOT_SENT:
+        if action == RETRY and sent != NOT_SENT:
             self.may_have_executed = True
             if not self.operation.reads:
                 self.sent = None
@@ -305,7 +306,7 @@ class CallState(msgspec.Struct, eq=False):
     def failure(self, decision: RetryDecision, result: HttpResult) -> errors.ZohoError:
         """The error of a call that makes no further attempt."""
         kind, outcome = decision.error, result.outcome
-        if decision.action is RetryAction.REFRESH:
+        if decision.action == REFRESH:
             return self._scope_error()
         message = result.decoded.message if result.decoded is not None else None
         text = f"{message[:_LONGEST_MESSAGE]} ({outcome.detail})" if message else outcome.detail

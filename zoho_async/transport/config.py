@@ -10,7 +10,6 @@ import msgspec
 
 from zoho_async.auth.data_centers import DATA_CENTERS
 from zoho_async.errors import ConfigError
-from zoho_async.schema.suggestions import did_you_mean
 
 from .limits import Limits
 
@@ -93,6 +92,8 @@ def check_config(settings: TransportConfig) -> None:
 
 def unknown_option(given: Iterable[str]) -> TypeError:
     """The error for arguments that `Zoho.with_options` does not have."""
+    from zoho_async.schema.suggestions import did_you_mean  # only for the message
+
     hints = {name: did_you_mean(name, TransportConfig.__struct_fields__, most=1) for name in sorted(given)}
     listed = ", ".join(f"{name} ({hint})" if hint else name for name, hint in hints.items())
     return TypeError(f"with_options() has no argument {listed}")

@@ -17,6 +17,7 @@ from zoho_async.wire.decoding import Decoded
 from zoho_async.wire.encoding import EncodedRequest
 
 from .bodies import (
+    PASSED_ON,
     DownloadWriteError,
     GuardError,
     TooLongError,
@@ -27,7 +28,7 @@ from .bodies import (
     save_body,
 )
 from .config import host_and_port
-from .retry_policy import RESPONDED, AttemptOutcome, SendStatus
+from .retry_policy import LOST, MISCONFIGURED, NOT_SENT, RESPONDED, AttemptOutcome
 from .watch import WHOLE_RESPONSE, Bounds, Watch, is_closed
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
     from .proxies import Proxies
 
-PASSED_ON = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
-"""The only exceptions besides a ZohoError that end a call whose request has left."""
 _PASSED_ON = (DownloadWriteError, GuardError, *PASSED_ON)
 _BUFFERED = 32 * 1024
 """Bytes of a body that the event loop takes at once, so that sending them cannot stall."""
@@ -172,25 +171,25 @@ class _Attempt(Bounds, kw_only=True):
                 detail = f"{place} took nothing of the request for {self.timeout:g} s"
             elif self.closed:
                 detail = "the client was closed"
-            return AttemptOutcome(sent=SendStatus.LOST, detail=detail)
+            return AttemptOutcome(sent=LOST, detail=detail)
         if self.left:
             # Whatever it is, even a connection that a hook could not open: the request may have been executed.
-            return AttemptOutcome(sent=SendStatus.LOST, detail=_describe_loss(cause, place))
+            return AttemptOutcome(sent=LOST, detail=_describe_loss(cause, place))
         if isinstance(cause, errors.ConfigError):
-            return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=str(cause))
+            return AttemptOutcome(sent=MISCONFIGURED, detail=str(cause))
         if isinstance(cause, asyncio.CancelledError):
-            return AttemptOutcome(sent=SendStatus.NOT_SENT, detail="aiohttp gave up before the request was sent")
+            return AttemptOutcome(sent=NOT_SENT, detail="aiohttp gave up before the request was sent")
         if isinstance(cause, aiohttp.ClientError | TimeoutError | OSError):
             found = classify_exception(cause, place, host_and_port(self.proxy) if self.proxy else "")
-            if found.sent is SendStatus.LOST:
+            if found.sent == LOST:
                 # A proxy or a hook of the session failed before.
                 detail = f"{type(cause).__name__} before anything was sent to {place}"
-                return AttemptOutcome(sent=SendStatus.NOT_SENT, detail=detail)
+                return AttemptOutcome(sent=NOT_SENT, detail=detail)
             return found
         if isinstance(cause, ValueError):
             # aiohttp refuses, for example, a line break in a header or two sets of credentials.
             detail = f"aiohttp will not send this request: {type(cause).__name__}"
-            return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=detail)
+            return AttemptOutcome(sent=MISCONFIGURED, detail=detail)
         return None
 
 
@@ -380,27 +379,25 @@ def classify_exception(error: Exception, place: str = "", proxy: str = "") -> At
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         if "WRONG_VERSION_NUMBER" in str(error):
             detail = f"{place} does not speak TLS; an http:// address is allowed on this machine only"
-            return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=detail)
+            return AttemptOutcome(sent=MISCONFIGURED, detail=detail)
         # The text names the host and the certificate's defect.
-        return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=f"{detail}: {error}")
+        return AttemptOutcome(sent=MISCONFIGURED, detail=f"{detail}: {error}")
     if isinstance(error, aiohttp.ClientHttpProxyError):
         refused = f"the proxy {proxy} refused" if proxy else "the proxy refused"
         detail = f"{refused} to connect to {place}: HTTP {error.status}"
-        return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=detail)
+        return AttemptOutcome(sent=MISCONFIGURED, detail=detail)
     if isinstance(error, aiohttp.InvalidURL):
-        return AttemptOutcome(
-            sent=SendStatus.MISCONFIGURED, detail="invalid address: check api_url and the proxy variables"
-        )
+        return AttemptOutcome(sent=MISCONFIGURED, detail="invalid address: check api_url and the proxy variables")
     if isinstance(error, aiohttp.ClientConnectorError) and (reason := _file_limit(error)):
         # A limit of this machine, not an outage of the service.
-        return AttemptOutcome(sent=SendStatus.MISCONFIGURED, detail=reason)
+        return AttemptOutcome(sent=MISCONFIGURED, detail=reason)
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         if proxy:
             place = f"the proxy {proxy} on the way to {place}"
         elif isinstance(error, aiohttp.ClientConnectorError):
             place = f"{error.host}:{error.port}"
-        return AttemptOutcome(sent=SendStatus.NOT_SENT, detail=f"no connection to {place} ({_reason(error)})")
-    return AttemptOutcome(sent=SendStatus.LOST, detail=_describe_loss(error, place))
+        return AttemptOutcome(sent=NOT_SENT, detail=f"no connection to {place} ({_reason(error)})")
+    return AttemptOutcome(sent=LOST, detail=_describe_loss(error, place))
 
 
 def _reason(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,15 +12,17 @@ from zoho_async.wire.decoding import UNREADABLE, Decoded, Decoders
 from zoho_async.wire.encoding import EncodedRequest
 from zoho_async.wire.lenient import charset_of, error_message
 
-from .http import HttpResult
 from .retry_policy import RESPONDED, AttemptOutcome
+
+if TYPE_CHECKING:
+    from .http import HttpResult
 
 
 def decode(
     decoders: Decoders, operation: Operation[Any], request: EncodedRequest, type: Any, result: HttpResult
 ) -> None:
     """Decode the response that an attempt has met, its result as `type`. It raises nothing."""
-    if result.outcome.sent is not RESPONDED:
+    if result.outcome.sent != RESPONDED:
         return
     try:
         read = _decode(decoders, operation, request, type, result)

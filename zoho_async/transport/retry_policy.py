@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -13,27 +12,20 @@ from zoho_async import errors
 from zoho_async.schema.operation import Operation
 from zoho_async.schema.registry import OPERATIONS
 
-
-class SendStatus(enum.Enum):
-    """How one attempt ended on the network."""
-
-    RESPONDED = enum.auto()
-    NOT_SENT = enum.auto()
-    """No connection was made, so no byte of the request left."""
-    LOST = enum.auto()
-    """Sent, at least in part, then a timeout, a broken connection or a truncated body."""
-    MISCONFIGURED = enum.auto()
-    """Certificate or proxy refused, or no file descriptor left: a retry would fail again."""
-
-
-# A look-up in an enum is slow in Python 3.11.
-RESPONDED, NOT_SENT, LOST, MISCONFIGURED = SendStatus
+# How one attempt ended on the network.
+RESPONDED: Final = "responded"
+NOT_SENT: Final = "not_sent"
+"""No connection was made, so no byte of the request left."""
+LOST: Final = "lost"
+"""Sent, at least in part, then a timeout, a broken connection or a truncated body."""
+MISCONFIGURED: Final = "misconfigured"
+"""Certificate or proxy refused, or no file descriptor left: a retry would fail again."""
 
 
 class AttemptOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt as `classify` sees it."""
 
-    sent: SendStatus
+    sent: Literal["responded", "not_sent", "lost", "misconfigured"]
     status: int = 0
     code: int | str | None = None
     """Zoho's code; None when the body holds none (HTML, empty, other JSON)."""
@@ -41,29 +33,24 @@ class AttemptOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """Description without secrets."""
 
 
-class RetryAction(enum.Enum):
-    """What to do next."""
-
-    DONE = enum.auto()
-    REFRESH = enum.auto()
-    """Get a new token and repeat once."""
-    PAUSE = enum.auto()
-    """Pause the whole organisation, then repeat: the request was refused, nothing was executed."""
-    SLOW = enum.auto()
-    """Too many calls at once: fewer slots, a short wait, then repeat; nothing was executed."""
-    RETRY = enum.auto()
-    FAIL = enum.auto()
-    UNKNOWN = enum.auto()
-    """A write that may have taken effect: report it, never repeat it."""
-
-
-DONE, REFRESH, PAUSE, SLOW, RETRY, FAIL, UNKNOWN = RetryAction
+# What to do next. Text, because an enum is slow to create and to look up.
+DONE: Final = "done"
+REFRESH: Final = "refresh"
+"""Get a new token and repeat once."""
+PAUSE: Final = "pause"
+"""Pause the whole organisation, then repeat: the request was refused, nothing was executed."""
+SLOW: Final = "slow"
+"""Too many calls at once: fewer slots, a short wait, then repeat; nothing was executed."""
+RETRY: Final = "retry"
+FAIL: Final = "fail"
+UNKNOWN: Final = "unknown"
+"""A write that may have taken effect: report it, never repeat it."""
 
 
 class RetryDecision(msgspec.Struct, frozen=True):
     """What to do next, and the error to raise when no further attempt is made."""
 
-    action: RetryAction
+    action: Literal["done", "refresh", "pause", "slow", "retry", "fail", "unknown"]
     error: type[errors.ZohoError] = errors.ZohoError
 
 
@@ -113,12 +100,12 @@ def classify(
     Returns:
         The next action, and the error for the case that it ends the call.
     """
-    if outcome.sent is NOT_SENT:
+    if outcome.sent == NOT_SENT:
         return _RETRY
-    if outcome.sent is MISCONFIGURED:
+    if outcome.sent == MISCONFIGURED:
         return _MISCONFIGURED
     outcome_unknown = _RETRY if repeatable else _UNKNOWN
-    if outcome.sent is LOST:
+    if outcome.sent == LOST:
         return outcome_unknown
     status, code = outcome.status, outcome.code
     if 300 <= status < 400:

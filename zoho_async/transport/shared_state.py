@@ -6,18 +6,19 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from zoho_async.auth.token_stores import Token
 from zoho_async.wire.decoding import Decoders
 
 from . import retry_policy
-from .http import HttpAdapter
 from .limits import Limits
 from .rate_limiter import ProcessLimiters
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
+    from zoho_async.auth.token_stores import Token
+
     from .hooks import CallObserver, Gatekeeper, Limiters
+    from .http import HttpAdapter
 
 
 class SharedState:
@@ -25,10 +26,11 @@ class SharedState:
 
     __slots__ = (
         "_chosen_limits",
+        "_http",
+        "_session",
         "_source",
         "budget",
         "decoders",
-        "http",
         "limiters",
         "observer",
         "sleep",
@@ -38,7 +40,8 @@ class SharedState:
     def __init__(
         self, session: ClientSession | None, limiters: Limiters | None = None, observer: CallObserver | None = None
     ) -> None:
-        self.http = HttpAdapter(session)
+        self._session = session
+        self._http: HttpAdapter | None = None
         self._source: Limiters = ProcessLimiters() if limiters is None else limiters
         self.limiters: dict[tuple[str, ...], Gatekeeper] = {}
         self._chosen_limits: dict[tuple[str, ...], Limits] = {}
@@ -49,6 +52,14 @@ class SharedState:
         self.observer = observer
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         """What a call waits with between attempts."""
+
+    def http(self) -> HttpAdapter:
+        """The HTTP session of these clients."""
+        if self._http is None:
+            from .http import HttpAdapter  # loads with the first call, as aiohttp
+
+            self._http = HttpAdapter(self._session)
+        return self._http
 
     def change_limits(self, key: tuple[str, ...], limits: Limits) -> None:
         """Change the limits of an organisation for every client that shares it."""
@@ -69,4 +80,4 @@ class SharedState:
     async def close(self) -> None:
         """Close the session, unless the caller supplied it, after the token requests in flight."""
         await asyncio.gather(*self.token_requests, return_exceptions=True)
-        await self.http.close()
+        await self.http().close()

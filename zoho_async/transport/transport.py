@@ -9,26 +9,27 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from zoho_async import errors
 from zoho_async.auth.data_centers import DATA_CENTERS
-from zoho_async.auth.token_stores import Token
 from zoho_async.schema.operation import Operation, Response
 from zoho_async.schema.registry import PRODUCTS
 from zoho_async.wire.encoding import EncodedRequest, build_request, invalid_request
 from zoho_async.wire.pagination import Page, Pages
 
 from .accounts_server import HttpAccountsServer
-from .bodies import DownloadWriteError, GuardError, UploadReadError, in_thread
+from .bodies import PASSED_ON, DownloadWriteError, GuardError, UploadReadError, in_thread
 from .call_state import CallState
 from .config import TransportConfig
-from .http import PASSED_ON, HttpResult
 from .limits import Exhausted, Paused, Permit, Report
 from .responses import decode
-from .retry_policy import DONE, RetryAction, RetryDecision, classify
+from .retry_policy import DONE, PAUSE, REFRESH, RETRY, SLOW, RetryDecision, classify
 from .shared_state import SharedState
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from zoho_async.auth.token_stores import Token
+
     from .hooks import DispatchHook, Gatekeeper
+    from .http import HttpAdapter, HttpResult
 
 T = TypeVar("T")
 
@@ -48,7 +49,7 @@ class Transport:
         self.shared = shared
         self.guards = guards
         """Called in the last moment before each attempt; what they raise ends the call unsent."""
-        self.accounts = HttpAccountsServer(shared.http, settings)
+        self.accounts = HttpAccountsServer(shared, settings)
         """The accounts server of this client's data center."""
         self.organization = settings.api_url or settings.data_center, settings.organization_id or ""
         """Identifies the organisation: its API address or data center, and its id."""
@@ -204,7 +205,8 @@ class Transport:
             ZohoError: See `zoho_async.errors`.
             OSError: `to` cannot be written.
         """
-        self.shared.http.check_loop()
+        http = self.shared.http()
+        http.check_loop()
         self.shared.decoders.prepare(operation, type)
         throttle_count = 0 if hook is None else hook.throttle_count
         settings = self.settings
@@ -219,8 +221,8 @@ class Transport:
             while True:
                 acquiring = self._acquire(call, limiter, priority)
                 token, permit = await (call.timed(acquiring) if call.observed is not None else acquiring)
-                result, decision = await self._attempt(call, permit, operation, request, token, type, to, hook)
-                if decision.action is DONE:
+                result, decision = await self._attempt(http, call, permit, operation, request, token, type, to, hook)
+                if decision.action == DONE:
                     self.shared.budget.earn()
                     return call.response(result)
                 await self._prepare_retry(call, limiter, token, result, decision, hook)
@@ -263,6 +265,7 @@ class Transport:
 
     async def _attempt(
         self,
+        http: HttpAdapter,
         call: CallState,
         permit: Permit,
         operation: Operation[Any],
@@ -286,9 +289,9 @@ class Transport:
                 headers["Accept"] = "*/*" if operation.kind == "file" else "application/json"
             guards = self.guards if call.deadline is None else (*self.guards, call.leave)
             if to is None:
-                sending = self.shared.http.send(base, request, headers, self.settings.timeout, guards=guards)
+                sending = http.send(base, request, headers, self.settings.timeout, guards=guards)
             else:
-                sending = self._download(operation, request, headers, base, to, guards)
+                sending = self._download(http, operation, request, headers, base, to, guards)
             try:
                 result = await (sending if call.deadline is None else call.in_flight(sending))
             except asyncio.CancelledError:
@@ -334,12 +337,12 @@ class Transport:
         if hook is not None and action in _REPEATED:
             with call.callers_code():
                 hook.on_rejected()
-        if action is RetryAction.REFRESH and not call.refreshed:
+        if action == REFRESH and not call.refreshed:
             call.refreshed = True
             await call.refresh(self.settings.auth.refresh(token, self.accounts), self.shared.token_requests)
-        elif action in (RetryAction.PAUSE, RetryAction.SLOW):
+        elif action in (PAUSE, SLOW):
             await call.apply_throttle(decision)
-        elif action is RetryAction.RETRY:
+        elif action == RETRY:
             await call.retry(decision, result)
         elif decision.error is errors.QuotaExceededError:
             raise call.quota_exceeded(limiter.quota().resets_at)
@@ -372,6 +375,7 @@ class Transport:
 
     async def _download(
         self,
+        http: HttpAdapter,
         operation: Operation[Any],
         request: EncodedRequest,
         headers: Mapping[str, str],
@@ -386,7 +390,7 @@ class Transport:
         part = await in_thread(AtomicFile, to, binary=True)
         try:
             timeout = self.settings.timeout
-            result = await self.shared.http.send(base, request, headers, timeout, to=part.file, guards=guards)
+            result = await http.send(base, request, headers, timeout, to=part.file, guards=guards)
             decode(self.shared.decoders, operation, request, None, result)
             if result.outcome.code == 0 and result.decoded is not None:
                 await in_thread(part.commit)
@@ -396,7 +400,7 @@ class Transport:
             part.discard()
 
 
-_REPEATED = (RetryAction.REFRESH, RetryAction.PAUSE, RetryAction.SLOW, RetryAction.RETRY)
+_REPEATED = (REFRESH, PAUSE, SLOW, RETRY)
 
 
 def _download_path(operation: Operation[Any], type: Any, to: str | PathLike[str] | None) -> Path | None:
