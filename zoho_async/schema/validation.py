@@ -69,7 +69,7 @@ def _schemas(struct: type[Any]) -> Callable[[str], _Schema]:
         plain = {
             field: sys.maxsize if rule.max_length is None else rule.max_length
             for field, rule in rules.items()
-            if rule.kind == "string" and not rule.values and rule.min_length is None and rule.pattern is None
+            if rule.kind in ("string", "any") and not rule.values and rule.min_length is None and rule.pattern is None
         }
         return rules, plain, [field for field, rule in rules.items() if rule.required]
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from zoho_async._typeguards import is_mapping, is_sequence
+from zoho_async._typeguards import is_mapping, is_object, is_sequence
 from zoho_async.bulk.errors import InputError, UnknownColumnError
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, strip_blanks
 from zoho_async.bulk.source.mapping import preset_hint
-from zoho_async.bulk.source.text import listed
+from zoho_async.bulk.source.text import joined, listed
 from zoho_async.errors import Fault
 from zoho_async.schema.suggestions import did_you_mean
 from zoho_async.schema.validation import Rule, validate
@@ -35,7 +35,8 @@ LONGEST_KEY = 4_000
 """Bytes of a key that an upsert carries in a header; servers refuse headers of 8 kB as a whole."""
 
 _ID = Rule(kind="id")
-_UNREAD = re.compile(r"⟦(?:0x[0-9A-F]+|unread)⟧")
+_UNREAD_BEGINS = "⟦"
+_UNREAD = re.compile(rf"{_UNREAD_BEGINS}(?:0x[0-9A-F]+|unread)⟧")
 """What rejects files of earlier versions hold in place of bytes that could not be read."""
 
 _canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string")
@@ -171,7 +172,7 @@ class RowReader:
             return WorkItem(row=row, faults=(Fault(path="", rule="unreadable", message=message),))
 
     def _read(self, row: Row) -> WorkItem:
-        if (mark := _UNREAD.search(str(row.values))) is not None:
+        if (mark := _unread(row.values)) is not None:
             names: Mapping[Any, Any] = row.values if is_mapping(row.values) else dict[Any, Any]()
             path = next((str(name) for name, cell in names.items() if mark[0] in str(cell)), "")
             message = f"holds {mark[0]} in place of what could not be read; write the text itself"
@@ -324,6 +325,13 @@ class RowReader:
         field = self.options.suffix_field
         suffix = strip_blanks(str(_at(item.body, self.columns, field) or "")) if field else ""
         return f"{item.name} ({suffix})" if suffix else ""
+
+
+def _unread(values: Any) -> re.Match[str] | None:
+    """The mark of what could not be read in a row."""
+    # A row of text need not be shown to see that it has none.
+    text = joined((*values, *values.values())) if is_object(values) else None
+    return _UNREAD.search(str(values)) if text is None or _UNREAD_BEGINS in text else None
 
 
 def row_key(field: str, value: str, within: str = "") -> str:
