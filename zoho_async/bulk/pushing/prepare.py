@@ -211,8 +211,11 @@ class Planner:
 
     def _sent_without_email(self, connection: sqlite3.Connection, item: WorkItem) -> tuple[Entry | None, Entry | None]:
         """What an earlier version has recorded of a person that had no e-mail then: done, or of unknown outcome."""
-        natural, name = self._destination.natural, full_name_key(item.body, item.parent)
-        if not (natural.parent and item.key and name) or item.record_id:
+        natural = self._destination.natural
+        if not (natural.parent and item.key) or item.record_id:
+            return None, None
+        name = full_name_key(item.body, item.parent)
+        if not name:
             return None, None
         found = self._journal.keyless(connection, "", [name])
         sent = next((one for one in found if one.state in ("intent", "unknown")), None)

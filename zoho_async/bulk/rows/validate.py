@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import AsyncIterable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
@@ -12,17 +11,17 @@ from typing import Any
 
 import msgspec
 
-from zoho_async._typeguards import is_mapping, is_object, is_sequence
+from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import InputError, UnknownColumnError
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE, Row, RowFile, strip_blanks
 from zoho_async.bulk.source.mapping import preset_hint
-from zoho_async.bulk.source.text import joined, listed
+from zoho_async.bulk.source.text import listed
 from zoho_async.errors import Fault
 from zoho_async.schema.suggestions import did_you_mean
 from zoho_async.schema.validation import Rule, validate
 from zoho_async.wire.encoding import to_builtins
 
-from .cells import InvalidCell, convert, mangled, nested
+from .cells import InvalidCell, convert, mangled, nested, unread
 from .columns import Columns, duplicate_custom_fields, header_hint, original
 from .intake import TAKEN, Intake
 from .matching import matchable
@@ -35,14 +34,11 @@ LONGEST_KEY = 4_000
 """Bytes of a key that an upsert carries in a header; servers refuse headers of 8 kB as a whole."""
 
 _ID = Rule(kind="id")
-_UNREAD_BEGINS = "⟦"
-_UNREAD = re.compile(rf"{_UNREAD_BEGINS}(?:0x[0-9A-F]+|unread)⟧")
-"""What rejects files of earlier versions hold in place of bytes that could not be read."""
 
 _canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string")
 
 
-class WorkItem(msgspec.Struct, kw_only=True):
+class WorkItem(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One row, ready: what would be sent, or why nothing will be."""
 
     row: Row
@@ -172,7 +168,7 @@ class RowReader:
             return WorkItem(row=row, faults=(Fault(path="", rule="unreadable", message=message),))
 
     def _read(self, row: Row) -> WorkItem:
-        if (mark := _unread(row.values)) is not None:
+        if (mark := unread(row.values)) is not None:
             names: Mapping[Any, Any] = row.values if is_mapping(row.values) else dict[Any, Any]()
             path = next((str(name) for name, cell in names.items() if mark[0] in str(cell)), "")
             message = f"holds {mark[0]} in place of what could not be read; write the text itself"
@@ -325,13 +321,6 @@ class RowReader:
         field = self.options.suffix_field
         suffix = strip_blanks(str(_at(item.body, self.columns, field) or "")) if field else ""
         return f"{item.name} ({suffix})" if suffix else ""
-
-
-def _unread(values: Any) -> re.Match[str] | None:
-    """The mark of what could not be read in a row."""
-    # A row of text need not be shown to see that it has none.
-    text = joined((*values, *values.values())) if is_object(values) else None
-    return _UNREAD.search(str(values)) if text is None or _UNREAD_BEGINS in text else None
 
 
 def row_key(field: str, value: str, within: str = "") -> str:
