@@ -4,6 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zoho_async import Fault, custom_fields, validate
 from zoho_async.books import (
@@ -15,6 +17,7 @@ from zoho_async.books import (
     ContactUpdate,
     CustomFieldInput,
 )
+from zoho_async.books.rules import RULES
 
 
 def faults(body: Any, type: Any = None) -> list[tuple[str, str]]:
@@ -102,3 +105,23 @@ def test_what_is_no_request_body_is_a_mistake_of_the_caller() -> None:
         with pytest.raises(TypeError):
             validate(body, type)
     assert validate(CustomFieldInput(index=1)) == []
+
+
+class Text(str):
+    """A text that is not exactly a `str`, so that every rule is looked at."""
+
+    __slots__ = ()
+
+
+TEXTS = st.sampled_from(["", "A", "customer", "12", "x" * 50, "x" * 51, "x" * 200, "x" * 201, "2026-02-30"])
+
+
+@given(
+    st.dictionaries(st.sampled_from([*RULES["ContactCreate"], "none_such"]), TEXTS),
+    st.dictionaries(st.sampled_from([*RULES["AddressInput"], "none_such"]), TEXTS),
+)
+def test_a_plain_text_has_the_faults_that_every_rule_gives_it(body: dict[str, str], address: dict[str, str]) -> None:
+    plain = {**body, "billing_address": address}
+    slow = {name: Text(text) for name, text in body.items()}
+    slow_address = {name: Text(text) for name, text in address.items()}
+    assert validate(plain, ContactCreate) == validate({**slow, "billing_address": slow_address}, ContactCreate)

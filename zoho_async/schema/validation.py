@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from importlib import import_module
 from typing import Any, Literal, cast
 
 import msgspec
 
+from zoho_async._typeguards import is_list
 from zoho_async.errors import Fault
 
 Kind = Literal["string", "id", "integer", "number", "boolean", "date", "datetime", "object", "array", "any"]
@@ -40,6 +43,8 @@ class Rule(msgspec.Struct, frozen=True, gc=False):
 
 
 Rules = Mapping[str, Mapping[str, Rule]]
+_Schema = tuple[Mapping[str, Rule], dict[str, int], list[str]]
+"""The rules of a struct, the most characters of its fields that take any text, and its required fields."""
 
 
 def rules_of(struct: type[Any]) -> Rules:
@@ -51,6 +56,24 @@ def rules_of(struct: type[Any]) -> Rules:
     if struct.__name__ not in tables:
         raise TypeError(f"{struct.__name__} is not a request struct: responses are not validated")
     return tables
+
+
+@cache
+def _schemas(struct: type[Any]) -> Callable[[str], _Schema]:
+    """The schemas of the product a request struct belongs to, by name."""
+    tables = rules_of(struct)
+
+    @cache
+    def schema(name: str) -> _Schema:
+        rules = tables[name]
+        plain = {
+            field: sys.maxsize if rule.max_length is None else rule.max_length
+            for field, rule in rules.items()
+            if rule.kind in ("string", "any") and not rule.values and rule.min_length is None and rule.pattern is None
+        }
+        return rules, plain, [field for field, rule in rules.items() if rule.required]
+
+    return schema
 
 
 def validate(body: Any, type: type[Any] | None = None) -> list[Fault]:
@@ -67,17 +90,18 @@ def validate(body: Any, type: type[Any] | None = None) -> list[Fault]:
     Raises:
         TypeError: It is not a request body.
     """
-    if type is None:
+    struct: Any = type
+    if struct is None:
         if not isinstance(body, msgspec.Struct):
             raise TypeError("validate() needs a request struct, or a mapping and type=")
-        type = body.__class__
+        struct = body.__class__
     faults: list[Fault] = []
-    _object(body, type.__name__, rules_of(type), "", faults)
+    _object(body, struct.__name__, _schemas(struct), "", faults)
     return faults
 
 
-def _object(value: Any, schema: str, tables: Rules, path: str, faults: list[Fault]) -> None:
-    rules = tables[schema]
+def _object(value: Any, schema: str, schemas: Callable[[str], _Schema], path: str, faults: list[Fault]) -> None:
+    rules, plain, required = schemas(schema)
     given: Mapping[str, Any]
     if isinstance(value, dict):
         given = cast("dict[str, Any]", value)
@@ -90,34 +114,35 @@ def _object(value: Any, schema: str, tables: Rules, path: str, faults: list[Faul
         faults.append(Fault(path=path or "body", rule="type", message=f"must be an object, not {_shown(value)}"))
         return
     for name, item in given.items():
+        if type(item) is str and len(item) <= plain.get(name, -1):
+            continue
         place = f"{path}.{name}" if path else str(name)
         rule = rules.get(name)
         if rule is None:
             faults.append(Fault(path=place, rule="unknown", message="is not a documented field"))
         elif item is not msgspec.UNSET and item is not None:
             before = len(faults)
-            _value(item, rule, tables, place, faults)
+            _value(item, rule, schemas, place, faults)
             if rule.disputed:
                 faults[before:] = [msgspec.structs.replace(fault, warning=True) for fault in faults[before:]]
-    for name, rule in rules.items():
-        if rule.required:
-            item = given.get(name)
-            if item is None or item is msgspec.UNSET or item == "":
-                place = f"{path}.{name}" if path else name
-                faults.append(Fault(path=place, rule="required", message="is required"))
+    for name in required:
+        item = given.get(name)
+        if item is None or item is msgspec.UNSET or item == "":
+            place = f"{path}.{name}" if path else name
+            faults.append(Fault(path=place, rule="required", message="is required"))
 
 
-def _value(value: Any, rule: Rule, tables: Rules, path: str, faults: list[Fault]) -> None:
+def _value(value: Any, rule: Rule, schemas: Callable[[str], _Schema], path: str, faults: list[Fault]) -> None:
     kind = rule.kind
     if kind == "any":
         return
     if kind == "object":
         if rule.schema:
-            _object(value, rule.schema, tables, path, faults)
+            _object(value, rule.schema, schemas, path, faults)
         elif not isinstance(value, Mapping):
             faults.append(Fault(path=path, rule="type", message=f"must be an object, not {_shown(value)}"))
     elif kind == "array":
-        _array(value, rule, tables, path, faults)
+        _array(value, rule, schemas, path, faults)
     elif message := _TYPES[kind](value):
         shown = "***" if rule.secret else _shown(value)
         faults.append(Fault(path=path, rule="type", message=f"{message}, not {shown}"))
@@ -127,16 +152,16 @@ def _value(value: Any, rule: Rule, tables: Rules, path: str, faults: list[Fault]
         faults.extend(_range(value, rule, path))
 
 
-def _array(value: Any, rule: Rule, tables: Rules, path: str, faults: list[Fault]) -> None:
-    if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__"):
+def _array(value: Any, rule: Rule, schemas: Callable[[str], _Schema], path: str, faults: list[Fault]) -> None:
+    if not is_list(value) and (isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__")):
         faults.append(Fault(path=path, rule="type", message=f"must be a list, not {_shown(value)}"))
         return
     for index, item in enumerate(value):
         place = f"{path}[{index}]"
         if rule.items == "object" and rule.schema:
-            _object(item, rule.schema, tables, place, faults)
+            _object(item, rule.schema, schemas, place, faults)
         elif rule.items and rule.items != "any":
-            _value(item, Rule(rule.items), tables, place, faults)  # type: ignore[arg-type]
+            _value(item, Rule(rule.items), schemas, place, faults)  # type: ignore[arg-type]
 
 
 def _range(value: int | Decimal, rule: Rule, path: str) -> Iterator[Fault]:

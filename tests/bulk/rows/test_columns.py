@@ -226,3 +226,13 @@ def test_any_column_name_is_known_or_not(name: str) -> None:
     if column is not None:
         body, faults, _ = COLUMNS.read({name: "1"})
         assert body or faults
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["contact_name", "notes", "credit_limit", "contact_persons[2].email", "cf_a", "none_such"]),
+        st.sampled_from(["", " ", " A ", "\u00a0Ü\u200b", "12", "\ud800", "x" * 131_073]),
+    )
+)
+def test_a_row_of_text_is_read_as_one_that_has_other_cells_too(row: dict[str, str]) -> None:
+    assert COLUMNS.read(row) == COLUMNS.read({**row, "website": None})

@@ -48,6 +48,7 @@ class Planner:
     ) -> None:
         self._journal = journal
         self._destination = destination
+        self._natural = destination.natural
         self._options = options
         self.reader = RowReader(destination, options)
         self._lists = OrganizationLists(destination, read)
@@ -134,7 +135,7 @@ class Planner:
     async def decide(self, items: Sequence[WorkItem], *, deleted: str = "") -> list[RoutedRow]:
         """The actions for some rows, as things stand now. `deleted`: id of a record that no longer exists."""
         wait_epoch = self._wait_epoch()
-        hint = self._options.hint_for_taken(by="record" if self._destination.natural.name else "key")
+        hint = self._options.hint_for_taken(by="record" if self._natural.name else "key")
         await self._look(items, changed=bool(deleted))
 
         def work(connection: sqlite3.Connection) -> list[RoutedRow]:
@@ -173,7 +174,7 @@ class Planner:
 
     def _context(self, connection: sqlite3.Connection, item: WorkItem, *, deleted: str) -> RowContext:
         entry = self._journal.entry(connection, item.row_key)
-        natural, options = self._destination.natural, self._options
+        natural, options = self._natural, self._options
         looking = not self.index.empty
         if entry is None and not (options.field or item.record_id or item.faults):
             entry = self._renamed_entry(connection, item, looking=looking)
@@ -211,8 +212,11 @@ class Planner:
 
     def _sent_without_email(self, connection: sqlite3.Connection, item: WorkItem) -> tuple[Entry | None, Entry | None]:
         """What an earlier version has recorded of a person that had no e-mail then: done, or of unknown outcome."""
-        natural, name = self._destination.natural, full_name_key(item.body, item.parent)
-        if not (natural.parent and item.key and name) or item.record_id:
+        natural = self._natural
+        if not (natural.parent and item.key) or item.record_id:
+            return None, None
+        name = full_name_key(item.body, item.parent)
+        if not name:
             return None, None
         found = self._journal.keyless(connection, "", [name])
         sent = next((one for one in found if one.state in ("intent", "unknown")), None)
@@ -257,7 +261,7 @@ class Planner:
         # A row that carries its record's id needs no list.
         if self._destination.resource is None or all(item.faults or item.record_id for item in items):
             return
-        if not self._destination.natural.parent:
+        if not self._natural.parent:
             await self.index.read()
             return
         good = [item for item in items if not (item.faults or item.record_id)]
@@ -305,7 +309,7 @@ class Planner:
 
     async def _find_keyless(self, items: Sequence[WorkItem]) -> None:
         """Persons without e-mail that an earlier version has sent go on by its entries; no other may be made."""
-        natural = self._destination.natural
+        natural = self._natural
         if not natural.parent or self._options.field:
             return
         without_email = [(natural.field, "required")]

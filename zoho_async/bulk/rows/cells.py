@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from zoho_async._typeguards import is_mapping, is_sequence
+from zoho_async._typeguards import is_mapping, is_object, is_sequence
 from zoho_async.bulk.source.files import LONGEST, strip_blanks
+from zoho_async.bulk.source.text import joined
 from zoho_async.errors import Fault
 from zoho_async.schema.validation import Rule
 from zoho_async.wire.encoding import time_text
@@ -23,6 +24,10 @@ _MANGLED = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+")
 
 _LONG = 1 << 63
 """The first whole number that JSON's encoder refuses."""
+
+_UNREAD_BEGINS = "⟦"
+_UNREAD = re.compile(rf"{_UNREAD_BEGINS}(?:0x[0-9A-F]+|unread)⟧")
+"""What rejects files of earlier versions hold in place of bytes that could not be read."""
 
 _DIGITS = 60
 """Most digits before or after the point: expanding a larger exponent could take megabytes."""
@@ -135,6 +140,13 @@ def mangled(cell: Any) -> InvalidCell | None:
     if isinstance(cell, float | Decimal) or (isinstance(cell, str) and _MANGLED.fullmatch(cell.strip())):
         return InvalidCell("mangled", f"was rounded by a spreadsheet ({cell}); export the column as text")
     return None
+
+
+def unread(values: Any) -> re.Match[str] | None:
+    """The mark of what could not be read in a row."""
+    # A row of text need not be shown to see that it has none.
+    text = joined((*values, *values.values())) if is_object(values) else None
+    return _UNREAD.search(str(values)) if text is None or _UNREAD_BEGINS in text else None
 
 
 def _string(cell: Any) -> Any:

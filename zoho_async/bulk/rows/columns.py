@@ -18,7 +18,7 @@ import msgspec
 from zoho_async._typeguards import is_mapping, is_sequence
 from zoho_async.bulk.errors import UnknownColumnError, printable
 from zoho_async.bulk.source.files import LONGEST
-from zoho_async.bulk.source.text import comparable, strip_blanks
+from zoho_async.bulk.source.text import comparable, joined, strip_all, strip_blanks
 from zoho_async.errors import Fault
 from zoho_async.schema.validation import Kind, Rule, Rules
 
@@ -39,6 +39,8 @@ class Column(msgspec.Struct, frozen=True):
         name: As the row has it.
         path: Steps into the body; an `int` is a place in a list.
         rule: Of the field.
+        parents: The steps before the last one.
+        takes_text: Whether any text is a value of it.
         custom: API name of the custom field it sets; `path` then leads to the record that has the field.
         branch: Whether it is an object or a list, whose members are the columns.
     """
@@ -48,6 +50,14 @@ class Column(msgspec.Struct, frozen=True):
     rule: Rule
     custom: str = ""
     branch: bool = False
+    parents: tuple[str | int, ...] = ()
+    takes_text: bool = False
+
+    @classmethod
+    def of(cls, name: str, path: Sequence[str | int], rule: Rule, *, custom: str = "", branch: bool = False) -> Column:
+        """The column of a path."""
+        steps = tuple(path)
+        return cls(name, steps, rule, custom, branch, steps[:-1], rule.kind in ("string", "any"))
 
 
 class Columns:
@@ -111,45 +121,53 @@ class Columns:
             fields, and lists whose first places are empty).
         """
         body: dict[str, Any] = {}
+        nodes: dict[tuple[str | int, ...], dict[Any, Any]] = {(): body}
         faults: list[Fault] = []
-        places: dict[str, str] = {}
         customs: list[tuple[Column, Any]] = []
         seen: set[str] = set()
         # Text has nothing nested: rows of CSV need no flattening.
-        flat = all(isinstance(cell, str) for cell in values.values())
-        for name, given in values.items() if flat else self.leaves(values):
+        text = joined(values.values())
+        flat, plain = text is not None, text is not None and text.isascii() and len(text) < LONGEST
+        flat_cells = zip(values, strip_all(values.values(), text or ""), strict=True)
+        for name, given in flat_cells if flat else self.leaves(values):
             # Written as it is matched: blanks would rename the record.
-            cell = strip_blanks(given) if isinstance(given, str) else given
+            cell = given if flat or not isinstance(given, str) else strip_blanks(given)
             if cell is None or cell == "":
                 continue
             if isinstance(cell, InvalidCell):
                 faults.append(cell.fault(name))
                 continue
-            column = self.field(name)
+            column = self._known.get(name) or self.field(name)
             if column is None:
                 faults.append(Fault(path=name, rule="unknown", message=f"is no known field{self.hint(name)}"))
                 continue
-            if name in seen:
-                faults.append(Fault(path=name, rule="twice", message="occurs twice, nested and as a column"))
-                continue
-            seen.add(name)
-            plain_text = (
-                column.rule.kind == "string" and isinstance(cell, str) and cell.isascii() and len(cell) < LONGEST
-            )
-            value = str.__str__(cell) if plain_text else convert(column.rule, cell)
-            if isinstance(value, InvalidCell):
-                faults.append(value.fault(name))
-            elif column.custom:
+            if not flat:
+                if name in seen:
+                    faults.append(Fault(path=name, rule="twice", message="occurs twice, nested and as a column"))
+                    continue
+                seen.add(name)
+            if column.takes_text and (plain or (type(cell) is str and cell.isascii() and len(cell) < LONGEST)):
+                value = cell
+            else:
+                value = convert(column.rule, cell)
+                if isinstance(value, InvalidCell):
+                    faults.append(value.fault(name))
+                    continue
+            if column.custom:
                 customs.append((column, value))
             else:
-                _put(body, column.path, value)
+                node = nodes.get(column.parents)
+                if node is None:
+                    node = nodes[column.parents] = _node(body, column.parents)
+                node[column.path[-1]] = value
+        labels: dict[int, str] = {}
         # After every numbered place: custom fields may also be given as a list of objects.
-        labels: dict[str, str] = {}
         for place, (column, value) in enumerate(customs, 10_000):
-            _put(body, (*column.path, _CUSTOM, place), {"api_name": column.custom, "value": value})
-            labels[f"{column.name.removesuffix(column.custom)}{_CUSTOM}[{place}]"] = column.name
-        packed = _packed(body, "", "", places)
-        return packed, faults, {here: labels.get(was, was) for here, was in places.items()}
+            _node(body, (*column.path, _CUSTOM))[place] = {"api_name": column.custom, "value": value}
+            labels[place] = column.name
+        places: dict[str, str] = {}
+        _pack(body, "", "", places, labels)
+        return body, faults, places
 
     def _resolve(self, name: str) -> Column | None:
         if not _PATH.fullmatch(name):
@@ -163,12 +181,12 @@ class Columns:
             rule = fields.get(field)
             if rule is None:
                 custom = last and not place and field.startswith("cf_") and len(field) > 3 and _CUSTOM in fields
-                return Column(name, tuple(path), Rule(kind="any"), field) if custom else None
+                return Column.of(name, path, Rule(kind="any"), custom=field) if custom else None
             path.append(field)
             kind, schema = rule.kind, rule.schema
             if kind == "array":
                 if place is None:
-                    return Column(name, tuple(path), rule, branch=True) if last else None
+                    return Column.of(name, path, rule, branch=True) if last else None
                 path.append(int(place))
                 rule = Rule(kind=cast("Kind", rule.items or "any"))
                 kind = rule.kind
@@ -176,9 +194,9 @@ class Columns:
                 return None
             if kind == "object" and schema:
                 if last:
-                    return Column(name, tuple(path), rule, branch=True)
+                    return Column.of(name, path, rule, branch=True)
                 continue
-            return Column(name, tuple(path), rule) if last else None
+            return Column.of(name, path, rule) if last else None
         return None
 
     def _names(self, schema: str, prefix: str, above: tuple[str, ...]) -> Iterator[str]:
@@ -222,56 +240,57 @@ def header_hint(names: Sequence[str]) -> str:
     return ""
 
 
-def _put(body: dict[str, Any], path: tuple[str | int, ...], value: Any) -> None:
-    """Sets a value; lists are dicts by place until the whole row is read: places come in any order."""
-    node: dict[Any, Any] = body
-    for step in path[:-1]:
-        node = node.setdefault(step, {})
-    node[path[-1]] = value
+def _node(body: dict[Any, Any], path: tuple[str | int, ...]) -> dict[Any, Any]:
+    """The object or list at a path; lists are dicts by place until the whole row is read: places come in any order."""
+    for step in path:
+        body = body.setdefault(step, {})
+    return body
 
 
-def _packed(node: Any, path: str, column: str, places: dict[str, str]) -> Any:
-    """Turns dicts by place into lists without gaps, and records in `places` where one moved."""
-    if not is_mapping(node):
-        return node
-    members: Mapping[Any, Any] = node
-    if members and all(isinstance(key, int) for key in members):
-        out: list[Any] = []
-        for place in sorted(members, key=int):
-            here, was = f"{path}[{len(out)}]", f"{column}[{place}]"
-            if here != was:
-                places[here] = was
-            out.append(_packed(members[place], here, was, places))
-        return out
-    return {
-        key: _packed(member, f"{path}.{key}" if path else str(key), f"{column}.{key}" if column else str(key), places)
-        if isinstance(member, dict)
-        else member
-        for key, member in members.items()
-    }
+def _pack(node: dict[str, Any], path: str, column: str, places: dict[str, str], labels: Mapping[int, str]) -> None:
+    """Turns dicts by place into lists without gaps; `places` gets the column of what is at another place."""
+    for key, member in node.items():
+        if not isinstance(member, dict):
+            continue
+        inner: dict[Any, Any] = node[key]
+        here = f"{path}.{key}" if path else key
+        was = here if column == path else f"{column}.{key}"
+        if not (inner and isinstance(next(iter(inner)), int)):
+            _pack(inner, here, was, places, labels)
+            continue
+        items: list[Any] = []
+        for place, item in sorted(inner.items()):
+            now = f"{here}[{len(items)}]"
+            before = labels.get(place) or f"{was}[{place}]"
+            if now != before:
+                places[now] = before
+            if isinstance(item, dict):
+                _pack(inner[place], now, before, places, labels)
+            items.append(item)
+        node[key] = items
 
 
 def duplicate_custom_fields(body: Mapping[str, Any], prefix: str = "") -> list[Fault]:
     """A validation error for every custom field that a body sets more than once, in whatever form."""
     faults: list[Fault] = []
     for name, value in body.items():
-        if is_mapping(value):
-            if name != _CUSTOM:
-                faults += duplicate_custom_fields(value, f"{prefix}{name}.")
-        elif not is_sequence(value):
+        if isinstance(value, str):
             continue
-        elif name != _CUSTOM:
-            for place, item in enumerate(value):
-                if is_mapping(item):
-                    faults += duplicate_custom_fields(item, f"{prefix}{name}[{place}].")
-        elif len(value) > 1:
-            for key in ("api_name", "customfield_id"):
-                given = Counter(str(one[key]) for one in value if is_mapping(one) and one.get(key))
-                faults += [
-                    Fault(path=f"{prefix}{one}", rule="twice", message="occurs twice")
-                    for one, times in given.items()
-                    if times > 1
-                ]
+        if is_sequence(value):
+            if name != _CUSTOM:
+                for place, item in enumerate(value):
+                    if is_mapping(item):
+                        faults += duplicate_custom_fields(item, f"{prefix}{name}[{place}].")
+            elif len(value) > 1:
+                for key in ("api_name", "customfield_id"):
+                    given = Counter(str(one[key]) for one in value if is_mapping(one) and one.get(key))
+                    faults += [
+                        Fault(path=f"{prefix}{one}", rule="twice", message="occurs twice")
+                        for one, times in given.items()
+                        if times > 1
+                    ]
+        elif name != _CUSTOM and is_mapping(value):
+            faults += duplicate_custom_fields(value, f"{prefix}{name}.")
     return faults
 
 

@@ -36,14 +36,12 @@ class DuplicateDetector:
                 f"CREATE TABLE IF NOT EXISTS {self._table} (kind TEXT, value TEXT, first INTEGER, "
                 "PRIMARY KEY (kind, value)) WITHOUT ROWID"
             )
-            return [
-                connection.execute(
-                    f"INSERT INTO {self._table} VALUES (?, ?, ?) ON CONFLICT (kind, value) DO UPDATE "
-                    "SET first = first RETURNING first",
-                    (kind, value, number),
-                ).fetchone()[0]
-                for value, number in values
-            ]
+            rows = [(kind, value, number) for value, number in values]
+            insert = f"INSERT INTO {self._table} VALUES (?, ?, ?) ON CONFLICT (kind, value) DO NOTHING"
+            if connection.executemany(insert, rows).rowcount == len(rows):
+                return [number for _, number in values]
+            select = f"SELECT first FROM {self._table} WHERE kind = ? AND value = ?"
+            return [connection.execute(select, (kind, value)).fetchone()[0] for value, _ in values]
 
         return await self._database.run(work)
 

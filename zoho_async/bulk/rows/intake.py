@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from zoho_async._typeguards import is_mapping, is_sequence
@@ -25,6 +25,8 @@ _STAMPS = ("created_time", "last_modified_time")
 TAKEN = "taken by their common meaning"
 _CUSTOM = "custom_fields"
 _EMPTY = ("[]", "{}")
+_HEADERS = 16
+"""Headers whose columns are kept: a table has one, rows of JSON may each have their own."""
 _MEANT = 20
 """Unknown names that are explained."""
 _WORDS = frozenset(
@@ -47,6 +49,7 @@ class Intake:
         self._plain = cache(self._resolve)
         self._with_name = cache(partial(self._resolve, has_name=True))
         self._pulled = cache(self._resolve_pulled)
+        self._columns_of = lru_cache(_HEADERS)(_columns_of)
         self._spelled, self._words = _spellings(self._columns, destination.record_id)
         self.references = References(self._columns)
         self._spelled = {**self.references.spellings, **self._spelled}
@@ -101,8 +104,8 @@ class Intake:
     def cannot_ask(self) -> None:
         """Called when there is nobody to ask: references are left out of the rows."""
         self.references.cannot_ask = True
-        for naming in (self._plain, self._with_name):
-            naming.cache_clear()
+        for cached in (self._plain, self._with_name, self._columns_of):
+            cached.cache_clear()
 
     def unknown_labels(self, labels: Iterable[str]) -> list[str]:
         """Which of some columns are no label of a custom field, by the organisation's list."""
@@ -115,8 +118,8 @@ class Intake:
             UnknownColumnError: There are `unknown` labels.
             InputError: Two names stand for one custom field.
         """
-        for naming in (self._plain, self._with_name):
-            naming.cache_clear()
+        for cached in (self._plain, self._with_name, self._columns_of):
+            cached.cache_clear()
         if not where:
             return
         if unknown:
@@ -157,9 +160,25 @@ class Intake:
         if naming is self._pulled and not pulled:
             # A row that was added to what was pulled.
             naming = self._plain
+        # A record's id shows that the cells are from a pull, its columns may have been removed.
+        escaped = escaped and bool(values.get(self._id))
+        names = tuple(values)
+        columns = self._columns_of(naming, names)
+        if columns is None and not (pulled or escaped):
+            named = dict(values)
+        else:
+            named = self._renamed(values, columns or names, pulled=pulled, escaped=escaped)
+        self._with_terms(named)
+        self.references.resolve(named)
+        return named if reading is None else self._localized(named, reading)
+
+    def _renamed(
+        self, values: Mapping[str, Any], columns: Sequence[str], *, pulled: bool, escaped: bool
+    ) -> dict[str, Any]:
+        """The cells of a row under its columns."""
         named: dict[str, Any] = {}
-        for name, cell in values.items():
-            column = naming(name)
+        for (name, cell), target in zip(values.items(), columns, strict=True):
+            column = target
             if not column or (pulled and column == _CUSTOM and any(one.startswith("cf_") for one in values)):
                 # Custom fields stand under their own names too.
                 continue
@@ -169,12 +188,8 @@ class Intake:
             if pulled:
                 named[column] = self._writable(column, cell, escaped=escaped)
             else:
-                # A record's id shows that the cells are from a pull, its columns may have been removed.
-                is_escaped = escaped and isinstance(cell, str) and bool(values.get(self._id))
-                named[column] = unescape_cell(cell) if is_escaped else cell
-        self._with_terms(named)
-        self.references.resolve(named)
-        return named if reading is None else self._localized(named, reading)
+                named[column] = unescape_cell(cell) if escaped and isinstance(cell, str) else cell
+        return named
 
     def _with_terms(self, values: dict[str, Any]) -> None:
         """Payment terms in words as days: Net 30, Due on Receipt."""
@@ -182,8 +197,10 @@ class Intake:
             return
         for name in ("payment_terms", "payment_terms_label"):
             text = values.get(name)
+            if not isinstance(text, str):
+                continue
             counts = name == "payment_terms" or not values.get("payment_terms")
-            if counts and isinstance(text, str) and (days := days_of(strip_blanks(text))) is not None:
+            if counts and (days := days_of(strip_blanks(text))) is not None:
                 values["payment_terms"] = days
 
     def _naming(self, names: Mapping[str, Any]) -> Callable[[str], str]:
@@ -246,6 +263,12 @@ class Intake:
             elif column.rule.kind == "boolean":
                 values[name] = truth(strip_blanks(cell), reading)
         return values
+
+
+def _columns_of(naming: Callable[[str], str], names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The columns that the names of a row stand for; None when they are the names."""
+    columns = tuple(map(naming, names))
+    return None if columns == names and all(columns) else columns
 
 
 def left_out_note(names: Iterable[str]) -> str:

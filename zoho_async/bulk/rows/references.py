@@ -132,6 +132,8 @@ class References:
 
     def resolve(self, values: dict[str, Any]) -> None:
         """Puts ids in the place of names in a row; a name that leads to none becomes a `InvalidCell`."""
+        if self._lists.keys().isdisjoint(values):
+            return
         for name in [one for one in self._lists if one in values]:
             wanted = self._lists[name]
             cell = values.pop(name)

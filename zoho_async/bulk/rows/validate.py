@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import AsyncIterable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
@@ -22,7 +21,7 @@ from zoho_async.schema.suggestions import did_you_mean
 from zoho_async.schema.validation import Rule, validate
 from zoho_async.wire.encoding import to_builtins
 
-from .cells import InvalidCell, convert, mangled, nested
+from .cells import InvalidCell, convert, mangled, nested, unread
 from .columns import Columns, duplicate_custom_fields, header_hint, original
 from .intake import TAKEN, Intake
 from .matching import matchable
@@ -35,13 +34,11 @@ LONGEST_KEY = 4_000
 """Bytes of a key that an upsert carries in a header; servers refuse headers of 8 kB as a whole."""
 
 _ID = Rule(kind="id")
-_UNREAD = re.compile(r"⟦(?:0x[0-9A-F]+|unread)⟧")
-"""What rejects files of earlier versions hold in place of bytes that could not be read."""
 
 _canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string")
 
 
-class WorkItem(msgspec.Struct, kw_only=True):
+class WorkItem(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One row, ready: what would be sent, or why nothing will be."""
 
     row: Row
@@ -171,7 +168,7 @@ class RowReader:
             return WorkItem(row=row, faults=(Fault(path="", rule="unreadable", message=message),))
 
     def _read(self, row: Row) -> WorkItem:
-        if (mark := _UNREAD.search(str(row.values))) is not None:
+        if (mark := unread(row.values)) is not None:
             names: Mapping[Any, Any] = row.values if is_mapping(row.values) else dict[Any, Any]()
             path = next((str(name) for name, cell in names.items() if mark[0] in str(cell)), "")
             message = f"holds {mark[0]} in place of what could not be read; write the text itself"

@@ -13,7 +13,7 @@ from zoho_async.bulk.errors import InputError, printable
 
 from .reading import SEARCHED, Header, LineCells, Reading, check_header, find_header
 from .row import ADDED_IDENTITY, IGNORED, LONGEST, Row
-from .text import comparable, excerpt, is_filled, listed, strip_blanks
+from .text import comparable, excerpt, is_filled, listed, strip_all, strip_blanks
 
 _QUOTED = re.compile(r"'.+'|`.+[`´]|‘.+’|“.+”|„.+[“”]|«.+»")
 """A cell in quotes that CSV does not know."""
@@ -84,12 +84,13 @@ class Table:
         whole = len(places) == width and not IGNORED.intersection(columns)
         number = 0
         for line, cells in self._below():
-            if not is_filled(cells) or (self._skipped and self._is_skipped(cells)):
+            text = "".join(cells)
+            if not strip_blanks(text) or (self._skipped and self._is_skipped(cells)):
                 continue
             number += 1
             # Without the cells of nameless columns, which are empty.
             raw = cells if whole else [cells[place] for place in places if place < len(cells)] + cells[width:]
-            if (longest := max(map(len, cells))) > LONGEST:
+            if len(text) > LONGEST and (longest := max(map(len, cells))) > LONGEST:
                 fault = f"has a cell of {longest:,} characters; at most {LONGEST:,} are read"
             elif len(cells) < self._least or (len(cells) > width and is_filled(cells[width:])):
                 fault = f"has {len(cells):,} cells where the header has {self._least:,} columns"
@@ -100,7 +101,7 @@ class Table:
                 else:
                     fault += f"; put a cell that has {self.separator!r} in it into quotes"
             elif whole:
-                values = dict(zip(columns, map(strip_blanks, cells), strict=False))
+                values = dict(zip(columns, strip_all(cells, text), strict=False))
                 yield Row(number=number, line=line, values=values, raw=cells)
                 continue
             else:

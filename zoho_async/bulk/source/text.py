@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import Any
 
 INVISIBLE = "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"
 """Characters without width that files carry along: soft hyphen, joiners, direction marks, byte order marks."""
@@ -15,6 +16,19 @@ def strip_blanks(text: str) -> str:
     """A cell without blanks at its ends, no-break spaces and characters without width included."""
     short = text.strip()
     return short if short.isascii() else short.strip(_BLANKS)
+
+
+def joined(cells: Iterable[Any]) -> str | None:
+    """All cells as one text; None when one is no text."""
+    try:
+        return "".join(cells)
+    except TypeError:
+        return None
+
+
+def strip_all(cells: Iterable[str], text: str) -> Iterator[str]:
+    """`strip_blanks` of each cell; `text`: all of them joined."""
+    return map(str.strip if text.isascii() else strip_blanks, cells)
 
 
 def is_filled(cells: Iterable[str]) -> bool:
