@@ -35,12 +35,12 @@ def client(fake: Server, concurrency: int) -> Zoho:
     )
 
 
-async def push(fake: Server, file: Path, concurrency: int, state: Path) -> float:
-    """Seconds of a push of the file, from opening it to the last outcome."""
+async def push(fake: Server, file: Path, concurrency: int, state: Path, *, limit: int | None = None) -> float:
+    """Seconds of a push of the file, or of `limit` of its rows, from opening it to the last outcome."""
     async with client(fake, concurrency) as zoho:
         begun = time.perf_counter()
         rows = bulk.open_rows(file)
-        run = bulk.push(zoho.books.contacts, rows, upsert_by=KEY, state=state, concurrency=concurrency)
+        run = bulk.push(zoho.books.contacts, rows, upsert_by=KEY, state=state, concurrency=concurrency, limit=limit)
         async for outcome in run:
             if outcome.status != "done":
                 raise RuntimeError(outcome.sentence(file.name))
