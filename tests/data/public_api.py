@@ -45,7 +45,8 @@ def members(kind: type) -> dict[str, list[str] | None]:
     }
     values = {name: inspect.getattr_static(kind, name) for name in names}
     return {
-        name: None if isinstance(value, PROPERTIES) else parameters(getattr(kind, name)) for name, value in values.items()
+        name: None if isinstance(value, PROPERTIES) else parameters(getattr(kind, name))
+        for name, value in values.items()
     }
 
 
