@@ -33,6 +33,18 @@ from zoho_async.auth import data_centers
 from zoho_async.books import ContactUpsert
 from zoho_async.fake import FakeZoho
 from zoho_async.schema.custom_fields import with_custom_field
+from zoho_async.transport.hooks import origin
+
+
+def test_a_resource_is_created_once_and_a_copy_has_its_own() -> None:
+    zoho = Zoho(StaticToken("t"), organization_id="1")
+    assert zoho.books.contacts is zoho.books.contacts
+    other = zoho.with_options(organization_id="2")
+    for of in ("books", "invoice", "expense", "billing"):
+        assert getattr(zoho, of) is getattr(zoho, of)
+        assert getattr(other, of) is not getattr(zoho, of)
+    assert origin(zoho.books.contacts)[1] == "1"
+    assert origin(other.books.contacts)[1] == "2"
 
 
 async def test_copies_share_session_and_limiter_of_the_same_organisation() -> None:

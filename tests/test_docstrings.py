@@ -7,6 +7,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from importlib import import_module
 from itertools import pairwise
 from types import ModuleType
@@ -90,7 +91,8 @@ def checked(what: str, value: Any) -> list[str]:
         found = [] if value.__doc__ else [f"{what}: no docstring"]
     for name, function in methods(value):
         found += documented(f"{what}.{name}", function, function)
-    properties = [(name, it) for name, it in vars(value).items() if isinstance(it, property) and name[0] != "_"]
+    kinds = (property, cached_property)
+    properties = [(name, it) for name, it in vars(value).items() if isinstance(it, kinds) and name[0] != "_"]
     return found + [f"{what}.{name}: no docstring" for name, it in properties if not it.__doc__]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast, overload
 
@@ -66,8 +67,6 @@ class Zoho:
         ConfigError: A setting is invalid.
         TypeError: `auth` is not an object with the methods of `OAuth`.
     """
-
-    __slots__ = ("_original", "_transport")
 
     def __init__(
         self,
@@ -169,28 +168,28 @@ class Zoho:
             copy._transport.shared.change_limits(copy._transport.organization, settings.limits)
         return copy
 
-    @property
+    @cached_property
     def books(self) -> Books:
         """Zoho Books."""
         from .books import Books
 
         return Books(self._transport)
 
-    @property
+    @cached_property
     def invoice(self) -> Invoice:
         """Zoho Invoice."""
         from .invoice import Invoice
 
         return Invoice(self._transport)
 
-    @property
+    @cached_property
     def expense(self) -> Expense:
         """Zoho Expense."""
         from .expense import Expense
 
         return Expense(self._transport)
 
-    @property
+    @cached_property
     def billing(self) -> Billing:
         """Zoho Billing."""
         from .billing import Billing

@@ -9,6 +9,7 @@ import importlib
 import inspect
 import json
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ MODULES = (
     *("zoho_async", "zoho_async.bulk", "zoho_async.dlt", "zoho_async.fake", "zoho_async.fleet", "zoho_async.testing"),
     *("zoho_async.speed", "zoho_async.webhooks"),
 )
+PROPERTIES = (property, cached_property)
 FILE = Path(__file__).with_suffix(".json")
 
 
@@ -39,11 +41,12 @@ def members(kind: type) -> dict[str, list[str] | None]:
         for one in kind.__mro__
         if one.__module__.startswith("zoho_async")
         for name, value in vars(one).items()
-        if not name.startswith("_") and (inspect.isroutine(value) or isinstance(value, property))
+        if not name.startswith("_") and (inspect.isroutine(value) or isinstance(value, PROPERTIES))
     }
     values = {name: inspect.getattr_static(kind, name) for name in names}
     return {
-        name: None if isinstance(value, property) else parameters(getattr(kind, name)) for name, value in values.items()
+        name: None if isinstance(value, PROPERTIES) else parameters(getattr(kind, name))
+        for name, value in values.items()
     }
 
 

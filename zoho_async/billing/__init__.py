@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -72,19 +73,17 @@ class Billing:
         transport: The client's; use `zoho.billing`.
     """
 
-    __slots__ = ("_transport",)
-
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    @property
+    @cached_property
     def customers(self) -> Customers:
         """Zoho Billing: customers."""
         from .customers import Customers
 
         return Customers(self._transport)
 
-    @property
+    @cached_property
     def transactions(self) -> Transactions:
         """Zoho Billing: transactions."""
         from .transactions import Transactions

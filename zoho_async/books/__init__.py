@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -176,117 +177,115 @@ class Books:
         transport: The client's; use `zoho.books`.
     """
 
-    __slots__ = ("_transport",)
-
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    @property
+    @cached_property
     def addresses(self) -> Addresses:
         """Zoho Books: addresses."""
         from .addresses import Addresses
 
         return Addresses(self._transport)
 
-    @property
+    @cached_property
     def bank_accounts(self) -> BankAccounts:
         """Zoho Books: bank accounts of contacts."""
         from .bank_accounts import BankAccounts
 
         return BankAccounts(self._transport)
 
-    @property
+    @cached_property
     def cards(self) -> Cards:
         """Zoho Books: cards of contacts."""
         from .cards import Cards
 
         return Cards(self._transport)
 
-    @property
+    @cached_property
     def client_reviews(self) -> ClientReviews:
         """Zoho Books: client reviews."""
         from .client_reviews import ClientReviews
 
         return ClientReviews(self._transport)
 
-    @property
+    @cached_property
     def comments(self) -> Comments:
         """Zoho Books: comments."""
         from .comments import Comments
 
         return Comments(self._transport)
 
-    @property
+    @cached_property
     def contact_persons(self) -> ContactPersons:
         """Zoho Books: contact persons."""
         from .contact_persons import ContactPersons
 
         return ContactPersons(self._transport)
 
-    @property
+    @cached_property
     def contacts(self) -> Contacts:
         """Zoho Books: contacts."""
         from .contacts import Contacts
 
         return Contacts(self._transport)
 
-    @property
+    @cached_property
     def documents(self) -> Documents:
         """Zoho Books: documents of contacts."""
         from .documents import Documents
 
         return Documents(self._transport)
 
-    @property
+    @cached_property
     def organizations(self) -> Organizations:
         """Zoho Books: organizations."""
         from .organizations import Organizations
 
         return Organizations(self._transport)
 
-    @property
+    @cached_property
     def payment_methods(self) -> PaymentMethods:
         """Zoho Books: payment methods of contacts."""
         from .payment_methods import PaymentMethods
 
         return PaymentMethods(self._transport)
 
-    @property
+    @cached_property
     def reports(self) -> Reports:
         """Zoho Books: reports on contacts."""
         from .reports import Reports
 
         return Reports(self._transport)
 
-    @property
+    @cached_property
     def sms(self) -> Sms:
         """Zoho Books: text messages to contacts."""
         from .sms import Sms
 
         return Sms(self._transport)
 
-    @property
+    @cached_property
     def statements(self) -> Statements:
         """Zoho Books: statements of contacts."""
         from .statements import Statements
 
         return Statements(self._transport)
 
-    @property
+    @cached_property
     def tags(self) -> Tags:
         """Zoho Books: reporting tags of contacts."""
         from .tags import Tags
 
         return Tags(self._transport)
 
-    @property
+    @cached_property
     def tax_info(self) -> TaxInfo:
         """Zoho Books: tax information of contacts."""
         from .tax_info import TaxInfo
 
         return TaxInfo(self._transport)
 
-    @property
+    @cached_property
     def vendor_statements(self) -> VendorStatements:
         """Zoho Books: statements of vendors."""
         from .vendor_statements import VendorStatements

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -61,12 +62,10 @@ class Expense:
         transport: The client's; use `zoho.expense`.
     """
 
-    __slots__ = ("_transport",)
-
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    @property
+    @cached_property
     def customers(self) -> Customers:
         """Zoho Expense: customers."""
         from .customers import Customers

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -44,12 +45,10 @@ class Invoice:
         transport: The client's; use `zoho.invoice`.
     """
 
-    __slots__ = ("_transport",)
-
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    @property
+    @cached_property
     def contact_persons(self) -> ContactPersons:
         """Zoho Invoice: contact persons."""
         from .contact_persons import ContactPersons

@@ -227,7 +227,8 @@ class RetryBudget:
 
     def earn(self) -> None:
         """Return a fifth of a retry to the budget after a successful call."""
-        self._tokens = min(self.CAPACITY, self._tokens + 1.0)
+        if self._tokens < self.CAPACITY:
+            self._tokens = min(self.CAPACITY, self._tokens + 1.0)
 
 
 _WITHOUT_TRACE = ("create", "email", "resend_portal_invite")
