@@ -19,6 +19,8 @@ from zoho_async.schema.operation import Operation, Parameter
 if TYPE_CHECKING:
     from .multipart import FormPart
 
+_AS_IT_IS = frozenset((str, int, bool, type(None)))
+"""Types that JSON has."""
 _BUILTIN_TYPES = (Decimal, datetime, date, bytes, bytearray)
 _DATA_PART = "JSONString"
 """Zoho's name for the form field that holds the JSON body."""
@@ -368,14 +370,21 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _walk(value: Any, decimal: Any, path: str, faults: list[Fault]) -> Any:
+    """The value with every member as JSON has it. Dicts and lists are changed, which are copies already."""
     kind = kind_of(value)
-    if kind is str or kind is int or kind is bool or value is None:
+    if kind in _AS_IT_IS:
         return value
     if kind is dict:
-        prefix = f"{path}." if path else ""
-        return {key: _walk(item, decimal, f"{prefix}{key}", faults) for key, item in value.items()}
+        for name, item in value.items():
+            if item.__class__ not in _AS_IT_IS:
+                value[name] = _walk(item, decimal, f"{path}.{name}" if path else name, faults)
+        return value
     if kind is list or kind is tuple:
-        return [_walk(item, decimal, f"{path}[{index}]", faults) for index, item in enumerate(value)]
+        items = list(value)
+        for index, item in enumerate(items):
+            if item.__class__ not in _AS_IT_IS:
+                items[index] = _walk(item, decimal, f"{path}[{index}]", faults)
+        return items
     try:
         if kind is float:
             return value if math.isfinite(value) else _exact(value)
