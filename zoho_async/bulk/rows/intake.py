@@ -162,10 +162,12 @@ class Intake:
             naming = self._plain
         # A record's id shows that the cells are from a pull, its columns may have been removed.
         escaped = escaped and bool(values.get(self._id))
-        names = tuple(values)
+        # Any other mapping may give a name twice, as a form does, or other cells than it holds.
+        cells = values if type(values) is dict else tuple(values.items())
+        names = tuple(values) if cells is values else tuple(name for name, _ in cells)
         columns = self._columns_of(naming, names)
         if columns is None and not (pulled or escaped):
-            named = dict(values)
+            named = dict(cells)
         else:
             named = self._renamed(values, columns or names, pulled=pulled, escaped=escaped)
         self._with_terms(named)
