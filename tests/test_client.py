@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import aiohttp
@@ -33,6 +35,7 @@ from zoho_async.auth import data_centers
 from zoho_async.books import ContactUpsert
 from zoho_async.fake import FakeZoho
 from zoho_async.schema.custom_fields import with_custom_field
+from zoho_async.transport import http
 from zoho_async.transport.hooks import origin
 
 
@@ -515,3 +518,19 @@ def test_a_refused_limit_is_named_with_its_value(settings: dict[str, Any], messa
 def test_a_class_is_no_auth(auth: Any) -> None:
     with pytest.raises(TypeError, match="not a plain value or a class"):
         Zoho(auth, organization_id="1")
+
+
+def test_two_threads_that_call_first_at_once_have_one_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two would each be of another event loop, and one of them never be closed."""
+    shared = Zoho(StaticToken("x"))._transport.shared
+    name, others = http.__name__, list[http.HttpAdapter]()
+
+    class Loading(ModuleType):
+        def __getattr__(self, attribute: str) -> Any:
+            if attribute == "HttpAdapter":
+                monkeypatch.setitem(sys.modules, name, http)
+                others.append(shared.http())
+            return getattr(http, attribute)
+
+    monkeypatch.setitem(sys.modules, name, Loading(name))
+    assert [shared.http()] == others

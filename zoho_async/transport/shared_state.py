@@ -58,7 +58,8 @@ class SharedState:
         if self._http is None:
             from .http import HttpAdapter  # loads with the first call, as aiohttp
 
-            self._http = HttpAdapter(self._session)
+            # Loading takes long enough for another thread's call; a client is of one loop.
+            self._http = self._http or HttpAdapter(self._session)
         return self._http
 
     def change_limits(self, key: tuple[str, ...], limits: Limits) -> None:

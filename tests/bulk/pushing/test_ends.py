@@ -124,6 +124,15 @@ async def test_cancelled_while_its_state_opens_a_push_leaves_the_file_free(
     assert fake.requests(CREATE) == 1
 
 
+async def test_a_push_that_is_closed_as_it_begins_ends_its_iteration(zoho: Zoho) -> None:
+    push = bulk.push(zoho.books.contacts, names(1))
+    running = asyncio.create_task(Heard(push).all())
+    # Its work has a task, which has not begun.
+    await asyncio.sleep(0)
+    await push.aclose()
+    assert await asyncio.wait_for(running, 10) == []
+
+
 async def test_a_record_that_cannot_be_read_leaves_its_row_unknown_and_no_other(fake: FakeZoho, zoho: Zoho) -> None:
     fake.script(CREATE, ["reset_after"] * 2)
     fake.script(GET, ["status:400"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections import UserDict
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -13,12 +14,15 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from multidict import MultiDict
 from support.profiles import examples
 
 from zoho_async import Zoho, bulk
 from zoho_async.bulk.rows.intake import Intake
+from zoho_async.bulk.rows.options import Options
 from zoho_async.bulk.rows.references import REFERENCES
 from zoho_async.bulk.rows.resource import Destination
+from zoho_async.bulk.rows.validate import RowReader
 from zoho_async.bulk.source.formula_cells import escape_cell
 from zoho_async.fake import FakeZoho
 from zoho_async.fake.world.faults import Fault
@@ -50,6 +54,26 @@ def intake() -> Intake:
 def test_a_name_stands_for_a_column(intake: Intake, given: str, column: str) -> None:
     assert intake.check([given])[0] == [column]
     assert list(intake.values({given: "x"})) == [column]
+
+
+class Shouted(dict[str, str]):
+    """Gives other cells than it holds."""
+
+    def items(self) -> Any:
+        return [(name, cell.upper()) for name, cell in super().items()]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        MultiDict([("contact_name", "A"), ("notes", "x"), ("notes", "Y")]),
+        UserDict({"contact_name": "A", "notes": "Y"}),
+        Shouted({"contact_name": "a", "notes": "y"}),
+    ],
+)
+def test_a_row_may_be_any_mapping(row: Any) -> None:
+    item = RowReader(Destination.named("books.contacts"), Options()).read(bulk.Row(number=1, values=row))
+    assert (item.body, item.faults) == ({"contact_name": "A", "notes": "Y"}, ())
 
 
 def test_what_is_taken_by_its_common_meaning_is_reported(intake: Intake) -> None:

@@ -177,6 +177,8 @@ class Push:
         begun = monotonic()
         ready: asyncio.Queue[RowOutcome | None] = asyncio.Queue(self._concurrency)
         working = self._working = asyncio.create_task(self._work(ready), name="zoho-push")
+        # Not at the end of `_work`: cancelled at once, it never begins.
+        working.add_done_callback(partial(_end, ready))
         try:
             while (outcome := await ready.get()) is not None:
                 self.summary.seconds = monotonic() - begun
@@ -193,43 +195,37 @@ class Push:
             self.summary.seconds = monotonic() - begun
 
     async def _work(self, ready: asyncio.Queue[RowOutcome | None]) -> None:
-        try:
-            # A repeated upsert is recognised by its key; a create must be known even after a power cut.
-            async with Database(self._state, durable=not self._options.upsert_by) as database:
-                options = msgspec.structs.asdict(self._options)
-                self.summary.run = await runs.begin(database, self._label, source=_source(self._rows), options=options)
-                ended: Literal["complete", "stopped", "failed"] = "failed"
+        # A repeated upsert is recognised by its key; a create must be known even after a power cut.
+        async with Database(self._state, durable=not self._options.upsert_by) as database:
+            options = msgspec.structs.asdict(self._options)
+            self.summary.run = await runs.begin(database, self._label, source=_source(self._rows), options=options)
+            ended: Literal["complete", "stopped", "failed"] = "failed"
+            try:
                 try:
-                    try:
-                        await self._push(Journal(database, self._label, self.summary.run), ready)
-                    except Exception:
-                        await ready.join()
-                        raise
-                    # Only consumed outcomes are counted.
+                    await self._push(Journal(database, self._label, self.summary.run), ready)
+                except Exception:
                     await ready.join()
-                    if self._control.abort_reason is not None:
-                        raise self._control.abort_reason
-                    ended = "complete" if self.summary.complete else "stopped"
-                except (asyncio.CancelledError, QuotaExceededError):
-                    ended = "stopped"
                     raise
-                finally:
-                    await asyncio.shield(
-                        runs.end(
-                            database,
-                            self.summary.run,
-                            ended,
-                            summary=msgspec.structs.asdict(self.summary),
-                            error=str(
-                                self._control.abort_reason or (self.summary.reason if self._control.refused_for else "")
-                            ),
-                        )
+                # Only consumed outcomes are counted.
+                await ready.join()
+                if self._control.abort_reason is not None:
+                    raise self._control.abort_reason
+                ended = "complete" if self.summary.complete else "stopped"
+            except (asyncio.CancelledError, QuotaExceededError):
+                ended = "stopped"
+                raise
+            finally:
+                await asyncio.shield(
+                    runs.end(
+                        database,
+                        self.summary.run,
+                        ended,
+                        summary=msgspec.structs.asdict(self.summary),
+                        error=str(
+                            self._control.abort_reason or (self.summary.reason if self._control.refused_for else "")
+                        ),
                     )
-        finally:
-            if ready.full():
-                # The consumer has left; the state has the outcome.
-                ready.get_nowait()
-            ready.put_nowait(None)
+                )
 
     async def _push(self, journal: Journal, ready: asyncio.Queue[RowOutcome | None]) -> None:
         async def give(outcome: RowOutcome) -> None:
@@ -359,6 +355,13 @@ def push(resource: PushableResource, rows: Iterable[Any] | AsyncIterable[Any], *
         lease=given["lease"],
         on_event=given["on_event"],
     )
+
+
+def _end(ready: asyncio.Queue[RowOutcome | None], _: asyncio.Task[None]) -> None:
+    if ready.full():
+        # The consumer has left; the state has the outcome.
+        ready.get_nowait()
+    ready.put_nowait(None)
 
 
 def _given(outcome: Outcome[RoutedRow, RowOutcome | None]) -> RowOutcome | None:

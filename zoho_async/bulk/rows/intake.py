@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, lru_cache, partial
 from typing import Any
 
-from zoho_async._typeguards import is_mapping, is_sequence
+from zoho_async._typeguards import is_mapping, is_sequence, kind_of
 from zoho_async.bulk.errors import InputError, UnknownColumnError
 from zoho_async.bulk.source.files import ADDED, ADDED_LINE
 from zoho_async.bulk.source.formula_cells import unescape_cell
@@ -162,10 +162,12 @@ class Intake:
             naming = self._plain
         # A record's id shows that the cells are from a pull, its columns may have been removed.
         escaped = escaped and bool(values.get(self._id))
-        names = tuple(values)
+        # Any other mapping may give a name twice, as a form does, or other cells than it holds.
+        plain = kind_of(values) is dict
+        names = tuple(values) if plain else tuple(name for name, _ in values.items())
         columns = self._columns_of(naming, names)
         if columns is None and not (pulled or escaped):
-            named = dict(values)
+            named = dict(values) if plain else dict(values.items())
         else:
             named = self._renamed(values, columns or names, pulled=pulled, escaped=escaped)
         self._with_terms(named)
