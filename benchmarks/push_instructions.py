@@ -20,7 +20,7 @@ from typing import Any
 
 import push_throughput
 from instructions import Counter
-from measuring import KEY, Server, body, machine, server, write_csv
+from measuring import Server, body, machine, server, write_csv
 
 from zoho_async.bulk import open_rows
 
