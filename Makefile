@@ -134,7 +134,7 @@ $(BENCH)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
 	@for package in $$($(BENCH)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"])'); do \
-		$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$$package" || echo "not installed: $$package"; \
+		$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$$package" || echo "not installed: $$package; 'rm -r $(BENCH)' lets the next run try again"; \
 	done
 	@touch $@
 

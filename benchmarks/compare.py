@@ -95,11 +95,18 @@ def measured(plan: running.Plan, parts: Sequence[str], command: str) -> dict[str
 def write(results: dict[str, Any], page: Path) -> None:
     """Write the page's part between its markers, and the plots."""
     text = report.markdown(results, goals.read(GOALS), PLOTS)
-    page.write_text(report.inserted(page.read_text(encoding="utf-8"), text), encoding="utf-8")
+    replace(page, report.inserted(page.read_text(encoding="utf-8"), text))
     folder = page.parent / PLOTS
     folder.mkdir(exist_ok=True)
     for name, plot in report.plots(results).items():
-        (folder / name).write_text(plot, encoding="utf-8")
+        replace(folder / name, plot)
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file as a whole: an interruption leaves the old one or the new one."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -142,10 +149,14 @@ def main() -> int:
         return 0
     given = " ".join(one for one in sys.argv[1:] if one != "--check")
     command = "make bench-check" if options.check else "make bench" + (f" OPTIONS='{given}'" if given else "")
-    results = measured(plan_of(options), options.parts, command)
+    try:
+        results = measured(plan_of(options), options.parts, command)
+    except KeyboardInterrupt:
+        print("interrupted: nothing is written", file=sys.stderr)
+        return 130
     if options.results is not None:
         options.results.parent.mkdir(parents=True, exist_ok=True)
-        options.results.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        replace(options.results, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     held = goals.read(GOALS)
     if not options.check:
         write(results, options.page)

@@ -205,10 +205,12 @@ class Counter:
         self.port = port
         self.environment = environment(str(folder / "bytecode"))
 
-    def total(self, *arguments: str) -> int:
-        """All instructions of a Python process."""
+    def total(self, *arguments: str, seconds: float | None = None) -> int:
+        """All instructions of a Python process, which is ended after so many seconds."""
         command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, *arguments]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=True, timeout=seconds
+        )
         found = re.search(r"Collected : (\d+)", done.stderr)
         assert found is not None, done.stderr
         return int(found[1])

@@ -25,6 +25,13 @@ def test_make_alone_explains_every_target_and_needs_no_environment(tmp_path: Pat
     assert list(tmp_path.iterdir()) == [tmp_path / "Makefile"]
 
 
+def test_ratios_are_held_by_a_release_and_not_by_the_tests() -> None:
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"^test:.*\n((?:\t.*\n)+)", makefile, flags=re.MULTILINE)
+    assert "bench" not in recipe
+    assert "`make bench-check`" in (PROJECT / "docs/release.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", profiles.SLOW)
 def test_a_slow_test_exists(name: str) -> None:
     path, _, function = name.partition("::")

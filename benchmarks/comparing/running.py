@@ -24,6 +24,10 @@ from .statistics import Measure, Sample, compared, counted, rounded, summary
 ROOT = Path(__file__).parents[2]
 ANSWER = 120.0
 """Seconds that a peer has for one command."""
+COUNTING = 240.0
+"""Seconds of a process whose instructions are counted."""
+AFTER_END = 30.0
+"""Seconds after the end of the run that what was begun before it has."""
 
 
 DECODED = (
@@ -105,6 +109,10 @@ class Run:
         """Seconds until the run has to end."""
         return self.plan.minutes * 60 - (time.monotonic() - self.began)
 
+    def patience(self, most: float) -> float:
+        """Seconds to wait for what begins now, so that the run ends in time."""
+        return max(1.0, min(most, self.left() + AFTER_END))
+
     def note(self, text: str) -> None:
         """Remember what was left out, once."""
         if text not in self.notes:
@@ -142,6 +150,7 @@ class PeerProcess:
 
     def __init__(self, run: Run, name: str, url: str) -> None:
         self.name = name
+        self.run = run
         command = [sys.executable, "-m", "comparing.worker", name, url]
         self.process = subprocess.Popen(
             command,
@@ -161,13 +170,16 @@ class PeerProcess:
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
+        if self.process.stdin.closed:
+            raise PeerError("its process was ended")
         with suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
             self.process.stdin.flush()
-        ready, _, _ = select.select([self.process.stdout], [], [], ANSWER)
+        seconds = self.run.patience(ANSWER)
+        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
         if not ready:
             self.end()
-            raise PeerError(f"no answer within {ANSWER:g} s")
+            raise PeerError(f"no answer within {seconds:.0f} s")
         line = self.process.stdout.readline()
         reply: dict[str, Any] = json.loads(line) if line else {"failed": "its process ended"}
         if "failed" in reply:
@@ -368,8 +380,11 @@ def instruction_counts(run: Run) -> None:
     counter = instructions.Counter(run.folder, 0)
     counter.environment = run.environment
 
+    def total(*arguments: str) -> int:
+        return counter.total(*arguments, seconds=run.patience(COUNTING))
+
     def each(few: int, many: int, *arguments: str) -> float:
-        first, second = (counter.total("-m", "comparing.worker", *arguments, str(count)) for count in (few, many))
+        first, second = (total("-m", "comparing.worker", *arguments, str(count)) for count in (few, many))
         return (second - first) / (many - few)
 
     requests_by_kind: dict[str, dict[str, float]] = {"contact": {}, "page": {}}
@@ -391,8 +406,9 @@ def instruction_counts(run: Run) -> None:
         run.add(f"instructions.decode.{body}", counted(found, JSON))
     if run.left() > 60:
         base, ours = "import asyncio, msgspec", "import asyncio, msgspec\nfrom zoho_async import Zoho"
-        first, second = (counter.total("-c", program) for program in (base, ours))
-        run.add("instructions.import", {OURS: {"instructions": second - first, **compared([second / first])}})
+        with suppress(subprocess.TimeoutExpired):
+            first, second = (total("-c", program) for program in (base, ours))
+            run.add("instructions.import", {OURS: {"instructions": second - first, **compared([second / first])}})
     requests_of([name for name in names if name not in FEW])
 
 
@@ -403,7 +419,7 @@ def attempt(run: Run, name: str, found: dict[str, float], count: Any) -> None:
         return
     try:
         found[name] = count()
-    except (subprocess.CalledProcessError, AssertionError) as error:
+    except (subprocess.SubprocessError, AssertionError) as error:
         run.note(f"instructions of {PEERS[name].label} are not counted: {str(error)[:100]}")
 
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -190,6 +191,7 @@ def has_uvloop() -> bool:
 
 def main() -> None:
     """Serve the recorded responses of a folder."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the comparison ends it
     folder = Path(sys.argv[1])
     if has_uvloop():
         import uvloop

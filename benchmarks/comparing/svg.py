@@ -14,13 +14,16 @@ text { font: 13px system-ui, sans-serif; fill: currentColor }
 svg { color: #3d444d }
 .c0 { --c: #0969da } .c1 { --c: #59636e } .c2 { --c: #bc4c00 } .c3 { --c: #1a7f37 }
 .c4 { --c: #8250df } .c5 { --c: #bf3989 } .c6 { --c: #9a6700 } .c7 { --c: #0e7c86 }
+.c8 { --c: #cf222e }
 .bar { fill: var(--c) } .line { stroke: var(--c); fill: none; stroke-width: 2 } .dot { fill: var(--c) }
 @media (prefers-color-scheme: dark) {
 svg { color: #d1d7e0 }
 .c0 { --c: #4493f8 } .c1 { --c: #9198a1 } .c2 { --c: #db6d28 } .c3 { --c: #3fb950 }
 .c4 { --c: #ab7df8 } .c5 { --c: #db61a2 } .c6 { --c: #d29922 } .c7 { --c: #39c5cf }
+.c8 { --c: #f85149 }
 }
 """
+COLORS = 9
 WIDTH = 760
 LABELS = 260
 """Width of the labels beside bars."""
@@ -61,7 +64,9 @@ def bars(title: str, rows: Sequence[tuple[str, float, str]], colors: Sequence[in
         y = 32 + at * 26
         parts.append(text(LABELS - 8, y + 14, label, anchor="end"))
         width = max(length * scale, 1)
-        parts.append(f'<rect class="bar c{color % 8}" x="{LABELS}" y="{y}" width="{width:.1f}" height="18" rx="2"/>')
+        parts.append(
+            f'<rect class="bar c{color % COLORS}" x="{LABELS}" y="{y}" width="{width:.1f}" height="18" rx="2"/>'
+        )
         parts.append(text(LABELS + width + 6, y + 14, shown))
     return document(40 + len(rows) * 26, title, parts)
 
@@ -100,7 +105,7 @@ def lines(title: str, series: Mapping[str, Points], colors: Mapping[str, int], x
         parts.append(text(x, bottom + 18, short(value), "quiet", "middle"))
     parts.append(text(right, bottom + 36, x_label, "quiet", "end"))
     for at, (name, points) in enumerate(series.items()):
-        kind = f"c{colors[name] % 8}"
+        kind = f"c{colors[name] % COLORS}"
         placed = [place(x, y) for x, y in points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         parts.append(f'<polyline class="line {kind}" points="{path}"/>')
@@ -119,9 +124,9 @@ def span(values: Sequence[float]) -> tuple[float, float]:
 
 
 def decades(low: float, high: float) -> Iterator[float]:
-    """Round values between the ends of a logarithmic axis."""
+    """Round values between the ends of a logarithmic axis; more of them on a short one."""
     for exponent in range(floor(low), ceil(high) + 1):
-        for digit in (1, 2, 5):
+        for digit in (1, 2, 5) if high - low > 1 else range(1, 10):
             value = float(digit * 10.0**exponent)
             if low <= log10(value) <= high:
                 yield value

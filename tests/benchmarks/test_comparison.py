@@ -9,11 +9,23 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import compare
 import pytest
 from comparing import goals, report, responses, server, svg
 from comparing.models import bundled, nodes, pydantic_envelope
 from comparing.peers import BARE, CLIENTS, JSON, OURS, PEERS
-from comparing.running import DECODERS, FULL, QUICK, Run, environment_of, interleaved, processes
+from comparing.running import (
+    AFTER_END,
+    ANSWER,
+    DECODERS,
+    FULL,
+    QUICK,
+    PeerError,
+    Run,
+    environment_of,
+    interleaved,
+    processes,
+)
 from comparing.statistics import counted, rounded, summary
 
 PROJECT = Path(__file__).parents[2]
@@ -251,9 +263,54 @@ def test_peers_take_turns_and_one_that_fails_is_left_out_with_a_note(tmp_path: P
         out_of_time = Run(replace(QUICK, minutes=0), tmp_path, environment, run.servers)
         assert len(interleaved(out_of_time, opened, 4, "decode", arguments)[JSON]) == 1
         assert interleaved(run, opened, 4, "decode", {**arguments, "path": str(tmp_path / "absent")}) == {}
+        opened[JSON].end()  # as after a measure without an answer; the next measure must not fail
+        with pytest.raises(PeerError, match="was ended"):
+            opened[JSON].ask("memory")
     (note,) = run.notes
     assert note.startswith("json.loads is left out of decode")
     assert "FileNotFoundError" in note
+
+
+def test_nothing_that_begins_late_outlasts_the_run(tmp_path: Path) -> None:
+    run = Run(FULL, tmp_path, {}, server.Servers("", "", "none", []))
+    assert run.patience(ANSWER) == ANSWER
+    for minutes, seconds in ((0.0, AFTER_END), (-1.0, 1.0)):
+        late = Run(replace(FULL, minutes=minutes), tmp_path, {}, run.servers)
+        assert late.patience(ANSWER) == pytest.approx(seconds, abs=1)
+    assert FULL.minutes * 60 + AFTER_END + len(CLIENTS) < 20 * 60
+
+
+def test_an_interrupted_run_writes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compare, "measured", interrupted)
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # the handler of this process stays
+    monkeypatch.setattr(sys, "argv", ["compare.py", "--results", str(tmp_path / "a"), "--page", str(tmp_path / "b")])
+    assert compare.main() == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_the_old_or_the_new_one(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    compare.replace(page, "old")
+    with pytest.raises(UnicodeEncodeError):
+        compare.replace(page, "new" * 10_000 + "\ud800")
+    assert page.read_text(encoding="utf-8") == "old"
+    compare.replace(page, "new")
+    assert page.read_text(encoding="utf-8") == "new"
+
+
+def test_every_peer_has_a_color_of_its_own() -> None:
+    plots = [svg.bars("All", [("a", 1, "1")], [at]) for at in range(len(PEERS))]
+    used = {plot.partition('class="bar ')[2].partition('"')[0] for plot in plots}
+    assert len(used) == len(PEERS)
+    assert all(svg.STYLE.count(f".{color} {{") == 2 for color in used)
+
+
+def test_a_short_axis_has_marks() -> None:
+    assert list(svg.decades(*svg.span([38, 59]))) == [30, 40, 50, 60]
+    assert list(svg.decades(2, 4)) == [100, 200, 500, 1000, 2000, 5000, 10_000]
 
 
 def test_plans_name_known_peers() -> None:

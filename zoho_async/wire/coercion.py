@@ -257,21 +257,18 @@ def _number(value: Any, path: str, on_coerced: OnCoerced) -> Any:
         return Decimal(value)
     if isinstance(value, str):
         try:
-            number = Decimal(value.strip())
+            return Decimal(value)  # every text that the strict decoder accepts, and like there no drift
         except InvalidOperation:
             raise _CoercionError(path) from None
-        if number.is_finite():
-            on_coerced(path)
-            return number
     raise _CoercionError(path)
 
 
 def _integer(value: Any, path: str, on_coerced: OnCoerced) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    number = _number(value, path, lambda _: None)
+    number = _number(value, path, on_coerced)
     # A huge exponent would block the process for minutes.
-    if number.adjusted() > 40 or number != number.to_integral_value():
+    if not number.is_finite() or number.adjusted() > 40 or number != number.to_integral_value():
         raise _CoercionError(path)
     on_coerced(path)
     return int(number)
