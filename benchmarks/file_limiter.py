@@ -1,6 +1,6 @@
 """What a call costs under limits in files: microseconds of CPU and of time for one start and one end of a call.
 
-    python benchmarks/file_limiter.py [--calls 2000] [--folder FOLDER]
+    python benchmarks/file_limiter.py [--calls 200] [--folder FOLDER]
 
 No network. Each number is the best of five: once with one process, once with two more that do the same to the same
 organisation all the while, and for comparison the limiter of one process. `--folder` chooses the file system.
@@ -45,8 +45,10 @@ def main(calls: int, folder: str) -> None:
     ]
     for name, limiters, others in cases:
         command = [sys.executable, __file__, "--calls", "1000000", "--folder", folder, "--endless"]
-        running = [subprocess.Popen(command) for _ in range(others)]
-        time.sleep(others)
+        running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(others)]
+        for process in running:
+            assert process.stdout is not None
+            process.stdout.readline()  # it has begun
         cpu, clock = asyncio.run(pairs(limiters, calls))
         for process in running:
             process.kill()
@@ -56,11 +58,12 @@ def main(calls: int, folder: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=2000)
+    parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--folder")
     parser.add_argument("--endless", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.endless:
+        print("begun", flush=True)
         asyncio.run(pairs(FileLimiters(options.folder), options.calls))
     else:
         with tempfile.TemporaryDirectory(dir=options.folder) as temporary:

@@ -98,7 +98,7 @@ class RecordFile:
         number = self._number + 1
         content = _encode(number, record)
         if len(content) > _AREA:
-            raise ConfigError(f"limits file {self.path}: too many calls are in flight to be recorded")
+            raise ConfigError(f"limits file {self.path}: has no room for so many calls in flight and within a minute")
         try:
             if os.fstat(self._descriptor).st_size != _SIZE:
                 os.ftruncate(self._descriptor, _SIZE)
